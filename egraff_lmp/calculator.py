@@ -1,0 +1,66 @@
+"""The ASE calculator of a deployed file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from egraff_lmp.deployed import DeployedModel
+
+
+class EgraffCalculator(Calculator):
+    """Energy, forces, stress and per-atom energies of a file written by `egraff deploy`.
+
+        atoms.calc = EgraffCalculator("model.pt")
+
+    Energies in eV, forces in eV/A, stress in eV/A^3 (ASE's sign: tension positive, Voigt order xx
+    yy zz yz xz xy; only where all three directions are periodic).
+
+    Args:
+        model: path of the file.
+        device: "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        EgraffError: not a deployed file, an unknown element, no such device.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+
+    def __init__(self, model: str | Path, device: str = "cpu", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = DeployedModel(model, device)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Fill `self.results`; called by ASE."""
+        super().calculate(atoms, properties, system_changes)
+        result = self.model.evaluate(
+            self.atoms.get_chemical_symbols(),
+            self.atoms.get_positions(),
+            np.asarray(self.atoms.cell),
+            self.atoms.pbc,
+        )
+        self.results = {
+            "energy": result.energy,
+            "free_energy": result.energy,
+            "energies": result.energies,
+            "forces": result.forces,
+        }
+        if self.atoms.pbc.all():
+            stress = -result.virial / self.atoms.get_volume()
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

@@ -1,0 +1,56 @@
+"""The console script `egraff`: one file per command, registered in the table below.
+
+A command file defines `command`, a typed function with a docstring; it parses, calls the library,
+and prints with `cli.console`. Heavy imports (torch, lightning, MDAnalysis) go inside the function,
+so that `egraff --help` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from egraff_lmp.cli.console import errors
+from egraff_lmp.errors import EgraffError
+
+COMMANDS = (
+    "doctor",
+    "inspect",
+    "train",
+    "deploy",
+    "compare",
+    "init",
+    "run",
+    "score",
+    "bench",
+)
+
+
+def build_app() -> typer.Typer:
+    """The typer application with every command of the table."""
+    app = typer.Typer(
+        name="egraff",
+        help="Equivariant graph-neural-network force fields in LAMMPS.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for name in COMMANDS:
+        module = importlib.import_module(f"egraff_lmp.cli.{name}")
+        app.command(name)(module.command)
+    return app
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one clear paragraph and exit status 1."""
+    try:
+        build_app()()
+    except EgraffError as error:
+        errors.print(f"egraff: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("egraff: interrupted; repeat the same command to go on.", style="yellow")
+        sys.exit(130)

@@ -1,0 +1,22 @@
+"""What a deployed file says about itself: the record, its JSON form, and reading it from a file."""
+
+from egraff_lmp.contract.file import read_contract, save_deployed
+from egraff_lmp.contract.schema import (
+    CONTRACT_MEMBER,
+    SCHEMA,
+    Citation,
+    Contract,
+    EnergyReference,
+    SelfTest,
+)
+
+__all__ = [
+    "CONTRACT_MEMBER",
+    "SCHEMA",
+    "Citation",
+    "Contract",
+    "EnergyReference",
+    "SelfTest",
+    "read_contract",
+    "save_deployed",
+]

@@ -1,0 +1,87 @@
+"""Reading the contract out of a deployed file, and saying what a wrong file is.
+
+A TorchScript file is a zip archive; the contract is one member of it. Reading it needs no torch.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egraff_lmp.contract.schema import CONTRACT_MEMBER, Contract
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+
+_EXPECTED = "expected a model file written by `egraff deploy`"
+
+
+def read_contract(path: str | Path) -> Contract:
+    """Contract of a deployed file.
+
+    Raises:
+        EgraffError: the file is missing, truncated, of another kind, or of a newer schema; the
+            message says which, and what to do.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise EgraffError(f"{path}: {_EXPECTED}, got a folder: name the .pt file inside it.")
+    if not path.is_file():
+        raise EgraffError(f"{path}: {_EXPECTED}, but there is no such file: check the path.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+            wanted = [m for m in members if m.endswith(f"/extra/{CONTRACT_MEMBER}")]
+            if wanted:
+                return Contract.from_json(archive.read(wanted[0]).decode("utf-8"), str(path))
+    except zipfile.BadZipFile:
+        raise EgraffError(f"{path}: {_EXPECTED}, got {_not_zip(path)}") from None
+    raise EgraffError(f"{path}: {_EXPECTED}, got {_other_zip(members)}")
+
+
+def save_deployed(module: torch.jit.ScriptModule, contract: Contract, path: str | Path) -> None:
+    """Write a scripted network with its contract as one file, atomically."""
+    import torch
+
+    with atomic_path(path) as temporary:
+        torch.jit.save(module, str(temporary), _extra_files={CONTRACT_MEMBER: contract.to_json()})
+
+
+def _not_zip(path: Path) -> str:
+    with open(path, "rb") as stream:
+        head = stream.read(4)
+    if not head:
+        return "an empty file: copy it again or deploy it again."
+    if head[:2] == b"PK":
+        return "a truncated file (the end of the archive is missing): copy it again."
+    if head[:1] == b"\x80":
+        return (
+            "a Python pickle (a checkpoint or a bare torch.save): turn the checkpoint into a "
+            "model file with `egraff deploy CHECKPOINT OUT.pt`."
+        )
+    return "a file that is no TorchScript archive: deploy a checkpoint with `egraff deploy`."
+
+
+def _other_zip(members: list[str]) -> str:
+    names = [member.split("/", 1)[-1] for member in members]
+    if any(name.startswith("code/") for name in names):
+        if any(name in ("extra/config", "extra/metadata.json", "extra/r_max") for name in names):
+            return (
+                "a NequIP or Allegro export (nequip-compile): deploy its training checkpoint with "
+                "`egraff deploy CHECKPOINT OUT.pt` instead."
+            )
+        return (
+            "a TorchScript file without an egraff contract (an upstream export): deploy its "
+            "training checkpoint with `egraff deploy CHECKPOINT OUT.pt` instead."
+        )
+    if any(name == "data.pkl" for name in names):
+        return (
+            "a training checkpoint: turn it into a model file with "
+            "`egraff deploy CHECKPOINT OUT.pt`."
+        )
+    if any(name.endswith(".nequip.zip") or ".data/" in name for name in names):
+        return "a packaged model (nequip-package): deploy its training checkpoint instead."
+    return "a zip archive of another kind: deploy a checkpoint with `egraff deploy`."

@@ -1,0 +1,115 @@
+#include "resources.h"
+
+#include "comm.h"
+#include "error.h"
+#include "lammps.h"
+#include "universe.h"
+
+#include <mpi.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+
+using namespace LAMMPS_NS;
+
+namespace egraff {
+namespace {
+
+using CoreMask = std::array<uint64_t, CPU_SETSIZE / 64>;
+
+CoreMask my_cores()
+{
+  CoreMask mask{};
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return mask;
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) mask[core / 64] |= uint64_t(1) << (core % 64);
+  return mask;
+}
+
+int count(const CoreMask &mask)
+{
+  int cores = 0;
+  for (const uint64_t word : mask) cores += __builtin_popcountll(word);
+  return std::max(cores, 1);
+}
+
+// A user who sets OMP_NUM_THREADS means it as an upper bound.
+int threads_from_environment(int fallback)
+{
+  const char *text = std::getenv("OMP_NUM_THREADS");
+  const int wanted = text ? std::atoi(text) : 0;
+  return wanted > 0 ? std::min(wanted, fallback) : fallback;
+}
+
+Device choose_device(LAMMPS *lmp, DeviceChoice choice, int rank_on_node, int ranks_on_node)
+{
+  const int gpus = choice == DeviceChoice::CPU ? 0 : cuda_device_count();
+  if (gpus == 0) {
+    if (choice == DeviceChoice::CUDA)
+      throw UserError("pair_style egraff: expected a GPU for 'device cuda', got none that torch can "
+                      "use: use 'device cpu', or install a CUDA build of torch and its driver");
+    return {};
+  }
+  // Replicas (-partition, NEB) are told apart by their place in the universe, without a collective
+  // call over it: partitions need not run the same commands.
+  const auto *universe = lmp->universe;
+  const int place = universe->nworlds > 1 ? universe->me : rank_on_node;
+  if (universe->nworlds == 1 && choice == DeviceChoice::CUDA && ranks_on_node > gpus)
+    throw UserError("pair_style egraff: expected at most one rank to a GPU, got " +
+                    std::to_string(ranks_on_node) + " ranks for " + std::to_string(gpus) +
+                    " GPU(s) on a node: start fewer ranks, or use 'device cpu'");
+  return {true, place % gpus};
+}
+
+}    // namespace
+
+Resources claim_resources(LAMMPS *lmp, DeviceChoice choice, int threads_wanted)
+{
+  Resources resources;
+  MPI_Comm node;
+  MPI_Comm_split_type(lmp->world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  int rank_on_node = 0;
+  MPI_Comm_rank(node, &rank_on_node);
+  MPI_Comm_size(node, &resources.ranks_on_node);
+  const CoreMask mine = my_cores();
+  CoreMask all{};
+  MPI_Allreduce(mine.data(), all.data(), static_cast<int>(all.size()), MPI_UINT64_T, MPI_BOR, node);
+  MPI_Comm_free(&node);
+
+  resources.cores_on_node = count(all);
+  const int share = std::max(1, std::min(resources.cores_on_node / resources.ranks_on_node, count(mine)));
+  if (threads_wanted > share)
+    throw UserError("pair_style egraff: expected at most " + std::to_string(share) +
+                    " thread(s) per rank (" + std::to_string(resources.cores_on_node) +
+                    " cores, " + std::to_string(resources.ranks_on_node) +
+                    " ranks on this node), got 'threads " + std::to_string(threads_wanted) +
+                    "': use 'threads auto' or fewer ranks");
+  resources.threads = threads_wanted ? threads_wanted : threads_from_environment(share);
+  resources.device = choose_device(lmp, choice, rank_on_node, resources.ranks_on_node);
+  set_threads(resources.threads);
+  return resources;
+}
+
+void all_or_error(LAMMPS *lmp, const std::string &failure)
+{
+  int me = 0, size = 0;
+  MPI_Comm_rank(lmp->world, &me);
+  MPI_Comm_size(lmp->world, &size);
+  const int mine = failure.empty() ? size : me;
+  int first = size;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, lmp->world);
+  if (first == size) return;
+  int length = static_cast<int>(failure.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, lmp->world);
+  std::string message = failure;
+  message.resize(length);
+  MPI_Bcast(message.data(), length, MPI_CHAR, first, lmp->world);
+  lmp->error->all(FLERR, message);
+}
+
+}    // namespace egraff

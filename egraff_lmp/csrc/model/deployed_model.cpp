@@ -1,0 +1,255 @@
+#include "deployed_model.h"
+
+#include "exchange.h"
+#include "sha256.h"
+
+#include <torch/script.h>
+#include <torch/torch.h>
+
+#include <ATen/Parallel.h>
+#include <c10/core/AutogradState.h>
+#include <caffe2/serialize/inline_container.h>
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+namespace egraff {
+namespace {
+
+constexpr const char *CONTRACT_MEMBER = "extra/egraff_contract.json";
+constexpr const char *EXPECTED = ": expected a model file written by 'egraff deploy', got ";
+
+// Largest differences that another machine's arithmetic explains, relative to the largest force:
+// float32 carries 7 digits, of which a deep network loses two to cancellation.
+constexpr double SELF_TEST_FLOAT32 = 1e-4;
+constexpr double SELF_TEST_FLOAT64 = 1e-8;
+
+std::string first_line(const std::string &text)
+{
+  return text.substr(0, text.find('\n'));
+}
+
+bool any_starts_with(const std::vector<std::string> &names, const std::string &prefix)
+{
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string &name) { return name.rfind(prefix, 0) == 0; });
+}
+
+// What a file without a contract is, and the next step; `names` are the members of its archive.
+std::string other_archive(const std::vector<std::string> &names)
+{
+  if (any_starts_with(names, "code/")) {
+    if (any_starts_with(names, "extra/config") || any_starts_with(names, "extra/r_max"))
+      return "a NequIP or Allegro export (nequip-compile): deploy its training checkpoint with "
+             "'egraff deploy CHECKPOINT OUT.pt' instead";
+    return "a TorchScript file without an egraff contract (an upstream export): deploy its "
+           "training checkpoint with 'egraff deploy CHECKPOINT OUT.pt' instead";
+  }
+  if (any_starts_with(names, "data.pkl"))
+    return "a training checkpoint: turn it into a model file with 'egraff deploy CHECKPOINT OUT.pt'";
+  return "a zip archive of another kind: deploy a checkpoint with 'egraff deploy'";
+}
+
+std::string not_archive(const std::string &bytes)
+{
+  if (bytes.empty()) return "an empty file: copy it again or deploy it again";
+  if (bytes.compare(0, 2, "PK") == 0)
+    return "a truncated file (the end of the archive is missing): copy it again";
+  if (bytes[0] == '\x80')
+    return "a Python pickle (a checkpoint or a bare torch.save): turn the checkpoint into a model "
+           "file with 'egraff deploy CHECKPOINT OUT.pt'";
+  return "a file that is no TorchScript archive: deploy a checkpoint with 'egraff deploy'";
+}
+
+std::string read_contract_member(const std::string &bytes, const std::string &where)
+{
+  std::vector<std::string> names;
+  try {
+    std::istringstream stream(bytes);
+    caffe2::serialize::PyTorchStreamReader reader(&stream);
+    names = reader.getAllRecords();
+    if (reader.hasRecord(CONTRACT_MEMBER)) {
+      auto [data, size] = reader.getRecord(CONTRACT_MEMBER);
+      return std::string(static_cast<const char *>(data.get()), size);
+    }
+  } catch (const c10::Error &) {
+    // Of archives the reader refuses those that torch did not write, too.
+    const bool whole = bytes.find("PK\x05\x06") != std::string::npos;
+    throw UserError(where + EXPECTED + (whole ? other_archive(names) : not_archive(bytes)));
+  }
+  throw UserError(where + EXPECTED + other_archive(names));
+}
+
+template <typename T>
+at::Tensor to_tensor(const std::vector<T> &values, std::vector<int64_t> shape, at::Device device)
+{
+  const auto options = at::TensorOptions().dtype(c10::CppTypeToScalarType<T>::value);
+  if (values.empty()) return at::empty(shape, options.device(device));
+  auto *data = const_cast<T *>(values.data());    // from_blob has no const form; never written to
+  return at::from_blob(data, shape, options).to(device);
+}
+
+void copy_out(const at::Tensor &tensor, std::vector<double> &values)
+{
+  const auto host = tensor.to(at::kCPU, at::kDouble).contiguous();
+  const auto *data = host.data_ptr<double>();
+  values.assign(data, data + host.numel());
+}
+
+// The frame's edges by a plain double loop over periodic images: it is small, and this code is
+// then independent of any neighbour list.
+Graph self_test_graph(const Contract &contract)
+{
+  const auto &test = contract.self_test;
+  Graph graph;
+  for (const auto &element : test.species) graph.types.push_back(contract.species_index(element));
+  graph.n_local = graph.n_all = static_cast<int64_t>(test.species.size());
+
+  int images[3];
+  const auto &a = test.cell;
+  for (int k = 0; k < 3; ++k) {
+    const auto &u = a[(k + 1) % 3], &v = a[(k + 2) % 3];
+    const double n[3] = {u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2],
+                         u[0] * v[1] - u[1] * v[0]};
+    const double area = std::sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]);
+    const double volume = std::abs(n[0] * a[k][0] + n[1] * a[k][1] + n[2] * a[k][2]);
+    // Positions may lie outside the cell by up to one lattice vector.
+    images[k] = test.pbc[k] ? static_cast<int>(std::ceil(contract.r_max * area / volume)) + 2 : 0;
+  }
+
+  const double *x = test.positions.data();
+  for (int64_t i = 0; i < graph.n_local; ++i)
+    for (int64_t j = 0; j < graph.n_local; ++j)
+      for (int p = -images[0]; p <= images[0]; ++p)
+        for (int q = -images[1]; q <= images[1]; ++q)
+          for (int r = -images[2]; r <= images[2]; ++r) {
+            double d[3];
+            for (int k = 0; k < 3; ++k)
+              d[k] = x[3 * j + k] - x[3 * i + k] + p * a[0][k] + q * a[1][k] + r * a[2][k];
+            const double square = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
+            const bool self = i == j && p == 0 && q == 0 && r == 0;
+            if (self || square >= contract.r_max * contract.r_max) continue;
+            graph.edge_vectors.insert(graph.edge_vectors.end(), d, d + 3);
+            graph.centers.push_back(i);
+            graph.neighbors.push_back(j);
+          }
+  return graph;
+}
+
+}    // namespace
+
+struct DeployedModel::Implementation {
+  Contract contract;
+  std::string hash;
+  at::Device device = at::kCPU;
+  mutable torch::jit::Module module;
+};
+
+DeployedModel::DeployedModel(const std::string &bytes, const std::string &where, Device device) :
+    implementation_(std::make_unique<Implementation>())
+{
+  auto &self = *implementation_;
+  self.contract = Contract::parse(read_contract_member(bytes, where), where);
+  self.hash = sha256(bytes);
+  if (device.cuda) self.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device.index));
+  try {
+    std::istringstream stream(bytes);
+    self.module = torch::jit::load(stream, self.device);
+    self.module.eval();
+  } catch (const std::exception &error) {
+    throw UserError(where + ": its network could not be loaded (" + first_line(error.what()) +
+                    "): copy the file again, or deploy it again with this version of torch");
+  }
+}
+
+DeployedModel::~DeployedModel() = default;
+
+const Contract &DeployedModel::contract() const
+{
+  return implementation_->contract;
+}
+
+const std::string &DeployedModel::hash() const
+{
+  return implementation_->hash;
+}
+
+void DeployedModel::evaluate(const Graph &graph, ExchangeHost *host, Evaluation &result) const
+{
+  auto &self = *implementation_;
+  const auto n_edges = static_cast<int64_t>(graph.n_edges());
+  const ExchangeScope scope(host);
+  // The optimising executor specialises on shapes, which change at every neighbour-list build.
+  const torch::jit::GraphOptimizerEnabledGuard no_respecialising(false);
+  // With CUDA autograd would call MPI from a thread of its own.
+  auto &autograd = c10::AutogradState::get_tls_state();
+  const bool multithreaded = autograd.get_multithreading_enabled();
+  autograd.set_multithreading_enabled(false);
+  try {
+    const at::AutoGradMode with_gradients(true);
+    auto vectors = to_tensor(graph.edge_vectors, {n_edges, 3}, self.device).requires_grad_(true);
+    auto index = at::stack({to_tensor(graph.centers, {n_edges}, self.device),
+                            to_tensor(graph.neighbors, {n_edges}, self.device)});
+    auto types = to_tensor(graph.types, {graph.n_all}, self.device);
+    auto output = self.module.forward({vectors, index, types, graph.n_local}).toGenericDict();
+    auto energies = output.at("atomic_energy").toTensor();
+    auto gradient = torch::autograd::grad({energies.sum()}, {vectors}, {}, false, false, true)[0];
+    copy_out(energies.detach(), result.energies);
+    if (gradient.defined())
+      copy_out(gradient, result.edge_gradients);
+    else
+      result.edge_gradients.assign(3 * graph.n_edges(), 0.0);
+  } catch (const std::exception &error) {
+    autograd.set_multithreading_enabled(multithreaded);
+    throw std::runtime_error(first_line(error.what()));
+  }
+  autograd.set_multithreading_enabled(multithreaded);
+}
+
+double DeployedModel::self_test() const
+{
+  const auto &test = contract().self_test;
+  const Graph graph = self_test_graph(contract());
+  Evaluation got;
+  evaluate(graph, nullptr, got);
+
+  std::vector<double> forces(3 * graph.n_local, 0.0);
+  for (size_t e = 0; e < graph.n_edges(); ++e)
+    for (int k = 0; k < 3; ++k) {
+      forces[3 * graph.centers[e] + k] += got.edge_gradients[3 * e + k];
+      forces[3 * graph.neighbors[e] + k] -= got.edge_gradients[3 * e + k];
+    }
+
+  double force_error = 0.0, force_scale = 1.0, energy_error = 0.0;
+  for (size_t k = 0; k < forces.size(); ++k) {
+    force_error = std::max(force_error, std::abs(forces[k] - test.forces.at(k)));
+    force_scale = std::max(force_scale, std::abs(test.forces.at(k)));
+  }
+  for (int64_t i = 0; i < graph.n_local; ++i)
+    energy_error = std::max(energy_error, std::abs(got.energies[i] - test.energies.at(i)));
+
+  const double tolerance =
+      (contract().dtype == "float64" ? SELF_TEST_FLOAT64 : SELF_TEST_FLOAT32) * force_scale;
+  // Written so that NaN fails.
+  if (!(force_error <= tolerance && energy_error <= tolerance)) {
+    std::ostringstream message;
+    message << "self test failed: expected the energies and forces of the exporting machine within "
+            << tolerance << " eV and eV/A, got differences of " << energy_error << " eV and "
+            << force_error << " eV/A: deploy the model again on this machine";
+    throw UserError(message.str());
+  }
+  return force_error;
+}
+
+void set_threads(int threads)
+{
+  at::set_num_threads(threads);
+}
+
+int cuda_device_count()
+{
+  return torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+}
+
+}    // namespace egraff

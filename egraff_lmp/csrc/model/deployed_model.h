@@ -1,0 +1,68 @@
+// A deployed force field: loaded from a file, evaluated on a graph. The only room in which a file
+// format is known; torch stays behind it, so that LAMMPS code includes this and nothing of torch.
+
+#pragma once
+
+#include "contract.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace egraff {
+
+class ExchangeHost;
+
+struct Device {
+  bool cuda = false;
+  int index = 0;
+};
+
+// Directed edges shorter than r_max, sorted by centre; every centre is a local atom.
+struct Graph {
+  int64_t n_local = 0;
+  int64_t n_all = 0;                    // local + ghost atoms
+  std::vector<double> edge_vectors;     // E x 3: r_j - r_i in A
+  std::vector<int64_t> centers;         // E: i < n_local
+  std::vector<int64_t> neighbors;       // E: j < n_all
+  std::vector<int64_t> types;           // n_all: index into Contract::species
+
+  size_t n_edges() const { return centers.size(); }
+};
+
+struct Evaluation {
+  std::vector<double> energies;          // n_local, eV
+  std::vector<double> edge_gradients;    // E x 3: d(sum of all ranks' energies)/d(edge vector), eV/A
+};
+
+class DeployedModel {
+ public:
+  // `bytes` is the file's content (read once, by one rank), `where` its name for messages.
+  // Throws UserError if it is anything but a deployed model of a known schema.
+  DeployedModel(const std::string &bytes, const std::string &where, Device device);
+  ~DeployedModel();
+  DeployedModel(const DeployedModel &) = delete;
+  DeployedModel &operator=(const DeployedModel &) = delete;
+
+  const Contract &contract() const;
+  const std::string &hash() const;    // SHA-256 of the file, hex
+
+  // Collective over the ranks of `host` if the model exchanges features; a null host means that
+  // all atoms are local. Throws std::runtime_error with one line if the network fails.
+  void evaluate(const Graph &graph, ExchangeHost *host, Evaluation &result) const;
+
+  // Re-evaluates the contract's self-test frame on this machine. Throws UserError beyond the
+  // tolerance of the network's precision; returns the largest force difference in eV/A.
+  double self_test() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+// Threads that one evaluation uses, process-wide.
+void set_threads(int threads);
+int cuda_device_count();
+
+}    // namespace egraff

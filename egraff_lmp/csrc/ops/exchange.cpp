@@ -1,0 +1,90 @@
+#include "exchange.h"
+
+#include <torch/torch.h>
+
+#include <torch/library.h>
+
+namespace egraff {
+namespace {
+
+thread_local ExchangeHost *current_host = nullptr;
+
+// Calls op(pointer, width) on rows [n, ...] in host memory, in the precision of the tensor.
+template <typename Op> void on_rows(const at::Tensor &rows, Op op)
+{
+  const int width = rows.size(0) ? static_cast<int>(rows.numel() / rows.size(0)) : 0;
+  if (rows.scalar_type() == at::kFloat)
+    op(rows.data_ptr<float>(), width);
+  else if (rows.scalar_type() == at::kDouble)
+    op(rows.data_ptr<double>(), width);
+  else
+    TORCH_CHECK(false, "egraff::exchange: expected float32 or float64 features, got ",
+                rows.scalar_type());
+}
+
+int64_t row_width(const at::Tensor &rows)
+{
+  int64_t width = 1;
+  for (int64_t d = 1; d < rows.dim(); ++d) width *= rows.size(d);
+  return width;
+}
+
+// Forward: owners' rows to ghosts. Backward: the adjoint, ghosts' gradients summed into owners.
+// The host travels in the saved data, because with CUDA the backward may run on another thread.
+class Exchange : public torch::autograd::Function<Exchange> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &local,
+                            int64_t host_address)
+  {
+    auto *host = reinterpret_cast<ExchangeHost *>(host_address);
+    context->saved_data["host"] = host_address;
+    TORCH_CHECK(local.size(0) == host->n_local(), "egraff::exchange: expected the features of ",
+                host->n_local(), " local atoms, got ", local.size(0), " rows");
+    auto shape = local.sizes().vec();
+    shape[0] = host->n_all();
+    const int width = static_cast<int>(row_width(local));
+    auto rows = at::empty(shape, local.options().device(at::kCPU));
+    rows.narrow(0, 0, local.size(0)).copy_(local);
+    on_rows(rows, [&](auto *data, int) { host->forward(data, width); });
+    return rows.to(local.device());
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                 torch::autograd::variable_list gradients)
+  {
+    auto *host = reinterpret_cast<ExchangeHost *>(context->saved_data["host"].toInt());
+    const auto &gradient = gradients[0];
+    // A fresh copy: the sum is taken in place, and autograd may share the gradient's storage.
+    auto rows = gradient.to(at::kCPU).contiguous().clone();
+    const int width = static_cast<int>(row_width(rows));
+    on_rows(rows, [&](auto *data, int) { host->reverse(data, width); });
+    return {rows.narrow(0, 0, host->n_local()).to(gradient.device()), at::Tensor()};
+  }
+};
+
+at::Tensor exchange(const at::Tensor &local)
+{
+  if (!current_host) return local;
+  return Exchange::apply(local, reinterpret_cast<int64_t>(current_host));
+}
+
+}    // namespace
+
+ExchangeScope::ExchangeScope(ExchangeHost *host) : previous_(current_host)
+{
+  current_host = host;
+}
+
+ExchangeScope::~ExchangeScope()
+{
+  current_host = previous_;
+}
+
+}    // namespace egraff
+
+// The schema is inferred on purpose: alias analysis is then conservative, and no pass of the
+// TorchScript compiler may drop, merge or reorder the calls, which are collective over ranks.
+TORCH_LIBRARY(egraff, library)
+{
+  library.def("exchange", &egraff::exchange);
+}

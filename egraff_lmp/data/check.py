@@ -1,0 +1,56 @@
+"""Are the labels of a data set fit to learn from? Non-finite values, and units that look wrong."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+
+logger = logging.getLogger(__name__)
+
+# Root-mean-square force components of molecular dynamics up to 3000 K are 0.3 to 1.5 eV/A in
+# every set of EGraFFBench; the same numbers in kcal/mol/A are 23.06 times larger, 7 to 35.
+KCAL_SUSPICION_EV_PER_A = 5.0
+
+
+def check_labels(frames: Frames) -> None:
+    """Refuse non-finite positions, cells, energies or forces; warn of forces in kcal/mol/A.
+
+    Raises:
+        EgraffError: names the array, how many frames, and which (the first few).
+    """
+    arrays = {
+        "positions": frames.positions,
+        "cell": frames.cell,
+        "energy": frames.energy,
+        "forces": frames.forces,
+    }
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        finite = np.isfinite(array).reshape(len(frames), -1).all(axis=1)
+        bad = np.flatnonzero(~finite)
+        if bad.size:
+            shown = ", ".join(str(index) for index in bad[:8]) + (", ..." if bad.size > 8 else "")
+            raise EgraffError(
+                f"{frames.source}: expected finite numbers, got non-finite {name} in {bad.size} "
+                f"of {len(frames)} frames (frames {shown}): remove these frames."
+            )
+    warn_of_units(frames)
+
+
+def warn_of_units(frames: Frames) -> None:
+    """Log a warning where the forces are so large that they are likely in kcal/mol/A."""
+    if frames.forces is None or not frames.forces.size:
+        return
+    rms = float(np.sqrt(np.mean(frames.forces**2)))
+    if rms > KCAL_SUSPICION_EV_PER_A:
+        logger.warning(
+            "%s: the root-mean-square force is %.1f, too large for eV/A and usual for "
+            "kcal/mol/A: divide energies and forces by 23.06 if so.",
+            frames.source,
+            rms,
+        )

@@ -1,0 +1,107 @@
+"""One reader for all formats: the table, and the function that dispatches through it.
+
+To add a format, write `data/NAME.py` with a detector and a reader, and add a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from egraff_lmp.data import ase_io, deepmd, npz
+from egraff_lmp.data.check import check_labels
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table of formats.
+
+    Attributes:
+        key: its name in configs and on the command line.
+        title: what it is, for messages.
+        detect: whether a path looks like this format (name and first bytes only).
+        read: the reader; raises EgraffError.
+        labelled: ab-initio data, whose labels must be finite. A rollout may hold non-finite
+            values: there they are a result.
+    """
+
+    key: str
+    title: str
+    detect: Callable[[Path], bool]
+    read: Callable[[Path], Frames]
+    labelled: bool = True
+
+
+def _is_lammps_dump(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as stream:
+        return stream.read(5) == b"ITEM:"
+
+
+def _read_lammps_dump(path: Path) -> Frames:
+    from egraff_lmp.data.lammps_dump import read_lammps_dump
+
+    return read_lammps_dump(path)
+
+
+_ROWS = (
+    Format("npz", "MDBENCHGNN npz archive", npz.is_npz, npz.read_npz),
+    Format("deepmd", "DeePMD system folder", deepmd.is_deepmd, deepmd.read_deepmd),
+    Format("lammps-dump", "LAMMPS dump", _is_lammps_dump, _read_lammps_dump, labelled=False),
+    Format("extxyz", "extended XYZ", ase_io.is_xyz, ase_io.read_xyz),
+    Format("ase-db", "ASE database", ase_io.is_database, ase_io.read_database),
+    Format("ase", "any other file that ASE reads", ase_io.is_ase, ase_io.read_any),
+)
+FORMATS: dict[str, Format] = {row.key: row for row in _ROWS}  # in order of detection
+
+
+def read_frames(
+    path: str | Path, *, format: str | None = None, timestep_fs: float | None = None
+) -> Frames:
+    """Frames of a file or folder in any known format.
+
+    Args:
+        path: file or folder.
+        format: a key of `FORMATS`; None finds it out.
+        timestep_fs: time between consecutive frames, where they are a time series and the file
+            does not say so itself.
+
+    Raises:
+        EgraffError: no such path, an unknown format, missing or misshapen arrays, non-finite
+            labels.
+    """
+    path = Path(path)
+    if format is not None and format not in FORMATS:
+        raise EgraffError(f"expected a format out of {', '.join(FORMATS)}, got '{format}'.")
+    if not path.exists():
+        raise EgraffError(f"{path}: expected a data file or folder, there is none: check the path.")
+    row = detect_format(path) if format is None else FORMATS[format]
+    frames = row.read(path)
+    if not len(frames):
+        raise EgraffError(f"{path}: expected at least one frame, got none.")
+    if row.labelled:
+        check_labels(frames)
+    return frames if timestep_fs is None else replace(frames, timestep_fs=timestep_fs)
+
+
+def detect_format(path: Path) -> Format:
+    """The row of `FORMATS` that fits `path`.
+
+    Raises:
+        EgraffError: none does; the message lists them.
+    """
+    for row in FORMATS.values():
+        if row.detect(path):
+            return row
+    known = "; ".join(f"{row.key} ({row.title})" for row in FORMATS.values())
+    hint = ""
+    if path.is_dir():
+        below = deepmd.systems_below(path)
+        if below:
+            names = ", ".join(str(found.relative_to(path)) for found in below[:4])
+            hint = f" {len(below)} DeePMD systems lie below it ({names}): name one of them."
+    raise EgraffError(f"{path}: expected one of these formats: {known}; got none of them.{hint}")

@@ -1,0 +1,113 @@
+"""What every force field has in common: its table entry and the module that is deployed.
+
+The deployed module is a pure function of a graph. It never sees positions or a cell, so the same
+file serves one rank, many ranks and Python:
+
+    forward(edge_vectors [E, 3] float64, edge_index [2, E] int64, types [n_all] int64, n_local)
+        -> {"atomic_energy": [n_local] float64}
+
+Rows 0 .. n_local-1 of `types` are the atoms whose energy is wanted, the rest are ghosts; the
+centre (row 0 of `edge_index`) is always local. Between layers a network calls `exchange`, which
+takes the features of the local rows and returns those of all rows. Under LAMMPS that is a forward
+communication, and its gradient a reverse communication; anywhere else all atoms are local and it
+is the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from egraff_lmp.contract import Citation
+
+
+@dataclass(frozen=True)
+class NetworkContext:
+    """What a network must know of the data before it is built.
+
+    Attributes:
+        species: elements in type order.
+        r_max: cutoff in A.
+        avg_num_neighbors: mean number of edges per atom in the training set.
+        dtype: precision of weights and features.
+        seed: of the weight initialisation.
+    """
+
+    species: tuple[str, ...]
+    r_max: float
+    avg_num_neighbors: float
+    dtype: torch.dtype
+    seed: int
+
+
+@dataclass(frozen=True)
+class ForceField:
+    """One row of the table of force fields.
+
+    Attributes:
+        key: name in configs and on the command line.
+        architecture: display name.
+        build: makes the network from settings and context. The network's forward takes
+            (edge_vectors [E, 3] in float64, edge_index, types, n_local) and returns [n_local]
+            energies in units of the training scale; it has an attribute `exchange_widths`
+            (tuple of int) and `n_layers` (int).
+        presets: settings by name; every force field has at least "small".
+        citations: what a user of the model cites.
+        packages: distributions whose versions the contract records.
+    """
+
+    key: str
+    architecture: str
+    build: Callable[[Mapping[str, Any], NetworkContext], torch.nn.Module]
+    presets: Mapping[str, Mapping[str, Any]]
+    citations: tuple[Citation, ...]
+    packages: tuple[str, ...]
+
+
+class AtomicEnergyModel(torch.nn.Module):
+    """A network with the energy zero put back: this module is trained, scripted and deployed.
+
+    E_i = scale * network_i + shift[type_i], summed outside in float64. `scale` (eV) is the spread
+    of the training forces or energies, `shift` (eV) the reference energy of each species.
+    """
+
+    def __init__(self, network: torch.nn.Module, scale: float, shift: torch.Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+        self.register_buffer("shift", shift.to(torch.float64))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """Energy of each local atom in eV, (n_local,) float64, as {"atomic_energy": ...}."""
+        network_energy = self.network(edge_vectors, edge_index, types, n_local)
+        energy = network_energy.to(torch.float64) * self.scale + self.shift[types[:n_local]]
+        return {"atomic_energy": energy}
+
+
+def edge_forces(
+    edge_gradients: torch.Tensor, edge_index: torch.Tensor, n_atoms: int
+) -> torch.Tensor:
+    """Forces from the gradient of the energy with respect to the edge vectors.
+
+    With r_ij = r_j - r_i, F_i = + sum_j dE/dr_ij over edges i -> j, and F_j = - dE/dr_ij.
+
+    Args:
+        edge_gradients: dE/dr_ij, (E, 3) in eV/A.
+        edge_index: (2, E).
+        n_atoms: N; all atoms are local here.
+
+    Returns:
+        (N, 3) in eV/A.
+    """
+    forces = edge_gradients.new_zeros(n_atoms, 3)
+    forces = forces.index_add(0, edge_index[0], edge_gradients)
+    return forces.index_add(0, edge_index[1], -edge_gradients)

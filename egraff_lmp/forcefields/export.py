@@ -1,0 +1,142 @@
+"""From a network in memory to a deployed file: scripting, self test, contract.
+
+`egraff deploy` (train/deploy.py) calls this with what a checkpoint holds; tests call it with
+untrained networks.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from egraff_lmp.contract import Contract, EnergyReference, SelfTest, save_deployed
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkContext, edge_forces
+from egraff_lmp.graph import find_edges
+
+
+def export_model(
+    model: AtomicEnergyModel,
+    force_field: ForceField,
+    context: NetworkContext,
+    energy_reference: EnergyReference,
+    frame: Frames,
+    provenance: Mapping[str, Any],
+    path: str | Path,
+) -> Contract:
+    """Script `model`, compute its self test on the first frame of `frame`, and write `path`.
+
+    Args:
+        model: the network with scale and shift, on the CPU.
+        force_field: its row of the table.
+        context: what it was built with.
+        energy_reference: what `model.shift` holds, for the contract.
+        frame: at least one frame of elements that the model knows.
+        provenance: what training recorded.
+        path: where the file goes; it appears whole or not at all.
+    """
+    model = model.eval()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    scripted = _script(model)
+    test, memory = _self_test(scripted, context, frame)
+    contract = _contract(
+        model, force_field, context, energy_reference, test, memory, dict(provenance)
+    )
+    save_deployed(scripted, contract, path)
+    return contract
+
+
+def package_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions of distributions, those that are not installed left out."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _script(model: torch.nn.Module) -> torch.jit.ScriptModule:
+    from e3nn.util.jit import script
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and what LAMMPS loads
+        return script(model)
+
+
+def _self_test(
+    scripted: torch.jit.ScriptModule, context: NetworkContext, frame: Frames
+) -> tuple[SelfTest, float]:
+    """The self-test record and the bytes kept for the backward pass, per edge."""
+    positions, cell = frame.positions[0], frame.cell[0]
+    edges = find_edges(positions, cell, frame.pbc, context.r_max)
+    vectors = torch.tensor(edges.vectors(positions, cell), requires_grad=True)
+    index = torch.tensor(edges.index)
+    types = torch.tensor([context.species.index(element) for element in frame.species])
+
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with (
+        torch.jit.optimized_execution(False),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        energies = scripted(vectors, index, types, frame.n_atoms)["atomic_energy"]
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+    forces = edge_forces(gradient, index, frame.n_atoms)
+    test = SelfTest(
+        species=frame.species,
+        positions=tuple(map(tuple, positions.tolist())),
+        cell=tuple(map(tuple, cell.tolist())),
+        pbc=frame.pbc,
+        energies=tuple(energies.detach().tolist()),
+        forces=tuple(map(tuple, forces.tolist())),
+        n_edges=int(index.shape[1]),
+    )
+    return test, sum(kept.values()) / max(1, index.shape[1])
+
+
+def _contract(
+    model: AtomicEnergyModel,
+    force_field: ForceField,
+    context: NetworkContext,
+    energy_reference: EnergyReference,
+    self_test: SelfTest,
+    memory_bytes_per_edge: float,
+    provenance: dict[str, Any],
+) -> Contract:
+    from ase.data import atomic_masses, atomic_numbers
+
+    network: Any = model.network
+    return Contract(
+        architecture=force_field.architecture,
+        forcefield=force_field.key,
+        r_max=context.r_max,
+        n_layers=network.n_layers,
+        exchange_widths=tuple(network.exchange_widths),
+        species=context.species,
+        masses_amu=tuple(
+            float(np.round(atomic_masses[atomic_numbers[element]], 6))
+            for element in context.species
+        ),
+        dtype=str(context.dtype).removeprefix("torch."),
+        energy_reference=energy_reference,
+        memory_bytes_per_edge=memory_bytes_per_edge,
+        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        provenance=provenance,
+        citations=force_field.citations,
+        versions=package_versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
+        self_test=self_test,
+    )

@@ -1,0 +1,180 @@
+"""MACE (Batatia et al. 2022), from the package `mace-torch`, with exchange between its layers.
+
+MACE's edge vectors point from neighbour to centre (receiver minus sender) and its edge index is
+(sender, receiver); the conversion is here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from egraff_lmp.contract import Citation
+from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.exchange import exchange
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {
+        "num_interactions": 2,
+        "hidden_irreps": "16x0e + 16x1o",
+        "MLP_irreps": "16x0e",
+        "max_ell": 2,
+        "correlation": 2,
+        "num_bessel": 8,
+        "num_polynomial_cutoff": 5,
+        "radial_MLP": [32, 32],
+    },
+}
+
+
+class _Layer(torch.nn.Module):
+    """One interaction and product, with ghosts' features fetched when `exchanges`."""
+
+    __constants__ = ("exchanges",)
+
+    def __init__(self, interaction: torch.nn.Module, product: torch.nn.Module, exchanges: bool):
+        super().__init__()
+        self.exchanges = exchanges
+        self.skip = interaction.skip_tp
+        self.linear_up = interaction.linear_up
+        self.tensor_product = interaction.conv_tp
+        self.radial_mlp = interaction.conv_tp_weights
+        self.linear = interaction.linear
+        self.reshape = interaction.reshape
+        self.norm = float(interaction.avg_num_neighbors)
+        self.product = product
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        attributes: torch.Tensor,
+        edge_harmonics: torch.Tensor,
+        edge_embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+    ) -> torch.Tensor:
+        """Features of local atoms, (n_local, width), to those after the layer.
+
+        In the first layer `features` are those of all atoms, known by type. `attributes` is the
+        one-hot type of local atoms.
+        """
+        n_local = attributes.size(0)
+        skip = self.skip(features[:n_local], attributes)
+        up = self.linear_up(features)
+        if self.exchanges:
+            up = exchange(up)
+        weights = self.radial_mlp(edge_embedding)
+        messages = self.tensor_product(up[edge_index[1]], edge_harmonics, weights)
+        gathered = torch.zeros(
+            (n_local, messages.size(1)), dtype=messages.dtype, device=messages.device
+        ).index_add(0, edge_index[0], messages)
+        message = self.reshape(self.linear(gathered) / self.norm)
+        return self.product(message, skip, attributes)
+
+
+class MACENetwork(torch.nn.Module):
+    """MACE's interaction energy as a function of a graph (see `forcefields.base`).
+
+    Args:
+        mace: a `mace.modules.MACE` whose interactions are residual and agnostic, whose zero of
+            energy (atomic energies, scale and shift) is not used here.
+    """
+
+    def __init__(self, mace: torch.nn.Module) -> None:
+        super().__init__()
+        self.n_layers = len(mace.interactions)
+        self.exchange_widths = tuple(
+            interaction.linear_up.irreps_out.dim for interaction in mace.interactions[1:]
+        )
+        self.n_species = int(mace.atomic_numbers.numel())
+        self.node_embedding = mace.node_embedding
+        self.harmonics = mace.spherical_harmonics
+        self.bessel = mace.radial_embedding.bessel_fn
+        self.cutoff = mace.radial_embedding.cutoff_fn
+        self.layers = torch.nn.ModuleList(
+            _Layer(interaction, product, exchanges=index > 0)
+            for index, (interaction, product) in enumerate(
+                zip(mace.interactions, mace.products, strict=True)
+            )
+        )
+        self.readouts = mace.readouts
+        self.dtype = mace.r_max.dtype
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """Energy of each local atom in units of the training scale, (n_local,)."""
+        vectors = -edge_vectors.to(self.dtype)
+        lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+        harmonics = self.harmonics(vectors)
+        embedding = self.bessel(lengths) * self.cutoff(lengths)
+        one_hot = torch.nn.functional.one_hot(types, self.n_species).to(self.dtype)
+        features = self.node_embedding(one_hot)
+        attributes = one_hot[:n_local]
+        energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
+        for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
+            features = layer(features, attributes, harmonics, embedding, edge_index)
+            energy = energy + readout(features).view(-1)
+        return energy
+
+
+def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+    """MACE with the package's own class; `settings` are its arguments, irreps as text.
+
+    Both interactions are `RealAgnosticResidualInteractionBlock`, the package's default. An
+    isolated atom then has a network energy that depends on its species alone.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ase.data import atomic_numbers
+        from e3nn import o3
+        from mace.modules import MACE as MACEModel
+        from mace.modules.blocks import RealAgnosticResidualInteractionBlock
+
+        arguments = dict(settings)
+        arguments["hidden_irreps"] = o3.Irreps(arguments["hidden_irreps"])
+        arguments["MLP_irreps"] = o3.Irreps(arguments["MLP_irreps"])
+        previous = torch.get_default_dtype()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.seed)
+            torch.set_default_dtype(context.dtype)
+            try:
+                mace = MACEModel(
+                    **arguments,
+                    r_max=context.r_max,
+                    interaction_cls=RealAgnosticResidualInteractionBlock,
+                    interaction_cls_first=RealAgnosticResidualInteractionBlock,
+                    num_elements=len(context.species),
+                    atomic_energies=np.zeros(len(context.species)),
+                    avg_num_neighbors=context.avg_num_neighbors,
+                    atomic_numbers=[atomic_numbers[element] for element in context.species],
+                    gate=torch.nn.functional.silu,
+                )
+            finally:
+                torch.set_default_dtype(previous)
+        return MACENetwork(mace)
+
+
+MACE = ForceField(
+    key="mace",
+    architecture="MACE",
+    build=build,
+    presets=PRESETS,
+    citations=(
+        Citation(
+            text=(
+                "I. Batatia et al., MACE: higher order equivariant message passing neural networks "
+                "for fast and accurate force fields, NeurIPS 35 (2022)"
+            ),
+            doi="10.48550/arXiv.2206.07697",
+        ),
+    ),
+    packages=("mace-torch", "e3nn"),
+)

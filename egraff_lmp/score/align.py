@@ -1,0 +1,166 @@
+"""Which frames may be compared with which: composition, atom order, time steps, same frames."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+
+# Dumps of 6 significant digits and float32 coordinates both stay below this.
+SAME_FRAME_A = 2e-3
+# Time steps written with few digits (1.209 fs) still divide each other to this.
+STRIDE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Frames set against each other, or the reason why not.
+
+    Attributes:
+        truth: T frames, or None.
+        model: T frames, or None.
+        note: what was done (time steps, resampling), or why nothing could be.
+    """
+
+    truth: Frames | None
+    model: Frames | None
+    note: str
+
+
+def check_composition(reference: Frames, trajectory: Frames) -> None:
+    """Same elements in the same proportions, and the same periodicity.
+
+    A rollout of a larger cell of the same composition is fine for structure.
+
+    Raises:
+        EgraffError: anything else, with both compositions in the message.
+    """
+    expected, got = _reduced_formula(reference.species), _reduced_formula(trajectory.species)
+    periodic = all(reference.pbc)
+    same = (
+        expected == got if periodic else Counter(reference.species) == Counter(trajectory.species)
+    )
+    if not same:
+        raise EgraffError(
+            f"{trajectory.source}: expected the composition of the reference {reference.source}, "
+            f"{formula(reference.species)}, got {formula(trajectory.species)}: score it against a "
+            "reference of the same material."
+        )
+    if reference.pbc != trajectory.pbc:
+        raise EgraffError(
+            f"{trajectory.source}: expected the periodicity of the reference {reference.source}, "
+            f"{reference.pbc}, got {trajectory.pbc}: run it with the boundaries of the reference."
+        )
+
+
+def formula(species: tuple[str, ...]) -> str:
+    """Composition as "Ge40 Te160", elements in alphabetical order."""
+    return " ".join(f"{element}{number}" for element, number in sorted(Counter(species).items()))
+
+
+def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -> Pairing:
+    """Rollout at time t against reference at time t, for the comparison "trajectory".
+
+    Args:
+        reference: the time series that the rollout started from.
+        trajectory: the rollout; its first frame is time 0.
+        start: index of the reference frame that the rollout started from.
+        skip: frames of the trajectory left out at its beginning.
+    """
+    if not 0 <= start < len(reference):
+        raise EgraffError(
+            f"expected a starting frame between 0 and {len(reference) - 1} of "
+            f"{reference.source}, got {start}: check --start."
+        )
+    if reference.species != trajectory.species:
+        return Pairing(
+            None,
+            None,
+            "not available: the atoms of reference and rollout differ in number or order",
+        )
+    strides = _strides(reference.timestep_fs, trajectory.timestep_fs)
+    if strides is None:
+        return Pairing(
+            None,
+            None,
+            f"not available: the reference has a frame every {reference.timestep_fs:g} fs, the "
+            f"rollout every {trajectory.timestep_fs:g} fs, and no small multiples of these agree",
+        )
+    every_truth, every_model, note = strides
+    first = -(-skip // every_model)  # the first common frame at or after `skip`
+    truth = reference.select(slice(start + first * every_truth, None, every_truth))
+    model = trajectory.select(slice(first * every_model, None, every_model))
+    frames = min(len(truth), len(model))
+    if frames == 0:
+        return Pairing(None, None, "not available: no frames at common times")
+    return Pairing(truth.select(slice(0, frames)), model.select(slice(0, frames)), note)
+
+
+def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
+    """Truth and model on the same frames, as LAMMPS `rerun` evaluates them.
+
+    Raises:
+        EgraffError: they are not the same frames.
+    """
+    where = f"{comparison}: {model.source}"
+    if truth.species != model.species:
+        raise EgraffError(
+            f"{where}: expected the atoms of {truth.source}, {formula(truth.species)} in the same "
+            f"order, got {formula(model.species)}: rerun the same frames."
+        )
+    if len(truth) != len(model):
+        raise EgraffError(
+            f"{where}: expected the {len(truth)} frames of {truth.source}, got {len(model)}: "
+            "rerun all of its frames, and only those."
+        )
+    distance = _largest_distance(truth, model)
+    if distance > SAME_FRAME_A:
+        raise EgraffError(
+            f"{where}: expected the positions of {truth.source}, got positions up to "
+            f"{distance:.3g} A away: rerun these very frames, in their order."
+        )
+    return Pairing(truth, model, "")
+
+
+def _reduced_formula(species: tuple[str, ...]) -> dict[str, int]:
+    counts = Counter(species)
+    divisor = gcd(*counts.values()) if counts else 1
+    return {element: number // divisor for element, number in counts.items()}
+
+
+def _strides(truth_fs: float | None, model_fs: float | None) -> tuple[int, int, str] | None:
+    """Every which frame of truth and of model to take, and a note; None if nothing fits."""
+    if not truth_fs or not model_fs:
+        which = "reference" if not truth_fs else "rollout"
+        return 1, 1, f"frame by frame: the {which} states no time between its frames"
+    for every_truth in range(1, 101):
+        every_model = round(every_truth * truth_fs / model_fs)
+        if every_model < 1 or every_model > 100:
+            continue
+        if abs(every_model * model_fs / (every_truth * truth_fs) - 1) < STRIDE_TOLERANCE:
+            note = f"at equal times, every {every_truth * truth_fs:g} fs"
+            if (every_truth, every_model) != (1, 1):
+                note += (
+                    f" (every {every_truth} reference frames, every {every_model} rollout frames)"
+                )
+            return every_truth, every_model, note
+    return None
+
+
+def _largest_distance(a: Frames, b: Frames) -> float:
+    """Largest displacement between two sets of frames, periodic images allowed, in A."""
+    difference: NDArray[np.float64] = a.positions - b.positions
+    if all(a.pbc) and np.isfinite(a.cell).all() and np.all(np.linalg.det(a.cell) != 0):
+        fractional = difference @ np.linalg.inv(a.cell)
+        difference = (fractional - np.round(fractional)) @ a.cell
+    else:
+        difference = difference - difference.mean(axis=1, keepdims=True)
+    distances = np.linalg.norm(difference, axis=-1)
+    finite = distances[np.isfinite(distances)]
+    return float(finite.max()) if finite.size else 0.0

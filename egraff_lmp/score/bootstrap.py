@@ -1,0 +1,74 @@
+"""Confidence intervals by block bootstrap.
+
+Frames of a trajectory are correlated, so what is drawn with replacement are blocks of consecutive
+frames, or whole trajectories where there are enough independent starts. Blocks must be longer than
+the correlation time for the interval to be honest; the number of blocks is therefore reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_STARTS = 3  # fewer starts than this say nothing about their own spread
+N_RESAMPLES = 400
+CONFIDENCE = 0.95
+
+
+def resampling_units(blocks_per_start: Sequence[int]) -> NDArray[np.int64]:
+    """What each block is drawn together with, (K,): its start if there are enough, else itself."""
+    if len(blocks_per_start) >= MIN_STARTS:
+        return np.repeat(np.arange(len(blocks_per_start)), blocks_per_start)
+    return np.arange(sum(blocks_per_start))
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    units: Sequence[NDArray[np.int64]],
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    n_resamples: int = N_RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Basic (reverse percentile) bootstrap interval of a statistic of weighted blocks.
+
+    Distances between distributions (a Wright factor, a JSD) are biased upwards by noise, and
+    resampling adds noise; the basic interval [2 s - q_high, 2 s - q_low] (Davison and Hinkley,
+    Bootstrap Methods, eq. 5.6) turns that bias round. It is clipped to `bounds` and widened to hold
+    the estimate s itself.
+
+    Args:
+        statistic: called with one array of block weights (K,) for each entry of `units`.
+        units: for each independent sample, the unit that each of its blocks is drawn with.
+        bounds: range of the statistic.
+        n_resamples: number of draws.
+        confidence: two-sided, 0.95 for 95 %.
+        seed: of the draws.
+
+    Returns:
+        (low, high), or None where there is nothing to draw (no sample has two units), or where
+        the statistic is not finite.
+    """
+    estimate = statistic(*(np.ones(len(unit)) for unit in units))
+    sizes = [int(unit.max()) + 1 if unit.size else 0 for unit in units]
+    if max(sizes, default=0) < 2 or not np.isfinite(estimate):
+        return None
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(n_resamples):
+        weights = (
+            np.bincount(rng.integers(0, size, size), minlength=size)[unit].astype(np.float64)
+            for unit, size in zip(units, sizes, strict=True)
+        )
+        draws.append(statistic(*weights))
+    values = np.array(draws)
+    values = values[np.isfinite(values)]
+    if values.size < n_resamples // 2:
+        return None
+    tail = (1 - confidence) / 2
+    low, high = 2 * estimate - np.quantile(values, [1 - tail, tail])
+    low, high = np.clip([low, high], *bounds)
+    return float(min(low, estimate)), float(max(high, estimate))

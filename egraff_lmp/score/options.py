@@ -1,0 +1,51 @@
+"""What a scoring may be asked for, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.bootstrap import CONFIDENCE, N_RESAMPLES
+from egraff_lmp.score.rdf import BIN_WIDTH, N_BLOCKS
+from egraff_lmp.score.table import modes_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of one scoring.
+
+    Attributes:
+        mode: "egraff", "paper" or "both".
+        r_max: of the `egraff` structure metrics in A; None for `rdf.default_r_max`.
+        bin_width: of the `egraff` structure metrics in A.
+        skip: frames left out at the beginning of every trajectory.
+        starts: for each rollout, the index of the reference frame it started from; () for 0.
+        n_blocks: blocks of frames per trajectory for the bootstrap.
+        n_resamples: bootstrap draws.
+        confidence: of the intervals, 0.95 for 95 %.
+        seed: of the bootstrap.
+    """
+
+    mode: str = "both"
+    r_max: float | None = None
+    bin_width: float = BIN_WIDTH
+    skip: int = 0
+    starts: tuple[int, ...] = ()
+    n_blocks: int = N_BLOCKS
+    n_resamples: int = N_RESAMPLES
+    confidence: float = CONFIDENCE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        modes_of(self.mode)
+        if self.skip < 0:
+            raise EgraffError(f"expected --skip of 0 frames or more, got {self.skip}.")
+        if self.n_blocks < 1 or self.n_resamples < 1 or not 0 < self.confidence < 1:
+            raise EgraffError(
+                "expected at least one block, one resample and a confidence between 0 and 1, got "
+                f"{self.n_blocks}, {self.n_resamples} and {self.confidence}."
+            )
+
+    def start_of(self, rollout: int) -> int:
+        """Reference frame that rollout number `rollout` started from."""
+        return self.starts[rollout] if self.starts else 0

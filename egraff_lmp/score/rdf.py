@@ -1,0 +1,303 @@
+"""Radial distribution g(r) of bulk, pair-distance distribution h(r) of molecules.
+
+With n_ab unordered pairs of atoms of elements a and b (N_a (N_a - 1)/2 for a = b, else N_a N_b),
+and c_ab(r) of them found between r and r + dr,
+
+    g_ab(r) = < V c_ab(r) > / (n_ab (4 pi/3) ((r + dr)^3 - r^3))        periodic in three directions
+    h_ab(r) = < c_ab(r) > / (n_ab dr)                                    molecules, in 1/A
+    p_ab(r) = < c_ab(r) > / sum_r < c_ab(r) >                            what the JSD compares
+
+The total is the same over all N (N - 1)/2 pairs. Counting pairs (N - 1, not N) makes an ideal gas
+of any finite N give g = 1; the shell volume is exact, not 4 pi r^2 dr. h is appendix C, eq. 1, of
+Fu et al., "Forces are not enough" (TMLR 2023), split by element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.distances import (
+    cell_heights,
+    finite_frames,
+    is_periodic,
+    pair_distances,
+    pair_names,
+    pair_numbers,
+)
+
+TOTAL = "total"
+BIN_WIDTH = 0.05  # A, of the paper
+R_MAX_CAP = 10.0  # A; beyond it g is 1 and would only dilute a Wright factor
+N_BLOCKS = 10
+# A molecule may swell by this factor before its distances are lumped together as "beyond".
+MOLECULE_MARGIN = 1.25
+
+
+@dataclass(frozen=True)
+class RDF:
+    """Curves over the distance.
+
+    Attributes:
+        kind: "g" (radial distribution, dimensionless) or "h" (pair distances, 1/A).
+        r: (B,) bin centres in A.
+        g: pair name ("total", "Ge-Te") to (B,) values.
+        bin_width: in A.
+        r_max: upper edge of the last bin in A.
+        n_frames: frames averaged over.
+    """
+
+    kind: str
+    r: NDArray[np.float64]
+    g: Mapping[str, NDArray[np.float64]]
+    bin_width: float
+    r_max: float
+    n_frames: int
+
+
+@dataclass(frozen=True)
+class PairHistogram:
+    """Pair distances counted in bins, summed over blocks of consecutive frames.
+
+    Attributes:
+        names: (P,) pairs of elements.
+        n_pairs: (P,) unordered pairs of atoms behind each name.
+        n_atoms: N.
+        bin_width: in A.
+        counts: (K, P, B + 1) pairs found, summed over the frames of a block; the last column is
+            the pairs beyond r_max, filled for molecules only.
+        volume_counts: (K, P, B + 1) the same, each frame weighted by its volume in A^3.
+        n_frames: (K,) finite frames of each block.
+        n_failed: frames left out because a position or the cell was not finite.
+        periodic: g(r) if True, h(r) if False.
+    """
+
+    names: tuple[str, ...]
+    n_pairs: NDArray[np.float64]
+    n_atoms: int
+    bin_width: float
+    counts: NDArray[np.float64]
+    volume_counts: NDArray[np.float64]
+    n_frames: NDArray[np.int64]
+    n_failed: int
+    periodic: bool
+
+    @property
+    def n_bins(self) -> int:
+        """B, the bins below r_max."""
+        return int(self.counts.shape[2]) - 1
+
+    @property
+    def r_max(self) -> float:
+        """Upper edge of the last bin in A."""
+        return self.n_bins * self.bin_width
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """(B + 1,) bin edges in A."""
+        return np.arange(self.n_bins + 1, dtype=np.float64) * self.bin_width
+
+    @property
+    def r(self) -> NDArray[np.float64]:
+        """(B,) bin centres in A."""
+        return (np.arange(self.n_bins, dtype=np.float64) + 0.5) * self.bin_width
+
+    def rdf(self, weights: NDArray[np.float64] | None = None) -> RDF:
+        """g(r) or h(r), blocks weighted by `weights` (K,), all by 1 if None."""
+        if self.periodic:
+            counts, frames = self._average(self.volume_counts, weights)
+            measure = 4 * np.pi / 3 * np.diff(self.edges**3)
+        else:
+            counts, frames = self._average(self.counts, weights)
+            measure = np.full(self.n_bins, self.bin_width)
+        g = {TOTAL: counts.sum(axis=0)[:-1] / (self.n_pairs.sum() * measure)}
+        for name, row, pairs in zip(self.names, counts, self.n_pairs, strict=True):
+            g[name] = row[:-1] / (pairs * measure)
+        kind = "g" if self.periodic else "h"
+        return RDF(kind, self.r, g, self.bin_width, self.r_max, frames)
+
+    def probability(
+        self, weights: NDArray[np.float64] | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """p(r) of each pair name, normalised to 1: (B + 1,), the last entry is "beyond r_max".
+
+        In bulk the last entry is 0: p is conditional on r < r_max.
+        """
+        counts, _ = self._average(self.counts, weights)
+        rows = {TOTAL: counts.sum(axis=0), **dict(zip(self.names, counts, strict=True))}
+        return {name: row / row.sum() if row.sum() > 0 else row for name, row in rows.items()}
+
+    def paper_rdf(
+        self, volume: float | None = None, weights: NDArray[np.float64] | None = None
+    ) -> RDF:
+        """The total g(r) normalised by N^2 / V as ASE does, for the `paper` mode.
+
+        Args:
+            volume: V in A^3 for molecules, which have none of their own.
+            weights: as for `rdf`.
+        """
+        source = self.volume_counts if self.periodic else self.counts
+        counts, frames = self._average(source, weights)
+        shells = 4 * np.pi / 3 * np.diff(self.edges**3)
+        scale = 1.0 if self.periodic else float(volume or 1.0)
+        total = counts.sum(axis=0)[:-1] * scale * 2 / (self.n_atoms**2 * shells)
+        return RDF("g", self.r, {TOTAL: total}, self.bin_width, self.r_max, frames)
+
+    def halves(self) -> tuple[PairHistogram, PairHistogram]:
+        """The first and the last half of the blocks."""
+        half = len(self.n_frames) // 2
+        return self._blocks(slice(0, half)), self._blocks(slice(len(self.n_frames) - half, None))
+
+    def _blocks(self, which: slice) -> PairHistogram:
+        return replace(
+            self,
+            counts=self.counts[which],
+            volume_counts=self.volume_counts[which],
+            n_frames=self.n_frames[which],
+        )
+
+    def _average(
+        self, counts: NDArray[np.float64], weights: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], int]:
+        """Mean over frames (P, B + 1), and the number of frames; NaN where there is none."""
+        if weights is None:
+            weights = np.ones(len(self.n_frames))
+        frames = float(weights @ self.n_frames)
+        with np.errstate(invalid="ignore"):
+            return np.tensordot(weights, counts, axes=1) / frames, int(frames)
+
+
+def pair_histogram(
+    frames: Frames,
+    r_max: float,
+    bin_width: float = BIN_WIDTH,
+    *,
+    n_blocks: int = N_BLOCKS,
+    all_images: bool = False,
+) -> PairHistogram:
+    """Count pair distances, the costly part of everything in this file.
+
+    Args:
+        frames: at least one frame; frames that are not finite are left out and counted.
+        r_max: in A; rounded to a whole number of bins.
+        bin_width: in A.
+        n_blocks: blocks of consecutive frames that are kept apart, for confidence intervals.
+        all_images: see `pair_distances`; without it r_max is at most half the smallest height.
+
+    Raises:
+        EgraffError: r_max beyond half the smallest cell height, no pairs of atoms, a bin width
+            that is not positive, or mixed periodicity.
+    """
+    _check(frames, r_max, bin_width)
+    good = finite_frames(frames)
+    kept = frames.select(np.flatnonzero(good))
+    n_bins = max(1, round(r_max / bin_width))
+    if is_periodic(frames) and not all_images:
+        limit = half_height(kept)
+        if r_max > limit * (1 + 1e-6):
+            raise EgraffError(
+                f"{frames.source}: expected r_max of at most half the smallest cell height, "
+                f"{limit:.3f} A, got {r_max:g} A: lower --r-max."
+            )
+        # Rounding must not carry the last bin beyond the range where all pairs are seen.
+        n_bins = max(1, int(min(r_max, limit) / bin_width + 1e-6))
+    names = pair_names(frames.species)
+    n_blocks = max(1, min(n_blocks, len(kept)))
+    counts = np.zeros((n_blocks, len(names), n_bins + 1))
+    volume_counts = np.zeros_like(counts)
+    volumes = np.abs(np.linalg.det(kept.cell))
+    blocks = np.arange(len(kept)) * n_blocks // max(1, len(kept))
+    found = pair_distances(kept, n_bins * bin_width, all_images)
+    for block, volume, (labels, distances, weight) in zip(blocks, volumes, found, strict=True):
+        # Clipped before the cast: an exploded molecule exceeds any integer.
+        bins = np.minimum(distances / bin_width, n_bins).astype(np.intp)
+        bins += labels * (n_bins + 1)
+        frame = weight * np.bincount(bins, minlength=counts[0].size).reshape(counts[0].shape)
+        counts[block] += frame
+        volume_counts[block] += volume * frame
+    n_frames = np.bincount(blocks, minlength=n_blocks)
+    # Beyond r_max: every pair not seen in a molecule, nothing in bulk.
+    counts[..., -1] = volume_counts[..., -1] = 0
+    if not is_periodic(frames):
+        counts[..., -1] = n_frames[:, None] * pair_numbers(frames.species) - counts.sum(axis=-1)
+    return PairHistogram(
+        names=names,
+        n_pairs=pair_numbers(frames.species),
+        n_atoms=frames.n_atoms,
+        bin_width=bin_width,
+        counts=counts,
+        volume_counts=volume_counts,
+        n_frames=n_frames,
+        n_failed=int((~good).sum()),
+        periodic=is_periodic(frames),
+    )
+
+
+def radial_distribution(
+    frames: Frames, r_max: float | None = None, bin_width: float = BIN_WIDTH
+) -> RDF:
+    """g(r) of bulk or h(r) of a molecule, total and for each pair of elements.
+
+    Args:
+        frames: finite ones are averaged over.
+        r_max: in A; `default_r_max` if None.
+        bin_width: in A.
+    """
+    if r_max is None:
+        r_max = default_r_max([frames])
+    return pair_histogram(frames, r_max, bin_width, n_blocks=1).rdf()
+
+
+def merge(histograms: Sequence[PairHistogram]) -> PairHistogram:
+    """The blocks of several histograms of the same bins and elements, one after the other."""
+    return replace(
+        histograms[0],
+        counts=np.concatenate([h.counts for h in histograms]),
+        volume_counts=np.concatenate([h.volume_counts for h in histograms]),
+        n_frames=np.concatenate([h.n_frames for h in histograms]),
+        n_failed=sum(h.n_failed for h in histograms),
+    )
+
+
+def half_height(frames: Frames) -> float:
+    """Half the smallest cell height over all finite frames, in A; inf if there is none."""
+    good = finite_frames(frames)
+    return float(cell_heights(frames.cell[good]).min() / 2) if good.any() else np.inf
+
+
+def default_r_max(all_frames: Sequence[Frames]) -> float:
+    """r_max in A that suits all of them, the first being the reference.
+
+    Bulk: half the smallest cell height, at most 10 A. Molecules: 1.25 times the largest distance
+    of the reference.
+    """
+    if is_periodic(all_frames[0]):
+        return min(R_MAX_CAP, *(half_height(frames) for frames in all_frames))
+    reference = all_frames[0].select(np.flatnonzero(finite_frames(all_frames[0])))
+    span = np.ptp(reference.positions, axis=1) if len(reference) else np.ones((1, 3))
+    # The diagonal of the bounding box bounds the largest distance, at the cost of O(N).
+    return MOLECULE_MARGIN * max(1.0, float(np.linalg.norm(span, axis=1).max()))
+
+
+def paper_r_max(reference: Frames) -> float:
+    """r_max of the paper's script: min((shortest cell edge - 1)/2, 10) in A; 10 without a cell."""
+    edges = np.linalg.norm(reference.cell[0], axis=1)
+    return min((float(edges.min()) - 1) / 2, R_MAX_CAP) if edges.min() > 1 else R_MAX_CAP
+
+
+def _check(frames: Frames, r_max: float, bin_width: float) -> None:
+    if frames.n_atoms < 2:
+        raise EgraffError(
+            f"{frames.source}: expected at least two atoms, got {frames.n_atoms}: a single atom "
+            "has no pair distances."
+        )
+    if not bin_width > 0 or not r_max >= bin_width or not np.isfinite(r_max):
+        raise EgraffError(
+            f"expected a bin width above 0 and r_max of at least one bin, got a bin width of "
+            f"{bin_width:g} A and r_max of {r_max:g} A: change --bin or --r-max."
+        )

@@ -1,0 +1,97 @@
+"""Scoring rollouts against a reference: the one function that the rest of the project calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError, require
+from egraff_lmp.score.align import check_composition, formula
+from egraff_lmp.score.dynamics import dynamics_scores
+from egraff_lmp.score.options import Options
+from egraff_lmp.score.records import Scores
+from egraff_lmp.score.structure import structure_scores
+
+
+def score_trajectory(
+    reference: Frames,
+    trajectory: Frames | Sequence[Frames],
+    *,
+    reruns: Mapping[str, tuple[Frames, Frames]] | None = None,
+    mode: str = "both",
+    **choices: Any,
+) -> Scores:
+    """Score one rollout, or several independent ones, against ab-initio (or oracle) frames.
+
+    A rollout that broke (positions, energies or forces that are not finite) is scored on its
+    finite frames, and the others are counted in every value.
+
+    Args:
+        reference: the ground truth; energies and forces are needed for EV and FV only.
+        trajectory: one rollout or a sequence of them, of the same composition.
+        reruns: comparison ("rerun-reference", "rerun-oracle") to (truth, model): the same frames
+            with the energies and forces of the ground truth and of the model.
+        mode: "egraff", "paper" or "both".
+        **choices: the other fields of `Options` (r_max, bin_width, skip, starts, ...).
+
+    Raises:
+        EgraffError: another composition or periodicity, no frames, or choices out of range.
+    """
+    try:
+        import MDAnalysis  # noqa: F401
+    except ImportError:
+        raise require("MDAnalysis", "score") from None
+    trajectories = [trajectory] if isinstance(trajectory, Frames) else list(trajectory)
+    options = Options(mode=mode, **choices)
+    _check(reference, trajectories, options)
+    scores, curves = structure_scores(reference, trajectories, options)
+    violations, series = dynamics_scores(reference, trajectories, reruns or {}, options)
+    return Scores(
+        reference=_describe(reference),
+        trajectories=tuple(_describe(frames) for frames in trajectories),
+        settings={**asdict(options), "versions": _versions()},
+        scores=(*scores, *violations),
+        curves=curves,
+        series=tuple(series),
+    )
+
+
+def _check(reference: Frames, trajectories: Sequence[Frames], options: Options) -> None:
+    if not trajectories:
+        raise EgraffError("expected at least one trajectory to score, got none.")
+    for frames in (reference, *trajectories):
+        if not len(frames):
+            raise EgraffError(f"{frames.source}: expected at least one frame, got none.")
+    for frames in trajectories:
+        check_composition(reference, frames)
+    if options.starts and len(options.starts) != len(trajectories):
+        raise EgraffError(
+            f"expected one starting frame for each of the {len(trajectories)} trajectories, got "
+            f"{len(options.starts)}: give --start once per trajectory, or not at all."
+        )
+
+
+def _describe(frames: Frames) -> dict[str, Any]:
+    return {
+        "source": frames.source,
+        "sha256": frames.sha256(),
+        "n_frames": len(frames),
+        "n_atoms": frames.n_atoms,
+        "formula": formula(frames.species),
+        "timestep_fs": frames.timestep_fs,
+        "has_energy": frames.energy is not None,
+        "has_forces": frames.forces is not None,
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in ("egraff_lmp", "MDAnalysis", "numpy"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "unknown"
+    return versions

@@ -1,0 +1,1 @@
+"""The trainer: config, energy references, graphs, the Lightning module, the run, and deployment."""

@@ -1,0 +1,163 @@
+"""From the config's data section to training, validation and test frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.split import check_leakage, split_frames
+from egraff_lmp.data.table import DATA_SETS, read_source
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.train.config import DataConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Frames by use, one entry a source. `sources` names them for provenance."""
+
+    train: list[Frames]
+    validation: list[Frames]
+    test: list[Frames]
+    sources: dict[str, list[str]]
+
+    def by_name(self) -> dict[str, list[Frames]]:
+        """Part name to frames, without empty parts."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: frames for name, frames in parts.items() if frames}
+
+
+def read_parts(config: TrainConfig, base: Path | None) -> Parts:
+    """Read and split all sources; relative paths start from `base`.
+
+    Raises:
+        EgraffError: a source cannot be read, too few frames, no validation frames, missing labels,
+            or a frame in two parts.
+    """
+    data = config.data
+    train, validation, test = [], [], []
+    for source in data.train:
+        frames = read_source(source, base)
+        _require_labels(frames, config)
+        for part, target in zip(
+            _split(frames, data, config.seed), (train, validation, test), strict=True
+        ):
+            if len(part):
+                target.append(part)
+    validation += _held_out(data.validation, data.n_validation, config, base)
+    test += _held_out(data.test, data.n_test, config, base)
+    parts = Parts(
+        train,
+        validation,
+        test,
+        {
+            "train": data.train,
+            "validation": data.validation or data.train,
+            "test": data.test or (data.train if test else []),
+        },
+    )
+    check_leakage(parts.by_name(), policy=data.leakage)
+    return parts
+
+
+def species_order(parts: Parts, wanted: list[str] | None) -> tuple[str, ...]:
+    """Type order: the config's, else alphabetical over all parts.
+
+    Raises:
+        EgraffError: an unknown element symbol, or one of no training frame.
+    """
+    from ase.data import atomic_numbers
+
+    present = {name for frames in parts.train for name in frames.species}
+    if wanted is None:
+        return tuple(sorted(present))
+    unknown = [name for name in wanted if name not in atomic_numbers or name == "X"]
+    if unknown:
+        raise EgraffError(f"species: expected element symbols, got {', '.join(unknown)}.")
+    untrained = [name for name in wanted if name not in present]
+    if untrained:
+        raise EgraffError(
+            f"species: expected elements of the training frames ({' '.join(sorted(present))}), "
+            f"got {' '.join(untrained)} too: a network would return untrained numbers for them."
+        )
+    return tuple(wanted)
+
+
+def data_provenance(parts: Parts) -> dict[str, Any]:
+    """Source, formula, counts and SHA-256 of each part, as plain values."""
+    return {
+        name: {
+            "sources": parts.sources[name],
+            "formulas": [formula(frames.species) for frames in group],
+            "n_frames": [len(frames) for frames in group],
+            "n_atoms": [frames.n_atoms for frames in group],
+            "sha256": _joint_hash(group),
+        }
+        for name, group in parts.by_name().items()
+    }
+
+
+def data_citations(sources: dict[str, list[str]]) -> list[str]:
+    """Keys of the table's data sets among the sources."""
+    keys = {source.partition(":")[0] for group in sources.values() for source in group}
+    return [key for key in DATA_SETS if key in keys]
+
+
+def formula(species: tuple[str, ...]) -> str:
+    """Elements with counts, alphabetically: Ge40Te160."""
+    counts = Counter(species)
+    return "".join(f"{name}{counts[name]}" for name in sorted(counts))
+
+
+def _split(frames: Frames, data: DataConfig, seed: int) -> list[Frames]:
+    n_validation = 0 if data.validation else data.n_validation
+    n_test = 0 if data.test else (data.n_test or 0)
+    if n_validation is None:
+        raise EgraffError(
+            "data: expected validation frames: give `data.validation` sources, or "
+            "`data.n_validation` frames to be split off each train source."
+        )
+    used = n_validation + n_test
+    gaps = data.gap * ((n_validation > 0) + (n_test > 0)) if data.split == "contiguous" else 0
+    n_train = data.n_train or len(frames) - used - gaps
+    if n_train < 1:
+        raise EgraffError(
+            f"{frames.source}: expected frames to train on, but {used} of {len(frames)} are asked "
+            "for validation and test: ask for fewer."
+        )
+    sizes = [n_train, n_validation, n_test]
+    return split_frames(frames, sizes, method=data.split, seed=seed, gap=data.gap)
+
+
+def _held_out(
+    sources: list[str], n: int | None, config: TrainConfig, base: Path | None
+) -> list[Frames]:
+    parts = []
+    for source in sources:
+        frames = read_source(source, base)
+        _require_labels(frames, config)
+        if n is not None:
+            method = config.data.split
+            frames = split_frames(frames, [n], method=method, seed=config.seed)[0]
+        parts.append(frames)
+    return parts
+
+
+def _require_labels(frames: Frames, config: TrainConfig) -> None:
+    wanted = {"energy": frames.energy, "forces": frames.forces}
+    for name, array in wanted.items():
+        weight = getattr(config.loss, name)
+        if array is None and weight:
+            raise EgraffError(
+                f"{frames.source}: expected {name} to train on, it has none: name a labelled "
+                f"source, or set `loss: {{{name}: 0}}`."
+            )
+
+
+def _joint_hash(group: list[Frames]) -> str:
+    if len(group) == 1:
+        return group[0].sha256()
+    return hashlib.sha256("".join(frames.sha256() for frames in group).encode()).hexdigest()

@@ -1,0 +1,153 @@
+"""Frames as graphs, and graphs as batches.
+
+Edges are found once per frame and kept in few bytes; edge vectors are computed from positions when
+a batch is put together, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.graph import find_edges
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One frame.
+
+    Attributes:
+        types: (N,) int64, index into the species of the model.
+        positions: (N, 3) float64 in A.
+        cell: (3, 3) float64 in A.
+        edge_index: (2, E) int32, centres and neighbours.
+        shifts: (E, 3) int16, lattice vectors added to the neighbour.
+        energy: scalar float64 in eV; NaN where unknown.
+        forces: (N, 3) float64 in eV/A; NaN where unknown.
+    """
+
+    types: torch.Tensor
+    positions: torch.Tensor
+    cell: torch.Tensor
+    edge_index: torch.Tensor
+    shifts: torch.Tensor
+    energy: torch.Tensor
+    forces: torch.Tensor
+
+    def edge_vectors(self) -> torch.Tensor:
+        """r_j + shift @ cell - r_i in A, (E, 3) float64."""
+        i, j = self.edge_index.long()
+        return self.positions[j] - self.positions[i] + self.shifts.double() @ self.cell
+
+
+class Batch(NamedTuple):
+    """Graphs side by side, atoms and edges concatenated; all atoms are local.
+
+    Attributes:
+        edge_vectors: (E, 3) float64 in A.
+        edge_index: (2, E) int64.
+        types: (N,) int64.
+        frame: (N,) int64, the frame of each atom.
+        n_atoms: (B,) int64, atoms of each frame.
+        energy: (B,) float64 in eV.
+        forces: (N, 3) float64 in eV/A.
+    """
+
+    edge_vectors: torch.Tensor
+    edge_index: torch.Tensor
+    types: torch.Tensor
+    frame: torch.Tensor
+    n_atoms: torch.Tensor
+    energy: torch.Tensor
+    forces: torch.Tensor
+
+
+def type_indices(names: Sequence[str], species: Sequence[str], source: str) -> NDArray[np.int64]:
+    """Index of each element in `species`, (N,).
+
+    Raises:
+        EgraffError: an element that the model does not know.
+    """
+    index = {name: i for i, name in enumerate(species)}
+    unknown = sorted(set(names) - set(index))
+    if unknown:
+        raise EgraffError(
+            f"{source}: expected the elements {' '.join(species)}, got {' '.join(unknown)} too: "
+            "add them to `species` of the config, or leave this source out."
+        )
+    return np.array([index[name] for name in names], dtype=np.int64)
+
+
+def build_graphs(frames: Frames, species: Sequence[str], r_max: float) -> list[Graph]:
+    """A graph of each frame, with all edges shorter than r_max (A)."""
+    types = torch.from_numpy(type_indices(frames.species, species, frames.source))
+    graphs = []
+    for t in range(len(frames)):
+        edges = find_edges(frames.positions[t], frames.cell[t], frames.pbc, r_max)
+        energy = np.nan if frames.energy is None else frames.energy[t]
+        forces = (
+            np.full_like(frames.positions[t], np.nan) if frames.forces is None else frames.forces[t]
+        )
+        graphs.append(
+            Graph(
+                types=types,
+                positions=torch.tensor(frames.positions[t], dtype=torch.float64),
+                cell=torch.tensor(frames.cell[t], dtype=torch.float64),
+                edge_index=torch.from_numpy(edges.index.astype(np.int32)),
+                shifts=torch.from_numpy(edges.shifts.astype(np.int16)),
+                energy=torch.tensor(energy, dtype=torch.float64),
+                forces=torch.tensor(forces, dtype=torch.float64),
+            )
+        )
+    return graphs
+
+
+def collate(graphs: Sequence[Graph]) -> Batch:
+    """One batch of several graphs."""
+    sizes = [len(graph.types) for graph in graphs]
+    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    n_atoms = torch.tensor(sizes)
+    return Batch(
+        edge_vectors=torch.cat([graph.edge_vectors() for graph in graphs]),
+        edge_index=torch.cat(
+            [g.edge_index.long() + int(o) for g, o in zip(graphs, offsets, strict=True)], dim=1
+        ),
+        types=torch.cat([graph.types for graph in graphs]),
+        frame=torch.repeat_interleave(torch.arange(len(graphs)), n_atoms),
+        n_atoms=n_atoms,
+        energy=torch.stack([graph.energy for graph in graphs]),
+        forces=torch.cat([graph.forces for graph in graphs]),
+    )
+
+
+def mean_neighbours(graphs: Sequence[Graph]) -> float:
+    """Mean number of edges per atom over all graphs; 1 where there are no edges at all."""
+    edges = sum(graph.edge_index.shape[1] for graph in graphs)
+    return edges / sum(len(graph.types) for graph in graphs) or 1.0
+
+
+class EpochSampler(torch.utils.data.Sampler[int]):
+    """A shuffle that depends on seed and epoch alone, so that a resumed run sees the same order."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n = n
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this before each."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+        return iter(order.tolist())

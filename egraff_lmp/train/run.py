@@ -1,0 +1,208 @@
+"""One training from config to checkpoints; the same call again resumes."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch.utils.data import DataLoader
+
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import write_json
+from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
+from egraff_lmp.train.config import TrainConfig
+from egraff_lmp.train.data import Parts, read_parts, species_order
+from egraff_lmp.train.display import Display
+from egraff_lmp.train.evaluate import evaluate
+from egraff_lmp.train.graphs import EpochSampler, Graph, build_graphs, collate
+from egraff_lmp.train.module import STATE_KEY, ForceFieldModule
+from egraff_lmp.train.progress import stop_reason
+from egraff_lmp.train.record import make_record
+from egraff_lmp.train.saving import BEST, LAST, LOG, Saving
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Outcome of a training.
+
+    Attributes:
+        checkpoint: the best checkpoint, for `deploy`.
+        best_epoch: its epoch, counted from 1.
+        epochs: epochs done over all resumes.
+        validation: validation errors of the best epoch (names of `evaluate.Errors`).
+        test: errors of the best checkpoint on the test part; empty without one.
+        wall_seconds: training time over all resumes.
+        stop: why training ended.
+        log: CSV file with one row an epoch.
+    """
+
+    checkpoint: Path
+    best_epoch: int
+    epochs: int
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
+    wall_seconds: float
+    stop: str
+    log: Path
+
+
+def train(
+    config: TrainConfig,
+    out_dir: str | Path,
+    *,
+    base: Path | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train, or resume an unfinished training, or return the result of a finished one.
+
+    A resumed training gives the same weights as an uninterrupted one.
+
+    Args:
+        config: what to train.
+        out_dir: folder of last.ckpt, best.ckpt, log.csv and result.json.
+        base: folder that relative paths of the config start from.
+        progress: show a bar (terminal) or log a line an epoch.
+
+    Raises:
+        EgraffError: bad data, another run in `out_dir`, or divergence.
+    """
+    out = Path(out_dir)
+    if out.exists() and not out.is_dir():
+        raise EgraffError(f"{out}: expected a folder for the checkpoints, got a file.")
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    parts = read_parts(config, base)
+    graphs = _graphs(parts, species_order(parts, config.species), config.r_max)
+    record = make_record(config, parts, graphs["train"], base)
+    previous = _previous(out / LAST, record)
+    torch.manual_seed(config.seed)
+    module = ForceFieldModule((previous.record if previous else record).build(), config)
+    if previous is not None:
+        module.on_load_checkpoint({STATE_KEY: previous.state})
+    if stop_reason(module.progress, config.stop) is None:
+        callbacks: list[Callback] = [Saving(out, previous.record if previous else record)]
+        callbacks += [Display()] if progress else []
+        _fit(module, graphs, callbacks, out / LAST if previous else None)
+    return _result(config, module, graphs.get("test", []), out)
+
+
+def _graphs(parts: Parts, species: tuple[str, ...], r_max: float) -> dict[str, list[Graph]]:
+    return {
+        name: [graph for frames in group for graph in build_graphs(frames, species, r_max)]
+        for name, group in parts.by_name().items()
+    }
+
+
+def _previous(path: Path, record: Record) -> Checkpoint | None:
+    if not path.exists():
+        return None
+    previous = load_checkpoint(path)
+    for key, what in (("config_sha256", "config"), ("data", "data")):
+        if previous.record.provenance.get(key) != record.provenance[key]:
+            raise EgraffError(
+                f"{path.parent}: expected an empty folder or one of the same run, got a run with "
+                f"another {what}: choose another --out, or delete this folder to start anew."
+            )
+    return previous
+
+
+def _fit(
+    module: ForceFieldModule,
+    graphs: Mapping[str, list[Graph]],
+    callbacks: list[Callback],
+    resume_from: Path | None,
+) -> None:
+    config = module.config
+    with _quiet():
+        trainer = lightning.Trainer(
+            accelerator=_accelerator(config.device),
+            devices=1,
+            max_epochs=config.stop.max_epochs,
+            gradient_clip_val=config.optimiser.gradient_clip,
+            callbacks=callbacks,
+            # Without this, Lightning takes over from Slurm or MPI that happen to be around.
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            inference_mode=False,
+        )
+        try:
+            trainer.fit(
+                module,
+                _loader(graphs["train"], config, shuffle=True),
+                _loader(graphs["validation"], config, shuffle=False),
+                ckpt_path=None if resume_from is None else str(resume_from),
+                weights_only=True,
+            )
+        except SystemExit:
+            if trainer.interrupted:  # Lightning turns Ctrl-C into an exit of its own
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _loader(graphs: Sequence[Graph], config: TrainConfig, *, shuffle: bool) -> DataLoader:
+    # The generator is the loader's own: it must not draw from the stream that a resume restores.
+    return DataLoader(
+        list(graphs),  # type: ignore[arg-type]
+        batch_size=config.batch_size,
+        sampler=EpochSampler(len(graphs), config.seed) if shuffle else None,
+        collate_fn=collate,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+
+
+def _accelerator(device: str) -> str:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EgraffError("device: expected a CUDA GPU, there is none: use `device: cpu`.")
+    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _result(
+    config: TrainConfig, module: ForceFieldModule, test: Sequence[Graph], out: Path
+) -> TrainResult:
+    best = load_checkpoint(out / BEST)
+    errors = evaluate(best.build(), test, config.batch_size).as_dict() if test else {}
+    done = module.progress
+    result = TrainResult(
+        checkpoint=out / BEST,
+        best_epoch=done.best_epoch,
+        epochs=done.epoch,
+        validation=dict(done.best_metrics),
+        test=errors,
+        wall_seconds=done.wall_seconds,
+        stop=stop_reason(done, config.stop) or "stopped from outside",
+        log=out / LOG,
+    )
+    plain = {**asdict(result), "checkpoint": BEST, "log": LOG, "resumes": done.resumes}
+    write_json(out / RESULT, plain)
+    return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's advice about loggers, workers and devices; errors still come through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [entry.level for entry in loggers]
+    for entry in loggers:
+        entry.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            yield
+    finally:
+        for entry, level in zip(loggers, levels, strict=True):
+            entry.setLevel(level)

@@ -1,0 +1,72 @@
+"""Files of a running training, written after every epoch: checkpoints and the log."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from egraff_lmp.fileio import atomic_path, write_text
+from egraff_lmp.train.checkpoint import RECORD_KEY, Record
+from egraff_lmp.train.module import ForceFieldModule
+
+LAST, BEST, LOG = "last.ckpt", "best.ckpt", "log.csv"
+
+
+class Saving(Callback):
+    """Writes last.ckpt, best.ckpt and log.csv in `out` after every epoch, each as a whole.
+
+    The best checkpoint is written first: if the program dies between the two, a resume from the
+    last one repeats the epoch and writes the best one again.
+    """
+
+    def __init__(self, out: Path, record: Record) -> None:
+        self.out = out
+        self.record = record
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the log anew from the history, without rows of an epoch that is now repeated."""
+        if isinstance(module, ForceFieldModule):
+            write_text(self.out / LOG, csv_text(module.history))
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        """Write the files."""
+        if not isinstance(module, ForceFieldModule):
+            return
+        with atomic_path(self.out / LAST) as last:
+            trainer.save_checkpoint(last)
+            if module.progress.best_epoch == module.progress.epoch:
+                with atomic_path(self.out / BEST) as best:
+                    shutil.copyfile(last, best)
+        row = module.history[-1]
+        with open(self.out / LOG, "a", encoding="utf-8", newline="") as stream:
+            stream.write(csv_text([row], header=len(module.history) == 1))
+
+    def on_save_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Add the record, from which the network is rebuilt."""
+        checkpoint[RECORD_KEY] = self.record.to_plain()
+
+
+def csv_text(rows: Sequence[Mapping[str, float]], *, header: bool = True) -> str:
+    """Rows as CSV; empty without rows."""
+    if not rows:
+        return ""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows({key: f"{value:.10g}" for key, value in row.items()} for row in rows)
+    return stream.getvalue()

@@ -1,0 +1,48 @@
+"""Optimisers and learning-rate schedules by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from egraff_lmp.train.config import OptimiserConfig, TrainConfig
+
+Scheduler = torch.optim.lr_scheduler.LRScheduler | torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+def build_optimiser(
+    parameters: Iterable[torch.nn.Parameter], config: OptimiserConfig
+) -> torch.optim.Optimizer:
+    """Adam, AMSGrad (Adam with a running maximum of the second moment) or AdamW."""
+    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return kind(
+        parameters,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        amsgrad=config.name == "amsgrad",
+    )
+
+
+def build_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig) -> Scheduler | None:
+    """The schedule, stepped once an epoch; None for a constant rate."""
+    schedule = config.schedule
+    if schedule.name == "constant":
+        return None
+    if schedule.name == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimiser,
+            T_max=config.cosine_epochs,
+            eta_min=schedule.final_fraction * config.optimiser.learning_rate,
+        )
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=schedule.factor, patience=schedule.patience
+    )
+
+
+def advance(scheduler: Scheduler | None, validation_loss: float) -> None:
+    """One epoch is over."""
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        scheduler.step(validation_loss)
+    elif scheduler is not None:
+        scheduler.step()
