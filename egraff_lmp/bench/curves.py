@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.report import Curve, Score
+from egraff_lmp.report import STRUCTURE, VIOLATION, Curve, Score
 from egraff_lmp.score.table import METRICS
 
 MAX_POINTS = 80
@@ -46,6 +46,7 @@ def _row(item: Mapping[str, Any]) -> Score:
         frames=item["n_frames"],
         starts=item["n_starts"],
         note="; ".join(note for note in notes if note),
+        kind=STRUCTURE if item["comparison"] == STRUCTURE else VIOLATION,
     )
 
 
@@ -55,6 +56,30 @@ def rdf_curves(scores: Mapping[str, Any], name: str) -> dict[str, Curve]:
     if curve is None:
         return {}
     return {pair: Curve("", curve["r"], values) for pair, values in curve["g"].items()}
+
+
+def split_series(scores: Mapping[str, Any], lengths: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """The scores with some series cut into their rollouts.
+
+    A rerun is scored as one long sequence of frames, the rollouts one after the other.
+
+    Args:
+        scores: JSON of `Scores`.
+        lengths: comparison to the frames of each rollout in it.
+    """
+    series = []
+    for item in scores["series"]:
+        cut = lengths.get(item["comparison"])
+        if cut is None or sum(cut) != len(item["values"]):
+            series.append(item)
+            continue
+        first = 0
+        for start, length in enumerate(cut):
+            series.append(
+                {**item, "start": start, "values": item["values"][first : first + length]}
+            )
+            first += length
+    return {**scores, "series": series}
 
 
 def violation_curves(scores: Mapping[str, Any], key: str) -> dict[str, Curve]:

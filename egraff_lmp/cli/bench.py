@@ -42,7 +42,9 @@ def command(
         errors.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
     result = run_bench(settings, folder, begin=begin, end=end)
-    output.print(f"report: {result.report.resolve()}", highlight=False, markup=False, soft_wrap=True)
+    output.print(
+        f"report: {result.report.resolve()}", highlight=False, markup=False, soft_wrap=True
+    )
     if not result.complete:
         errors.print(
             "egraff: some stages gave no result; the report says which and why. Repeating the "

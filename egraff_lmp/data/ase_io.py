@@ -31,9 +31,11 @@ def is_database(path: Path) -> bool:
 
 
 def is_ase(path: Path) -> bool:
-    """Whether ASE knows the format of `path` from its name or its first bytes."""
+    """Whether ASE knows the format of the file `path` from its name or its first bytes."""
     from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
+    if not path.is_file():
+        return False
     try:
         name = filetype(str(path), read=True, guess=False)
     except (UnknownFileTypeError, OSError, UnicodeDecodeError):
@@ -98,7 +100,7 @@ def _read(path: Path, file_format: str | None) -> Frames:
     from ase.io import read
 
     try:
-        images = read(path, index=":", format=file_format)
+        images: Any = read(path, index=":", format=file_format)
     except Exception as error:  # each of ASE's readers raises what it likes
         raise _unreadable(path, error) from None
     return frames_from_images(images, str(path))

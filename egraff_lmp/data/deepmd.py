@@ -55,13 +55,14 @@ def read_deepmd(path: Path) -> Frames:
             f"{path}: expected coord with {3 * n_atoms} columns for the {n_atoms} atoms of "
             f"type.raw, got {coord.shape[1] if coord.ndim > 1 else coord.shape}."
         )
+    cell = _shaped(path, "box", box, (n_frames, 3, 3))
     return Frames(
         species=species,
         positions=coord.reshape(n_frames, n_atoms, 3),
-        cell=_shaped(path, "box", box, (n_frames, 3, 3), np.zeros((n_frames, 3, 3))),
+        cell=np.zeros((n_frames, 3, 3)) if cell is None else cell,
         pbc=(periodic, periodic, periodic),
-        energy=_shaped(path, "energy", energy, (n_frames,), None),
-        forces=_shaped(path, "force", force, (n_frames, n_atoms, 3), None),
+        energy=_shaped(path, "energy", energy, (n_frames,)),
+        forces=_shaped(path, "force", force, (n_frames, n_atoms, 3)),
         timestep_fs=None,
         source=str(path),
     )
@@ -121,14 +122,10 @@ def _joined(
 
 
 def _shaped(
-    path: Path,
-    name: str,
-    array: NDArray[np.float64] | None,
-    shape: tuple[int, ...],
-    default: NDArray[np.float64] | None,
+    path: Path, name: str, array: NDArray[np.float64] | None, shape: tuple[int, ...]
 ) -> NDArray[np.float64] | None:
     if array is None:
-        return default
+        return None
     if array.size != np.prod(shape) or len(array) != shape[0]:
         raise EgraffError(
             f"{path}: expected {name} that fits {shape} (frames first), got {array.shape}."

@@ -133,7 +133,10 @@ def _read_columns(
     step = headers[0].step
     try:
         with DumpReader(
-            str(path), lammps_coordinate_convention=convention, additional_columns=wanted
+            str(path),
+            lammps_coordinate_convention=convention,
+            additional_columns=wanted,
+            dt=1.0,  # not used, but MDAnalysis warns where it is not told
         ) as reader:
             for row, header in enumerate(headers):
                 step = header.step

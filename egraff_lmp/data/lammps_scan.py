@@ -5,10 +5,13 @@ The numbers of the atoms are not parsed here, MDAnalysis does that.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +46,16 @@ class DumpHeader:
 
 class _Cut(Exception):
     """The file ends inside a frame."""
+
+
+def is_lammps_dump(path: Path) -> bool:
+    """Whether a file starts as a text dump does; packed ones are told by their name."""
+    if not path.is_file():
+        return False
+    if path.suffix in (".gz", ".bz2"):
+        return Path(path.stem).suffix in (".dump", ".lammpstrj", ".lammpsdump")
+    with open(path, "rb") as stream:
+        return stream.read(5) == b"ITEM:"
 
 
 def scan_dump(path: Path) -> list[DumpHeader]:
@@ -100,9 +113,8 @@ class _Lines:
 
 def open_dump(path: Path) -> IO[str]:
     """Open a dump for reading, unpacked on the way if it ends in .gz or .bz2."""
-    from MDAnalysis.lib.util import anyopen
-
-    stream: IO[str] = anyopen(str(path), mode="rt")
+    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
+    stream: IO[str] = openers.get(path.suffix, open)(path, mode="rt", encoding="utf-8")
     return stream
 
 

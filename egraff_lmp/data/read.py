@@ -12,6 +12,7 @@ from pathlib import Path
 from egraff_lmp.data import ase_io, deepmd, npz
 from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.errors import EgraffError
 
 
@@ -35,13 +36,6 @@ class Format:
     labelled: bool = True
 
 
-def _is_lammps_dump(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with open(path, "rb") as stream:
-        return stream.read(5) == b"ITEM:"
-
-
 def _read_lammps_dump(path: Path) -> Frames:
     from egraff_lmp.data.lammps_dump import read_lammps_dump
 
@@ -51,7 +45,7 @@ def _read_lammps_dump(path: Path) -> Frames:
 _ROWS = (
     Format("npz", "MDBENCHGNN npz archive", npz.is_npz, npz.read_npz),
     Format("deepmd", "DeePMD system folder", deepmd.is_deepmd, deepmd.read_deepmd),
-    Format("lammps-dump", "LAMMPS dump", _is_lammps_dump, _read_lammps_dump, labelled=False),
+    Format("lammps-dump", "LAMMPS dump", is_lammps_dump, _read_lammps_dump, labelled=False),
     Format("extxyz", "extended XYZ", ase_io.is_xyz, ase_io.read_xyz),
     Format("ase-db", "ASE database", ase_io.is_database, ase_io.read_database),
     Format("ase", "any other file that ASE reads", ase_io.is_ase, ase_io.read_any),

@@ -2,6 +2,8 @@
 
 from egraff_lmp.report.html import render, write_report
 from egraff_lmp.report.record import (
+    STRUCTURE,
+    VIOLATION,
     Accuracy,
     Cost,
     Curve,
@@ -12,6 +14,8 @@ from egraff_lmp.report.record import (
 )
 
 __all__ = [
+    "STRUCTURE",
+    "VIOLATION",
     "Accuracy",
     "Cost",
     "Curve",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from egraff_lmp.report.numbers import number
+from egraff_lmp.report.numbers import NBSP, number
 from egraff_lmp.report.record import ModelReport, Report, Score
 
 # Wright's criterion for agreement of two g(r), valid for the rooted form only.
@@ -45,9 +45,10 @@ def _structure(model: ModelReport) -> str | None:
     if score is None or score.value is None:
         return None
     verdict = "passes" if score.value < WRIGHT_LIMIT_PERCENT else "fails"
+    percent = f"{number(score.value)}{NBSP}%"
     text = (
-        f"its g(r) differs from the reference by a Wright's factor of {number(score.value)} % and "
-        f"{verdict} the {WRIGHT_LIMIT_PERCENT:.0f} % criterion"
+        f"its g(r) differs from the reference by a Wright's factor of {percent} and {verdict} the "
+        f"{WRIGHT_LIMIT_PERCENT:.0f}{NBSP}% criterion"
     )
     if score.floor:
         ratio = score.value / score.floor
@@ -70,7 +71,7 @@ def _accuracy(model: ModelReport) -> str | None:
     return (
         f"On held-out frames its forces are wrong by "
         f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/Å on average "
-        f"(the root mean square error is {number(share, 2)} % of the force itself)."
+        f"(the root mean square error is {number(share, 2)}{NBSP}% of the force itself)."
     )
 
 

@@ -9,8 +9,9 @@ from egraff_lmp.errors import require
 from egraff_lmp.fileio import write_text
 from egraff_lmp.report import plots
 from egraff_lmp.report.findings import findings, headline
-from egraff_lmp.report.numbers import DASH, number
-from egraff_lmp.report.record import ModelReport, Report, Score
+from egraff_lmp.report.numbers import DASH, NBSP, number
+from egraff_lmp.report.record import STRUCTURE, ModelReport, Report
+from egraff_lmp.report.tables import paper_table, structure_table, violation_table
 
 _TEMPLATE = "template.html.j2"
 # Rows of the summary card: label, metric, subject; the first of the subjects that exists is shown.
@@ -60,20 +61,14 @@ def _context(report: Report) -> dict[str, Any]:
             for f in m.failures
         ],
         "accuracy": [_accuracy(m, plots.colour_of(i)) for i, m in enumerate(models) if m.accuracy],
-        "scores": [
-            {
-                "name": m.architecture,
-                "colour": plots.colour_of(i),
-                "rows": [_score_row(s) for s in m.scores],
-            }
-            for i, m in enumerate(models)
-            if m.scores
-        ],
+        "structure": structure_table(models),
+        "violation": violation_table(models),
+        "paper": paper_table(models),
         "costs": [_cost(m, plots.colour_of(i)) for i, m in enumerate(models) if m.cost],
         "stages": [(name, state, number(s), key) for name, state, s, key in report.stages],
         "hardware": dict(report.provenance).get("hardware", "unrecorded hardware"),
         "rdf": plots.rdf_figure(report.rdf, models),
-        "violations": plots.violation_figure(models),
+        "violation_plot": plots.violation_figure(models),
         "learning": plots.learning_figure(models),
         "temperature": plots.temperature_figure(models, report.temperature_kelvin),
     }
@@ -87,8 +82,12 @@ def _card(model: ModelReport, colour: str) -> dict[str, Any]:
             lines.append({"name": f"{label}", "value": DASH, "aside": "no result"})
             continue
         name = label if score.subject == "total" else f"{label}, {score.subject}"
-        aside = f"floor {number(score.floor)}" if score.floor is not None else ""
-        lines.append({"name": name, "value": f"{number(score.value)} {score.unit}", "aside": aside})
+        aside = ""
+        if score.floor is not None:
+            word = "floor" if score.kind == STRUCTURE else "unrelated frames"
+            aside = f"{word} {number(score.floor)}"
+        value = f"{number(score.value)}{NBSP}{score.unit}".strip(NBSP)
+        lines.append({"name": name, "value": value, "aside": aside})
     if model.accuracy:
         value = f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/Å"
         lines.append({"name": "force MAE, held-out", "value": value, "aside": ""})
@@ -124,25 +123,6 @@ def _accuracy(model: ModelReport, colour: str) -> dict[str, Any]:
         "numbers": [number(v) for v in values],
         "frames": number(a.frames if a else None),
         "window": a.window if a else "",
-    }
-
-
-def _score_row(score: Score) -> dict[str, str]:
-    interval = DASH
-    if score.interval is not None:
-        interval = " – ".join(number(v) for v in score.interval)
-    return {
-        "metric": score.metric,
-        "subject": score.subject,
-        "mode": score.mode,
-        "value": number(score.value),
-        "interval": interval,
-        "floor": number(score.floor),
-        "unit": score.unit,
-        "frames": number(score.frames),
-        "starts": number(score.starts),
-        "window": score.window,
-        "note": score.note,
     }
 
 

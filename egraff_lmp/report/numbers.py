@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 DASH = "–"
+NBSP = "\u00a0"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _THIN_SPACE = "\u202f"
 

@@ -116,13 +116,15 @@ def _violation_panel(axis: Axes, models: Sequence[ModelReport], name: str, kind:
     if _positive(axis):
         _plain_log(axis)
     if kind == "force":
-        axis.set_ylim(top=1.0)
+        axis.set_ylim(bottom=min(0.2, axis.get_ylim()[0]), top=1.0)
 
 
 def learning_figure(models: Sequence[ModelReport]) -> str | None:
     """Errors over epochs, training dashed and validation solid; None without any curve."""
     if not any(m.energy_learning or m.force_learning for m in models):
         return None
+    from matplotlib.ticker import MaxNLocator
+
     with _figure(2) as (figure, axes):
         for index, model in enumerate(models):
             for axis, curves in zip(
@@ -134,6 +136,7 @@ def learning_figure(models: Sequence[ModelReport]) -> str | None:
                     _draw(axis, curve, colour_of(index), label, style)
         for axis, unit in zip(axes, ("energy MAE (meV/atom)", "force MAE (meV/Å)"), strict=False):
             axis.set_xlabel("epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_ylabel(unit)
             axis.set_title(unit.split(" (")[0])
             if _positive(axis):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+STRUCTURE, VIOLATION = "structure", "violation"
+
 
 @dataclass(frozen=True)
 class Score:
@@ -21,11 +23,13 @@ class Score:
         unit: "%", "bit", or "" for a pure number.
         value: the value, or None where it is not available (`note` says why).
         interval: confidence interval (low, high), or None.
-        floor: the same formula applied to reference against reference, or None.
+        floor: the same formula applied to reference against reference, or None. For structure it
+            is what sampling alone gives; for violations, what two unrelated frames give.
         window: frames or time the value was computed on.
         frames: frames used.
         starts: independent rollouts used.
         note: what a reader must know: kind of interval, why there is no value.
+        kind: "structure" or "violation": decides the table.
     """
 
     metric: str
@@ -39,6 +43,7 @@ class Score:
     frames: int | None = None
     starts: int | None = None
     note: str = ""
+    kind: str = STRUCTURE
 
 
 @dataclass(frozen=True)

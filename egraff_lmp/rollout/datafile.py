@@ -80,9 +80,7 @@ class Structure:
         return lammps_box(self.cell, self.pbc, self.positions, self.source)
 
 
-def type_order(
-    present: Sequence[str], known: Sequence[str] | None, source: str
-) -> tuple[str, ...]:
+def type_order(present: Sequence[str], known: Sequence[str] | None, source: str) -> tuple[str, ...]:
     """Element of each LAMMPS type: the elements present, in the order of the model's species.
 
     Args:
@@ -168,9 +166,7 @@ def write_data_file(
     triclinic: bool | None = None,
 ) -> None:
     """Write `data_text` to `path` atomically."""
-    write_text(
-        path, data_text(structure, elements, masses_amu=masses_amu, triclinic=triclinic)
-    )
+    write_text(path, data_text(structure, elements, masses_amu=masses_amu, triclinic=triclinic))
 
 
 def type_indices(species: Sequence[str], elements: Sequence[str], source: str) -> list[int]:

@@ -6,11 +6,15 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.paths import mpi_program
@@ -118,24 +122,55 @@ def launch(
                 stderr=subprocess.STDOUT,
                 env=environment(),
                 pass_fds=() if keep_open < 0 else (keep_open,),
+                start_new_session=True,  # so that `_stop` reaches every process of it
             )
         except OSError as error:
             raise EgraffError(
                 f"expected to start {command[0]}, got: {error.strerror}: check `launcher`."
             ) from None
         try:
-            while True:
-                try:
-                    code = process.wait(POLL_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    if poll is not None:
-                        poll()
+            with _terminable():
+                code = _follow(process, poll)
         except BaseException:
-            process.terminate()
-            process.wait()
+            _stop(process)
             raise
     return Exit(code, error_message(log), log)
+
+
+def _follow(process: subprocess.Popen[bytes], poll: Callable[[], None] | None) -> int:
+    while True:
+        try:
+            return process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            if poll is not None:
+                poll()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a started program and its children, gently first."""
+    for mark, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, mark)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM (a batch system's notice) into an exception, so that LAMMPS is ended too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    previous = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def error_message(log: Path) -> str:

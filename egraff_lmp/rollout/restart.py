@@ -20,6 +20,7 @@ from egraff_lmp.fileio import write_text
 RESTARTS = ("restart.a", "restart.b", "restart.final", "restart.from")
 TRAJECTORY = "traj.lammpstrj"
 THERMO = "thermo.csv"
+RESUMED = "restart.from"  # the one gone on from: nothing writes to it
 
 _MAGIC = b"LammpS RestartT\0"
 _NTIMESTEP = 5
@@ -167,9 +168,10 @@ def _frame_extent(text: mmap.mmap, start: int) -> tuple[int | None, int]:
     """(step, offset behind the last line) of the frame at `start`; step None if it is cut off."""
     text.seek(start)
     head = [text.readline() for _ in range(9)]
-    if not head[8].endswith(b"\n") or not head[1].strip().isdigit() or not head[3].strip().isdigit():
+    step, atoms = head[1].strip(), head[3].strip()
+    if not (head[8].endswith(b"\n") and step.isdigit() and atoms.isdigit()):
         return None, start
-    for _ in range(int(head[3])):
+    for _ in range(int(atoms)):
         if not text.readline().endswith(b"\n"):
             return None, start
-    return int(head[1]), text.tell()
+    return int(step), text.tell()

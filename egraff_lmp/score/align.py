@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import gcd
 
 import numpy as np
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.orient import oriented_like
 
 # Dumps of 6 significant digits and float32 coordinates both stay below this.
 SAME_FRAME_A = 2e-3
 # Time steps written with few digits (1.209 fs) still divide each other to this.
 STRIDE_TOLERANCE = 1e-3
+TURNED = "forces turned back from LAMMPS' orientation of the cell"
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -
     frames = min(len(truth), len(model))
     if frames == 0:
         return Pairing(None, None, "not available: no frames at common times")
-    return Pairing(truth.select(slice(0, frames)), model.select(slice(0, frames)), note)
+    model, turned = oriented_like(reference, model.select(slice(0, frames)))
+    return Pairing(truth.select(slice(0, frames)), model, f"{note}; {TURNED}" if turned else note)
 
 
 def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
@@ -119,13 +123,14 @@ def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
             f"{where}: expected the {len(truth)} frames of {truth.source}, got {len(model)}: "
             "rerun all of its frames, and only those."
         )
+    model, turned = oriented_like(truth, model)
     distance = _largest_distance(truth, model)
     if distance > SAME_FRAME_A:
         raise EgraffError(
             f"{where}: expected the positions of {truth.source}, got positions up to "
             f"{distance:.3g} A away: rerun these very frames, in their order."
         )
-    return Pairing(truth, model, "")
+    return Pairing(truth, model, TURNED if turned else "")
 
 
 def _reduced_formula(species: tuple[str, ...]) -> dict[str, int]:
@@ -164,3 +169,29 @@ def _largest_distance(a: Frames, b: Frames) -> float:
     distances = np.linalg.norm(difference, axis=-1)
     finite = distances[np.isfinite(distances)]
     return float(finite.max()) if finite.size else 0.0
+
+
+def concatenate(parts: Sequence[Frames]) -> Frames:
+    """Frames of several files of the same atoms, one after the other; no time series any more."""
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts[1:]:
+        if part.species != parts[0].species:
+            raise EgraffError(
+                f"{part.source}: expected the atoms of {parts[0].source} in the same order, got "
+                f"{formula(part.species)}: score them in separate calls."
+            )
+
+    def joined(arrays: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+        present = [array for array in arrays if array is not None]
+        return np.concatenate(present) if len(present) == len(arrays) else None
+
+    return replace(
+        parts[0],
+        positions=np.concatenate([part.positions for part in parts]),
+        cell=np.concatenate([part.cell for part in parts]),
+        energy=joined([part.energy for part in parts]),
+        forces=joined([part.forces for part in parts]),
+        timestep_fs=None,
+        source=", ".join(part.source for part in parts),
+    )

@@ -97,6 +97,8 @@ def pair_distances(
         labels (M,) into `pair_names`, distances (M,) in A, weight of each.
     """
     periodic = is_periodic(frames)
+    if not len(frames):
+        return
     kinds, table = _label_table(frames.species)
     if periodic and all_images and 2 * r_max > cell_heights(frames.cell).min():
         yield from _image_distances(frames, r_max, kinds, table)

@@ -178,7 +178,9 @@ class _Sample:
         """Mean energy in eV of the reference, or of the truth where it has none."""
         for frames in (self.reference, *(pairing.truth for pairing in self.paired)):
             if frames is not None and frames.energy is not None:
-                return float(np.mean(frames.energy[np.isfinite(frames.energy)]))
+                finite = frames.energy[np.isfinite(frames.energy)]
+                if finite.size:
+                    return float(np.mean(finite))
         return 0.0
 
     def _missing(self, pairing: Pairing) -> str:

@@ -107,46 +107,50 @@ class PairHistogram:
         """(B,) bin centres in A."""
         return (np.arange(self.n_bins, dtype=np.float64) + 0.5) * self.bin_width
 
-    def rdf(self, weights: NDArray[np.float64] | None = None) -> RDF:
-        """g(r) or h(r), blocks weighted by `weights` (K,), all by 1 if None."""
-        if self.periodic:
-            counts, frames = self._average(self.volume_counts, weights)
-            measure = 4 * np.pi / 3 * np.diff(self.edges**3)
-        else:
-            counts, frames = self._average(self.counts, weights)
-            measure = np.full(self.n_bins, self.bin_width)
-        g = {TOTAL: counts.sum(axis=0)[:-1] / (self.n_pairs.sum() * measure)}
-        for name, row, pairs in zip(self.names, counts, self.n_pairs, strict=True):
-            g[name] = row[:-1] / (pairs * measure)
-        kind = "g" if self.periodic else "h"
-        return RDF(kind, self.r, g, self.bin_width, self.r_max, frames)
+    def curve_blocks(
+        self, kind: str, pair: str, volume: float | None = None
+    ) -> NDArray[np.float64]:
+        """What each block adds to a curve, (K, B) or (K, B + 1).
 
-    def probability(
-        self, weights: NDArray[np.float64] | None = None
-    ) -> dict[str, NDArray[np.float64]]:
-        """p(r) of each pair name, normalised to 1: (B + 1,), the last entry is "beyond r_max".
+        The sum over blocks divided by the number of frames is the curve; blocks drawn for a
+        bootstrap need no more than that.
+
+        Args:
+            kind: "rdf" (g, or h of molecules), "probability" (p, up to its normalisation; the
+                last of B + 1 entries is "beyond r_max") or "paper_rdf" (g over N^2 / V, as ASE
+                has it; total only).
+            pair: "total" or one of `names`.
+            volume: V in A^3 for the paper's g of molecules, which have none of their own.
+        """
+        if kind == "probability":
+            return self._pair(self.counts, pair)[0]
+        shells = 4 * np.pi / 3 * np.diff(self.edges**3)
+        if kind == "paper_rdf":
+            counts, _ = self._pair(self.volume_counts if self.periodic else self.counts, pair)
+            scale = 1.0 if self.periodic else float(volume or 1.0)
+            return counts[:, :-1] * scale * 2 / (self.n_atoms**2 * shells)
+        if self.periodic:
+            counts, n_pairs = self._pair(self.volume_counts, pair)
+            return counts[:, :-1] / (n_pairs * shells)
+        counts, n_pairs = self._pair(self.counts, pair)
+        return counts[:, :-1] / (n_pairs * self.bin_width)
+
+    def rdf(self) -> RDF:
+        """g(r) of bulk or h(r) of a molecule, averaged over all frames."""
+        g = {pair: self._mean("rdf", pair) for pair in (TOTAL, *self.names)}
+        return self._record("g" if self.periodic else "h", g)
+
+    def paper_rdf(self, volume: float | None = None) -> RDF:
+        """The total g(r) of the `paper` mode; see `curve_blocks`."""
+        return self._record("g", {TOTAL: self._mean("paper_rdf", TOTAL, volume)})
+
+    def probability(self, pair: str = TOTAL) -> NDArray[np.float64]:
+        """p(r) of a pair name, normalised to 1, (B + 1,); the last entry is "beyond r_max".
 
         In bulk the last entry is 0: p is conditional on r < r_max.
         """
-        counts, _ = self._average(self.counts, weights)
-        rows = {TOTAL: counts.sum(axis=0), **dict(zip(self.names, counts, strict=True))}
-        return {name: row / row.sum() if row.sum() > 0 else row for name, row in rows.items()}
-
-    def paper_rdf(
-        self, volume: float | None = None, weights: NDArray[np.float64] | None = None
-    ) -> RDF:
-        """The total g(r) normalised by N^2 / V as ASE does, for the `paper` mode.
-
-        Args:
-            volume: V in A^3 for molecules, which have none of their own.
-            weights: as for `rdf`.
-        """
-        source = self.volume_counts if self.periodic else self.counts
-        counts, frames = self._average(source, weights)
-        shells = 4 * np.pi / 3 * np.diff(self.edges**3)
-        scale = 1.0 if self.periodic else float(volume or 1.0)
-        total = counts.sum(axis=0)[:-1] * scale * 2 / (self.n_atoms**2 * shells)
-        return RDF("g", self.r, {TOTAL: total}, self.bin_width, self.r_max, frames)
+        mean = self._mean("probability", pair)
+        return mean / mean.sum()
 
     def halves(self) -> tuple[PairHistogram, PairHistogram]:
         """The first and the last half of the blocks."""
@@ -161,15 +165,20 @@ class PairHistogram:
             n_frames=self.n_frames[which],
         )
 
-    def _average(
-        self, counts: NDArray[np.float64], weights: NDArray[np.float64] | None
-    ) -> tuple[NDArray[np.float64], int]:
-        """Mean over frames (P, B + 1), and the number of frames; NaN where there is none."""
-        if weights is None:
-            weights = np.ones(len(self.n_frames))
-        frames = float(weights @ self.n_frames)
+    def _pair(self, counts: NDArray[np.float64], pair: str) -> tuple[NDArray[np.float64], float]:
+        """Counts (K, B + 1) and number of pairs of atoms of one name."""
+        if pair == TOTAL:
+            return counts.sum(axis=1), float(self.n_pairs.sum())
+        index = self.names.index(pair)
+        return counts[:, index], float(self.n_pairs[index])
+
+    def _mean(self, kind: str, pair: str, volume: float | None = None) -> NDArray[np.float64]:
+        """Mean over frames; NaN where there are none."""
         with np.errstate(invalid="ignore"):
-            return np.tensordot(weights, counts, axes=1) / frames, int(frames)
+            return self.curve_blocks(kind, pair, volume).sum(axis=0) / self.n_frames.sum()
+
+    def _record(self, kind: str, g: Mapping[str, NDArray[np.float64]]) -> RDF:
+        return RDF(kind, self.r, g, self.bin_width, self.r_max, int(self.n_frames.sum()))
 
 
 def pair_histogram(

@@ -47,8 +47,9 @@ def score_trajectory(
     trajectories = [trajectory] if isinstance(trajectory, Frames) else list(trajectory)
     options = Options(mode=mode, **choices)
     _check(reference, trajectories, options)
-    scores, curves = structure_scores(reference, trajectories, options)
+    # Cheap first: what is wrong with reruns or starts is said before any histogram is made.
     violations, series = dynamics_scores(reference, trajectories, reruns or {}, options)
+    scores, curves = structure_scores(reference, trajectories, options)
     return Scores(
         reference=_describe(reference),
         trajectories=tuple(_describe(frames) for frames in trajectories),
@@ -67,6 +68,11 @@ def _check(reference: Frames, trajectories: Sequence[Frames], options: Options) 
             raise EgraffError(f"{frames.source}: expected at least one frame, got none.")
     for frames in trajectories:
         check_composition(reference, frames)
+        if options.skip >= len(frames):
+            raise EgraffError(
+                f"{frames.source}: expected frames after the first {options.skip}, got none: "
+                "lower --skip."
+            )
     if options.starts and len(options.starts) != len(trajectories):
         raise EgraffError(
             f"expected one starting frame for each of the {len(trajectories)} trajectories, got "

@@ -40,12 +40,6 @@ def structure_scores(
         options: see `Options`.
     """
     kept = [frames.select(slice(options.skip, None)) for frames in trajectories]
-    for frames in kept:
-        if not len(frames):
-            raise EgraffError(
-                f"{frames.source}: expected frames after the first {options.skip}, got none: "
-                "lower --skip."
-            )
     scores: list[Score] = []
     curves: dict[str, RDF] = {}
     for mode in modes_of(options.mode):
@@ -134,15 +128,18 @@ class _Sample:
         )
 
     def _interval(self, metric: Metric, pair: str, blocks: list[int]) -> tuple[float, float] | None:
-        def statistic(rollout: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-            curve = self._curve(metric, pair, self.merged, rollout)
-            return float(
-                metric.function(curve, self._curve(metric, pair, self.reference, reference))
-            )
+        rollouts, reference = self._blocks(metric, pair, self.merged, self.reference)
+        frames, frames_reference = self.merged.n_frames, self.reference.n_frames
+
+        def statistic(w: NDArray[np.float64], v: NDArray[np.float64]) -> float:
+            if not (w @ frames and v @ frames_reference):
+                return float("nan")
+            curve = (w @ rollouts) / (w @ frames)
+            return float(metric.function(curve, (v @ reference) / (v @ frames_reference)))
 
         return bootstrap_interval(
             statistic,
-            [resampling_units(blocks), resampling_units([len(self.reference.n_frames)])],
+            [resampling_units(blocks), resampling_units([len(frames_reference)])],
             bounds=metric.bounds,
             n_resamples=self.options.n_resamples,
             confidence=self.options.confidence,
@@ -152,27 +149,22 @@ class _Sample:
     def _value(
         self, metric: Metric, pair: str, histogram: PairHistogram, reference: PairHistogram
     ) -> float | None:
-        if not (histogram.n_frames.sum() and reference.n_frames.sum()):
+        frames, frames_reference = histogram.n_frames.sum(), reference.n_frames.sum()
+        if not (frames and frames_reference):
             return None
-        value = float(
-            metric.function(
-                self._curve(metric, pair, histogram), self._curve(metric, pair, reference)
-            )
+        curve, curve_reference = (
+            blocks.sum(axis=0) for blocks in self._blocks(metric, pair, histogram, reference)
         )
+        value = float(metric.function(curve / frames, curve_reference / frames_reference))
         return value if np.isfinite(value) else None
 
-    def _curve(
-        self,
-        metric: Metric,
-        pair: str,
-        histogram: PairHistogram,
-        weights: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        if metric.input == "probability":
-            return histogram.probability(weights)[pair]
-        if metric.input == "paper_rdf":
-            return histogram.paper_rdf(self.volume, weights).g[pair]
-        return histogram.rdf(weights).g[pair]
+    def _blocks(
+        self, metric: Metric, pair: str, histogram: PairHistogram, reference: PairHistogram
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return (
+            histogram.curve_blocks(metric.input, pair, self.volume),
+            reference.curve_blocks(metric.input, pair, self.volume),
+        )
 
 
 def resampled_over(blocks: Sequence[int]) -> str:

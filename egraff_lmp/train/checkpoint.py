@@ -205,9 +205,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise EgraffError(
             f"{expected} of schema {SCHEMA} or older, got {schema}: update egraff_lmp."
         )
-    return Checkpoint(
-        Record.from_plain(raw[RECORD_KEY]), raw["state_dict"], raw[STATE_KEY], path
-    )
+    return Checkpoint(Record.from_plain(raw[RECORD_KEY]), raw["state_dict"], raw[STATE_KEY], path)
 
 
 def _refuse_other_archives(path: Path, expected: str) -> None:

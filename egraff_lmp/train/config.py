@@ -121,9 +121,16 @@ class TrainConfig(Section):
         return self.schedule.epochs or self.stop.max_epochs
 
     def sha256(self) -> str:
-        """Hash of all that decides the course of the training, hence not of the stop bounds."""
-        course = self.model_dump(mode="json", exclude={"stop", "threads", "device"})
-        course["schedule"]["epochs"] = self.cosine_epochs if course["schedule"]["name"] == "cosine" else None
+        """Hash of all that decides the course of the training.
+
+        Hence not of the bounds of its end, nor of the data's paths, whose content is hashed apart.
+        """
+        paths = {"train": True, "validation": True, "test": True}
+        course = self.model_dump(
+            mode="json", exclude={"stop": True, "threads": True, "device": True, "data": paths}
+        )
+        if self.schedule.name == "cosine":
+            course["schedule"]["epochs"] = self.cosine_epochs
         return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
 
 

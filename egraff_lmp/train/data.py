@@ -38,7 +38,9 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
             or a frame in two parts.
     """
     data = config.data
-    train, validation, test = [], [], []
+    train: list[Frames] = []
+    validation: list[Frames] = []
+    test: list[Frames] = []
     for source in data.train:
         frames = read_source(source, base)
         _require_labels(frames, config)

@@ -61,7 +61,9 @@ class Display(Callback):
         else:
             self._bar.reset(self._task, description=line)
 
-    def teardown(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def teardown(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
+    ) -> None:
         """Close the bar, whatever happened."""
         if self._bar is not None:
             self._bar.stop()

@@ -55,12 +55,13 @@ class ForceFieldModule(lightning.LightningModule):
 
     def loss(self, batch: Batch, energy: torch.Tensor, forces: torch.Tensor) -> torch.Tensor:
         """Scalar loss of predicted energies (B,) and forces (N, 3); see the class."""
-        weights, scale = self.config.loss, self.model.scale
+        weights, scale = self.config.loss, self.model.get_buffer("scale")
         total = energy.new_zeros(())
         if weights.energy:
-            total = total + weights.energy * (
-                ((energy - batch.energy) / batch.n_atoms / scale) ** 2
-            ).mean()
+            total = (
+                total
+                + weights.energy * (((energy - batch.energy) / batch.n_atoms / scale) ** 2).mean()
+            )
         if weights.forces:
             total = total + weights.forces * (((forces - batch.forces) / scale) ** 2).mean()
         return total

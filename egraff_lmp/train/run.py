@@ -107,13 +107,21 @@ def _previous(path: Path, record: Record) -> Checkpoint | None:
     if not path.exists():
         return None
     previous = load_checkpoint(path)
-    for key, what in (("config_sha256", "config"), ("data", "data")):
-        if previous.record.provenance.get(key) != record.provenance[key]:
+    for what, identity in (("config", _config_hash), ("data", _data_hashes)):
+        if identity(previous.record) != identity(record):
             raise EgraffError(
                 f"{path.parent}: expected an empty folder or one of the same run, got a run with "
                 f"another {what}: choose another --out, or delete this folder to start anew."
             )
     return previous
+
+
+def _config_hash(record: Record) -> str:
+    return str(record.provenance["config_sha256"])
+
+
+def _data_hashes(record: Record) -> dict[str, str]:
+    return {part: entry["sha256"] for part, entry in record.provenance["data"].items()}
 
 
 def _fit(

@@ -48,7 +48,8 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        words = " ".join(" ".join(self.words).split())
+        return words.replace("\u202f", " ").replace("\u00a0", " ")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def page() -> Page:
     ],
 )  # fmt: skip
 def test_every_number_of_the_record_is_on_the_page(page: Page, shown: str) -> None:
-    assert " ".join(shown.split()) in page.text.replace("\u202f", " ")
+    assert " ".join(shown.split()) in page.text
 
 
 def test_units_stand_beside_the_numbers(page: Page) -> None:
@@ -112,7 +113,12 @@ def test_missing_parts_are_stated_and_do_not_break_the_page() -> None:
     text = page.text
     assert not [tag for tag, _ in page.tags if tag == "img"]
     assert text.count("No figure:") == 4
-    for sentence in ("No accuracy:", "No scores:", "No cost:"):
+    for sentence in (
+        "No accuracy:",
+        "No scores of structure:",
+        "No scores of energies",
+        "No cost:",
+    ):
         assert sentence in text
     assert "No model gave a result" in text
 
@@ -129,7 +135,7 @@ def test_a_failed_model_stands_beside_the_others_with_its_reason() -> None:
 
 
 def test_a_report_without_models_is_a_page() -> None:
-    assert "No scores:" in Page(render(full_report(models=()))).text
+    assert "No scores of structure:" in Page(render(full_report(models=()))).text
 
 
 @pytest.mark.parametrize(("wf", "verdict"), [(8.99, "passes"), (9.01, "fails")])

@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "platform.h"
 #include "update.h"
 #include "utils.h"
 
@@ -200,7 +201,7 @@ void PairEgraff::refuse_unsupported()
     error->all(FLERR, "pair_style egraff: expected 'units metal' (A, eV, ps), got 'units {}'", update->unit_style);
   if (utils::strmatch(update->integrate_style, "^respa"))
     error->all(FLERR, "pair_style egraff: expected 'run_style verlet', got respa: the energy cannot be split into inner and outer parts");
-  if (neighbor->exclude)
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     error->all(FLERR, "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': the network needs every neighbour");
   const double *special = force->special_lj;
   if (atom->molecular != Atom::ATOMIC && (special[1] != 1.0 || special[2] != 1.0 || special[3] != 1.0))
@@ -277,12 +278,14 @@ void PairEgraff::build_graph()
 void PairEgraff::evaluate()
 {
   bytes_received_ = 0.0;
+  const double start = platform::walltime();
   try {
     model_->evaluate(graph_, this, evaluation_);
   } catch (const std::exception &failure) {
     // The other ranks may be inside an exchange: only an abort reaches them.
     error->one(FLERR, "pair_style egraff: {} failed on a rank with {} atoms and {} edges: {}", model_file_, graph_.n_local, graph_.n_edges(), failure.what());
   }
+  network_seconds_ += platform::walltime() - start;
   for (int64_t i = 0; i < graph_.n_local; ++i)
     if (!std::isfinite(evaluation_.energies[i]))
       error->one(FLERR, "pair_style egraff: expected a finite energy, got {} for atom {} at step {}: the atoms are closer than anything the model was trained on, or the time step is too long", evaluation_.energies[i], atom->tag[i], update->ntimestep);
@@ -333,6 +336,14 @@ double PairEgraff::memory_usage()
   return network + edges * (6 * sizeof(double) + 2 * sizeof(int64_t));
 }
 
+void *PairEgraff::extract(const char *name, int &dim)
+{
+  dim = 0;
+  if (std::strcmp(name, "network_seconds") == 0) return &network_seconds_;
+  if (std::strcmp(name, "exchange_seconds") == 0) return &exchange_seconds_;
+  return nullptr;
+}
+
 /* ----------------------------------------------------------------------
    Exchange: rows of features, in place, through LAMMPS' own swaps
 ------------------------------------------------------------------------- */
@@ -353,10 +364,12 @@ template <typename T> void PairEgraff::exchange_rows(T *rows, int width, bool to
   rows_ = {reinterpret_cast<char *>(rows), bytes, doubles_for(bytes), std::is_same_v<T, float>};
   if (rows_.doubles > comm_forward)
     throw egraff::UserError("the network exchanges more than its contract says: deploy it again");
+  const double start = platform::walltime();
   if (to_ghosts)
     comm->forward_comm(this, rows_.doubles);
   else
     comm->reverse_comm(this, rows_.doubles);
+  exchange_seconds_ += platform::walltime() - start;
   bytes_received_ += static_cast<double>(graph_.n_all - graph_.n_local) * bytes;
 }
 

@@ -4,6 +4,10 @@
      pair_style egraff [device auto|cpu|cuda] [threads auto|N] [check yes|no] [masses yes|no]
      pair_coeff * * model.pt Element1 Element2 ...
 
+   extract() (extract_pair of the Python module and the C library) gives this rank's wall-clock
+   seconds since the style was created: "network_seconds" inside the network, exchanges included,
+   and "exchange_seconds" inside those.
+
    How it works. The network is a function of edges whose centre is a local atom. Between layers it
    asks for the features of ghost atoms, which this class brings by a forward communication (and
    the gradient back by a reverse communication), so that no edge is evaluated twice and the ghost
@@ -39,6 +43,7 @@ class PairEgraff : public Pair, private egraff::ExchangeHost {
   double init_one(int, int) override;
   void compute(int, int) override;
   double memory_usage() override;
+  void *extract(const char *, int &) override;
 
   int pack_forward_comm(int, int *, double *, int, int *) override;
   void unpack_forward_comm(int, int, double *) override;
@@ -68,6 +73,8 @@ class PairEgraff : public Pair, private egraff::ExchangeHost {
   egraff::Evaluation evaluation_;
   Rows rows_;
   double bytes_received_ = 0.0;    // by this rank's ghosts, in the current step
+  double network_seconds_ = 0.0;
+  double exchange_seconds_ = 0.0;
   bool table_printed_ = false;
 
   void allocate();

@@ -1,0 +1,280 @@
+"""The chain of `egraff bench`: which stages there are, on what each depends, in which order.
+
+    reference -> train -> deploy -> check   (the model on held-out frames)
+                                 -> rollout (one per start) -> oracle -> score -> report
+
+Every stage but the report is done once (see `stage`); the report is cheap and always written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from egraff_lmp import __version__
+from egraff_lmp.bench import work
+from egraff_lmp.bench.config import BenchConfig, Classical, Model
+from egraff_lmp.bench.stage import Stage, StageResult, run_stage
+from egraff_lmp.bench.view import assemble
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import write_json
+
+REPORT, SUMMARY, LOCK = "report.html", "bench.json", ".lock"
+
+# Called with (number of the stage, stages in all, its title).
+Begin = Callable[[int, int, str], None]
+# Called with (number of the stage, stages in all, its result).
+End = Callable[[int, int, StageResult], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All results of one model."""
+
+    model: Model
+    train: StageResult
+    deploy: StageResult
+    check: StageResult
+    rollouts: tuple[StageResult, ...]
+    oracle: StageResult | None
+    score: StageResult
+
+    @property
+    def stages(self) -> tuple[StageResult, ...]:
+        """The results in the order of the chain."""
+        oracle = () if self.oracle is None else (self.oracle,)
+        return (self.train, self.deploy, self.check, *self.rollouts, *oracle, self.score)
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a run gave.
+
+    Attributes:
+        report: the HTML page.
+        reference: result of the reference stage.
+        cells: one per model; empty where the reference failed.
+    """
+
+    report: Path
+    reference: StageResult
+    cells: tuple[Cell, ...]
+
+    @property
+    def stages(self) -> tuple[StageResult, ...]:
+        """All results in the order of the chain."""
+        return (self.reference, *(result for cell in self.cells for result in cell.stages))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stage has its result and every rollout reached its end."""
+        return all(result.done for result in self.stages) and all(
+            rollout.value["status"] == "finished"
+            for cell in self.cells
+            for rollout in cell.rollouts
+        )
+
+
+@dataclass
+class _Runner:
+    """Runs stages one after the other and tells of them."""
+
+    out: Path
+    total: int
+    begin: Begin | None
+    end: End | None
+    number: int = field(default=0)
+
+    def __call__(
+        self,
+        name: str,
+        title: str,
+        inputs: Mapping[str, Any],
+        do: Callable[[Path], work.Outcome],
+        *needs: StageResult,
+    ) -> StageResult:
+        self.number += 1
+        if self.begin is not None:
+            self.begin(self.number, self.total, title)
+        versioned = {"egraff_lmp": __version__, **inputs}
+        result = run_stage(Stage(name, title, versioned, do, needs), self.out)
+        if self.end is not None:
+            self.end(self.number, self.total, result)
+        return result
+
+
+def run_bench(
+    config: BenchConfig, out: str | Path, begin: Begin | None = None, end: End | None = None
+) -> BenchResult:
+    """Run, or go on with, the whole chain and write `report.html` and `bench.json` into `out`.
+
+    A stage that fails is part of the result; those that do not depend on it go on.
+
+    Args:
+        config: what to do.
+        out: folder of the results; one run at a time may write into it.
+        begin: told of each stage before it begins.
+        end: told of each stage's result.
+
+    Raises:
+        EgraffError: another run writes into `out`, or it holds foreign files.
+    """
+    out = Path(out).absolute()
+    if out.exists() and not out.is_dir():
+        raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out):
+        classical = isinstance(config.reference, Classical)
+        per_model = 4 + len(config.rollout.starts) + (1 if classical else 0)
+        run = _Runner(out, 1 + per_model * len(config.models), begin, end)
+        reference = run(
+            "reference",
+            "reference trajectory",
+            {"reference": work.potential_inputs(config), "split": config.split.model_dump()},
+            partial(work.make_reference, config),
+        )
+        cells = tuple(_run_model(config, model, reference, run) for model in config.models)
+        result = BenchResult(out / REPORT, reference, cells)
+        _write(config, result, out)
+    return result
+
+
+def _run_model(config: BenchConfig, model: Model, reference: StageResult, run: _Runner) -> Cell:
+    name = model.name
+    settings = config.train_settings(model, "train", "validation").model_dump(mode="json")
+    parts = {part: _hash(reference, part) for part in ("train", "validation")}
+    train = run(
+        f"train-{name}",
+        f"train {name}",
+        {"settings": settings, "parts": parts},
+        partial(work.train_model, config, model, reference),
+        reference,
+    )
+    deploy = run(
+        f"deploy-{name}",
+        f"deploy {name}",
+        {"checkpoint": _hash(train, "checkpoint")},
+        partial(work.deploy_model, model, train),
+        train,
+    )
+    common = {"model": _hash(deploy, "model"), "stride_fs": config.stride_fs}
+    machine = config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})
+    check = run(
+        f"check-{name}",
+        f"{name} on held-out frames",
+        {**common, **machine, "held_out": _hash(reference, "held_out"),
+         "every": config.scoring.rerun_every},
+        partial(work.check_model, config, deploy, reference),
+        deploy,
+    )  # fmt: skip
+    rollouts = tuple(
+        run(
+            f"rollout-{name}-{number + 1}",
+            f"rollout {number + 1} of {name}: {config.steps} steps at "
+            f"{config.temperature_kelvin:g} K on {config.rollout.ranks} ranks",
+            {**common, **machine, "frames": _hash(reference, "frames"), "frame": frame,
+             "seed": config.seed + number, "steps": config.steps,
+             "timestep_fs": config.rollout.timestep_fs, "damping_fs": config.rollout.damping_fs,
+             "temperature_kelvin": config.temperature_kelvin},
+            partial(work.run_start, config, number, deploy, reference),
+            deploy,
+        )
+        for number, frame in enumerate(config.rollout.starts)
+    )  # fmt: skip
+    return _judge(config, Cell(model, train, deploy, check, rollouts, None, train), reference, run)
+
+
+def _judge(config: BenchConfig, cell: Cell, reference: StageResult, run: _Runner) -> Cell:
+    """The stages that look at the finished rollouts; those that failed are left out."""
+    name = cell.model.name
+    kept = [rollout for rollout in cell.rollouts if rollout.done]
+    needs = kept or cell.rollouts[:1]
+    dumps = [_hash(rollout, "trajectory") for rollout in kept]
+    oracle = None
+    if isinstance(config.reference, Classical):
+        oracle = run(
+            f"oracle-{name}",
+            f"the exact reference on the frames of {name}",
+            {"potential": work.potential_inputs(config), "trajectories": dumps},
+            partial(work.ask_oracle, config, kept),
+            *needs,
+        )
+    score = run(
+        f"score-{name}",
+        f"score {name}",
+        {
+            "scoring": config.scoring.model_dump(mode="json"),
+            "seed": config.seed,
+            "stride_fs": config.stride_fs,
+            "first": config.split.held_out.first,
+            "starts": [rollout.value["frame"] for rollout in kept],
+            "held_out": _hash(reference, "held_out"),
+            "rerun": _hash(cell.check, "rerun"),
+            "oracle": None if oracle is None else _hash(oracle, "oracle"),
+            "trajectories": dumps,
+        },
+        partial(work.score_model, config, reference, cell.check, kept, oracle),
+        *needs,
+    )
+    return Cell(cell.model, cell.train, cell.deploy, cell.check, cell.rollouts, oracle, score)
+
+
+def _hash(result: StageResult, name: str) -> str | None:
+    """Hash of a file of an earlier stage, None if that gave no result."""
+    return result.sha256(name) if result.done else None
+
+
+def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
+    from egraff_lmp.report import write_report
+
+    write_json(
+        out / SUMMARY,
+        {
+            "kind": "egraff bench",
+            "schema": 1,
+            "config": config.model_dump(mode="json"),
+            "complete": result.complete,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "state": stage.state,
+                    "reason": stage.reason,
+                    "seconds": stage.seconds,
+                    "attempts": stage.attempts,
+                    "finished": stage.finished,
+                    "key": stage.key,
+                    "value": stage.value,
+                    "files": {
+                        name: {"path": f"{stage.name}/{path}", "sha256": digest}
+                        for name, (path, digest) in stage.files.items()
+                    },
+                }
+                for stage in result.stages
+            ],
+        },
+    )
+    write_report(assemble(config, result.reference, result.cells), result.report)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep a second run out of `folder` until this one ends, however it ends."""
+    import fcntl
+
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise EgraffError(
+            f"{folder}: another `egraff bench` is writing into it: wait for its end, or stop it."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,318 @@
+"""What each stage does: small functions from a folder to an `Outcome`.
+
+Paths inside the folder of the run are relative to it wherever they enter an input hash or another
+program's record, so that a whole run can be moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from egraff_lmp.bench.accuracy import accuracy
+from egraff_lmp.bench.config import BenchConfig, Classical, Model
+from egraff_lmp.bench.reference import (
+    crystal,
+    part_of,
+    read_ab_initio,
+    split_names,
+    write_npz,
+)
+from egraff_lmp.bench.stage import Outcome, StageResult
+from egraff_lmp.bench.timing import ms_per_step
+from egraff_lmp.data import Frames, read_frames
+from egraff_lmp.data.npz import read_npz
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import write_text
+
+FRAMES = "frames"
+
+
+def make_reference(config: BenchConfig, folder: Path) -> Outcome:
+    """Read or make the reference, and write it and its parts as archives."""
+    from egraff_lmp.data.split import check_leakage
+
+    settings = config.reference
+    extra: dict[str, Any] = {}
+    if isinstance(settings, Classical):
+        frames, extra = _simulate(config, settings, folder)
+    else:
+        frames = read_ab_initio(settings)
+    parts = {name: part_of(frames, part, name) for name, part in split_names(config).items()}
+    check_leakage({name: [part] for name, part in parts.items()})
+    files = {}
+    for name, part in {FRAMES: frames, **parts}.items():
+        files[name] = folder / f"{name}.npz"
+        write_npz(part, files[name])
+    value = {
+        "source": frames.source,
+        "n_frames": len(frames),
+        "n_atoms": frames.n_atoms,
+        "species": {s: frames.species.count(s) for s in sorted(set(frames.species))},
+        "cell": frames.cell[0].tolist(),
+        "parts": {name: len(part) for name, part in parts.items()},
+        "sha256": frames.sha256(),
+        **extra,
+    }
+    return Outcome(value, files)
+
+
+def _simulate(
+    config: BenchConfig, settings: Classical, folder: Path
+) -> tuple[Frames, dict[str, Any]]:
+    """The classical reference by the same deck and thermostat as the rollouts."""
+    from egraff_lmp.rollout import run_rollout
+
+    start = folder / "crystal.npz"
+    write_npz(crystal(settings), start)
+    skipped = round(1000 * settings.equilibration_ps / settings.stride_fs)
+    kept = round(1000 * settings.length_ps / settings.stride_fs)
+    every = round(settings.stride_fs / settings.timestep_fs)
+    rollout = rollout_settings(
+        config,
+        structure=str(start.name),
+        base=folder,
+        out_dir=folder / "run",
+        pair=settings.pair_style,
+        coeff=pair_coefficients(settings),
+        elements=settings.species,
+        timestep_fs=settings.timestep_fs,
+        n_steps=(skipped + kept) * every,
+        dump_every=every,
+        seed=config.seed,
+        ranks=1,
+    )
+    result = run_rollout(rollout)
+    if result.status != "finished":
+        raise EgraffError(f"the reference broke down: {result.reason}")
+    frames = result.frames().select(slice(skipped + 1, skipped + 1 + kept))
+    return frames, {"seed": config.seed, "steps": result.n_steps}
+
+
+def pair_coefficients(settings: Classical) -> str:
+    """What follows `pair_coeff * *` for the classical reference."""
+    return " ".join([settings.potential, *settings.species])
+
+
+def rollout_settings(config: BenchConfig, **values: Any) -> Any:
+    """A `RolloutConfig` with the ensemble, temperature and hardware of the bench."""
+    from egraff_lmp.rollout import make_config
+
+    common = {
+        "ensemble": "nvt",
+        "temperature_kelvin": config.temperature_kelvin,
+        "damping_fs": config.rollout.damping_fs,
+        "device": config.rollout.device,
+        "threads": config.rollout.threads,
+    }
+    return make_config({**common, **values}, "rollout")
+
+
+def train_model(config: BenchConfig, model: Model, reference: StageResult, folder: Path) -> Outcome:
+    """Train one model; a killed training goes on from its last epoch."""
+    from egraff_lmp.train.run import train
+
+    settings = config.train_settings(
+        model, reference.files["train"][0], reference.files["validation"][0]
+    )
+    result = train(settings, folder / "training", base=reference.folder)
+    value = {
+        "best_epoch": result.best_epoch,
+        "epochs": result.epochs,
+        "validation": dict(result.validation),
+        "wall_seconds": result.wall_seconds,
+        "stop": result.stop,
+        "precision": settings.dtype,
+    }
+    return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
+
+
+def deploy_model(model: Model, trained: StageResult, folder: Path) -> Outcome:
+    """Turn the best checkpoint into a deployed file."""
+    from egraff_lmp.train.deploy import deploy
+
+    path = folder / f"{model.name}.pt"
+    contract = deploy(trained.path("checkpoint"), path)
+    value = {
+        "architecture": contract.architecture,
+        "r_max": contract.r_max,
+        "n_layers": contract.n_layers,
+        "exchange_widths": list(contract.exchange_widths),
+        "n_parameters": contract.n_parameters,
+        "dtype": contract.dtype,
+        "versions": dict(contract.versions),
+        "citations": [asdict(citation) for citation in contract.citations],
+    }
+    return Outcome(value, {"model": path})
+
+
+def run_start(
+    config: BenchConfig, number: int, deployed: StageResult, reference: StageResult, folder: Path
+) -> Outcome:
+    """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
+    from egraff_lmp.rollout import run_rollout
+
+    settings = rollout_settings(
+        config,
+        model=deployed.path("model").absolute(),
+        structure=reference.files[FRAMES][0],
+        base=reference.folder.absolute(),
+        frame=config.rollout.starts[number],
+        out_dir=(folder / "run").absolute(),
+        timestep_fs=config.rollout.timestep_fs,
+        n_steps=config.steps,
+        dump_every=config.dump_every,
+        restart_every=max(config.dump_every, config.steps // 10),
+        seed=config.seed + number,
+        ranks=config.rollout.ranks,
+    )
+    result = run_rollout(settings)
+    value = {
+        "status": result.status,
+        "reason": result.reason,
+        "n_steps": result.n_steps,
+        "seed": config.seed + number,
+        "frame": config.rollout.starts[number],
+        "ranks": config.rollout.ranks,
+        "threads": config.rollout.threads,
+        "wall_seconds": result.wall_seconds,
+        "ms_per_step": ms_per_step(result.out_dir),
+    }
+    return Outcome(value, {"trajectory": result.trajectory, "thermo": result.thermo})
+
+
+def check_model(
+    config: BenchConfig, deployed: StageResult, reference: StageResult, folder: Path
+) -> Outcome:
+    """The model on held-out reference frames, through LAMMPS `rerun`."""
+    from egraff_lmp.rollout import rerun
+
+    truth = held_out(config, reference).select(slice(None, None, config.scoring.rerun_every))
+    seen = rerun(
+        deployed.path("model"),
+        truth,
+        folder / "rerun",
+        ranks=config.rollout.ranks,
+        threads=config.rollout.threads,
+        device=config.rollout.device,
+    )
+    path = folder / "rerun.npz"
+    write_npz(seen, path)
+    span = (len(truth) - 1) * (truth.timestep_fs or 0.0) / 1000
+    window = f"held-out part: {len(truth)} frames over {span:.3g} ps"
+    return Outcome(asdict(accuracy(truth, seen, window)), {"rerun": path})
+
+
+def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Path) -> Outcome:
+    """The reference potential on the rollouts' own frames, through LAMMPS `rerun`."""
+    from egraff_lmp.rollout import classical, rerun
+
+    settings = config.reference
+    if not isinstance(settings, Classical):
+        raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
+    frames = concatenated([trajectory_of(config, result) for result in rollouts])
+    potential = classical(settings.pair_style, pair_coefficients(settings))
+    seen = rerun(potential, frames, folder / "rerun", elements=settings.species)
+    path = folder / "oracle.npz"
+    write_npz(seen, path)
+    return Outcome({"n_frames": len(seen)}, {"oracle": path})
+
+
+def score_model(
+    config: BenchConfig,
+    reference: StageResult,
+    checked: StageResult,
+    rollouts: Sequence[StageResult],
+    oracle: StageResult | None,
+    folder: Path,
+) -> Outcome:
+    """All scores of one model as `scores.json`."""
+    from egraff_lmp.score.score import score_trajectory
+
+    truth = held_out(config, reference)
+    every = config.scoring.rerun_every
+    trajectories = [trajectory_of(config, result) for result in rollouts]
+    reruns: dict[str, tuple[Frames, Frames]] = {}
+    if checked.done:
+        reruns["rerun-reference"] = (
+            truth.select(slice(None, None, every)),
+            archive(checked.path("rerun"), config.stride_fs * every),
+        )
+    if oracle is not None and oracle.done:
+        model = concatenated(trajectories)
+        reruns["rerun-oracle"] = (
+            archive(oracle.path("oracle"), config.stride_fs),
+            model,
+        )
+    scores = score_trajectory(
+        truth,
+        trajectories,
+        reruns=reruns,
+        mode="both",
+        r_max=config.scoring.r_max_angstrom,
+        bin_width=config.scoring.bin_width_angstrom,
+        skip=round(config.scoring.skip_fs / config.stride_fs),
+        starts=tuple(result.value["frame"] - config.split.held_out.first for result in rollouts),
+        seed=config.seed,
+    )
+    path = folder / "scores.json"
+    write_text(path, scores.to_json() + "\n")
+    return Outcome({"lengths": [len(frames) for frames in trajectories]}, {"scores": path})
+
+
+def held_out(config: BenchConfig, reference: StageResult) -> Frames:
+    """The held-out part as a time series."""
+    step = config.stride_fs * config.split.held_out.every
+    return archive(reference.path("held_out"), step)
+
+
+def archive(path: Path, step_fs: float) -> Frames:
+    """An archive that a stage wrote, as a time series.
+
+    Read without the checks on foreign data: a bad model's forces may be absurd, and are a result.
+    """
+    return replace(read_npz(path), timestep_fs=step_fs)
+
+
+def trajectory_of(config: BenchConfig, rollout: StageResult) -> Frames:
+    """The frames of a rollout as a time series, up to the first that is not finite.
+
+    Of a rollout that broke down, that is what can be looked at; where and why it ended stands in
+    the result of its stage.
+    """
+    frames = read_frames(rollout.path("trajectory"), timestep_fs=config.stride_fs)
+    finite = np.isfinite(frames.positions).all(axis=(1, 2))
+    if frames.forces is not None:
+        finite &= np.isfinite(frames.forces).all(axis=(1, 2))
+    if frames.energy is not None:
+        finite &= np.isfinite(frames.energy)
+    return frames if finite.all() else frames.select(slice(0, int(np.argmin(finite))))
+
+
+def concatenated(pieces: Sequence[Frames]) -> Frames:
+    """Trajectories of the same atoms one after the other."""
+    from egraff_lmp.bench.reference import joined
+
+    return joined(list(pieces), pieces[0].timestep_fs or 1.0)
+
+
+def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
+    """What decides the reference: its settings, and the content of the files that they name."""
+    settings = config.reference
+    value: dict[str, Any] = settings.model_dump(mode="json")
+    if isinstance(settings, Classical):
+        from egraff_lmp.rollout import classical
+
+        value["potential_sha256"] = classical(
+            settings.pair_style, pair_coefficients(settings)
+        ).sha256
+        value["temperature_kelvin"] = config.temperature_kelvin
+        value["damping_fs"] = config.rollout.damping_fs
+        value["seed"] = config.seed
+    else:
+        value["sources_sha256"] = read_ab_initio(settings).sha256()
+    return value

@@ -1,0 +1,81 @@
+"""`egraff compare`: does this file give the same numbers everywhere?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from egraff_lmp.cli.console import output
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")],
+    structure: Annotated[Path, typer.Argument(help="Any file that ASE or egraff reads.")],
+    ranks: Annotated[str, typer.Option(help="Rank counts, separated by commas.")] = "1,2,4",
+    frame: Annotated[int, typer.Option(help="Which frame of the file.")] = -1,
+    launcher: Annotated[
+        str | None, typer.Option(help='Such as "srun -n {ranks}"; default: mpiexec.')
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Largest differences between Python and LAMMPS, and between rank counts.
+
+    Exits with status 1 if any difference is larger than the network's precision explains.
+    """
+    from egraff_lmp.compare.compare import compare
+    from egraff_lmp.data import read_frames
+    from egraff_lmp.rollout.datafile import Structure
+
+    counts = _counts(ranks)
+    chosen = Structure.from_frames(read_frames(structure), frame)
+    comparison = compare(model, chosen, counts, launcher)
+    if as_json:
+        output.print_json(json.dumps(comparison.to_json()))
+    else:
+        _print(comparison)
+    if not comparison.ok:
+        raise typer.Exit(1)
+
+
+def _counts(text: str) -> list[int]:
+    from egraff_lmp.errors import EgraffError
+
+    try:
+        counts = [int(word) for word in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise EgraffError(f"expected rank counts such as 1,2,4 for --ranks, got '{text}'.")
+    return counts
+
+
+def _print(comparison) -> None:  # type: ignore[no-untyped-def]
+    from rich.table import Table
+
+    output.print(
+        f"{comparison.model} ({comparison.dtype}, sha256 {comparison.sha256[:12]}) on "
+        f"{comparison.structure}, {comparison.n_atoms} atoms",
+        highlight=False,
+        markup=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("largest difference")
+    for name in ("energy\neV/atom", "forces\neV/A", "virial\neV/atom", "atomic\nenergies eV"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("allowed", justify="right")
+    table.add_column("")
+    atoms = max(1, comparison.n_atoms)
+    for item in comparison.differences:
+        table.add_row(
+            f"{item.first} / {item.second}",
+            f"{item.energy_ev / atoms:.1e}",
+            f"{item.forces_ev_per_a:.1e}",
+            f"{item.virial_ev / atoms:.1e}",
+            f"{item.energies_ev:.1e}",
+            f"{item.tolerance:.0e}",
+            "ok" if item.ok else "TOO LARGE",
+        )
+    output.print(table)

@@ -1,0 +1,98 @@
+"""`egraff run`: a rollout from a YAML config."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from egraff_lmp.cli.console import errors, output
+
+if TYPE_CHECKING:
+    from egraff_lmp.rollout.plan import Plan
+    from egraff_lmp.rollout.run import RolloutResult
+
+# Exit status of a simulation that broke down (atoms lost, not a number, too hot): a result, but
+# not one that a job chain should go on from.
+BROKE_DOWN = 3
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="YAML config of the rollout.")],
+    ranks: Annotated[int | None, typer.Option(min=1, help="MPI ranks.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print command and files, write nothing.")
+    ] = False,
+) -> None:
+    """Run a deck through MPI; the same command again resumes.
+
+    Exit status: 0 finished, 1 an error to mend, 3 the simulation broke down.
+    """
+    from egraff_lmp.rollout.config import read_config
+    from egraff_lmp.rollout.plan import make_plan
+    from egraff_lmp.rollout.run import run_rollout
+
+    settings = read_config(config, ranks=ranks)
+    if dry_run:
+        _print_plan(make_plan(settings))
+        return
+    with _progress() as progress:
+        result = run_rollout(settings, progress)
+    _print_result(result)
+    if result.status != "finished":
+        raise typer.Exit(BROKE_DOWN)
+
+
+def _print_plan(plan: Plan) -> None:
+    if plan.is_complete:
+        lines = [f"{plan.out_dir} is complete: nothing would be run."]
+    else:
+        steps = f"steps {plan.first_step} to {plan.config.n_steps}"
+        origin = f" from {plan.restart.path}" if plan.restart else ""
+        files = [plan.deck, plan.data, plan.log, plan.out_dir / "rollout.json"]
+        files += [plan.out_dir / "traj.lammpstrj", plan.out_dir / "thermo.csv"]
+        lines = [f"would run {steps}{origin}, and write", *(f"  {file}" for file in files)]
+        lines += ["with the command", shlex.join(plan.command)]
+    output.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def _print_result(result: RolloutResult) -> None:
+    if result.status == "finished":
+        head = f"finished {result.n_steps} steps"
+    else:
+        head = f"broke down at step {result.n_steps}: {result.reason}"
+    starts = "" if result.starts == 1 else f" in {result.starts} starts"
+    lines = [f"{head} ({result.wall_seconds:.1f} s{starts})"]
+    lines += [str(path) for path in (result.trajectory, result.thermo, result.record)]
+    output.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, one line a per cent in a log."""
+    if not errors.is_terminal:
+        yield _lines()
+        return
+    from rich import progress as rich
+
+    columns = ("steps", rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("steps", total=None)
+        yield lambda step, total: bar.update(task, completed=step, total=total)
+
+
+def _lines() -> Callable[[int, int], None]:
+    last = -1
+
+    def report(step: int, total: int) -> None:
+        nonlocal last
+        percent = 100 * step // total
+        if percent > last:
+            last = percent
+            errors.print(f"step {step} of {total} ({percent} %)", highlight=False)
+
+    return report

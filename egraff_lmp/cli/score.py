@@ -1,0 +1,194 @@
+"""`egraff score`: rollouts against a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from egraff_lmp.cli.console import output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from egraff_lmp.data.frames import Frames
+    from egraff_lmp.score import Score, Scores
+
+_TITLES = {
+    "structure": "Structure",
+    "trajectory": "Rollout at time t against reference at time t",
+    "rerun-reference": "Model re-evaluated on reference frames",
+    "rerun-oracle": "Reference potential re-evaluated on rollout frames",
+}
+
+
+def command(
+    reference: Annotated[
+        str, typer.Argument(help="Ground truth: a file, a folder, or SET:PART (gete:test).")
+    ],
+    trajectory: Annotated[
+        list[str], typer.Argument(help="Rollouts of one model, one for each independent start.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    mode: Annotated[str, typer.Option(help="Form of the metrics: egraff, paper or both.")] = "both",
+    r_max: Annotated[
+        float | None,
+        typer.Option("--r-max", help="Range of g(r) in A, at most half a cell height."),
+    ] = None,
+    bin_width: Annotated[float, typer.Option("--bin", help="Bin width of g(r) in A.")] = 0.05,
+    skip: Annotated[int, typer.Option(help="Frames left out at the start of each rollout.")] = 0,
+    timestep_fs: Annotated[
+        float | None,
+        typer.Option(help="MD time step of dumps in fs, where thermo.csv does not tell it."),
+    ] = None,
+    start: Annotated[
+        list[int] | None,
+        typer.Option(help="Reference frame a rollout started from; once per rollout. [default: 0]"),
+    ] = None,
+    rerun_reference: Annotated[
+        str | None,
+        typer.Option(help="The model's energies and forces on the REFERENCE frames."),
+    ] = None,
+    rerun_oracle: Annotated[
+        list[str] | None,
+        typer.Option(help="The ground truth's on the frames of TRAJECTORY; once per rollout."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Score rollouts: RDF, Wright's factor, JSD, energy and force violation."""
+    from egraff_lmp.score import score_trajectory
+    from egraff_lmp.score.align import concatenate
+    from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE
+
+    truth = _read(reference, timestep_fs)
+    rollouts = [_read(path, timestep_fs) for path in trajectory]
+    reruns = {}
+    if rerun_reference is not None:
+        reruns[RERUN_REFERENCE] = (truth, _read(rerun_reference, timestep_fs))
+    if rerun_oracle:
+        oracle = concatenate([_read(path, timestep_fs) for path in rerun_oracle])
+        reruns[RERUN_ORACLE] = (oracle, concatenate(rollouts))
+    scores = score_trajectory(
+        truth,
+        rollouts,
+        reruns=reruns,
+        mode=mode,
+        r_max=r_max,
+        bin_width=bin_width,
+        skip=skip,
+        starts=tuple(start or ()),
+        seed=seed,
+    )
+    if as_json:
+        typer.echo(scores.to_json())
+    else:
+        _show(scores)
+
+
+def _read(source: str, timestep_fs: float | None) -> Frames:
+    from egraff_lmp.data.lammps_dump import read_lammps_dump
+    from egraff_lmp.data.lammps_scan import is_lammps_dump
+    from egraff_lmp.data.table import read_source
+
+    path = Path(source).expanduser()
+    if is_lammps_dump(path):
+        return read_lammps_dump(path, timestep_fs=timestep_fs)
+    return read_source(source)
+
+
+def _show(scores: Scores) -> None:
+    from egraff_lmp.score.records import FLOOR
+
+    _line("Reference", scores.reference)
+    for number, rollout in enumerate(scores.trajectories, 1):
+        _line(f"Rollout {number}", rollout)
+    confidence = f"{100 * scores.settings['confidence']:g} %"
+    groups: dict[tuple[str, str], list[Score]] = {}
+    for score in scores.scores:
+        groups.setdefault((score.comparison, score.mode), []).append(score)
+    shown: set[tuple[str, str]] = set()
+    for (comparison, mode), group in groups.items():
+        notes = list(dict.fromkeys(score.note for score in group if score.note))
+        if all(score.value is None for score in group):
+            if (comparison, notes[0]) not in shown:
+                _text(f"\n{_TITLES[comparison]}", style="bold")
+                _text("; ".join(notes), indent=2)
+                shown.add((comparison, notes[0]))
+            continue
+        _text(f"\n{_TITLES[comparison]} ({mode} mode)", style="bold")
+        output.print(_table(group, confidence))
+        for line in [*_remarks(group), *notes]:
+            _text(line, indent=2)
+    _text(f"\nFloor: {FLOOR}. Intervals: block bootstrap.")
+
+
+def _line(title: str, described: object) -> None:
+    facts = dict(described)  # type: ignore[call-overload]
+    step = f", every {facts['timestep_fs']:g} fs" if facts["timestep_fs"] else ""
+    _text(f"{title}: {facts['source']}")
+    _text(f"{facts['n_frames']} frames of {facts['formula']}{step}", indent=2)
+
+
+def _table(group: list[Score], confidence: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from egraff_lmp.score import METRICS
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    pairs = any(score.pair not in ("", "total") for score in group)
+    table.add_column("metric")
+    if pairs:
+        table.add_column("pair", no_wrap=True)
+    for name in ("value", confidence, "floor"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for score in group:
+        unit = "" if score.unit == "1" else f" {score.unit}"
+        interval = "-" if score.interval is None else "{:.3g}..{:.3g}".format(*score.interval)
+        table.add_row(
+            METRICS[score.key].label + unit,
+            *([score.pair] if pairs else []),
+            _number(score.value),
+            interval,
+            _number(score.floor),
+        )
+    return table
+
+
+def _remarks(group: list[Score]) -> list[str]:
+    """Window, frames and limits, said once for a table."""
+    from egraff_lmp.score import METRICS
+
+    first = next(score for score in group if score.value is not None)
+    starts = f", {first.n_starts} starts" if first.n_starts and first.n_starts > 1 else ""
+    lines = [
+        first.window,
+        f"{first.n_frames} frames against {first.n_frames_reference}{starts}; intervals over "
+        f"{first.resampled}",
+    ]
+    for what, counted in (
+        ("agree exactly and are left out", [score.n_zero for score in group]),
+        ("failed (not finite) and are left out", [score.n_failed for score in group]),
+    ):
+        if max(counted):
+            lines.append(f"{max(counted)} frames {what}")
+    for score in group:
+        metric = METRICS[score.key]
+        if metric.uncorrelated is not None and score.comparison == "trajectory":
+            lines.append(f"{metric.label} of unrelated frames: {metric.uncorrelated:.4f}")
+        if metric.accepted_below and score.pair == "total" and score.value is not None:
+            verdict = "passes" if score.value < metric.accepted_below else "fails"
+            lines.append(f"{metric.label} total {verdict} the {metric.accepted_below:g} % rule")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _text(text: str, style: str = "", indent: int = 0) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    output.print(Padding(Text(text, style=style), (0, 0, 0, indent)))

@@ -1,0 +1,58 @@
+"""`egraff train`: a force field from a YAML config."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from egraff_lmp.cli.console import errors, output
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="YAML config of the training.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the checkpoints. Default: CONFIG's name.")
+    ] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Instead of stop.max_epochs of the config.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train a force field; the same command again resumes.
+
+    Writes best.ckpt, last.ckpt, log.csv and result.json.
+    """
+    from egraff_lmp.train.config import load_config
+
+    settings = load_config(config)
+    if max_epochs is not None:
+        stop = settings.stop.model_copy(update={"max_epochs": max_epochs})
+        settings = settings.model_copy(update={"stop": stop})
+    from egraff_lmp.train.run import train  # after the config, whose mistakes should show at once
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder = out if out is not None else config.with_suffix("")
+    result = train(settings, folder, base=config.resolve().parent, progress=not quiet)
+    for part, values in (("validation", result.validation), ("test", result.test)):
+        if values:
+            output.print(f"{part}: {_errors(dict(values))}", soft_wrap=True, highlight=False)
+    errors.print(f"ended: {result.stop}", soft_wrap=True, highlight=False)
+    output.print(
+        f"best epoch {result.best_epoch} of {result.epochs}: {result.checkpoint}\n"
+        f"next: egraff deploy {result.checkpoint} model.pt",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
+def _errors(values: dict[str, float]) -> str:
+    return (
+        f"forces MAE {values['forces_mae_mev_per_angstrom']:.2f}, "
+        f"RMSE {values['forces_rmse_mev_per_angstrom']:.2f} meV/A; "
+        f"energy MAE {values['energy_mae_mev_per_atom']:.3f}, "
+        f"RMSE {values['energy_rmse_mev_per_atom']:.3f} meV/atom"
+    )

@@ -1,0 +1,141 @@
+"""The contract for human eyes: what `egraff inspect` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from egraff_lmp.contract.schema import Citation, Contract
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LABEL_WIDTH = 14  # leaves 34 columns for values on a 50-column terminal
+Rows = list[tuple[str, str]]
+
+
+def describe(contract: Contract, name: str, sha256: str) -> RenderableType:
+    """The contract as a rich renderable, readable from 50 columns on.
+
+    Args:
+        contract: of a deployed file.
+        name: of the file.
+        sha256: of the file.
+    """
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text(f"{contract.architecture}  {name}", style="bold")]
+    for title, rows in sections(contract, sha256).items():
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=LABEL_WIDTH, style="cyan", overflow="fold")
+        table.add_column(overflow="fold")
+        for label, value in rows:
+            table.add_row(Text(label), Text(value))
+        parts += [Text(f"\n{title}", style="bold"), Padding(table, (0, 0, 0, 0))]
+    return Group(*parts)
+
+
+def sections(contract: Contract, sha256: str) -> dict[str, Rows]:
+    """Title of each block to its (label, value) rows."""
+    blocks = {
+        "Model": _model(contract, sha256),
+        "Species (type order)": _species(contract),
+        "Training": _training(contract.provenance),
+        "Self test": _self_test(contract),
+        "Written with": [(name, version) for name, version in contract.versions.items()],
+        "Please cite": [(str(i), _cited(c)) for i, c in enumerate(contract.citations, 1)],
+    }
+    return {title: rows for title, rows in blocks.items() if rows}
+
+
+def _model(contract: Contract, sha256: str) -> Rows:
+    widths = contract.exchange_widths
+    exchange = (
+        f"{len(widths)} per evaluation, {', '.join(map(str, widths))} numbers an atom"
+        if widths
+        else "none (strictly local)"
+    )
+    units = contract.units
+    return [
+        ("sha256", sha256),
+        ("force field", contract.forcefield),
+        ("r_max", f"{contract.r_max:g} A"),
+        ("layers", str(contract.n_layers)),
+        ("exchange", exchange),
+        ("precision", f"{contract.dtype} network, energies summed in float64"),
+        ("parameters", f"{contract.n_parameters:,}"),
+        ("memory", f"{contract.memory_bytes_per_edge / 1024:.1f} KiB per edge"),
+        ("units", f"{units.get('energy')}, {units.get('length')}, {units.get('force')}"),
+        *([("outputs", ", ".join(contract.outputs))] if contract.outputs else []),
+    ]
+
+
+def _species(contract: Contract) -> Rows:
+    reference = contract.energy_reference
+    rows = [
+        (
+            f"{index}  {element}",
+            f"{mass:.4f} amu, reference {reference.per_species_ev.get(element, 0.0):.6f} eV",
+        )
+        for index, (element, mass) in enumerate(
+            zip(contract.species, contract.masses_amu, strict=True), 1
+        )
+    ]
+    return [*rows, ("energy zero", reference.method.replace("_", " "))]
+
+
+def _training(provenance: Mapping[str, Any]) -> Rows:
+    rows: Rows = []
+    data = provenance.get("data")
+    for part, entry in data.items() if isinstance(data, Mapping) else ():
+        rows.append((part, _part(entry)))
+    training = provenance.get("training")
+    if isinstance(training, Mapping):
+        seconds = float(training.get("wall_seconds", 0.0))
+        spent = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
+        rows.append(("epochs", f"{training.get('epochs')} in {spent}"))
+    errors = provenance.get("validation_errors")
+    for name, value in errors.items() if isinstance(errors, Mapping) else ():
+        quantity, statistic, unit = _error_words(name)
+        rows.append((f"{quantity} {statistic}", f"{value:.3g} {unit} (validation)"))
+    for key in ("seed", "started", "deployed", "checkpoint_sha256", "config_sha256"):
+        if key in provenance:
+            rows.append((key.replace("_", " "), str(provenance[key])))
+    return rows
+
+
+def _part(entry: Any) -> str:
+    if not isinstance(entry, Mapping):
+        return str(entry)
+    counts: Sequence[int] = entry.get("n_frames", ())
+    formulas: Sequence[str] = entry.get("formulas", ())
+    systems = ", ".join(f"{n} x {f}" for n, f in zip(counts, formulas, strict=False))
+    sources = ", ".join(map(str, entry.get("sources", ())))
+    return f"{systems} from {sources}, sha256 {str(entry.get('sha256', ''))[:12]}"
+
+
+def _error_words(name: str) -> tuple[str, str, str]:
+    """("energy", "MAE", "meV/atom") from energy_mae_mev_per_atom."""
+    quantity, _, rest = name.partition("_")
+    statistic, _, unit = rest.partition("_")
+    unit = unit.replace("mev", "meV").replace("_per_", "/").replace("angstrom", "A")
+    return quantity, statistic.upper(), unit
+
+
+def _self_test(contract: Contract) -> Rows:
+    test = contract.self_test
+    periodic = "".join(axis for axis, flag in zip("xyz", test.pbc, strict=True) if flag)
+    largest = max((abs(x) for row in test.forces for x in row), default=0.0)
+    return [
+        ("frame", f"{len(test.species)} atoms, {test.n_edges} edges"),
+        ("periodic", periodic or "no"),
+        ("energy", f"{sum(test.energies):.6f} eV"),
+        ("largest force", f"{largest:.4f} eV/A"),
+    ]
+
+
+def _cited(citation: Citation) -> str:
+    return f"{citation.text}. doi:{citation.doi}" if citation.doi else citation.text

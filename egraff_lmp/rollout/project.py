@@ -1,0 +1,169 @@
+"""What `egraff init` writes: data file, deck with its settings, job scripts for plain `lmp`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from egraff_lmp.contract import read_contract
+from egraff_lmp.data.table import read_source
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import write_text
+from egraff_lmp.paths import mpi_program
+from egraff_lmp.rollout.datafile import Structure, data_text, type_order
+from egraff_lmp.rollout.deck import deck_path, number
+from egraff_lmp.rollout.launch import lammps_program
+from egraff_lmp.rollout.potential import check_name, element_words
+
+DATA = "structure.data"
+SHELL = "run.sh"
+SLURM = "job.slurm"
+_QUOTED = ("model", "data", "elements", "boundary")
+
+
+@dataclass(frozen=True)
+class Project:
+    """What `init_project` wrote.
+
+    Attributes:
+        folder: where it lies.
+        files: data file, deck, shell script, Slurm script.
+        elements: element of each LAMMPS type, in type order.
+        n_atoms: atoms of the structure.
+        command: what to type next.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    elements: tuple[str, ...]
+    n_atoms: int
+    command: str
+
+
+def init_project(
+    folder: str | Path,
+    structure: str,
+    model: str | Path,
+    temperature_kelvin: float,
+    *,
+    ensemble: str = "nvt",
+    n_steps: int = 1000,
+    timestep_fs: float = 1.0,
+    ranks: int = 1,
+    frame: int = -1,
+    force: bool = False,
+) -> Project:
+    """Write data file, deck and job scripts with one order of elements, that of the model.
+
+    Args:
+        folder: made if missing.
+        structure: file that `read_frames` reads, or SET:PART ("gete:test").
+        model: deployed model; the deck names it by its absolute path.
+        temperature_kelvin: of the velocities and the thermostat.
+        ensemble: a key of `deck.DECKS` other than "rerun".
+        n_steps: steps (or iterations of a minimisation).
+        timestep_fs: time step.
+        ranks: MPI ranks in the job scripts.
+        frame: which frame of `structure`; negative counts from the end.
+        force: overwrite files that exist.
+
+    Raises:
+        EgraffError: elements that the model does not know, files that exist, wrong values.
+    """
+    if ensemble == "rerun":
+        raise EgraffError("expected nve, nvt, npt or minimise, got 'rerun', which needs a dump.")
+    if temperature_kelvin < 0 or timestep_fs <= 0 or n_steps < 1 or ranks < 1:
+        raise EgraffError(
+            "expected a temperature of 0 K or more, and a time step, steps and ranks above 0, got "
+            f"{temperature_kelvin} K, {timestep_fs} fs, {n_steps} steps, {ranks} ranks."
+        )
+    deck = deck_path(ensemble)
+    model = Path(model).absolute()
+    contract = read_contract(model)
+    check_name(model)
+    start = Structure.from_frames(read_source(structure), frame)
+    elements = type_order(start.species, contract.species, start.source)
+    masses = dict(zip(contract.species, contract.masses_amu, strict=True))
+    settings = {
+        "model": str(model),
+        "data": DATA,
+        "elements": element_words(elements),
+        "boundary": start.box().boundary,
+        "steps": str(n_steps),
+    }
+    if ensemble != "minimise":
+        settings["temperature"] = number(temperature_kelvin)
+        settings["timestep_fs"] = number(timestep_fs)
+    texts = {
+        DATA: data_text(start, elements, masses_amu=masses),
+        deck.name: _deck_text(deck, settings),
+        SHELL: _shell_text(deck.name, ranks),
+        SLURM: _slurm_text(deck.name, ranks),
+    }
+    folder = Path(folder)
+    _write(folder, texts, force)
+    return Project(
+        folder,
+        tuple(folder / name for name in texts),
+        elements,
+        len(start.species),
+        f"bash {shlex.quote(str(folder / SHELL))}",
+    )
+
+
+def _write(folder: Path, texts: Mapping[str, str], force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise EgraffError(f"{folder}: expected a folder or nothing, got a file: choose another.")
+    present = [name for name in texts if (folder / name).exists()]
+    if present and not force:
+        raise EgraffError(
+            f"{folder}: {', '.join(present)} would be overwritten: choose another folder, or add "
+            "--force."
+        )
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    (folder / SHELL).chmod(0o755)
+
+
+def _deck_text(deck: Path, settings: Mapping[str, str]) -> str:
+    """The deck with the settings in front: a variable keeps the first value it is given."""
+    lines = [
+        "# Settings written by `egraff init`; -var NAME VALUE on the command line comes first.",
+        "",
+    ]
+    for name, value in settings.items():
+        shown = f'"{value}"' if name in _QUOTED else value
+        lines.append(f"variable {name} index {shown}")
+    return "\n".join(lines) + "\n\n" + deck.read_text(encoding="utf-8")
+
+
+def _shell_text(deck: str, ranks: int) -> str:
+    lmp = shlex.quote(lammps_program())
+    mpiexec = shlex.quote(mpi_program("mpiexec"))
+    return f"""#!/bin/bash
+# Runs the deck on this machine: ./{SHELL}, or RANKS=4 ./{SHELL}.
+# Further arguments go to LAMMPS: ./{SHELL} -var steps 20000.
+set -euo pipefail
+cd "$(dirname "${{BASH_SOURCE[0]}}")"
+exec {mpiexec} -n "${{RANKS:-{ranks}}}" {lmp} -in {deck} "$@"
+"""
+
+
+def _slurm_text(deck: str, ranks: int) -> str:
+    lmp = shlex.quote(lammps_program())
+    mpiexec = shlex.quote(mpi_program("mpiexec"))
+    return f"""#!/bin/bash
+#SBATCH --job-name=egraff
+#SBATCH --ntasks={ranks}
+#SBATCH --cpus-per-task=1
+#SBATCH --time=24:00:00
+# Submit from this folder: sbatch {SLURM}. One rank to a GPU; add e.g. --gpus-per-task=1.
+# The mpiexec of this environment starts its ranks through Slurm. With a LAMMPS of the site, use
+# its launcher instead: srun lmp -in {deck}.
+# To go on after a time limit: sbatch {SLURM} -var restart restart.a (or restart.b, the newer).
+set -euo pipefail
+cd "$SLURM_SUBMIT_DIR"
+exec {mpiexec} -n "$SLURM_NTASKS" {lmp} -in {deck} "$@"
+"""

@@ -1,0 +1,111 @@
+"""Bench configs: the shipped ones are sound, and every mistake is named before anything runs."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from egraff_lmp.bench.config import load_config, parse_config, shipped
+from egraff_lmp.errors import EgraffError
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    return dict(yaml.safe_load(shipped()["demo"].read_text(encoding="utf-8")))
+
+
+def changed(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A deep copy with one value replaced; `path` is dotted."""
+    copied = copy.deepcopy(raw)
+    node: Any = copied
+    *parents, last = path.split(".")
+    for part in parents:
+        node = node[int(part)] if part.isdigit() else node[part]
+    node[last] = value
+    return copied
+
+
+@pytest.mark.parametrize("name", ["demo", "gete"])
+def test_shipped_configs_parse(name: str) -> None:
+    config = load_config(name)
+    assert config.name == name
+    assert {model.forcefield for model in config.models} >= {"nequip", "allegro"}
+    assert config.steps % config.dump_every == 0
+    assert config.rollout.ranks == 2
+
+
+def test_held_out_frames_never_come_before_a_training_frame() -> None:
+    for name in shipped():
+        split = load_config(name).split
+        assert split.held_out.first >= max(split.train.last, split.validation.last), name
+
+
+def test_rollouts_end_within_the_reference() -> None:
+    """Otherwise the trajectory comparison would be cut short without a word."""
+    for name in shipped():
+        config = load_config(name)
+        frames = config.steps // config.dump_every
+        assert max(config.rollout.starts) + frames <= config.split.held_out.last, name
+
+
+def test_dumps_fall_on_the_times_of_the_reference(raw: dict[str, Any]) -> None:
+    config = parse_config(raw, "demo")
+    assert config.dump_every * config.rollout.timestep_fs == pytest.approx(config.stride_fs)
+    with pytest.raises(EgraffError, match="whole multiple of the time step"):
+        parse_config(changed(raw, "rollout.timestep_fs", 3.0), "demo")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("temperature_kelvin", -5, "temperature_kelvin"),
+        ("temprature_kelvin", 900, "temprature_kelvin"),
+        ("models", [], "models"),
+        ("models.0.forcefield", "nequipp", "nequip, allegro"),
+        ("models.1.name", "nequip", "name of its own"),
+        ("models.0.name", "../../etc", "models.0.name"),
+        ("split.held_out", {"first": 700, "last": 2000}, "share frames"),
+        ("split.train", {"first": 5, "last": 5}, "last > first"),
+        ("rollout.starts", [10], "not in the held-out part"),
+        ("training.batchsize", 3, "batch_size"),
+        ("training.forcefield", "mace", "must be left to"),
+        ("reference.kind", "dft", "classical"),
+        ("seed", 0, "seed"),
+    ],
+)
+def test_mistakes_are_named(raw: dict[str, Any], path: str, value: Any, message: str) -> None:
+    with pytest.raises(EgraffError, match=message):
+        parse_config(changed(raw, path, value), "my.yaml")
+
+
+def test_several_mistakes_are_all_listed(raw: dict[str, Any]) -> None:
+    wrong = changed(changed(raw, "seed", "x"), "rollout.ranks", 0)
+    with pytest.raises(EgraffError) as caught:
+        parse_config(wrong, "my.yaml")
+    assert "my.yaml" in str(caught.value)
+    assert "seed" in str(caught.value)
+    assert "rollout.ranks" in str(caught.value)
+
+
+def test_a_model_may_change_the_common_training_settings(raw: dict[str, Any]) -> None:
+    wanted = changed(raw, "models.1.training", {"batch_size": 3})
+    config = parse_config(wanted, "my.yaml")
+    sizes = [config.train_settings(m, "a.npz", "b.npz").batch_size for m in config.models]
+    assert sizes == [raw["training"]["batch_size"], 3]
+    assert config.train_settings(config.models[0], "a.npz", "b.npz").data.train == ["a.npz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "shipped configs"), ("a: [1", "YAML"), ("- 1\n", "mapping"), ("", "mapping")],
+)
+def test_unreadable_files(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(EgraffError, match=message):
+        load_config(path)

@@ -1,0 +1,136 @@
+"""`egraff score`: tables that fit the terminal, JSON alone on stdout, reruns, refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from egraff_lmp.cli.score import command
+from egraff_lmp.data.lammps_thermo import COLUMNS
+from egraff_lmp.errors import EgraffError
+
+pytest.importorskip("MDAnalysis")
+
+SPECIES = ["Ge"] * 4 + ["Te"] * 8
+
+
+@pytest.fixture
+def egraff(monkeypatch):
+    app = typer.Typer()
+    app.command("score")(command)
+
+    def run(*arguments, columns=80):
+        from egraff_lmp.cli import console
+
+        monkeypatch.setattr(console.output, "width", columns, raising=False)
+        monkeypatch.setattr(console.output, "_width", columns)
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    return run
+
+
+@pytest.fixture
+def rollout(tmp_path):
+    """Writes a dump with thermo.csv; every seed is another rollout of the same positions seed."""
+
+    def write(name, seed, positions_seed=None, forces=True):
+        folder: Path = tmp_path / name
+        folder.mkdir()
+        positions = np.random.default_rng(positions_seed or seed).random((12, 12, 3)) * 8
+        labels = np.random.default_rng(seed)
+        lines, rows = [], [",".join(COLUMNS)]
+        for step, frame in enumerate(positions):
+            lines += ["ITEM: TIMESTEP", str(10 * step), "ITEM: NUMBER OF ATOMS", "12"]
+            lines += ["ITEM: BOX BOUNDS pp pp pp", *["0 8"] * 3]
+            lines += ["ITEM: ATOMS id element xu yu zu" + (" fx fy fz" if forces else "")]
+            for atom, (element, r) in enumerate(zip(SPECIES, frame, strict=True)):
+                values = [*r, *(labels.normal(size=3) if forces else ())]
+                lines.append(f"{atom + 1} {element} " + " ".join(map(repr, map(float, values))))
+            rows.append(f"{10 * step},{20 * step},300,{labels.normal(-50):.6f},0,0,512")
+        (folder / "traj.dump").write_text("\n".join(lines) + "\n")
+        (folder / "thermo.csv").write_text("\n".join(rows) + "\n")
+        return folder / "traj.dump"
+
+    return write
+
+
+def test_json_alone_on_stdout(egraff, rollout):
+    result = egraff(rollout("a", 1), rollout("b", 2), "--json", "--mode", "egraff", "--skip", "2")
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    assert record["settings"]["skip"] == 2
+    assert record["trajectories"][0]["timestep_fs"] == 20.0
+    keys = {(s["key"], s["comparison"]) for s in record["scores"] if s["value"] is not None}
+    assert keys == {
+        ("wf", "structure"), ("jsd", "structure"), ("ev", "trajectory"), ("fv", "trajectory")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [80, 50])
+def test_tables_fit_the_terminal_and_name_both_modes(egraff, rollout, columns):
+    result = egraff(rollout("a", 1), rollout("b", 2), rollout("c", 3), columns=columns)
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= columns
+    text = " ".join(result.stdout.split())
+    for expected in (
+        "Structure (egraff mode)",
+        "Structure (paper mode)",
+        "12 frames of Ge4 Te8, every 20 fs",
+        "Ge-Te",
+        "WF unrooted %",
+        "FV of unrelated frames: 0.7071",
+        "2 starts",
+        "9 % rule",
+        "at equal times, every 20 fs",
+        "where the ground truth is DFT there is none",
+        "first half of the reference frames against the second half",
+    ):
+        assert expected in text, expected
+    # Values are never cut.
+    assert "…" not in text
+
+
+def test_reruns_from_files(egraff, rollout):
+    reference, first, second = rollout("a", 1), rollout("b", 2), rollout("c", 3)
+    result = egraff(
+        reference, first, second, "--json",
+        "--rerun-reference", rollout("model", 4, positions_seed=1),
+        "--rerun-oracle", rollout("oracle-1", 5, positions_seed=2),
+        "--rerun-oracle", rollout("oracle-2", 6, positions_seed=3),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)["scores"]
+    frames = {s["comparison"]: s["n_frames"] for s in scores if s["key"] == "fv"}
+    assert frames == {"trajectory": 24, "rerun-reference": 12, "rerun-oracle": 24}
+    assert all(s["value"] is not None for s in scores)
+
+
+def test_a_rerun_of_other_frames_is_refused(egraff, rollout):
+    result = egraff(rollout("a", 1), rollout("b", 2), "--rerun-oracle", rollout("c", 3))
+    assert isinstance(result.exception, EgraffError)
+    assert "rerun these very frames" in str(result.exception)
+
+
+def test_absent_forces_are_reported(egraff, rollout):
+    result = egraff(rollout("a", 1), rollout("b", 2, forces=False))
+    assert result.exit_code == 0, result.output
+    assert "holds no forces" in " ".join(result.stdout.split())
+
+
+def test_refusals_reach_the_user(egraff, rollout):
+    path = rollout("a", 1)
+    for arguments, message in (
+        ((path, path, "--mode", "all"), "expected mode egraff, paper or both"),
+        ((path, path, "--r-max", "9"), "at most half the smallest cell height"),
+        ((path, path, "--bin", "0"), "expected a bin width above 0"),
+        ((path, path, "--start", "99"), "expected a starting frame between 0 and 11"),
+        ((path, path.parent / "none.dump"), "none.dump"),
+    ):
+        result = egraff(*arguments)
+        assert isinstance(result.exception, EgraffError), arguments
+        assert message in str(result.exception)

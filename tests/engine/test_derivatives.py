@@ -1,0 +1,42 @@
+"""Forces and virial are the derivatives of the energy that LAMMPS sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from egraff_lmp.compare import Case, evaluate_in_lammps
+from egraff_lmp.forcefields import FORCE_FIELDS
+
+# Central differences with a displacement of 1e-4 A are off by h^2 times the third derivative,
+# about 1e-7 eV/A here; the strain derivative likewise.
+FORCES = 1e-6  # of the largest force
+VIRIAL = 1e-5  # of the largest component
+CHOSEN = (1, 17, 32)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_numdiff_on_real_systems(real_structures, model, ranks):
+    # 3BPA has no volume to strain: its virial is compared in the periodic ones.
+    names = ("GeTe-200", "LiPS-83", "Li3P", "S", "3BPA")
+    keys = [(key, name) for key in FORCE_FIELDS for name in names]
+    cases = [
+        Case(
+            f"{key} {name}",
+            real_structures[name],
+            model(key, "float64"),
+            numdiff_atoms=tuple(
+                i for i in CHOSEN if i <= len(real_structures[name].species)
+            ),
+            numdiff_virial=name != "3BPA",
+        )
+        for key, name in keys
+    ]
+    for (key, name), result in zip(keys, evaluate_in_lammps(cases, ranks), strict=True):
+        chosen = [i - 1 for i in CHOSEN if i <= len(result.energies)]
+        difference = (result.forces - result.numdiff_forces)[chosen]
+        assert np.abs(difference).max() <= FORCES * np.abs(result.forces).max(), (key, name)
+        if result.numdiff_virial is not None:
+            strain = np.abs(result.virial - result.numdiff_virial).max()
+            assert strain <= VIRIAL * np.abs(result.virial).max(), (key, name)

@@ -1,0 +1,244 @@
+"""Every documented misuse gives its documented message, on all ranks, and leaves LAMMPS alive.
+
+Run inside one mpiexec per rank count: LAMMPS as a library raises what it would print and end with.
+A rank that does not get the error would hang in the next case; the time limit turns that into a
+failure.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from egraff_lmp.compare import Case, evaluate_in_lammps
+from egraff_lmp.paths import mpi_program
+from egraff_lmp.rollout.datafile import write_data_file
+
+TIME_LIMIT_SECONDS = 300
+
+DRIVER = '''
+import json, sys
+import egraff_lmp, lammps
+
+job = json.load(open(sys.argv[1]))
+results = []
+for case in job["cases"]:
+    lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+    try:
+        lmp.commands_list(case["commands"])
+        message = "no error"
+    except Exception as error:
+        message = str(error)
+    rank = lmp.extract_setting("world_rank")
+    results.append({"name": case["name"], "message": message})
+    lmp.close()
+with open(sys.argv[1] + f".{rank}", "w") as stream:
+    json.dump(results, stream)
+'''
+
+
+def deck(
+    data: Path,
+    model: object,
+    *,
+    units: str = "units metal",
+    style: str = "pair_style egraff",
+    coeff: str = 'pair_coeff * * "{model}" Ge Te',
+    atom_style: str = "atomic",
+    masses: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+) -> list[str]:
+    return [
+        units,
+        f"atom_style {atom_style}",
+        f'read_data "{data}"',
+        *masses,
+        style,
+        coeff.format(model=model),
+        *after,
+        "run 0",
+    ]
+
+
+def wrong_files(folder: Path, model: Path) -> dict[str, Path]:
+    """Files that are not deployed models, each as it really occurs."""
+    files = {name: folder / name for name in (
+        "truncated.pt", "empty.pt", "text.pt", "checkpoint.pt", "pickle.pt", "script.pt",
+        "newer schema.pt", "broken contract.pt", "archive.zip",
+    )}
+    files["truncated.pt"].write_bytes(model.read_bytes()[:-5000])
+    files["empty.pt"].write_bytes(b"")
+    files["text.pt"].write_text("pair_style lj/cut\n")
+    torch.save({"state_dict": {}}, files["checkpoint.pt"])
+    torch.save({"a": 1}, files["pickle.pt"], _use_new_zipfile_serialization=False)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(files["script.pt"]))
+    scripted = torch.jit.load(str(model))
+    member = "egraff_contract.json"
+    newer = json.dumps({"kind": "egraff deployed force field", "schema": 99})
+    torch.jit.save(scripted, str(files["newer schema.pt"]), _extra_files={member: newer})
+    broken = json.dumps({"kind": "egraff deployed force field", "schema": 1})
+    torch.jit.save(scripted, str(files["broken contract.pt"]), _extra_files={member: broken})
+    with zipfile.ZipFile(files["archive.zip"], "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    return files
+
+
+FILE_MESSAGES = {
+    "truncated.pt": "a truncated file",
+    "empty.pt": "an empty file",
+    "text.pt": "a file that is no TorchScript archive",
+    "checkpoint.pt": "a training checkpoint: turn it into a model file with 'egraff deploy",
+    "pickle.pt": "a Python pickle",
+    "script.pt": "a TorchScript file without an egraff contract",
+    "newer schema.pt": "expected a contract of schema 1 or older, got 99",
+    "broken contract.pt": "its contract lacks or misstates a field",
+    "archive.zip": "a zip archive of another kind",
+}
+
+
+@pytest.fixture(scope="module")
+def messages(made_structures, model, tmp_path_factory):
+    """name of the case -> message, per rank, for 1, 2 and 4 ranks."""
+    folder = tmp_path_factory.mktemp("misuse")
+    structure = made_structures["left-handed"]
+    data = folder / "ge te.data"
+    write_data_file(data, structure, ("Ge", "Te"))
+    path = model("nequip", "float64")
+
+    cases = {name: deck(data, file) for name, file in wrong_files(folder, path).items()}
+    cases |= {
+        "missing file": deck(data, folder / "nowhere.pt"),
+        "bare": deck(data, path, coeff="pair_coeff * *"),
+        "not star": deck(data, path, coeff='pair_coeff 1 2 "{model}" Ge Te'),
+        "missing element": deck(data, path, coeff='pair_coeff * * "{model}" Ge'),
+        "extra element": deck(data, path, coeff='pair_coeff * * "{model}" Ge Te S'),
+        "unknown element": deck(data, path, coeff='pair_coeff * * "{model}" Ge Xx'),
+        "null element": deck(data, path, coeff='pair_coeff * * "{model}" Ge NULL'),
+        "misordered": deck(data, path, coeff='pair_coeff * * "{model}" Te Ge'),
+        "wrong mass": deck(data, path, masses=("mass 1 65.0",)),
+        "isotope allowed": deck(
+            data, path, masses=("mass 1 70.0",), style="pair_style egraff masses no"
+        ),
+        "keyword": deck(data, path, style="pair_style egraff devise cpu"),
+        "no value": deck(data, path, style="pair_style egraff device"),
+        "device": deck(data, path, style="pair_style egraff device tpu"),
+        "no gpu": deck(data, path, style="pair_style egraff device cuda"),
+        "threads word": deck(data, path, style="pair_style egraff threads many"),
+        "threads zero": deck(data, path, style="pair_style egraff threads 0"),
+        "threads too many": deck(data, path, style="pair_style egraff threads 1000"),
+        "check word": deck(data, path, style="pair_style egraff check maybe"),
+        "units real": deck(data, path, units="units real"),
+        "units lj": deck(data, path, units="units lj", masses=("mass * 1.0",)),
+        "respa": deck(data, path, after=("run_style respa 2 2 pair 1",)),
+        "exclude": deck(data, path, after=("neigh_modify exclude type 1 1",)),
+        "no coeff": [*deck(data, path)[:4], "run 0"],
+        "fine": deck(data, path),
+    }
+    job = folder / "job.json"
+    job.write_text(json.dumps({"cases": [{"name": n, "commands": c} for n, c in cases.items()]}))
+    driver = folder / "driver.py"
+    driver.write_text(DRIVER)
+    found = {}
+    for ranks in (1, 2, 4):
+        subprocess.run(
+            [mpi_program("mpiexec"), "-n", str(ranks), sys.executable, str(driver), str(job)],
+            check=True,
+            timeout=TIME_LIMIT_SECONDS,
+            capture_output=True,
+        )
+        for rank in range(ranks):
+            for result in json.loads(Path(f"{job}.{rank}").read_text()):
+                found.setdefault(result["name"], []).append(result["message"])
+    return found
+
+
+EXPECTED = {
+    **FILE_MESSAGES,
+    "missing file": "cannot be read: check the path",
+    "bare": "expected a model file and 2 element(s) after '* *', got nothing",
+    "not star": "expected '* *' first, got '1 2'",
+    "missing element": "expected 2 element(s), one per atom type, got 1 ('Ge')",
+    "extra element": "expected 2 element(s), one per atom type, got 3 ('Ge Te S')",
+    "unknown element": "got 'Xx' for type 2",
+    "null element": "expected an element for type 2, got NULL",
+    "misordered": "expected a mass of 127.6 for type 1, which pair_coeff names Te, got 72.63",
+    "wrong mass": "expected a mass of 72.63 for type 1, which pair_coeff names Ge, got 65",
+    "isotope allowed": "no error",
+    "keyword": "expected a keyword out of device, threads, check, masses, got 'devise'",
+    "no value": "expected a value after 'device', got the end of the line",
+    "device": "expected device auto, cpu or cuda, got 'tpu'",
+    "threads word": "expected threads auto or a whole number from 1, got 'many'",
+    "threads zero": "expected threads auto or a whole number from 1, got '0'",
+    "threads too many": "got 'threads 1000': use 'threads auto' or fewer ranks",
+    "check word": "expected check yes or no, got 'maybe'",
+    "units real": "expected 'units metal' (A, eV, ps), got 'units real'",
+    "units lj": "expected 'units metal' (A, eV, ps), got 'units lj'",
+    "respa": "expected 'run_style verlet', got respa",
+    "exclude": "expected no excluded pairs, got 'neigh_modify exclude'",
+    "no coeff": "",
+    "fine": "no error",
+}
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("name", EXPECTED)
+def test_message_on_every_rank(messages, name):
+    assert len(messages[name]) == 1 + 2 + 4
+    for message in messages[name]:
+        assert EXPECTED[name] in message
+        assert "Exception raised from" not in message  # no C++ trace
+        if name == "no coeff":
+            assert message != "no error"
+
+
+@pytest.mark.mpi
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_no_gpu_is_an_error_only_if_asked_for(messages):
+    for message in messages["no gpu"]:
+        assert "expected a GPU for 'device cuda', got none" in message
+
+
+@pytest.mark.mpi
+def test_damaged_weights_fail_the_self_test(small_cell, model, tmp_path):
+    """`check yes` finds a network that is not the one the contract was written for."""
+    from egraff_lmp.contract import read_contract, save_deployed
+    from egraff_lmp.errors import EgraffError
+
+    good = model("mace", "float64")
+    module = torch.jit.load(str(good))
+    with torch.no_grad():
+        next(module.parameters()).mul_(1.001)
+    bad = tmp_path / "damaged.pt"
+    save_deployed(module, read_contract(good), bad)
+    evaluate_in_lammps([Case("unchecked", small_cell, bad)], 2)
+    with pytest.raises(EgraffError, match="self test failed"):
+        evaluate_in_lammps([Case("checked", small_cell, bad, style="check yes")], 2)
+
+
+@pytest.mark.mpi
+def test_lmp_ends_at_once_with_status_one(made_structures, model, tmp_path):
+    """From a shell, under mpiexec: one ERROR line, no hang, no trace."""
+    data = tmp_path / "x.data"
+    write_data_file(data, made_structures["left-handed"], ("Ge", "Te"))
+    lines = deck(data, model("nequip", "float64"), coeff='pair_coeff * * "{model}" Te Ge')
+    (tmp_path / "in.bad").write_text("\n".join(lines) + "\n")
+    lmp = Path(sys.executable).parent / "lmp"
+    done = subprocess.run(
+        [mpi_program("mpiexec"), "-n", "2", str(lmp), "-in", "in.bad", "-log", "none"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_SECONDS,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert text.count("ERROR: pair_style egraff") == 1
+    assert "Ge (72.63)" in text
+    assert "Traceback" not in text
+    assert "terminate called" not in text

@@ -1,0 +1,82 @@
+"""A crystal that a shipped classical potential knows, and a tiny deployed model of its elements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PAIR = "sw"
+COEFF = "CdTe.sw Cd Te"
+
+
+@pytest.fixture(scope="session")
+def cdte():
+    """64 atoms of CdTe, shaken, as `ase.Atoms`."""
+    from ase.build import bulk
+
+    atoms = bulk("CdTe", "zincblende", a=6.48, cubic=True) * (2, 2, 2)
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+@pytest.fixture
+def make_settings(cdte, tmp_path):
+    """A function from changes to the settings of a short rollout of CdTe with its potential.
+
+    The folder holds a space and a dollar sign on purpose.
+    """
+    base = tmp_path / "my runs $x"
+    base.mkdir()
+    cdte.write(base / "cd te.traj")  # a format that keeps all digits
+
+    def make(**changes):
+        values = {
+            "base": base,
+            "pair": PAIR,
+            "coeff": COEFF,
+            "structure": "cd te.traj",
+            "ensemble": "nvt",
+            "temperature_kelvin": 600,
+            "n_steps": 60,
+            "dump_every": 10,
+            "thermo_every": 5,
+            "restart_every": 20,
+            "out_dir": "out",
+        }
+        return {key: value for key, value in {**values, **changes}.items() if value is not None}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory, cdte) -> Path:
+    """A deployed model of Cd and Te (in this order: Te Cd) with random weights, in float64."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("allegro")
+    from egraff_lmp.contract import EnergyReference
+    from egraff_lmp.data.frames import Frames
+    from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext, force_field
+    from egraff_lmp.forcefields.export import export_model
+
+    entry = force_field("allegro")
+    species = ("Te", "Cd")
+    context = NetworkContext(species, 4.0, 10.0, torch.float64, 0)
+    model = AtomicEnergyModel(
+        entry.build(entry.presets["small"], context), 0.05, torch.tensor([-2.0, -1.0])
+    )
+    frame = Frames(
+        tuple(cdte.get_chemical_symbols()),
+        np.array(cdte.positions)[None],
+        np.array(cdte.cell)[None],
+        (True, True, True),
+        None,
+        None,
+        None,
+        "shaken CdTe",
+    )
+    path = tmp_path_factory.mktemp("tiny model") / "te cd $1.pt"
+    reference = EnergyReference("none", {"Te": -2.0, "Cd": -1.0})
+    export_model(model, entry, context, reference, frame, {}, path)
+    return path

@@ -1,0 +1,332 @@
+"""Whole scorings: limits, what every value carries, broken rollouts, real data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.score import METRICS, score_trajectory
+from egraff_lmp.score.records import KIND, SCHEMA
+
+SPECIES = ("Ge",) * 8 + ("Te",) * 12
+RERUNS = ("rerun-reference", "rerun-oracle")
+QUICK = {"n_resamples": 40}
+
+
+def liquid(n_frames=20, seed=0, **changes):
+    """Random frames with energies and forces; structureless, which is all that is needed."""
+    rng = np.random.default_rng(seed)
+    frames = Frames(
+        species=SPECIES,
+        positions=rng.random((n_frames, 20, 3)) * 9,
+        cell=np.broadcast_to(9 * np.eye(3), (n_frames, 3, 3)).copy(),
+        pbc=(True,) * 3,
+        energy=rng.normal(-4000, 1, size=n_frames),
+        forces=rng.normal(size=(n_frames, 20, 3)),
+        timestep_fs=2.0,
+        source=f"liquid {seed}",
+    )
+    return replace(frames, **changes)
+
+
+def test_a_rollout_that_is_the_reference_scores_zero_everywhere():
+    reference = liquid()
+    reruns = dict.fromkeys(RERUNS, (reference, reference))
+    scores = score_trajectory(reference, reference, reruns=reruns, **QUICK)
+    assert {score.key for score in scores.scores} == set(METRICS)
+    for score in scores.scores:
+        assert score.value == pytest.approx(0, abs=1e-12), score.key
+    assert scores.find("fv", "trajectory").n_zero == 20
+
+
+def test_every_value_carries_what_is_needed_to_read_it():
+    rollouts = [liquid(seed=seed) for seed in (1, 2, 3, 4)]
+    scores = score_trajectory(
+        liquid(), rollouts, reruns={name: (liquid(), liquid(energy=None)) for name in RERUNS},
+        skip=2, **QUICK,
+    )  # fmt: skip
+    for score in scores.scores:
+        assert score.unit == METRICS[score.key].unit
+        assert score.mode in METRICS[score.key].modes
+        if score.value is None:
+            assert "not available" in score.note
+            continue
+        assert score.window
+        if score.n_zero == 0:
+            low, high = score.interval
+            assert low <= score.value <= high
+        assert score.floor > 0
+        assert "starts" in score.resampled or score.comparison in RERUNS
+        assert score.n_frames == (20 if score.comparison in RERUNS else 4 * 18)
+        assert score.n_starts == (None if score.comparison in RERUNS else 4)
+        assert score.comparison in RERUNS or len(score.per_start) == 4
+
+
+def test_the_floor_is_the_score_of_the_two_halves_of_the_reference():
+    reference = liquid(40)
+    halves = reference.select(slice(0, 20)), reference.select(slice(20, 40))
+    scores = score_trajectory(reference, liquid(seed=1), **QUICK)
+    direct = score_trajectory(*halves, **QUICK)
+    for key in ("wf", "jsd", "wf_unrooted", "jsd_raw"):
+        assert scores.find(key).floor == pytest.approx(direct.find(key).value)
+    assert scores.find("fv", "trajectory").floor == pytest.approx(
+        direct.find("fv", "trajectory").value
+    )
+
+
+def test_unrelated_forces_sit_on_the_line():
+    score = score_trajectory(liquid(200), liquid(200, seed=1), **QUICK).find("fv", "trajectory")
+    # 60 components: the angle is 90 +- 7 degrees, the mean of 200 frames +- 0.004.
+    assert score.value == pytest.approx(METRICS["fv"].uncorrelated, abs=0.012)
+
+
+def test_the_three_comparisons_are_kept_apart():
+    reference, rollout = liquid(), liquid(seed=1)
+    model = replace(reference, forces=1.1 * reference.forces)
+    oracle = replace(rollout, forces=1.3 * rollout.forces)
+    scores = score_trajectory(
+        reference,
+        rollout,
+        reruns={"rerun-reference": (reference, model), "rerun-oracle": (oracle, rollout)},
+        **QUICK,
+    )
+    assert scores.find("fv", "rerun-reference").value == pytest.approx(0.1 / 2.1)
+    assert scores.find("fv", "rerun-oracle").value == pytest.approx(0.3 / 2.3)
+    assert scores.find("fv", "trajectory").value > 0.6
+
+
+def test_energies_are_relative_to_the_mean_of_the_reference():
+    reference = liquid()
+    model = replace(reference, energy=reference.energy + 0.7)
+    reruns = {"rerun-reference": (reference, model)}
+    scores = score_trajectory(reference, reference, reruns=reruns, **QUICK)
+    e = reference.energy - reference.energy.mean()
+    by_hand = np.exp(np.mean(np.log(0.49 / ((e + 0.7) ** 2 + e**2))))
+    assert scores.find("ev", "rerun-reference").value == pytest.approx(by_hand)
+    raw = np.exp(np.mean(np.log(0.49 / (model.energy**2 + reference.energy**2))))
+    assert scores.find("ev_eq4", "rerun-reference").value == pytest.approx(raw)
+    released = np.exp(np.mean(np.log(0.7 / np.abs(model.energy + reference.energy))))
+    assert scores.find("ev_released", "rerun-reference").value == pytest.approx(released)
+
+
+def test_what_is_not_there_is_said_not_substituted():
+    scores = score_trajectory(liquid(), liquid(seed=1, energy=None, forces=None), **QUICK)
+    for key, what in (("ev", "energies"), ("fv", "forces")):
+        score = scores.find(key, "trajectory")
+        assert score.value is None
+        assert score.note == f"not available: liquid 1 holds no {what}"
+    oracle = scores.find("fv", "rerun-oracle")
+    assert oracle.value is None
+    assert "where the ground truth is DFT there is none" in oracle.note
+    assert "was not re-evaluated on the reference" in scores.find("fv", "rerun-reference").note
+
+
+def test_a_rollout_that_broke_is_scored_on_what_is_left():
+    rollout = liquid(seed=1)
+    whole = score_trajectory(liquid(), rollout.select(slice(0, 15)), **QUICK)
+    rollout.positions[15:], rollout.forces[15:], rollout.energy[15:] = np.nan, np.inf, np.nan
+    scores = score_trajectory(liquid(), rollout, **QUICK)
+    for key, comparison in (("wf", "structure"), ("fv", "trajectory"), ("ev", "trajectory")):
+        score = scores.find(key, comparison)
+        assert score.n_failed == 5
+        assert score.value == pytest.approx(whole.find(key, comparison).value)
+    json.loads(scores.to_json())
+
+
+def test_a_rollout_without_a_finite_frame_has_no_values():
+    rollout = liquid(seed=1)
+    rollout.positions[:], rollout.forces[:], rollout.energy[:] = np.nan, np.nan, np.nan
+    scores = score_trajectory(liquid(), rollout, **QUICK)
+    assert scores.find("wf").value is None
+    assert scores.find("wf").note == "not available: no frame of the rollouts is finite"
+    assert scores.find("fv", "trajectory").note.startswith("not available: no frame is finite")
+    assert scores.find("fv", "trajectory").n_failed == 20
+
+
+def test_several_starts_are_averaged_over_frames_and_listed():
+    rollouts = [liquid(10, seed=1), liquid(30, seed=2)]
+    scores = score_trajectory(liquid(40), rollouts, **QUICK)
+    alone = [
+        score_trajectory(liquid(40), rollout, **QUICK).find("wf").value for rollout in rollouts
+    ]
+    assert scores.find("wf").per_start == pytest.approx(alone)
+    assert scores.find("wf").value < min(alone)  # more frames, less noise
+
+
+def test_starting_frames_shift_the_comparison_in_time():
+    reference = liquid(30)
+    rollouts = [reference.select(slice(7, 20)), reference.select(slice(12, 30))]
+    scores = score_trajectory(reference, rollouts, starts=(7, 12), **QUICK)
+    assert scores.find("fv", "trajectory").value == 0
+    assert scores.find("fv", "trajectory").n_zero == 13 + 18
+    assert score_trajectory(reference, rollouts, **QUICK).find("fv", "trajectory").value > 0.5
+
+
+def test_modes_select_rows():
+    for mode in ("egraff", "paper"):
+        scores = score_trajectory(liquid(), liquid(seed=1), mode=mode, **QUICK)
+        assert {score.mode for score in scores.scores} == {mode}
+        expected = {key for key, metric in METRICS.items() if mode in metric.modes}
+        assert {score.key for score in scores.scores} == expected
+        assert all(name.startswith(mode) for name in scores.curves)
+
+
+def test_partials_are_scored_in_the_egraff_form():
+    scores = score_trajectory(liquid(), liquid(seed=1), **QUICK)
+    for pair in ("total", "Ge-Ge", "Ge-Te", "Te-Te"):
+        assert scores.find("wf", pair=pair).value > 0
+        assert 0 < scores.find("jsd", pair=pair).value < 1
+    with pytest.raises(KeyError, match="no score wf_unrooted  Ge-Ge"):
+        scores.find("wf_unrooted", pair="Ge-Ge")
+
+
+def test_a_larger_cell_of_the_same_composition_is_scored_for_structure():
+    small = liquid(60)
+    big = replace(
+        liquid(60),
+        species=SPECIES * 2,
+        positions=np.concatenate(
+            [small.positions, small.positions + np.array([9.0, 0, 0])], axis=1
+        ),
+        cell=np.broadcast_to(np.diag([18.0, 9, 9]), (60, 3, 3)).copy(),
+        forces=None,
+    )
+    scores = score_trajectory(small, big, **QUICK)
+    # The same atoms, repeated: g differs by the finite-size factor of n_pairs / V alone.
+    assert scores.find("wf").value < 5
+    assert scores.find("jsd").value == pytest.approx(0, abs=1e-6)
+    assert "number or order" in scores.find("fv", "trajectory").note
+
+
+def test_molecules_are_scored_on_pair_distances():
+    rng = np.random.default_rng(0)
+    changes = {"pbc": (False,) * 3, "cell": np.zeros((20, 3, 3))}
+    reference = liquid(positions=rng.normal(size=(20, 20, 3)), **changes)
+    near = score_trajectory(
+        reference, liquid(positions=rng.normal(size=(20, 20, 3)), **changes), **QUICK
+    )
+    exploded = score_trajectory(
+        reference, liquid(positions=1e9 * rng.normal(size=(20, 20, 3)), **changes), **QUICK
+    )
+    assert near.curves["egraff reference"].kind == "h"
+    assert near.find("wf").note == "on h(r), not g(r)"
+    assert near.find("jsd").value < 0.05
+    assert exploded.find("jsd").value == pytest.approx(1)
+    assert exploded.find("wf").value == pytest.approx(100)
+    assert "states no cell" in near.find("jsd_raw").note
+    assert near.find("wf_unrooted").value > 0
+
+
+def test_json_is_strict_and_complete():
+    rollout = liquid(seed=1)
+    rollout.forces[3] = np.nan
+    text = score_trajectory(liquid(), rollout, **QUICK).to_json()
+    assert "NaN" not in text
+    record = json.loads(text)
+    assert (record["kind"], record["schema"]) == (KIND, SCHEMA)
+    assert record["reference"]["sha256"] == liquid().sha256()
+    assert record["reference"]["formula"] == "Ge8 Te12"
+    assert record["settings"]["n_resamples"] == 40
+    curve = record["curves"]["egraff trajectory"]
+    assert len(curve["r"]) == len(curve["g"]["Ge-Te"]) == round(curve["r_max"] / 0.05)
+    series = [s for s in record["series"] if s["key"] == "fv" and s["mode"] == "egraff"]
+    assert series[0]["values"][3] is None
+    assert series[0]["step_fs"] == 2.0
+
+
+def test_reproducible_from_the_seed():
+    first, again, other = (
+        score_trajectory(liquid(), liquid(seed=1), seed=seed, **QUICK).find("wf").interval
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"trajectory": []}, "expected at least one trajectory to score, got none"),
+        ({"reference": liquid().select(slice(0, 0))}, "liquid 0: expected at least one frame"),
+        ({"skip": 20}, "expected frames after the first 20, got none: lower --skip"),
+        ({"skip": -1}, "expected --skip of 0 frames or more, got -1"),
+        ({"r_max": 4.6}, r"at most half the smallest cell height, 4.500 A, got 4.6 A"),
+        ({"bin_width": 0.0}, "expected a bin width above 0"),
+        ({"starts": (1, 2)}, "one starting frame for each of the 1 trajectories, got 2"),
+        ({"starts": (20,)}, "expected a starting frame between 0 and 19"),
+        ({"n_blocks": 0}, "expected at least one block"),
+        ({"mode": "all"}, "expected mode egraff, paper or both, got 'all'"),
+        ({"reruns": {"rerun": (liquid(), liquid())}}, "or rerun-oracle, got 'rerun'"),
+        ({"trajectory": liquid(pbc=(False,) * 3)}, "expected the periodicity of the reference"),
+        ({"trajectory": liquid(species=SPECIES[::-1][:10] + SPECIES[2:12])}, "composition"),
+        (
+            {"reference": liquid(positions=np.full((20, 20, 3), np.nan))},
+            "expected frames with finite positions, got none",
+        ),
+    ],
+)  # fmt: skip
+def test_misuse_gets_its_message(arguments, message):
+    arguments = {"reference": liquid(), "trajectory": liquid(seed=1), **arguments}
+    with pytest.raises(EgraffError, match=message):
+        score_trajectory(arguments.pop("reference"), arguments.pop("trajectory"), **arguments)
+
+
+# Unrooted Wright's factor of the paper's script between two parts of the published data, in %:
+# the floor below which no rollout can be told from the reference.
+PUBLISHED_FLOORS = [
+    ("GeTe/data/test", "GeTe/data/val", slice(None), slice(None), 0.36),
+    ("Data_lips/data/val", "Data_lips/data/val", slice(0, 500), slice(500, None), 0.02),
+    ("acac/data/test", "acac/data/train", slice(None), slice(None), 0.10),
+    ("md17/aspirin/test", "md17/aspirin/train", slice(None), slice(None), 1.68),
+]
+
+
+def published(folder, part, which):
+    from ase.data import chemical_symbols
+
+    path = folder / "MDBENCHGNN" / "Datasets" / part / "nequip_npz.npz"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    with np.load(path) as data:
+        positions = data["pos"][which]
+        return Frames(
+            species=tuple(chemical_symbols[number] for number in data["atomic_numbers"]),
+            positions=positions,
+            cell=np.broadcast_to(data["cell"], (len(positions), 3, 3)).copy(),
+            pbc=tuple(bool(x) for x in data["pbc"]),
+            energy=data["energy"][which, 0],
+            forces=data["forces"][which],
+            timestep_fs=None,
+            source=part,
+        )
+
+
+@pytest.mark.parametrize(("first", "second", "a", "b", "percent"), PUBLISHED_FLOORS)
+def test_floors_of_the_published_data(ab_initio_data, first, second, a, b, percent):
+    trajectory, reference = (
+        published(ab_initio_data, first, a),
+        published(ab_initio_data, second, b),
+    )
+    if "aspirin" in first:
+        # Its range is that of the smaller cell, of the test part: (10.357 - 1)/2.
+        reference = replace(
+            reference, cell=np.broadcast_to(trajectory.cell[0], reference.cell.shape)
+        )
+    scores = score_trajectory(reference, trajectory, mode="paper", **QUICK)
+    assert round(scores.find("wf_unrooted").value, 2) == percent
+
+
+def test_two_parts_of_one_gete_trajectory(ab_initio_data):
+    test, val = (published(ab_initio_data, f"GeTe/data/{p}", slice(None)) for p in ("test", "val"))
+    scores = score_trajectory(test, val, **QUICK)
+    rooted, unrooted = scores.find("wf").value, scores.find("wf_unrooted").value
+    assert rooted == pytest.approx(10 * np.sqrt(unrooted), rel=0.05)  # ranges 9.55 and 9.05 A
+    assert rooted < 9
+    assert scores.find("jsd").value < 1e-3
+    # Half a picosecond later the forces remember next to nothing.
+    assert scores.find("fv", "trajectory").value == pytest.approx(0.69, abs=0.03)
+    assert scores.find("ev_eq4", "trajectory").value < 1e-8 < scores.find("ev", "trajectory").value

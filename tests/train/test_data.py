@@ -1,0 +1,98 @@
+"""From the data section to parts."""
+
+from __future__ import annotations
+
+import pytest
+
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.train.data import data_provenance, formula, read_parts, species_order
+
+
+def test_split_off_the_training_source(toy_config):
+    parts = read_parts(toy_config(), None)
+    assert [len(group[0]) for group in parts.by_name().values()] == [8, 2, 2]
+
+
+def test_default_training_part_is_what_is_left(toy_config):
+    parts = read_parts(toy_config(data__n_train=None), None)
+    assert len(parts.train[0]) == 8
+
+
+def test_relative_paths_start_from_the_config(toy_config, tmp_path):
+    parts = read_parts(toy_config(data__train=["toy.npz"]), tmp_path)
+    assert len(parts.train[0]) == 8
+
+
+def test_several_compositions_and_held_out_sources(toy, toy_config, tmp_path):
+    toy.write_npz(tmp_path / "other.npz", toy.toy_frames(6, seed=1, n_ge=8))
+    toy.write_npz(tmp_path / "held.npz", toy.toy_frames(5, seed=2))
+    config = toy_config(
+        data={
+            "train": [str(tmp_path / "toy.npz"), str(tmp_path / "other.npz")],
+            "n_train": 4,
+            "validation": [str(tmp_path / "held.npz")],
+            "n_validation": 3,
+        }
+    )
+    parts = read_parts(config, None)
+    assert [len(frames) for frames in parts.train] == [4, 4]
+    assert [len(frames) for frames in parts.validation] == [3]
+    assert parts.test == []
+    provenance = data_provenance(parts)
+    assert provenance["train"]["formulas"] == ["Ge4Te8", "Ge8Te4"]
+    assert provenance["validation"]["sha256"] == parts.validation[0].sha256()
+
+
+def test_frames_in_two_parts_are_refused_or_reported(toy, toy_config, tmp_path, caplog):
+    same = [str(tmp_path / "toy.npz")]
+    data = {"train": same, "validation": same}
+    with pytest.raises(EgraffError, match="12 frames of validation are also in train"):
+        read_parts(toy_config(data=data), None)
+    read_parts(toy_config(data={**data, "leakage": "warn"}), None)
+    assert "also in train" in caplog.text
+
+
+def test_no_validation(toy_config, tmp_path):
+    with pytest.raises(EgraffError, match="expected validation frames"):
+        read_parts(toy_config(data={"train": [str(tmp_path / "toy.npz")]}), None)
+
+
+def test_too_few_frames(toy_config):
+    with pytest.raises(EgraffError, match="expected frames to train on"):
+        read_parts(toy_config(data__n_train=None, data__n_validation=12), None)
+    with pytest.raises(EgraffError, match="at least 24 frames"):
+        read_parts(toy_config(data__n_train=20), None)
+
+
+def test_missing_labels(toy, toy_config, tmp_path):
+    import numpy as np
+
+    frames = toy.toy_frames(12)
+    np.savez(tmp_path / "bare.npz", pos=frames.positions, atomic_numbers=[32] * 4 + [52] * 8)
+    with pytest.raises(EgraffError, match=r"expected energy to train on.*loss: \{energy: 0\}"):
+        read_parts(toy_config(data__train=[str(tmp_path / "bare.npz")]), None)
+
+
+def test_species_order(toy_config):
+    parts = read_parts(toy_config(), None)
+    assert species_order(parts, None) == ("Ge", "Te")
+    assert species_order(parts, ["Te", "Ge"]) == ("Te", "Ge")
+    with pytest.raises(EgraffError, match="got S too"):
+        species_order(parts, ["Te", "Ge", "S"])
+    with pytest.raises(EgraffError, match="element symbols, got Xx"):
+        species_order(parts, ["Te", "Ge", "Xx"])
+
+
+def test_contiguous_parts_leave_a_gap(toy, toy_config):
+    config = toy_config(
+        data__split="contiguous", data__gap=2, data__n_train=4, data__n_validation=2, data__n_test=2
+    )
+    parts = read_parts(config, None)
+    whole = toy.toy_frames()
+    assert (parts.train[0].positions == whole.positions[:4]).all()
+    assert (parts.validation[0].positions == whole.positions[6:8]).all()
+    assert (parts.test[0].positions == whole.positions[10:12]).all()
+
+
+def test_formula_order_is_alphabetical():
+    assert formula(("Te", "Ge", "Te", "Ge", "Te", "C")) == "C1Ge2Te3"

@@ -1,0 +1,62 @@
+"""Learning rates by epoch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from egraff_lmp.train.config import parse_config
+from egraff_lmp.train.schedule import advance, build_optimiser, build_schedule
+
+
+def rates(schedule, losses, name="amsgrad"):
+    config = parse_config(
+        {
+            "forcefield": "toy",
+            "data": {"train": ["a"]},
+            "optimiser": {"name": name, "learning_rate": 0.1},
+            "schedule": schedule,
+        },
+        "x",
+    )
+    optimiser = build_optimiser([torch.nn.Parameter(torch.zeros(1))], config.optimiser)
+    scheduler, seen = build_schedule(optimiser, config), []
+    for loss in losses:
+        seen.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        advance(scheduler, loss)
+    return [*seen, optimiser.param_groups[0]["lr"]]
+
+
+def test_plateau_waits_for_its_patience():
+    plateau = {"name": "plateau", "patience": 1, "factor": 0.5}
+    assert rates(plateau, [1.0, 2.0, 2.0, 2.0]) == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05])
+
+
+def test_cosine_runs_from_first_to_last():
+    seen = rates({"name": "cosine", "epochs": 10, "final_fraction": 0.1}, [1.0] * 10)
+    for epoch, rate in enumerate(seen):
+        expected = 0.01 + 0.09 * 0.5 * (1 + math.cos(math.pi * epoch / 10))
+        assert rate == pytest.approx(expected)
+
+
+def test_constant():
+    assert set(rates({"name": "constant"}, [1.0, 2.0, 3.0])) == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "amsgrad"),
+    [
+        ("adam", torch.optim.Adam, False),
+        ("amsgrad", torch.optim.Adam, True),
+        ("adamw", torch.optim.AdamW, False),
+    ],
+)
+def test_optimisers(name, kind, amsgrad):
+    raw = {"forcefield": "toy", "data": {"train": ["a"]}, "optimiser": {"name": name}}
+    config = parse_config(raw, "x")
+    optimiser = build_optimiser([torch.nn.Parameter(torch.zeros(1))], config.optimiser)
+    assert type(optimiser) is kind
+    assert optimiser.defaults["amsgrad"] is amsgrad
