@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def activate() -> None:
     """
     library = mpi_library()
     if library is not None:
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        with suppress(OSError):  # a damaged file: the pure-Python part must still work
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     try:
         folder = str(native_dir())
     except EgraffError:

@@ -88,6 +88,7 @@ class _Runner:
     total: int
     begin: Begin | None
     end: End | None
+    progress: work.Progress | None
     number: int = field(default=0)
 
     def __call__(
@@ -109,7 +110,11 @@ class _Runner:
 
 
 def run_bench(
-    config: BenchConfig, out: str | Path, begin: Begin | None = None, end: End | None = None
+    config: BenchConfig,
+    out: str | Path,
+    begin: Begin | None = None,
+    end: End | None = None,
+    progress: work.Progress | None = None,
 ) -> BenchResult:
     """Run, or go on with, the whole chain and write `report.html` and `bench.json` into `out`.
 
@@ -120,6 +125,7 @@ def run_bench(
         out: folder of the results; one run at a time may write into it.
         begin: told of each stage before it begins.
         end: told of each stage's result.
+        progress: told of (steps done, steps in all) while LAMMPS runs.
 
     Raises:
         EgraffError: another run writes into `out`, or it holds foreign files.
@@ -131,12 +137,12 @@ def run_bench(
     with _locked(out):
         classical = isinstance(config.reference, Classical)
         per_model = 4 + len(config.rollout.starts) + (1 if classical else 0)
-        run = _Runner(out, 1 + per_model * len(config.models), begin, end)
+        run = _Runner(out, 1 + per_model * len(config.models), begin, end, progress)
         reference = run(
             "reference",
             "reference trajectory",
             {"reference": work.potential_inputs(config), "split": config.split.model_dump()},
-            partial(work.make_reference, config),
+            partial(work.make_reference, config, progress),
         )
         cells = tuple(_run_model(config, model, reference, run) for model in config.models)
         result = BenchResult(out / REPORT, reference, cells)
@@ -181,7 +187,7 @@ def _run_model(config: BenchConfig, model: Model, reference: StageResult, run: _
              "seed": config.seed + number, "steps": config.steps,
              "timestep_fs": config.rollout.timestep_fs, "damping_fs": config.rollout.damping_fs,
              "temperature_kelvin": config.temperature_kelvin},
-            partial(work.run_start, config, number, deploy, reference),
+            partial(work.run_start, config, number, deploy, reference, run.progress),
             deploy,
         )
         for number, frame in enumerate(config.rollout.starts)

@@ -6,7 +6,7 @@ program's record, so that a whole run can be moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,18 @@ from egraff_lmp.fileio import write_text
 
 FRAMES = "frames"
 
+# Told of (steps done, steps in all) while LAMMPS runs.
+Progress = Callable[[int, int], None]
 
-def make_reference(config: BenchConfig, folder: Path) -> Outcome:
+
+def make_reference(config: BenchConfig, progress: Progress | None, folder: Path) -> Outcome:
     """Read or make the reference, and write it and its parts as archives."""
     from egraff_lmp.data.split import check_leakage
 
     settings = config.reference
     extra: dict[str, Any] = {}
     if isinstance(settings, Classical):
-        frames, extra = _simulate(config, settings, folder)
+        frames, extra = _simulate(config, settings, progress, folder)
     else:
         frames = read_ab_initio(settings)
     parts = {name: part_of(frames, part, name) for name, part in split_names(config).items()}
@@ -62,7 +65,7 @@ def make_reference(config: BenchConfig, folder: Path) -> Outcome:
 
 
 def _simulate(
-    config: BenchConfig, settings: Classical, folder: Path
+    config: BenchConfig, settings: Classical, progress: Progress | None, folder: Path
 ) -> tuple[Frames, dict[str, Any]]:
     """The classical reference by the same deck and thermostat as the rollouts."""
     from egraff_lmp.rollout import run_rollout
@@ -86,7 +89,7 @@ def _simulate(
         seed=config.seed,
         ranks=1,
     )
-    result = run_rollout(rollout)
+    result = run_rollout(rollout, progress)
     if result.status != "finished":
         raise EgraffError(f"the reference broke down: {result.reason}")
     frames = result.frames().select(slice(skipped + 1, skipped + 1 + kept))
@@ -151,7 +154,12 @@ def deploy_model(model: Model, trained: StageResult, folder: Path) -> Outcome:
 
 
 def run_start(
-    config: BenchConfig, number: int, deployed: StageResult, reference: StageResult, folder: Path
+    config: BenchConfig,
+    number: int,
+    deployed: StageResult,
+    reference: StageResult,
+    progress: Progress | None,
+    folder: Path,
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
     from egraff_lmp.rollout import run_rollout
@@ -170,7 +178,7 @@ def run_start(
         seed=config.seed + number,
         ranks=config.rollout.ranks,
     )
-    result = run_rollout(settings)
+    result = run_rollout(settings, progress)
     value = {
         "status": result.status,
         "reason": result.reason,

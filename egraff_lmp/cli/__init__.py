@@ -26,6 +26,7 @@ COMMANDS = (
     "score",
     "bench",
 )
+INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended: 128 + SIGINT
 
 
 def build_app() -> typer.Typer:
@@ -51,6 +52,9 @@ def main() -> None:
     except EgraffError as error:
         errors.print(f"egraff: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # typer turns Ctrl-C within a command into SystemExit(130)
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
         errors.print("egraff: interrupted; repeat the same command to go on.", style="yellow")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

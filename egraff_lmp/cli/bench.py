@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from egraff_lmp.cli.console import errors, output
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from egraff_lmp.bench import StageResult
 
 
 def command(
@@ -23,15 +29,48 @@ def command(
     Repeating the command goes on where it stopped and repeats nothing that is finished; a changed
     config repeats what depends on the change.
     """
-    from egraff_lmp.bench import StageResult, load_config, run_bench
+    from egraff_lmp.bench import load_config, run_bench
 
     settings = load_config(config)
     folder = out if out is not None else Path(f"bench-{settings.name}")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("egraff_lmp.train").setLevel(logging.INFO)  # one line an epoch in a log
+    display = _Display()
+    try:
+        result = run_bench(
+            settings, folder, begin=display.begin, end=display.end, progress=display.progress
+        )
+    finally:
+        display.close()
+    output.print(
+        f"report: {result.report.absolute()}", highlight=False, markup=False, soft_wrap=True
+    )
+    if not result.complete:
+        errors.print(
+            "egraff: some stages gave no result, or a rollout broke down; the report says which "
+            "and why. Repeating the command tries failed stages again.",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
 
-    def begin(number: int, total: int, title: str) -> None:
+
+class _Display:
+    """One line a stage; within a rollout a status line, or in a log a line each quarter."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+        self._quarter = 0
+
+    def begin(self, number: int, total: int, title: str) -> None:
+        """A stage begins."""
+        self._quarter = 0
         errors.print(f"[{number:>2}/{total}] {title} ...", highlight=False, markup=False)
 
-    def end(number: int, total: int, result: StageResult) -> None:
+    def end(self, number: int, total: int, result: StageResult) -> None:
+        """A stage has ended."""
+        self.close()
         if result.done and result.fresh:
             text, style = f"done in {result.seconds:.1f} s", "green"
         elif result.done:
@@ -41,15 +80,20 @@ def command(
         line = f"[{number:>2}/{total}] {result.name}: {text}"
         errors.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
-    result = run_bench(settings, folder, begin=begin, end=end)
-    output.print(
-        f"report: {result.report.resolve()}", highlight=False, markup=False, soft_wrap=True
-    )
-    if not result.complete:
-        errors.print(
-            "egraff: some stages gave no result; the report says which and why. Repeating the "
-            "command tries them again.",
-            style="yellow",
-            highlight=False,
-        )
-        raise typer.Exit(1)
+    def progress(self, done: int, total: int) -> None:
+        """LAMMPS has done `done` of `total` steps."""
+        text = f"step {done} of {total}"
+        if errors.is_terminal:
+            if self._status is None:
+                self._status = errors.status(text)
+                self._status.start()
+            self._status.update(text)
+        elif 4 * done // total > self._quarter:
+            self._quarter = 4 * done // total
+            errors.print(f"        {text}", highlight=False)
+
+    def close(self) -> None:
+        """Take the status line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

@@ -22,6 +22,9 @@ _INDENT = max(map(len, _STYLES)) + 1
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Make this check only (mpiexec, torch, ...); again.")
+    ] = None,
     timeout_seconds: Annotated[
         float, typer.Option("--timeout", min=1.0, help="Seconds that one probe may take.")
     ] = 180.0,
@@ -34,7 +37,7 @@ def command(
     from egraff_lmp.doctor import Context, diagnose
 
     with _progress() as begin:
-        findings = diagnose(Context(timeout_seconds=timeout_seconds), begin)
+        findings = diagnose(Context(timeout_seconds=timeout_seconds), only or (), begin)
     n_failed = sum(finding.state == "failed" for finding in findings)
     if as_json:
         value = {

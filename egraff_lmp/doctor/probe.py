@@ -125,4 +125,5 @@ def _telling_line(output: str) -> str:
     """The line that says most: LAMMPS' error, else the last one (Python's error)."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     line = next((line for line in lines if line.startswith("ERROR")), lines[-1])
+    line = line.removeprefix("egraff_lmp.errors.")
     return line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."

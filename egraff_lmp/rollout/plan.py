@@ -172,7 +172,7 @@ def _structure(config: RolloutConfig) -> Structure:
     from ase.io import read
 
     try:
-        atoms = read(config.path(Path(name)), index=config.frame)
+        atoms = read(config.path(Path(name)), index=config.frame, parallel=False)
     except Exception as error:  # each of ASE's readers raises what it likes
         raise EgraffError(
             f"{name}: expected a file with velocities that ASE reads, got {error}."

@@ -19,7 +19,7 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.rollout.box import LammpsBox
-from egraff_lmp.rollout.datafile import Structure, data_text, type_order
+from egraff_lmp.rollout.datafile import Structure, data_text, type_indices, type_order
 from egraff_lmp.rollout.deck import check_out_dir, deck_path
 from egraff_lmp.rollout.launch import lammps_command, launch, setup_error
 from egraff_lmp.rollout.potential import Potential, deployed_model, element_words
@@ -72,6 +72,7 @@ def rerun(
         raise EgraffError(f"{frames.source}: expected at least one frame, got none.")
     if elements is None:
         elements = type_order(frames.species, potential.species, frames.source)
+    type_indices(frames.species, elements, frames.source)  # before anything is written
     folder = Path(out_dir).absolute()
     check_out_dir(folder)
     identity = {

@@ -59,7 +59,7 @@ class Progress:
 def stop_reason(progress: Progress, stop: StopConfig) -> str | None:
     """Why training ends here, or None. Depends on the state alone, so a resume decides alike."""
     if progress.epoch >= stop.max_epochs:
-        return f"{stop.max_epochs} epochs done (stop.max_epochs)"
+        return f"{progress.epoch} epochs done (stop.max_epochs)"
     waited = progress.epoch - progress.best_epoch
     if stop.patience is not None and waited >= stop.patience:
         return f"no improvement in {waited} epochs (stop.patience)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -131,6 +133,7 @@ def _fit(
     resume_from: Path | None,
 ) -> None:
     config = module.config
+    interrupt = signal.getsignal(signal.SIGINT)
     with _quiet():
         trainer = lightning.Trainer(
             accelerator=_accelerator(config.device),
@@ -156,9 +159,12 @@ def _fit(
                 weights_only=True,
             )
         except SystemExit:
-            if trainer.interrupted:  # Lightning turns Ctrl-C into an exit of its own
-                raise KeyboardInterrupt from None
-            raise
+            # Lightning turns Ctrl-C into an exit of its own and leaves the signal ignored.
+            if not trainer.interrupted:
+                raise
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
+            raise KeyboardInterrupt from None
 
 
 def _loader(graphs: Sequence[Graph], config: TrainConfig, *, shuffle: bool) -> DataLoader:

@@ -85,7 +85,7 @@ class Fakes:
             files[name].write_text(text)
         return Outcome(value, files)
 
-    def make_reference(self, config: BenchConfig, folder: Path) -> Outcome:
+    def make_reference(self, config: BenchConfig, progress: Any, folder: Path) -> Outcome:
         value = {
             "source": "fake", "n_frames": 100, "n_atoms": 16, "species": {"Cd": 8, "Te": 8},
             "cell": [], "parts": {"train": 8, "validation": 2, "held_out": 40}, "sha256": "ab",
@@ -117,8 +117,10 @@ class Fakes:
         return self.outcome(at, value, rerun=dep.sha256("model"))
 
     def run_start(
-        self, config: BenchConfig, number: int, dep: StageResult, ref: StageResult, at: Path
+        self, config: BenchConfig, number: int, dep: StageResult, ref: Any, progress: Any, at: Path
     ) -> Outcome:
+        if progress is not None:
+            progress(config.steps, config.steps)
         value = {
             "status": "finished", "reason": "", "n_steps": config.steps, "seed": 1,
             "frame": config.rollout.starts[number], "ranks": 2, "threads": 1, "wall_seconds": 1.0,
@@ -245,12 +247,15 @@ def test_without_a_reference_there_is_still_a_page_with_the_reason(
 def test_stages_are_told_in_order_and_counted(fakes: Fakes, tmp_path: Path) -> None:
     begun: list[tuple[int, int]] = []
     ended: list[str] = []
+    steps: list[int] = []
     result = run_bench(
         config(),
         tmp_path,
         begin=lambda k, n, title: begun.append((k, n)),
         end=lambda k, n, stage: ended.append(stage.name),
+        progress=lambda done, total: steps.append(done),
     )
+    assert steps == [config().steps] * 4
     assert [k for k, _ in begun] == list(range(1, len(result.stages) + 1))
     assert {n for _, n in begun} == {len(result.stages)}
     assert ended == [stage.name for stage in result.stages]

@@ -27,10 +27,12 @@ class Runner:
         self.stages = stages
         self.asked: list[tuple[str, Path]] = []
 
-    def __call__(self, config: Any, out: Path, begin: Any, end: Any) -> BenchResult:
+    def __call__(self, config: Any, out: Path, begin: Any, end: Any, progress: Any) -> BenchResult:
         self.asked.append((config.name, Path(out)))
         for number, result in enumerate(self.stages, 1):
             begin(number, len(self.stages), f"title of {result.name}")
+            for step in (0, 1, 25, 26, 50, 99, 100):
+                progress(step, 100)
             end(number, len(self.stages), result)
         return BenchResult(Path(out) / "report.html", self.stages[0], ())
 
@@ -79,6 +81,12 @@ def test_each_stage_is_told_with_its_number_and_how_it_went(invoke: Any) -> None
     assert "[ 2/4] train-nequip: failed: the [loss] is nan." in lines
     assert "[ 3/4] deploy-nequip: blocked: train-nequip gave no result." in lines
     assert "[ 4/4] train-allegro: done in 1.2 s" in lines
+
+
+def test_a_log_gets_a_line_each_quarter_of_a_rollout(invoke: Any) -> None:
+    result = invoke(Runner(stage("rollout-nequip-1", "done"), stage("rollout-nequip-2", "done")))
+    lines = [line.strip() for line in result.stderr.splitlines() if "step " in line]
+    assert lines == [f"step {step} of 100" for step in (25, 50, 99, 100)] * 2
 
 
 def test_a_run_with_a_failure_ends_with_status_1_and_still_names_the_report(invoke: Any) -> None:

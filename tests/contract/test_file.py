@@ -47,7 +47,7 @@ CASES = {
     "checkpoint": (lambda p, good: torch.save({"state_dict": {}}, p), "a training checkpoint"),
     "export": (lambda p, good: scripted(p), "without an egraff contract"),
     "nequip": (
-        lambda p, good: scripted(p, **{"metadata.json": "{}"}),
+        lambda p, good: scripted(p, **{"r_max": "5.0", "type_names": "Ge Te"}),
         r"nequip-compile.*egraff deploy",
     ),
     "zip": (lambda p, good: other_zip(p), "zip archive of another kind"),
@@ -70,6 +70,31 @@ def test_misuse(case, deployed, tmp_path):
         read_contract(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_real_nequip_export(tmp_path):
+    from nequip.model import NequIPGNNModel
+    from nequip.model.inference_models.torchscript import save_torchscript_model
+
+    from egraff_lmp.forcefields.nequip_package import nequip_state
+
+    with nequip_state():
+        model = NequIPGNNModel(
+            seed=0,
+            model_dtype="float32",
+            type_names=["Ge", "Te"],
+            r_max=4.0,
+            num_layers=1,
+            l_max=1,
+            num_features=2,
+            avg_num_neighbors=10.0,
+            do_derivatives=False,
+        )
+        path = tmp_path / "model.nequip.pth"
+        metadata = {"r_max": "4.0", "type_names": "Ge Te"}
+        save_torchscript_model(model, metadata, str(path), "cpu")
+    with pytest.raises(EgraffError, match=r"NequIP or Allegro export.*egraff deploy"):
+        read_contract(path)
 
 
 def test_file_is_replaced_whole_or_not_at_all(deployed, contract, monkeypatch):

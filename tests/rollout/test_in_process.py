@@ -36,7 +36,7 @@ def _program(settings, ranks):
     values = {key: str(v) if key == "base" else v for key, v in settings.items()}
     command = [mpi_program("mpiexec"), "-n", str(ranks), sys.executable, "-c", PROGRAM]
     done = subprocess.run(
-        [*command, json.dumps(values)], capture_output=True, text=True, timeout=120
+        [*command, json.dumps(values)], capture_output=True, text=True, timeout=60
     )
     return done, sorted(done.stdout.splitlines())
 

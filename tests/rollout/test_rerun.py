@@ -1,5 +1,7 @@
 """`rerun` against laws: what a run wrote, rotated frames, finite differences, molecules."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -105,7 +107,7 @@ def test_the_same_question_is_asked_once(tmp_path, cdte, monkeypatch):
     frames = _frames(cdte)
     first = rerun(classical(*SW), frames, tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("egraff_lmp.rollout.rerun.launch", _must_not_run)
+        patch.setattr(sys.modules["egraff_lmp.rollout.rerun"], "launch", _must_not_run)
         again = rerun(classical(*SW), frames, tmp_path / "out")
     assert (again.forces == first.forces).all()
     frames.positions[0, 0, 0] += 0.01

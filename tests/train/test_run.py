@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 
 import numpy as np
 import pytest
@@ -102,6 +103,7 @@ def test_resume_after_a_death_within_an_epoch(toy_config, tmp_path, monkeypatch)
         patch.setattr(ForceFieldModule, "training_step", dies)
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "cut", progress=False)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len(rows(tmp_path / "cut/log.csv")) == 2
     result = train(config, tmp_path / "cut", progress=False)
     assert result.epochs == 5

