@@ -1,16 +1,16 @@
 # Everything goes through `make setup`, which puts one environment into .venv; `make help` lists
 # the targets. Needs Python 3.10-3.13 with venv, a C++ compiler and a package index.
 #
-#   make setup PYTHON=python3.12      another Python than python3
+#   make setup PYTHON=python3.12                                      another Python than python3
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup    torch without CUDA
 
 PYTHON ?= python3
-SHELL := /bin/bash
+SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
 # The build and the environment are this folder's own, whatever else is active in the shell.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX MAKEFLAGS
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Relative paths, and python -m in place of scripts: the folder's own path may contain spaces.
@@ -39,12 +39,12 @@ setup: $(installed) ## install everything into .venv (again only where something
 # requirements repeats both, a change of the C++ sources only the second.
 $(packages): pyproject.toml
 	@rm -f $@
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 10) <= v < (3, 14) and \
-	  f"egraff_lmp: expected Python 3.10 to 3.13, got {v[0]}.{v[1]} ({sys.executable}): " \
-	  "say make setup PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; \
+	  v in ("3.10", "3.11", "3.12", "3.13") or sys.exit("egraff_lmp: expected Python 3.10 to " \
+	  "3.13, got %s (%s): say make setup PYTHON=python3.12" % (v, sys.executable))'
 	@command -v "$${CXX:-c++}" > /dev/null || { echo "egraff_lmp: expected a C++ compiler, got" \
 	  "none: install g++ or clang++, or set CXX" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(python) -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(pip) --upgrade pip
 	$(pip) $(built_against) $(build_tools)
 	$(pip) --no-build-isolation -e '.[dev]'
@@ -57,7 +57,7 @@ $(installed): $(packages) CMakeLists.txt $(sources)
 	@touch $@
 
 demo: setup ## the main job on an embedded default: train, deploy, run, score, report
-	$(python) -m egraff_lmp.cli bench demo
+	.venv/bin/egraff bench demo
 
 test: setup lint ## lint, then all tests
 	$(python) -m pytest

@@ -35,6 +35,7 @@ def command(
     folder = out if out is not None else Path(f"bench-{settings.name}")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("egraff_lmp.train").setLevel(logging.INFO)  # one line an epoch in a log
+    logging.getLogger("MDAnalysis").setLevel(logging.ERROR)  # it misses formats not used here
     display = _Display()
     try:
         result = run_bench(

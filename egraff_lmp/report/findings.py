@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from egraff_lmp.report.numbers import NBSP, number
 from egraff_lmp.report.record import ModelReport, Report, Score
 
 # Wright's criterion for agreement of two g(r), valid for the rooted form only.
 WRIGHT_LIMIT_PERCENT = 9.0
+# The first and the last fifth of the rollouts are compared; less than this is fluctuation.
+DRIFT_PARTS = 5
+DRIFT_FACTOR = 1.5
 
 
 def headline(model: ModelReport, metric: str, subjects: Sequence[str]) -> Score | None:
@@ -81,7 +85,22 @@ def _oracle(model: ModelReport) -> str | None:
         return None
     return (
         f"Along its own trajectories, checked against the exact reference, the force violation is "
-        f"{number(score.value)} (0 is exact, 0.7071 is no relation at all)."
+        f"{number(score.value)} (0 is exact, 0.7071 is no relation at all)." + _drift(model)
+    )
+
+
+def _drift(model: ModelReport) -> str:
+    """Whether the force violation grows along the rollouts, "" where it does not."""
+    curve = model.force_violation.get("rerun-oracle")
+    if curve is None or len(curve.y) < 2 * DRIFT_PARTS:
+        return ""
+    part = len(curve.y) // DRIFT_PARTS
+    first, last = fmean(curve.y[:part]), fmean(curve.y[-part:])
+    if last < DRIFT_FACTOR * first:
+        return ""
+    return (
+        f" It grows along them, from {number(first, 2)} to {number(last, 2)}: the rollouts leave "
+        "the configurations that the model was trained on, which no error on held-out frames shows."
     )
 
 

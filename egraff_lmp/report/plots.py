@@ -185,7 +185,7 @@ def _plain_log(axis: Axes) -> None:
     low, high = axis.get_ylim()
     if high / low > 1e3:
         return
-    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=20))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -210,7 +210,7 @@ def _finish(figure: Figure, axes: list[Axes], own_legends: bool = False) -> str:
     """Legend above the panels (or in each), then the figure as a `data:` address."""
     if own_legends:
         for axis in axes:
-            axis.legend(loc="upper center", ncols=4)
+            axis.legend(loc="upper center", ncols=4, handlelength=1.1, columnspacing=1.0)
     else:
         entries: dict[str, Any] = {}
         for axis in axes:

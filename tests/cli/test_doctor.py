@@ -15,6 +15,8 @@ TIMEOUT_SECONDS = 120
 
 def doctor(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     egraff = Path(sys.executable).parent / "egraff"
+    # As in an activated environment: another MPI of this machine is not what is tested.
+    environment.setdefault("PATH", f"{egraff.parent}:{os.environ['PATH']}")
     return subprocess.run(
         [egraff, "doctor", *words],
         capture_output=True,

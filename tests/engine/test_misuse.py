@@ -137,6 +137,10 @@ def messages(made_structures, model, tmp_path_factory):
         "units lj": deck(data, path, units="units lj", masses=("mass * 1.0",)),
         "respa": deck(data, path, after=("run_style respa 2 2 pair 1",)),
         "exclude": deck(data, path, after=("neigh_modify exclude type 1 1",)),
+        "per-atom virial": [
+            "newton off",
+            *deck(data, path, after=("compute s all stress/atom NULL", f'dump d all custom 1 "{folder}/x.dump" c_s[1]',)),
+        ],
         "no coeff": [*deck(data, path)[:4], "run 0"],
         "fine": deck(data, path),
     }
@@ -162,7 +166,7 @@ EXPECTED = {
     **FILE_MESSAGES,
     "missing file": "cannot be read: check the path",
     "bare": "expected a model file and 2 element(s) after '* *', got nothing",
-    "not star": "expected '* *' first, got '1 2'",
+    "not star": "* *",
     "missing element": "expected 2 element(s), one per atom type, got 1 ('Ge')",
     "extra element": "expected 2 element(s), one per atom type, got 3 ('Ge Te S')",
     "unknown element": "got 'Xx' for type 2",
@@ -181,6 +185,7 @@ EXPECTED = {
     "units lj": "expected 'units metal' (A, eV, ps), got 'units lj'",
     "respa": "expected 'run_style verlet', got respa",
     "exclude": "expected no excluded pairs, got 'neigh_modify exclude'",
+    "per-atom virial": "expected 'newton on' for per-atom virials, got 'newton off'",
     "no coeff": "",
     "fine": "no error",
 }

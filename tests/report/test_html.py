@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from synthetic import failed_model, full_report, model
 
-from egraff_lmp.report import Report, render, write_report
+from egraff_lmp.report import Curve, Report, render, write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -151,6 +151,15 @@ def test_a_score_below_the_floor_is_not_called_better_than_the_reference() -> No
     scores = [replace(good.scores[0], value=1.0, floor=1.2)]
     text = Page(render(full_report(models=(replace(good, scores=scores),)))).text
     assert "no error of structure can be seen on this much data" in text
+
+
+@pytest.mark.parametrize(("last", "said"), [(0.059, False), (0.061, True)])
+def test_a_rollout_that_leaves_what_the_model_knows_is_told(last: float, said: bool) -> None:
+    good = model("nequip", "NequIP", "message passing", 0)
+    curve = Curve("", list(range(10)), [0.04] * 8 + [last] * 2)
+    changed = replace(good, force_violation={"rerun-oracle": curve})
+    text = Page(render(full_report(models=(changed,)))).text
+    assert ("It grows along them, from 0.040 to 0.061" in text) is said
 
 
 def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:

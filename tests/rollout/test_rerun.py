@@ -68,9 +68,7 @@ def test_boxes_that_change_from_frame_to_frame(tmp_path, cdte):
     frames.cell[2, 1, 0] += 1.0
     together = rerun(classical(*SW), frames, tmp_path / "all")
     for index in range(3):
-        alone = rerun(
-            classical(*SW), frames.select(slice(index, index + 1)), tmp_path / str(index)
-        )
+        alone = rerun(classical(*SW), frames.select(slice(index, index + 1)), tmp_path / str(index))
         assert np.abs(alone.forces[0] - together.forces[index]).max() < FORCE_TOLERANCE
     assert len(set(np.round(together.energy, 6))) == 3
 
@@ -97,9 +95,7 @@ def test_forces_are_the_gradient_without_periodicity(tmp_path, cdte, pbc):
 
 @pytest.mark.mpi
 def test_ranks_agree(tmp_path, cdte):
-    one, two = (
-        rerun(classical(*SW), _frames(cdte), tmp_path / str(n), ranks=n) for n in (1, 2)
-    )
+    one, two = (rerun(classical(*SW), _frames(cdte), tmp_path / str(n), ranks=n) for n in (1, 2))
     assert np.abs(one.forces - two.forces).max() < FORCE_TOLERANCE
 
 

@@ -1,4 +1,4 @@
-"""Real rollouts of a shipped potential: results, breakdowns, mistakes, and going on after a kill."""
+"""Real rollouts of a shipped potential: results, breakdowns, mistakes, going on after a kill."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,16 +239,23 @@ def _run_and_kill(settings, out, target) -> None:
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    )
-    for pid in [process.pid, *map(int, children.stdout.split())]:
-        group = os.getpgid(pid)
-        if pid == process.pid:
-            os.kill(pid, signal.SIGKILL)
-        else:
-            os.killpg(group, signal.SIGKILL)  # LAMMPS has a group of its own
+    groups = {os.getpgid(child) for child in _children(process.pid)}
+    os.kill(process.pid, signal.SIGKILL)
+    for group in groups:
+        os.killpg(group, signal.SIGKILL)  # LAMMPS has a group of its own
     process.wait()
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(stat.parent.name))
+    return found
 
 
 def _started(out) -> bool:

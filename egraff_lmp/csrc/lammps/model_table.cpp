@@ -25,8 +25,10 @@ std::string types_text(LAMMPS *lmp, const TableData &data)
   const auto &contract = data.model.contract();
   std::string text = "  type        mass  element\n";
   for (int type = 1; type <= lmp->atom->ntypes; ++type) {
-    const std::string mass = lmp->atom->mass ? fmt::format("{:10.3f}", lmp->atom->mass[type]) : "  per atom";
-    text += fmt::format("  {:<4}  {}  {}\n", type, mass, contract.species[data.species_of_type[type]]);
+    const std::string mass =
+        lmp->atom->mass ? fmt::format("{:10.3f}", lmp->atom->mass[type]) : "  per atom";
+    text +=
+        fmt::format("  {:<4}  {}  {}\n", type, mass, contract.species[data.species_of_type[type]]);
   }
   return text;
 }
@@ -37,25 +39,25 @@ void print_table(LAMMPS *lmp, const TableData &data)
 {
   const auto &contract = data.model.contract();
   const auto edges = static_cast<double>(data.edges);
-  double sums[2] = {edges, data.bytes_received}, totals[2];
-  MPI_Reduce(sums, totals, 2, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
+  double sums[3] = {edges, static_cast<double>(data.owned_edges), data.bytes_received}, totals[3];
+  MPI_Reduce(sums, totals, 3, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
   double busiest = 0.0;
   MPI_Reduce(&edges, &busiest, 1, MPI_DOUBLE, MPI_MAX, 0, lmp->world);
   if (lmp->comm->me != 0) return;
 
-  // Every centre is a local atom, so no edge is evaluated by two ranks.
-  const double owned = totals[0];
+  const double owned = totals[1];
   const auto &resources = data.resources;
-  const std::string device = resources.device.cuda ? fmt::format("cuda:{}", resources.device.index) : "cpu";
+  const std::string device =
+      resources.device.cuda ? fmt::format("cuda:{}", resources.device.index) : "cpu";
   std::string text = fmt::format("egraff: {}\n", data.file);
   text += fmt::format("  {} {}, {} layer(s), r_max {:g} A, sha256 {:.12}\n", contract.architecture,
                       contract.dtype, contract.n_layers, contract.r_max, data.model.hash());
   text += types_text(lmp, data);
   text += fmt::format("  {} rank(s) ({} on this node), device {}, {} thread(s) per rank\n",
                       lmp->comm->nprocs, resources.ranks_on_node, device, resources.threads);
-  text += fmt::format("  edges evaluated / edges owned: {:.0f} / {:.0f} = {:.2f}\n", totals[0], owned,
-                      owned > 0.0 ? totals[0] / owned : 1.0);
-  text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals[1]),
+  text += fmt::format("  edges evaluated / edges owned: {:.0f} / {:.0f} = {:.2f}\n", totals[0],
+                      owned, owned > 0.0 ? totals[0] / owned : 1.0);
+  text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals[2]),
                       contract.exchange_widths.empty() ? " (strictly local)" : "");
   text += fmt::format("  memory of the busiest rank, estimated: {}\n",
                       bytes_text(busiest * contract.memory_bytes_per_edge));

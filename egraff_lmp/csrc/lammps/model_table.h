@@ -17,6 +17,7 @@ struct TableData {
   const Resources &resources;
   const std::vector<int> &species_of_type;    // per LAMMPS type, from 1
   LAMMPS_NS::bigint edges;                    // evaluated by this rank
+  LAMMPS_NS::bigint owned_edges;              // whose centre is an atom of this rank
   double bytes_received;                      // by this rank's ghosts, a step
 };
 

@@ -18,6 +18,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <type_traits>
 
@@ -79,21 +80,28 @@ void PairEgraff::settings(int narg, char **arg)
   for (int i = 0; i < narg; i += 2) {
     const std::string key = arg[i];
     if (key != "device" && key != "threads" && key != "check" && key != "masses")
-      error->all(FLERR, "pair_style egraff: expected a keyword out of device, threads, check, masses, got '{}': {}", key, STYLE_SYNTAX);
+      error->all(FLERR,
+                 "pair_style egraff: expected a keyword out of device, threads, check, masses, got "
+                 "'{}': {}",
+                 key, STYLE_SYNTAX);
     if (i + 1 >= narg)
-      error->all(FLERR, "pair_style egraff: expected a value after '{}', got the end of the line: {}", key, STYLE_SYNTAX);
+      error->all(FLERR,
+                 "pair_style egraff: expected a value after '{}', got the end of the line: {}", key,
+                 STYLE_SYNTAX);
     const std::string value = arg[i + 1];
     if (key == "device") {
       if (value != "auto" && value != "cpu" && value != "cuda")
         error->all(FLERR, "pair_style egraff: expected device auto, cpu or cuda, got '{}'", value);
-      device_choice_ = value == "auto" ? egraff::DeviceChoice::AUTO
-          : value == "cpu"             ? egraff::DeviceChoice::CPU
-                                       : egraff::DeviceChoice::CUDA;
+      device_choice_ = value == "auto"  ? egraff::DeviceChoice::AUTO
+                       : value == "cpu" ? egraff::DeviceChoice::CPU
+                                        : egraff::DeviceChoice::CUDA;
     } else if (key == "threads") {
       threads_wanted_ = 0;
       if (value == "auto") continue;
       if (!utils::is_integer(value) || std::stol(value) < 1)
-        error->all(FLERR, "pair_style egraff: expected threads auto or a whole number from 1, got '{}'", value);
+        error->all(FLERR,
+                   "pair_style egraff: expected threads auto or a whole number from 1, got '{}'",
+                   value);
       threads_wanted_ = static_cast<int>(std::min(std::stol(value), 1024L));
     } else {
       if (value != "yes" && value != "no")
@@ -105,26 +113,40 @@ void PairEgraff::settings(int narg, char **arg)
 
 void PairEgraff::coeff(int narg, char **arg)
 {
-  const std::string syntax = "write 'pair_coeff * * model.pt Element1 Element2 ...', one element per atom type";
+  const std::string syntax =
+      "write 'pair_coeff * * model.pt Element1 Element2 ...', one element per atom type";
   if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "pair_coeff egraff: expected '* *' first, got '{} {}': {}", narg > 0 ? arg[0] : "", narg > 1 ? arg[1] : "", syntax);
+    error->all(FLERR, "pair_coeff egraff: expected '* *' first, got '{} {}': {}",
+               narg > 0 ? arg[0] : "", narg > 1 ? arg[1] : "", syntax);
   if (narg == 2)
-    error->all(FLERR, "pair_coeff egraff: expected a model file and {} element(s) after '* *', got nothing: {}", atom->ntypes, syntax);
+    error->all(
+        FLERR,
+        "pair_coeff egraff: expected a model file and {} element(s) after '* *', got nothing: {}",
+        atom->ntypes, syntax);
 
   load_model(arg[2]);
   const auto &contract = model_->contract();
   const std::vector<std::string> elements(arg + 3, arg + narg);
   if (static_cast<int>(elements.size()) != atom->ntypes)
-    error->all(FLERR, "pair_coeff egraff: expected {} element(s), one per atom type, got {} ('{}'); {} knows {}", atom->ntypes, elements.size(), join(elements), model_file_, join(contract.species));
+    error->all(
+        FLERR,
+        "pair_coeff egraff: expected {} element(s), one per atom type, got {} ('{}'); {} knows {}",
+        atom->ntypes, elements.size(), join(elements), model_file_, join(contract.species));
 
   species_of_type_.assign(atom->ntypes + 1, -1);
   for (int type = 1; type <= atom->ntypes; ++type) {
     const auto &element = elements[type - 1];
     if (element == "NULL")
-      error->all(FLERR, "pair_coeff egraff: expected an element for type {}, got NULL: every atom type needs one; {} knows {}", type, model_file_, join(contract.species));
+      error->all(FLERR,
+                 "pair_coeff egraff: expected an element for type {}, got NULL: every atom type "
+                 "needs one; {} knows {}",
+                 type, model_file_, join(contract.species));
     species_of_type_[type] = contract.species_index(element);
     if (species_of_type_[type] < 0)
-      error->all(FLERR, "pair_coeff egraff: expected elements out of '{}', which {} was trained on, got '{}' for type {}", join(contract.species), model_file_, element, type);
+      error->all(FLERR,
+                 "pair_coeff egraff: expected elements out of '{}', which {} was trained on, got "
+                 "'{}' for type {}",
+                 join(contract.species), model_file_, element, type);
   }
 
   if (!allocated) allocate();
@@ -152,7 +174,10 @@ void PairEgraff::load_model(const std::string &file)
   }
   MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
   if (size < 0)
-    error->all(FLERR, "pair_coeff egraff: expected a model file, but '{}' cannot be read: check the path (relative to where lmp was started)", file);
+    error->all(FLERR,
+               "pair_coeff egraff: expected a model file, but '{}' cannot be read: check the path "
+               "(relative to where lmp was started)",
+               file);
   bytes.resize(size);
   constexpr bigint CHUNK = 1 << 30;    // MPI counts are int
   for (bigint at = 0; at < size; at += CHUNK)
@@ -165,7 +190,9 @@ void PairEgraff::load_model(const std::string &file)
     if (check_model_) {
       const double difference = model_->self_test();
       if (comm->me == 0)
-        utils::logmesg(lmp, "egraff: self test of {} passed, largest force difference {:.1e} eV/A\n", file, difference);
+        utils::logmesg(lmp,
+                       "egraff: self test of {} passed, largest force difference {:.1e} eV/A\n",
+                       file, difference);
     }
   } catch (const egraff::UserError &user_error) {
     failure = user_error.what();
@@ -178,12 +205,14 @@ void PairEgraff::load_model(const std::string &file)
   comm_forward = comm_reverse = comm_reverse_off = widest;
   if (lmp->citeme)
     for (const auto &citation : model_->contract().citations)
-      lmp->citeme->add("pair_style egraff, model " + model_->contract().architecture + ":\n\n" + citation + "\n\n");
+      lmp->citeme->add("pair_style egraff, model " + model_->contract().architecture + ":\n\n" +
+                       citation + "\n\n");
 }
 
 void PairEgraff::init_style()
 {
-  if (!model_) error->all(FLERR, "pair_style egraff: no model was loaded: a pair_coeff line is missing");
+  if (!model_)
+    error->all(FLERR, "pair_style egraff: no model was loaded: a pair_coeff line is missing");
   refuse_unsupported();
   if (check_masses_) check_species_masses();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
@@ -198,14 +227,21 @@ void PairEgraff::init_style()
 void PairEgraff::refuse_unsupported()
 {
   if (std::strcmp(update->unit_style, "metal") != 0)
-    error->all(FLERR, "pair_style egraff: expected 'units metal' (A, eV, ps), got 'units {}'", update->unit_style);
+    error->all(FLERR, "pair_style egraff: expected 'units metal' (A, eV, ps), got 'units {}'",
+               update->unit_style);
   if (utils::strmatch(update->integrate_style, "^respa"))
-    error->all(FLERR, "pair_style egraff: expected 'run_style verlet', got respa: the energy cannot be split into inner and outer parts");
+    error->all(FLERR, "pair_style egraff: expected 'run_style verlet', got respa: the energy "
+                      "cannot be split into inner and outer parts");
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR, "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': the network needs every neighbour");
+    error->all(FLERR, "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': "
+                      "the network needs every neighbour");
   const double *special = force->special_lj;
-  if (atom->molecular != Atom::ATOMIC && (special[1] != 1.0 || special[2] != 1.0 || special[3] != 1.0))
-    error->all(FLERR, "pair_style egraff: expected 'special_bonds lj/coul 1 1 1' for atom style {}, got lj {} {} {}: the network needs every neighbour", atom->atom_style, special[1], special[2], special[3]);
+  if (atom->molecular != Atom::ATOMIC &&
+      (special[1] != 1.0 || special[2] != 1.0 || special[3] != 1.0))
+    error->all(FLERR,
+               "pair_style egraff: expected 'special_bonds lj/coul 1 1 1' for atom style {}, got "
+               "lj {} {} {}: the network needs every neighbour",
+               atom->atom_style, special[1], special[2], special[3]);
 }
 
 // Two ways to be wrong: far from the element's mass, or closer to another element of the model.
@@ -222,10 +258,17 @@ void PairEgraff::check_species_masses()
         closest = static_cast<int>(s);
     const double expected = contract.masses[wanted];
     if (closest == wanted && std::abs(mass - expected) <= MASS_TOLERANCE * expected) continue;
-    const std::string guess = closest != wanted
-        ? fmt::format("that is closer to {} ({}): put the elements of pair_coeff in the order of the types", contract.species[closest], contract.masses[closest])
-        : std::string("mend the mass, or the elements of pair_coeff, or say 'masses no' for isotopes");
-    error->all(FLERR, "pair_style egraff: expected a mass of {} for type {}, which pair_coeff names {}, got {}; {}", expected, type, contract.species[wanted], mass, guess);
+    const std::string guess =
+        closest != wanted
+            ? fmt::format("that is closer to {} ({}): put the elements of pair_coeff in the order "
+                          "of the types",
+                          contract.species[closest], contract.masses[closest])
+            : std::string(
+                  "mend the mass, or the elements of pair_coeff, or say 'masses no' for isotopes");
+    error->all(FLERR,
+               "pair_style egraff: expected a mass of {} for type {}, which pair_coeff names {}, "
+               "got {}; {}",
+               expected, type, contract.species[wanted], mass, guess);
   }
 }
 
@@ -237,19 +280,37 @@ double PairEgraff::init_one(int, int)
 void PairEgraff::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
+  if (vflag_atom && !force->newton_pair)
+    error->all(FLERR, "pair_style egraff: expected 'newton on' for per-atom virials, got 'newton "
+                      "off': remove 'newton off' from the input");
   build_graph();
   evaluate();
   tally(eflag);
   if (!force->newton_pair) send_ghost_forces_home();
   if (!table_printed_) {
-    egraff::print_table(lmp, {*model_, model_file_, resources_, species_of_type_,
-                              static_cast<bigint>(graph_.n_edges()), bytes_received_});
+    egraff::print_table(lmp,
+                        {*model_, model_file_, resources_, species_of_type_,
+                         static_cast<bigint>(graph_.n_edges()), owned_edges(), bytes_received_});
     table_printed_ = true;
   }
 }
 
 // The neighbour list reaches r_max + skin; edges are those inside r_max now.
 void PairEgraff::build_graph()
+{
+  std::string failure;
+  try {
+    collect_edges();
+  } catch (const std::bad_alloc &) {
+    failure = fmt::format(
+        "pair_style egraff: out of memory for the edges of {} atoms: use more ranks or nodes",
+        graph_.n_local);
+  }
+  // Before the first exchange all ranks must be fit, or those that are would wait for ever.
+  egraff::all_or_error(lmp, failure);
+}
+
+void PairEgraff::collect_edges()
 {
   double **x = atom->x;
   const double r_max = model_->contract().r_max;
@@ -278,23 +339,41 @@ void PairEgraff::build_graph()
 void PairEgraff::evaluate()
 {
   bytes_received_ = 0.0;
+  const bool exchanges = !model_->contract().exchange_widths.empty();
+  std::string failure;
   const double start = platform::walltime();
   try {
     model_->evaluate(graph_, this, evaluation_);
-  } catch (const std::exception &failure) {
-    // The other ranks may be inside an exchange: only an abort reaches them.
-    error->one(FLERR, "pair_style egraff: {} failed on a rank with {} atoms and {} edges: {}", model_file_, graph_.n_local, graph_.n_edges(), failure.what());
+  } catch (const std::exception &exception) {
+    failure = fmt::format("pair_style egraff: {} failed on a rank with {} atoms and {} edges: {}",
+                          model_file_, graph_.n_local, graph_.n_edges(), exception.what());
+    // Here the other ranks may be inside an exchange: only an abort reaches them.
+    if (exchanges && comm->nprocs > 1) error->one(FLERR, failure);
   }
   network_seconds_ += platform::walltime() - start;
+  if (failure.empty()) failure = non_finite();
+  egraff::all_or_error(lmp, failure);
+}
+
+// A sentence about the first atom without a finite energy, or nothing.
+std::string PairEgraff::non_finite() const
+{
   for (int64_t i = 0; i < graph_.n_local; ++i)
     if (!std::isfinite(evaluation_.energies[i]))
-      error->one(FLERR, "pair_style egraff: expected a finite energy, got {} for atom {} at step {}: the atoms are closer than anything the model was trained on, or the time step is too long", evaluation_.energies[i], atom->tag[i], update->ntimestep);
+      return fmt::format(
+          "pair_style egraff: expected a finite energy, got {} for atom {} at step {}: the atoms "
+          "are closer than anything the model was trained on, or the time step is too long",
+          evaluation_.energies[i], atom->tag[i], update->ntimestep);
+  return {};
 }
 
 // With g = dE/dr_ij and r_ij = r_j - r_i: F_i += g, F_j -= g, virial = -sum r_ij x g.
 void PairEgraff::tally(int eflag)
 {
   double **f = atom->f;
+  // LAMMPS clears and returns the forces on ghosts with newton on only.
+  if (!force->newton_pair)
+    for (int64_t i = graph_.n_local; i < graph_.n_all; ++i) f[i][0] = f[i][1] = f[i][2] = 0.0;
   for (size_t e = 0; e < graph_.n_edges(); ++e) {
     const double *r = &graph_.edge_vectors[3 * e], *g = &evaluation_.edge_gradients[3 * e];
     const auto i = graph_.centers[e], j = graph_.neighbors[e];
@@ -326,7 +405,15 @@ void PairEgraff::send_ghost_forces_home()
   double **f = atom->f;
   rows_ = {reinterpret_cast<char *>(f[0]), 3 * static_cast<int>(sizeof(double)), 3, false};
   comm->reverse_comm(this, rows_.doubles);
-  for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i) f[i][0] = f[i][1] = f[i][2] = 0.0;
+  for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i)
+    f[i][0] = f[i][1] = f[i][2] = 0.0;
+}
+
+// Edges whose centre is this rank's: what a perfect division of work would evaluate.
+bigint PairEgraff::owned_edges() const
+{
+  return std::count_if(graph_.centers.begin(), graph_.centers.end(),
+                       [this](int64_t i) { return i < atom->nlocal; });
 }
 
 double PairEgraff::memory_usage()

@@ -82,7 +82,10 @@ class PairEgraff : public Pair, private egraff::ExchangeHost {
   void check_species_masses();
   void refuse_unsupported();
   void build_graph();
+  void collect_edges();
   void evaluate();
+  std::string non_finite() const;
+  bigint owned_edges() const;
   void tally(int eflag);
   void send_ghost_forces_home();
 

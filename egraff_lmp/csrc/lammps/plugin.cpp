@@ -40,7 +40,7 @@ void *create(void *pointer)
 }    // namespace
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
-                                                                        void *registrar)
+                                                                         void *registrar)
 {
   Registration plugin{};
   plugin.version = static_cast<LAMMPS *>(lmp)->version;    // checked in create()

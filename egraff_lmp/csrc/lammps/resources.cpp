@@ -51,8 +51,9 @@ Device choose_device(LAMMPS *lmp, DeviceChoice choice, int rank_on_node, int ran
   const int gpus = choice == DeviceChoice::CPU ? 0 : cuda_device_count();
   if (gpus == 0) {
     if (choice == DeviceChoice::CUDA)
-      throw UserError("pair_style egraff: expected a GPU for 'device cuda', got none that torch can "
-                      "use: use 'device cpu', or install a CUDA build of torch and its driver");
+      throw UserError(
+          "pair_style egraff: expected a GPU for 'device cuda', got none that torch can "
+          "use: use 'device cpu', or install a CUDA build of torch and its driver");
     return {};
   }
   // Replicas (-partition, NEB) are told apart by their place in the universe, without a collective
@@ -82,11 +83,12 @@ Resources claim_resources(LAMMPS *lmp, DeviceChoice choice, int threads_wanted)
   MPI_Comm_free(&node);
 
   resources.cores_on_node = count(all);
-  const int share = std::max(1, std::min(resources.cores_on_node / resources.ranks_on_node, count(mine)));
+  const int share =
+      std::max(1, std::min(resources.cores_on_node / resources.ranks_on_node, count(mine)));
   if (threads_wanted > share)
     throw UserError("pair_style egraff: expected at most " + std::to_string(share) +
-                    " thread(s) per rank (" + std::to_string(resources.cores_on_node) +
-                    " cores, " + std::to_string(resources.ranks_on_node) +
+                    " thread(s) per rank (" + std::to_string(resources.cores_on_node) + " cores, " +
+                    std::to_string(resources.ranks_on_node) +
                     " ranks on this node), got 'threads " + std::to_string(threads_wanted) +
                     "': use 'threads auto' or fewer ranks");
   resources.threads = threads_wanted ? threads_wanted : threads_from_environment(share);

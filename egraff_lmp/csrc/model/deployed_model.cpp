@@ -50,7 +50,8 @@ std::string other_archive(const std::vector<std::string> &names)
            "training checkpoint with 'egraff deploy CHECKPOINT OUT.pt' instead";
   }
   if (any_starts_with(names, "data.pkl"))
-    return "a training checkpoint: turn it into a model file with 'egraff deploy CHECKPOINT OUT.pt'";
+    return "a training checkpoint: turn it into a model file with 'egraff deploy CHECKPOINT "
+           "OUT.pt'";
   return "a zip archive of another kind: deploy a checkpoint with 'egraff deploy'";
 }
 

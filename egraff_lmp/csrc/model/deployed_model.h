@@ -22,18 +22,19 @@ struct Device {
 // Directed edges shorter than r_max, sorted by centre; every centre is a local atom.
 struct Graph {
   int64_t n_local = 0;
-  int64_t n_all = 0;                    // local + ghost atoms
-  std::vector<double> edge_vectors;     // E x 3: r_j - r_i in A
-  std::vector<int64_t> centers;         // E: i < n_local
-  std::vector<int64_t> neighbors;       // E: j < n_all
-  std::vector<int64_t> types;           // n_all: index into Contract::species
+  int64_t n_all = 0;                   // local + ghost atoms
+  std::vector<double> edge_vectors;    // E x 3: r_j - r_i in A
+  std::vector<int64_t> centers;        // E: i < n_local
+  std::vector<int64_t> neighbors;      // E: j < n_all
+  std::vector<int64_t> types;          // n_all: index into Contract::species
 
   size_t n_edges() const { return centers.size(); }
 };
 
 struct Evaluation {
-  std::vector<double> energies;          // n_local, eV
-  std::vector<double> edge_gradients;    // E x 3: d(sum of all ranks' energies)/d(edge vector), eV/A
+  std::vector<double> energies;    // n_local, eV
+  std::vector<double>
+      edge_gradients;    // E x 3: d(sum of all ranks' energies)/d(edge vector), eV/A
 };
 
 class DeployedModel {

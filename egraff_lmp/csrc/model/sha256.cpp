@@ -32,16 +32,16 @@ void compress(std::array<uint32_t, 8> &state, const unsigned char *block, const 
   Words w{};
   for (int t = 0; t < 16; ++t)
     w[t] = uint32_t(block[4 * t]) << 24 | uint32_t(block[4 * t + 1]) << 16 |
-        uint32_t(block[4 * t + 2]) << 8 | uint32_t(block[4 * t + 3]);
+           uint32_t(block[4 * t + 2]) << 8 | uint32_t(block[4 * t + 3]);
   for (int t = 16; t < 64; ++t) {
     const uint32_t a = w[t - 15], b = w[t - 2];
     w[t] = w[t - 16] + (std::rotr(a, 7) ^ std::rotr(a, 18) ^ (a >> 3)) + w[t - 7] +
-        (std::rotr(b, 17) ^ std::rotr(b, 19) ^ (b >> 10));
+           (std::rotr(b, 17) ^ std::rotr(b, 19) ^ (b >> 10));
   }
   auto [a, b, c, d, e, f, g, h] = state;
   for (int t = 0; t < 64; ++t) {
     const uint32_t t1 = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) +
-        ((e & f) ^ (~e & g)) + k[t] + w[t];
+                        ((e & f) ^ (~e & g)) + k[t] + w[t];
     const uint32_t t2 =
         (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
@@ -73,7 +73,8 @@ std::string sha256(const std::string &bytes)
 
   std::string hex;
   for (const uint32_t word : state)
-    for (int shift = 28; shift >= 0; shift -= 4) hex.push_back("0123456789abcdef"[word >> shift & 15]);
+    for (int shift = 28; shift >= 0; shift -= 4)
+      hex.push_back("0123456789abcdef"[word >> shift & 15]);
   return hex;
 }
 
