@@ -155,7 +155,7 @@ def machine() -> dict[str, Any]:
 def parse() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=20, help="of a block (default 20)")
+    parser.add_argument("--steps", type=int, default=10, help="of a block (default 10)")
     parser.add_argument("--repeats", type=int, default=5, help="blocks of a case (default 5)")
     parser.add_argument("--quick", action="store_true", help="3 repeats of 5 steps")
     parser.add_argument("--preset", default="small", help="of the force fields (default small)")
