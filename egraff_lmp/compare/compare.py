@@ -132,9 +132,7 @@ def difference(
     virial = _largest(a.virial - b.virial)
     energies = _largest(a.energies - b.energies)
     # Sums over atoms may differ by as many roundings as there are atoms. Written so that NaN fails.
-    ok = all(
-        value <= tolerance for value in (energy / atoms, forces, virial / atoms, energies)
-    )
+    ok = all(value <= tolerance for value in (energy / atoms, forces, virial / atoms, energies))
     relative = energy / abs(a.energy) if a.energy else energy
     return Difference(first, second, energy, relative, forces, virial, energies, tolerance, ok)
 

@@ -80,9 +80,7 @@ def evaluate(case: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
         lmp.close()
 
 
-def _tensor(
-    values: list[float], order: tuple[tuple[int, int], ...]
-) -> NDArray[np.float64]:
+def _tensor(values: list[float], order: tuple[tuple[int, int], ...]) -> NDArray[np.float64]:
     tensor = np.zeros((3, 3))
     for value, (a, b) in zip(values, order, strict=True):
         tensor[a, b] = tensor[b, a] = value

@@ -25,8 +25,14 @@ def job(tmp_path_factory):
     atoms = Atoms("Ge2Te6", rng.uniform(0, 6.5, (8, 3)), cell=np.eye(3) * 6.5, pbc=True)
     write(folder / "cell.extxyz", atoms)
     frame = Frames(
-        tuple(atoms.symbols), atoms.positions[None], np.asarray(atoms.cell)[None], (True,) * 3,
-        None, None, None, "cell",
+        tuple(atoms.symbols),
+        atoms.positions[None],
+        np.asarray(atoms.cell)[None],
+        (True,) * 3,
+        None,
+        None,
+        None,
+        "cell",
     )
     force_field = FORCE_FIELDS["mace"]
     context = NetworkContext(("Ge", "Te"), 4.0, 10.0, torch.float64, 1)
@@ -58,7 +64,10 @@ def test_a_network_that_depends_on_the_ranks_is_found(job, tmp_path):
 
     class Noisy(torch.nn.Module):
         def forward(
-            self, edge_vectors: torch.Tensor, edge_index: torch.Tensor, types: torch.Tensor,
+            self,
+            edge_vectors: torch.Tensor,
+            edge_index: torch.Tensor,
+            types: torch.Tensor,
             n_local: int,
         ) -> dict[str, torch.Tensor]:
             energy = torch.zeros(n_local, dtype=torch.float64).index_add(

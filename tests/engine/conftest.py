@@ -132,7 +132,11 @@ def made_structures(small_cell: Structure) -> dict[str, Structure]:
     return {
         "tiny-cube": small_cell,
         "tiny-sheared": Structure(
-            ("Ge", "Te"), np.array([[0.1, 0.2, 0.3], [2.0, 2.2, 2.4]]), sheared, (True,) * 3, None,
+            ("Ge", "Te"),
+            np.array([[0.1, 0.2, 0.3], [2.0, 2.2, 2.4]]),
+            sheared,
+            (True,) * 3,
+            None,
             "tiny-sheared",
         ),
         "slab": Structure(
@@ -153,11 +157,17 @@ def made_structures(small_cell: Structure) -> dict[str, Structure]:
         "no-edges": Structure(
             ("Ge", "Te", "Te"),
             np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 11.0], [11.0, 1.0, 1.0]]),
-            cube, (True,) * 3, None, "atoms beyond the cutoff of each other",
+            cube,
+            (True,) * 3,
+            None,
+            "atoms beyond the cutoff of each other",
         ),
         "corner": Structure(
             ("Ge", "Te", "S"),
             np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 3.4], [3.0, 1.0, 1.0]]),
-            cube, (True,) * 3, None, "three atoms in a corner: empty ranks, one rank without edges",
+            cube,
+            (True,) * 3,
+            None,
+            "three atoms in a corner: empty ranks, one rank without edges",
         ),
     }

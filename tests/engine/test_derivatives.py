@@ -26,9 +26,7 @@ def test_numdiff_on_real_systems(real_structures, model, ranks):
             f"{key} {name}",
             real_structures[name],
             model(key, "float64"),
-            numdiff_atoms=tuple(
-                i for i in CHOSEN if i <= len(real_structures[name].species)
-            ),
+            numdiff_atoms=tuple(i for i in CHOSEN if i <= len(real_structures[name].species)),
             numdiff_virial=name != "3BPA",
         )
         for key, name in keys

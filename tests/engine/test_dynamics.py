@@ -196,7 +196,9 @@ def test_atoms_on_top_of_each_other_end_the_run_on_all_ranks(ranks, model, tmp_p
     structure = liquid()
     structure.positions[1] = structure.positions[0]
     write_data_file(tmp_path / "liquid.data", structure, ("Ge", "Te"))
-    (tmp_path / "in.test").write_text("\n".join([*head(model("nequip", "float64", SCALE)), "run 0\n"]))
+    (tmp_path / "in.test").write_text(
+        "\n".join([*head(model("nequip", "float64", SCALE)), "run 0\n"])
+    )
     program = str(Path(sys.executable).parent / "lmp")
     done = subprocess.run(
         [mpi_program("mpiexec"), "-n", str(ranks), program, "-in", "in.test", "-log", "none"],

@@ -93,12 +93,8 @@ def test_real_systems_agree_over_ranks(real_results, key, dtype, name, ranks):
 @pytest.mark.parametrize("name", REAL)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("key", FORCE_FIELDS)
-def test_real_systems_agree_with_python(
-    real_results, real_structures, model, key, dtype, name
-):
-    check_python(
-        real_results[1][key, dtype, name], model(key, dtype), real_structures[name], dtype
-    )
+def test_real_systems_agree_with_python(real_results, real_structures, model, key, dtype, name):
+    check_python(real_results[1][key, dtype, name], model(key, dtype), real_structures[name], dtype)
 
 
 @pytest.mark.mpi

