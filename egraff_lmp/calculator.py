@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -29,13 +29,7 @@ class EgraffCalculator(Calculator):
         EgraffError: not a deployed file, an unknown element, no such device.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
-        "energy",
-        "free_energy",
-        "energies",
-        "forces",
-        "stress",
-    ]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
 
     def __init__(self, model: str | Path, device: str = "cpu", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,11 +43,12 @@ class EgraffCalculator(Calculator):
     ) -> None:
         """Fill `self.results`; called by ASE."""
         super().calculate(atoms, properties, system_changes)
+        frame: Atoms = self.atoms
         result = self.model.evaluate(
-            self.atoms.get_chemical_symbols(),
-            self.atoms.get_positions(),
-            np.asarray(self.atoms.cell),
-            self.atoms.pbc,
+            frame.get_chemical_symbols(),
+            frame.get_positions(),
+            np.asarray(frame.cell),
+            frame.pbc,
         )
         self.results = {
             "energy": result.energy,
@@ -61,6 +56,6 @@ class EgraffCalculator(Calculator):
             "energies": result.energies,
             "forces": result.forces,
         }
-        if self.atoms.pbc.all():
-            stress = -result.virial / self.atoms.get_volume()
+        if frame.pbc.all():
+            stress = -result.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

@@ -136,7 +136,7 @@ def _read_case(folder: Path, index: int, box: LammpsBox) -> LammpsResult | None:
     with np.load(path, allow_pickle=False) as raw:
         rotation = box.rotation
         numdiff = box.from_lammps(raw["numdiff_forces"]) if "numdiff_forces" in raw else None
-        strain = raw["numdiff_virial"] if "numdiff_virial" in raw else None
+        strain = raw.get("numdiff_virial")
         return LammpsResult(
             energy=float(raw["energy"]),
             energies=raw["energies"],

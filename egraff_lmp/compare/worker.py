@@ -106,7 +106,7 @@ def main(job: str) -> int:
             return 1
         if rank == 0:
             with atomic_path(case["result"]) as temporary, open(temporary, "wb") as stream:
-                np.savez(stream, **result)
+                np.savez(stream, allow_pickle=False, **result)
     return 0
 
 

@@ -42,7 +42,7 @@ class AllegroNetwork(torch.nn.Module):
         n_layers: tensor-product layers.
     """
 
-    def __init__(self, energy_model: torch.nn.Module, n_layers: int) -> None:
+    def __init__(self, energy_model: Any, n_layers: int) -> None:
         super().__init__()
         self.n_layers = n_layers
         self.exchange_widths: tuple[int, ...] = ()

@@ -74,6 +74,8 @@ class AtomicEnergyModel(torch.nn.Module):
     of the training forces or energies, `shift` (eV) the reference energy of each species.
     """
 
+    shift: torch.Tensor
+
     def __init__(self, network: torch.nn.Module, scale: float, shift: torch.Tensor) -> None:
         super().__init__()
         self.network = network

@@ -36,7 +36,7 @@ class _Layer(torch.nn.Module):
 
     __constants__ = ("exchanges",)
 
-    def __init__(self, interaction: torch.nn.Module, product: torch.nn.Module, exchanges: bool):
+    def __init__(self, interaction: Any, product: Any, exchanges: bool):
         super().__init__()
         self.exchanges = exchanges
         self.skip = interaction.skip_tp
@@ -89,7 +89,7 @@ class MACENetwork(torch.nn.Module):
             energy (atomic energies, scale and shift) is not used here.
     """
 
-    def __init__(self, mace: torch.nn.Module) -> None:
+    def __init__(self, mace: Any) -> None:
         super().__init__()
         self.n_layers = len(mace.interactions)
         self.exchange_widths = tuple(

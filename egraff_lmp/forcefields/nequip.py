@@ -38,7 +38,7 @@ class _Convolution(torch.nn.Module):
 
     __constants__ = ("exchanges", "has_self_connection")
 
-    def __init__(self, layer: torch.nn.Module, exchanges: bool) -> None:
+    def __init__(self, layer: Any, exchanges: bool) -> None:
         super().__init__()
         block = layer.conv
         self.exchanges = exchanges
@@ -85,7 +85,7 @@ class NequIPNetwork(torch.nn.Module):
         energy_model: the sequence of modules built by `nequip.model.NequIPGNNModel`.
     """
 
-    def __init__(self, energy_model: torch.nn.Module, r_max: float) -> None:
+    def __init__(self, energy_model: Any, r_max: float) -> None:
         super().__init__()
         layers = [m for name, m in energy_model.named_children() if name.endswith("_convnet")]
         self.n_layers = len(layers)

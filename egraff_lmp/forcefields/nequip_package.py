@@ -12,6 +12,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import e3nn
 import numpy as np
@@ -42,7 +43,7 @@ def nequip_state() -> Iterator[None]:
             lightning_log.setLevel(level)
 
 
-def unwrap(model: torch.nn.Module, marker: str) -> torch.nn.Module:
+def unwrap(model: Any, marker: str) -> Any:
     """The sequential energy model inside nequip's wrappers: the first that has `marker`."""
     while not hasattr(model, marker):
         model = model.model if hasattr(model, "model") else model.func
