@@ -43,7 +43,7 @@ class EgraffCalculator(Calculator):
     ) -> None:
         """Fill `self.results`; called by ASE."""
         super().calculate(atoms, properties, system_changes)
-        frame: Atoms = self.atoms
+        frame: Any = self.atoms
         result = self.model.evaluate(
             frame.get_chemical_symbols(),
             frame.get_positions(),

@@ -133,7 +133,8 @@ def run_stage(stage: Stage, out: Path) -> StageResult:
         outcome, files, state, reason = Outcome(), {}, FAILED, str(error)
     except Exception as error:  # a failed cell is a result: the other cells go on
         write_text(folder / "traceback.txt", traceback.format_exc())
-        reason = f"{type(error).__name__}: {error} (see {stage.name}/traceback.txt)"
+        message = " ".join(str(error).split())
+        reason = f"{type(error).__name__}: {message} (see {stage.name}/traceback.txt)"
         outcome, files, state = Outcome(), {}, FAILED
     result = StageResult(
         name=stage.name,

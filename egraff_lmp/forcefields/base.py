@@ -74,8 +74,6 @@ class AtomicEnergyModel(torch.nn.Module):
     of the training forces or energies, `shift` (eV) the reference energy of each species.
     """
 
-    shift: torch.Tensor
-
     def __init__(self, network: torch.nn.Module, scale: float, shift: torch.Tensor) -> None:
         super().__init__()
         self.network = network
@@ -91,7 +89,7 @@ class AtomicEnergyModel(torch.nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Energy of each local atom in eV, (n_local,) float64, as {"atomic_energy": ...}."""
         network_energy = self.network(edge_vectors, edge_index, types, n_local)
-        energy = network_energy.to(torch.float64) * self.scale + self.shift[types[:n_local]]
+        energy = network_energy.to(torch.float64) * self.scale + self.shift[types[:n_local]]  # type: ignore[index]
         return {"atomic_energy": energy}
 
 

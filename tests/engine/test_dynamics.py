@@ -16,18 +16,20 @@ from egraff_lmp.rollout.datafile import Structure, write_data_file
 TIME_LIMIT_SECONDS = 600
 DRIFT = 1e-5  # eV/atom/ps
 SCALE = 1.0  # eV; see conftest.model
+# An untrained network has no repulsion: with a deeper well the liquid collapses and heats up.
+SCALE_NVE = 0.1  # eV
 # Two rank counts differ by rounding at every step; in a liquid that doubles every few tens of fs.
 # After 60 fs 1e-12 A may have become 1e-9.
 POSITIONS_AFTER_MIGRATION = 1e-7  # A
 
 
-def liquid() -> Structure:
-    """64 atoms on a jittered lattice, 9.6 A: below 2 r_max, with 20 neighbours each."""
+def liquid(spacing: float = 2.4) -> Structure:
+    """64 atoms on a jittered lattice of `spacing` A: 9.6 A, below 2 r_max, by default."""
     rng = np.random.default_rng(11)
     grid = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    positions = (grid + 0.25) * 2.4 + rng.normal(0, 0.1, (64, 3))
+    positions = (grid + 0.25) * spacing + rng.normal(0, 0.1, (64, 3))
     species = tuple("Ge" if i % 5 == 0 else "Te" for i in range(64))
-    return Structure(species, positions, np.eye(3) * 9.6, (True,) * 3, None, "liquid")
+    return Structure(species, positions, np.eye(3) * 4 * spacing, (True,) * 3, None, "liquid")
 
 
 def lmp(folder: Path, lines: list[str], ranks: int) -> str:
@@ -78,11 +80,11 @@ def final_positions(folder: Path) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("key", FORCE_FIELDS)
 def test_nve_conserves_energy(key, model, tmp_path):
-    write_data_file(tmp_path / "liquid.data", liquid(), ("Ge", "Te"))
+    write_data_file(tmp_path / "liquid.data", liquid(3.2), ("Ge", "Te"))
     text = lmp(
         tmp_path,
         [
-            *head(model(key, "float64", SCALE)),
+            *head(model(key, "float64", SCALE_NVE)),
             "velocity all create 300 1 mom yes loop all",
             "timestep 0.0005",
             "fix move all nve",
