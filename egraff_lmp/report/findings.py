@@ -74,7 +74,7 @@ def _accuracy(model: ModelReport) -> str | None:
     )
     return (
         f"On held-out frames its forces are wrong by "
-        f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/Å on average "
+        f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/\u2060Å on average "
         f"(the root mean square error is {number(share, 2)}{NBSP}% of the force itself)."
     )
 
