@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,19 +27,27 @@ from egraff_lmp.rollout import make_config, run_in_process
 comm = MPI.COMM_WORLD
 try:
     result = run_in_process(make_config(json.loads(sys.argv[1])), comm)
-    print(comm.rank, result.status, result.n_steps, result.starts, result.reason)
+    words = [result.status, result.n_steps, result.starts, result.reason]
 except egraff_lmp.EgraffError as error:
-    print(comm.rank, "EgraffError", error)
+    words = ["EgraffError", error]
+# One file to a rank: what ranks print to one terminal may mix within a line.
+with open(f"{sys.argv[2]}.{comm.rank}", "w") as file:
+    print(comm.rank, *words, file=file)
 """
 
 
 def _program(settings, ranks):
+    """The finished launcher, and the line that each rank wrote, by rank."""
+    said = Path(settings["base"]) / "said"
+    for rank in range(ranks):
+        said.with_suffix(f".{rank}").unlink(missing_ok=True)
     values = {key: str(v) if key == "base" else v for key, v in settings.items()}
     command = [mpi_program("mpiexec"), "-n", str(ranks), sys.executable, "-c", PROGRAM]
     done = subprocess.run(
-        [*command, json.dumps(values)], capture_output=True, text=True, timeout=60
+        [*command, json.dumps(values), str(said)], capture_output=True, text=True, timeout=120
     )
-    return done, sorted(done.stdout.splitlines())
+    files = [said.with_suffix(f".{rank}") for rank in range(ranks)]
+    return done, [f.read_text().rstrip("\n") for f in files if f.is_file()]
 
 
 @pytest.mark.mpi
