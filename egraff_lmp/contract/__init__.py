@@ -7,6 +7,7 @@ from egraff_lmp.contract.schema import (
     Citation,
     Contract,
     EnergyReference,
+    Output,
     SelfTest,
 )
 
@@ -16,6 +17,7 @@ __all__ = [
     "Citation",
     "Contract",
     "EnergyReference",
+    "Output",
     "SelfTest",
     "read_contract",
     "save_deployed",

@@ -53,11 +53,12 @@ def sections(contract: Contract, sha256: str) -> dict[str, Rows]:
 
 def _model(contract: Contract, sha256: str) -> Rows:
     widths = contract.exchange_widths
-    exchange = (
-        f"{len(widths)} per evaluation, {', '.join(map(str, widths))} numbers an atom"
-        if widths
-        else "none (strictly local)"
-    )
+    if widths:
+        exchange = f"{len(widths)} per evaluation, {', '.join(map(str, widths))} numbers an atom"
+    elif contract.halo_layers > 1:
+        exchange = f"none: a halo of {contract.halo_layers} cutoffs"
+    else:
+        exchange = "none (strictly local)"
     units = contract.units
     return [
         ("sha256", sha256),
@@ -69,7 +70,7 @@ def _model(contract: Contract, sha256: str) -> Rows:
         ("parameters", f"{contract.n_parameters:,}"),
         ("memory", f"{contract.memory_bytes_per_edge / 1024:.1f} KiB per edge"),
         ("units", f"{units.get('energy')}, {units.get('length')}, {units.get('force')}"),
-        *([("outputs", ", ".join(contract.outputs))] if contract.outputs else []),
+        *([("outputs", ", ".join(o.name for o in contract.outputs))] if contract.outputs else []),
     ]
 
 

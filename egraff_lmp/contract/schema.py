@@ -46,6 +46,24 @@ class EnergyReference:
 
 
 @dataclass(frozen=True)
+class Output:
+    """An extra result of a network, which `compute egraff/atom NAME` gives to LAMMPS.
+
+    Attributes:
+        name: key in what the network returns.
+        per: "atom" for rows per local atom, "edge" for rows per edge (LAMMPS gets their sum over
+            the edges of a centre).
+        width: numbers a row.
+        unit: "eV" for energies, "" for numbers without one.
+    """
+
+    name: str
+    per: str
+    width: int
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class SelfTest:
     """One frame with the energies and forces that the exporting machine computed.
 
@@ -90,7 +108,9 @@ class Contract:
         citations: what to cite.
         versions: packages at export time (torch, egraff_lmp, e3nn, ...).
         self_test: see `SelfTest`.
-        outputs: extra per-atom quantities the network returns besides "atomic_energy".
+        outputs: what the network returns besides "atomic_energy".
+        halo_layers: cutoffs r_max that the energy of an atom sees: 1 for strictly local models.
+            Where the network does not exchange, it is evaluated on a halo this many cutoffs deep.
     """
 
     architecture: str
@@ -108,7 +128,8 @@ class Contract:
     citations: tuple[Citation, ...]
     versions: Mapping[str, str]
     self_test: SelfTest
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    halo_layers: int = 1
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
 
     def to_json(self) -> str:
@@ -180,7 +201,9 @@ class Contract:
                 forces=_rows(test["forces"]),
                 n_edges=int(test["n_edges"]),
             ),
-            outputs=tuple(raw.get("outputs", ())),
+            outputs=tuple(Output(**output) for output in raw.get("outputs", ())),
+            # Files of the first release do not state it.
+            halo_layers=int(raw.get("halo_layers", len(raw["exchange_widths"]) + 1)),
             units=dict(raw["units"]),
         )
 

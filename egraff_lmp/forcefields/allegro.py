@@ -5,12 +5,13 @@ Its features live on edges whose centre is local; of a ghost only the type is ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from egraff_lmp.contract import Citation
+from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
 from egraff_lmp.forcefields.nequip_package import nequip_state, unwrap
 
@@ -46,6 +47,10 @@ class AllegroNetwork(torch.nn.Module):
         super().__init__()
         self.n_layers = n_layers
         self.exchange_widths: tuple[int, ...] = ()
+        self.outputs = (Output("edge_energy", "edge", 1, "eV"),)
+        # What the package's sum over a centre's edges multiplies them by.
+        reduce = energy_model.edge_eng_sum
+        self.register_buffer("norm", reduce.norm_module.norm_const.reshape(-1)[:1] / math.sqrt(2))
         self.stages = torch.nn.ModuleList(
             module for name, module in energy_model.named_children() if name not in _NOT_NEEDED
         )
@@ -56,8 +61,8 @@ class AllegroNetwork(torch.nn.Module):
         edge_index: torch.Tensor,
         types: torch.Tensor,
         n_local: int,
-    ) -> torch.Tensor:
-        """Energy of each local atom in units of the training scale, (n_local,)."""
+    ) -> dict[str, torch.Tensor]:
+        """Energy of each local atom in units of the training scale, and that of each edge."""
         # Keys of nequip.data.AtomicDataDict.
         data = {
             # Only its length is read: the modules count atoms by it.
@@ -68,7 +73,10 @@ class AllegroNetwork(torch.nn.Module):
         }
         for stage in self.stages:
             data = stage(data)
-        return data["atomic_energy"].view(-1)[:n_local]
+        return {
+            "energy": data["atomic_energy"].view(-1)[:n_local],
+            "edge_energy": data["edge_energy"].view(-1) * self.norm,  # type: ignore[operator]
+        }
 
 
 def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:

@@ -4,13 +4,13 @@ The deployed module is a pure function of a graph. It never sees positions or a 
 file serves one rank, many ranks and Python:
 
     forward(edge_vectors [E, 3] float64, edge_index [2, E] int64, types [n_all] int64, n_local)
-        -> {"atomic_energy": [n_local] float64}
+        -> {"atomic_energy": [n_local] float64, ...}
 
 Rows 0 .. n_local-1 of `types` are the atoms whose energy is wanted, the rest are ghosts; the
 centre (row 0 of `edge_index`) is always local. Between layers a network calls `exchange`, which
 takes the features of the local rows and returns those of all rows. Under LAMMPS that is a forward
 communication, and its gradient a reverse communication; anywhere else all atoms are local and it
-is the identity.
+is the identity. What else a network returns is named by its contract (`Output`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from egraff_lmp.contract import Citation
+from egraff_lmp.contract import Citation, Output
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,11 @@ class ForceField:
         key: name in configs and on the command line.
         architecture: display name.
         build: makes the network from settings and context. The network's forward takes
-            (edge_vectors [E, 3] in float64, edge_index, types, n_local) and returns [n_local]
-            energies in units of the training scale; it has an attribute `exchange_widths`
-            (tuple of int) and `n_layers` (int).
+            (edge_vectors [E, 3] in float64, edge_index, types, n_local) and returns a dict with
+            "energy" ([n_local], in units of the training scale) and its `outputs`; it has the
+            attributes `exchange_widths` (tuple of int), `n_layers` (int) and `outputs` (tuple of
+            `Output`). One that passes messages without exchange has `halo_layers` (int), too, and
+            treats every atom of its halo as local.
         presets: settings by name; every force field has at least "small".
         citations: what a user of the model cites.
         packages: distributions whose versions the contract records.
@@ -74,9 +76,14 @@ class AtomicEnergyModel(torch.nn.Module):
     of the training forces or energies, `shift` (eV) the reference energy of each species.
     """
 
+    __constants__ = ("scaled", "plain")  # TorchScript unrolls loops over constant tuples
+
     def __init__(self, network: torch.nn.Module, scale: float, shift: torch.Tensor) -> None:
         super().__init__()
         self.network = network
+        outputs: tuple[Output, ...] = getattr(network, "outputs", ())
+        self.scaled = tuple(output.name for output in outputs if output.unit == "eV")
+        self.plain = tuple(output.name for output in outputs if output.unit != "eV")
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
         self.register_buffer("shift", shift.to(torch.float64))
 
@@ -87,10 +94,19 @@ class AtomicEnergyModel(torch.nn.Module):
         types: torch.Tensor,
         n_local: int,
     ) -> dict[str, torch.Tensor]:
-        """Energy of each local atom in eV, (n_local,) float64, as {"atomic_energy": ...}."""
-        network_energy = self.network(edge_vectors, edge_index, types, n_local)
-        energy = network_energy.to(torch.float64) * self.scale + self.shift[types[:n_local]]  # type: ignore[index]
-        return {"atomic_energy": energy}
+        """Energy of each local atom in eV, (n_local,) float64, as {"atomic_energy": ...}.
+
+        Beside it the network's outputs, energies among them in eV without the energy zero.
+        """
+        found = self.network(edge_vectors, edge_index, types, n_local)
+        shift = self.shift[types[:n_local]]  # type: ignore[index]
+        energy = found["energy"].to(torch.float64) * self.scale + shift  # type: ignore[operator]
+        result = {"atomic_energy": energy}
+        for name in self.scaled:
+            result[name] = found[name].to(torch.float64) * self.scale  # type: ignore[operator]
+        for name in self.plain:
+            result[name] = found[name]
+        return result
 
 
 def edge_forces(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from egraff_lmp.contract import Citation
+from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
 from egraff_lmp.forcefields.exchange import exchange
 
@@ -108,6 +108,8 @@ class MACENetwork(torch.nn.Module):
         )
         self.readouts = mace.readouts
         self.dtype = mace.r_max.dtype
+        width = mace.products[-1].linear.irreps_out.dim
+        self.outputs = (Output("features", "atom", width),)
 
     def forward(
         self,
@@ -115,8 +117,8 @@ class MACENetwork(torch.nn.Module):
         edge_index: torch.Tensor,
         types: torch.Tensor,
         n_local: int,
-    ) -> torch.Tensor:
-        """Energy of each local atom in units of the training scale, (n_local,)."""
+    ) -> dict[str, torch.Tensor]:
+        """Energy of each local atom in units of the training scale, and its last features."""
         vectors = -edge_vectors.to(self.dtype)
         lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         harmonics = self.harmonics(vectors)
@@ -128,7 +130,7 @@ class MACENetwork(torch.nn.Module):
         for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
             features = layer(features, attributes, harmonics, embedding, edge_index)
             energy = energy + readout(features).view(-1)
-        return energy
+        return {"energy": energy, "features": features}
 
 
 def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from egraff_lmp.contract import Citation
+from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.nequip_package import nequip_state, unwrap
@@ -100,6 +100,8 @@ class NequIPNetwork(torch.nn.Module):
             _Convolution(layer, exchanges=index > 0) for index, layer in enumerate(layers)
         )
         self.readout = energy_model.per_atom_energy_readout.mlp_module
+        width = energy_model.per_atom_energy_readout.irreps_in["node_features"].dim
+        self.outputs = (Output("features", "atom", width),)
 
     def forward(
         self,
@@ -107,8 +109,8 @@ class NequIPNetwork(torch.nn.Module):
         edge_index: torch.Tensor,
         types: torch.Tensor,
         n_local: int,
-    ) -> torch.Tensor:
-        """Energy of each local atom in units of the training scale, (n_local,)."""
+    ) -> dict[str, torch.Tensor]:
+        """Energy of each local atom in units of the training scale, and its last features."""
         features = self.type_embedding(types)
         attributes = features[:n_local]
         dtype = features.dtype
@@ -119,7 +121,7 @@ class NequIPNetwork(torch.nn.Module):
         embedding = bessel.to(dtype) * self.cutoff(x).to(dtype) * self.embedding_factor
         for layer in self.layers:
             features = layer(features, attributes, harmonics, embedding, edge_index)
-        return self.readout(features).view(-1)
+        return {"energy": self.readout(features).view(-1), "features": features}
 
 
 def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from egraff_lmp.contract import Citation, Contract, EnergyReference, SelfTest, save_deployed
+from egraff_lmp.contract import (
+    Citation,
+    Contract,
+    EnergyReference,
+    Output,
+    SelfTest,
+    save_deployed,
+)
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def contract() -> Contract:
             forces=((1e-16, 0.0, 0.25), (-1e-16, 0.0, -0.25)),
             n_edges=14,
         ),
-        outputs=("charge",),
+        outputs=(Output("charge", "atom", 1),),
     )
 
 

@@ -22,12 +22,25 @@ def test_json_is_plain_and_numbered(contract):
     assert {field.name for field in fields(Contract)} < set(raw)
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(Contract) if f.name != "outputs"])
+# Files of the first release lack them.
+OPTIONAL = ("outputs", "halo_layers")
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Contract) if f.name not in OPTIONAL])
 def test_every_field_is_needed(contract, name):
     raw = json.loads(contract.to_json())
     del raw[name]
     with pytest.raises(EgraffError, match=rf"model\.pt: .*{name}.*deploy the model again"):
         Contract.from_json(json.dumps(raw), "model.pt")
+
+
+def test_files_of_the_first_release(contract):
+    raw = json.loads(contract.to_json())
+    for name in OPTIONAL:
+        del raw[name]
+    old = Contract.from_json(json.dumps(raw), "model.pt")
+    assert old.outputs == ()
+    assert old.halo_layers == len(contract.exchange_widths) + 1
 
 
 @pytest.mark.parametrize(

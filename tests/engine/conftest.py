@@ -38,18 +38,20 @@ def as_frames(structure: Structure) -> Frames:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
-    """`model(key, dtype, scale=20.0)`: path of an untrained deployed model, made once.
+    """`model(key, dtype, scale=20.0, r_max=5.0, seed=7)`: path of an untrained deployed model.
 
     An energy scale of 20 eV gives forces of the size of real ones, so that absolute tolerances
     mean what they say. Dynamics takes a smaller one: an untrained network has no repulsion.
     """
     folder = tmp_path_factory.mktemp("models")
 
-    def make(key: str, dtype: str, scale: float = 20.0) -> Path:
-        path = folder / f"{key}-{dtype}-{scale:g}.pt"
+    def make(
+        key: str, dtype: str, scale: float = 20.0, r_max: float = R_MAX, seed: int = 7
+    ) -> Path:
+        path = folder / f"{key}-{dtype}-{scale:g}-{r_max:g}-{seed}.pt"
         if not path.exists():
             force_field = FORCE_FIELDS[key]
-            context = NetworkContext(SPECIES, R_MAX, 20.0, getattr(torch, dtype), seed=7)
+            context = NetworkContext(SPECIES, r_max, 20.0, getattr(torch, dtype), seed=seed)
             network = force_field.build(force_field.presets["small"], context)
             shift = torch.arange(len(SPECIES), dtype=torch.float64) * -0.1
             reference = EnergyReference("none", dict(zip(SPECIES, shift.tolist(), strict=True)))

@@ -91,6 +91,7 @@ def test_resumed_equals_uninterrupted(toy_config, tmp_path, schedule):
 
 def test_resume_after_a_death_within_an_epoch(toy_config, tmp_path, monkeypatch):
     config = toy_config(overrides={"dropout": 0.3}, stop__max_epochs=5)
+    handler = signal.getsignal(signal.SIGINT)  # a shell starts background jobs with SIG_IGN
     train(config, tmp_path / "whole", progress=False)
     real = ForceFieldModule.training_step
 
@@ -103,7 +104,7 @@ def test_resume_after_a_death_within_an_epoch(toy_config, tmp_path, monkeypatch)
         patch.setattr(ForceFieldModule, "training_step", dies)
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "cut", progress=False)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     assert len(rows(tmp_path / "cut/log.csv")) == 2
     result = train(config, tmp_path / "cut", progress=False)
     assert result.epochs == 5

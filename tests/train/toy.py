@@ -45,14 +45,14 @@ class ToyNetwork(torch.nn.Module):
         edge_index: torch.Tensor,
         types: torch.Tensor,
         n_local: int,
-    ) -> torch.Tensor:
+    ) -> dict[str, torch.Tensor]:
         r = torch.linalg.vector_norm(edge_vectors.to(self.dtype), dim=1, keepdim=True)
         one_hot = torch.nn.functional.one_hot(types, self.n_species).to(self.dtype)
         basis = torch.exp(-2.0 * (r - self.centres) ** 2)
         pair = torch.cat([basis, one_hot[edge_index[0]], one_hot[edge_index[1]]], dim=1)
         edge_energy = (self.mlp(pair) * (1 - (r / self.r_max) ** 2) ** 3).view(-1)
         zero = torch.zeros(n_local, dtype=self.dtype, device=types.device)
-        return zero.index_add(0, edge_index[0], edge_energy)
+        return {"energy": zero.index_add(0, edge_index[0], edge_energy)}
 
 
 TOY = ForceField(

@@ -7,6 +7,8 @@
 
 #include <mpi.h>
 
+#include <algorithm>
+
 using namespace LAMMPS_NS;
 
 namespace egraff {
@@ -22,14 +24,55 @@ std::string bytes_text(double bytes)
 
 std::string types_text(LAMMPS *lmp, const TableData &data)
 {
-  const auto &contract = data.model.contract();
   std::string text = "  type        mass  element\n";
   for (int type = 1; type <= lmp->atom->ntypes; ++type) {
     const std::string mass =
         lmp->atom->mass ? fmt::format("{:10.3f}", lmp->atom->mass[type]) : "  per atom";
-    text +=
-        fmt::format("  {:<4}  {}  {}\n", type, mass, contract.species[data.species_of_type[type]]);
+    const auto &element = data.elements[type - 1];
+    text += fmt::format("  {:<4}  {}  {}\n", type, mass,
+                        element == "NULL" ? "NULL (another pair style)" : element);
   }
+  return text;
+}
+
+double ratio(double a, double b)
+{
+  return b > 0.0 ? a / b : 1.0;
+}
+
+// Sums over ranks, and the largest.
+struct Totals {
+  double sum[5];
+  double largest[2];
+};
+
+Totals reduce(LAMMPS *lmp, const TableData &data)
+{
+  const double sums[5] = {static_cast<double>(data.owned_edges),
+                          static_cast<double>(data.halo_edges), data.bytes_received,
+                          static_cast<double>(data.nodes_local),
+                          static_cast<double>(data.halo_nodes)};
+  const double largest[2] = {sums[0], sums[1]};
+  Totals totals{};
+  MPI_Reduce(sums, totals.sum, 5, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
+  MPI_Reduce(largest, totals.largest, 2, MPI_DOUBLE, MPI_MAX, 0, lmp->world);
+  return totals;
+}
+
+std::string member_text(const Member &member, bool exchange_allowed, const Totals &totals)
+{
+  const auto &contract = member.contract();
+  std::string text = fmt::format("egraff: {}\n", member.file);
+  text += fmt::format("  {} {}, {} layer(s), r_max {:g} A, sha256 {:.12}\n", contract.architecture,
+                      contract.dtype, contract.n_layers, contract.r_max, member.model->hash());
+  const bool halo = member.needs_halo(exchange_allowed);
+  const double evaluated = totals.sum[halo ? 1 : 0], owned = totals.sum[0];
+  text += fmt::format("  edges evaluated / edges owned: {:.0f} / {:.0f} = {:.2f}\n", evaluated,
+                      owned, ratio(evaluated, owned));
+  if (halo)
+    text += fmt::format("  no feature exchange{}: a halo of {} x {:g} A, {:.1f} times the atoms\n",
+                        member.can_exchange() ? " (exchange no)" : " in this file",
+                        contract.halo_layers, contract.r_max, ratio(totals.sum[4], totals.sum[3]));
   return text;
 }
 
@@ -37,30 +80,31 @@ std::string types_text(LAMMPS *lmp, const TableData &data)
 
 void print_table(LAMMPS *lmp, const TableData &data)
 {
-  const auto &contract = data.model.contract();
-  const auto edges = static_cast<double>(data.edges);
-  double sums[3] = {edges, static_cast<double>(data.owned_edges), data.bytes_received}, totals[3];
-  MPI_Reduce(sums, totals, 3, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
-  double busiest = 0.0;
-  MPI_Reduce(&edges, &busiest, 1, MPI_DOUBLE, MPI_MAX, 0, lmp->world);
+  const Totals totals = reduce(lmp, data);
   if (lmp->comm->me != 0) return;
 
-  const double owned = totals[1];
+  std::string text;
+  double memory = 0.0;
+  bool local = true;
+  for (const auto &member : data.members) {
+    text += member_text(member, data.exchange_allowed, totals);
+    const bool halo = member.needs_halo(data.exchange_allowed);
+    // One member's graph is held at a time.
+    memory = std::max(memory, totals.largest[halo] * member.contract().memory_bytes_per_edge);
+    local = local && !member.exchanges(data.exchange_allowed);
+  }
+  text += types_text(lmp, data);
+  if (data.members.size() > 1)
+    text += fmt::format("  ensemble of {}: a step costs all of them, forces are their mean\n",
+                        data.members.size());
   const auto &resources = data.resources;
   const std::string device =
       resources.device.cuda ? fmt::format("cuda:{}", resources.device.index) : "cpu";
-  std::string text = fmt::format("egraff: {}\n", data.file);
-  text += fmt::format("  {} {}, {} layer(s), r_max {:g} A, sha256 {:.12}\n", contract.architecture,
-                      contract.dtype, contract.n_layers, contract.r_max, data.model.hash());
-  text += types_text(lmp, data);
   text += fmt::format("  {} rank(s) ({} on this node), device {}, {} thread(s) per rank\n",
                       lmp->comm->nprocs, resources.ranks_on_node, device, resources.threads);
-  text += fmt::format("  edges evaluated / edges owned: {:.0f} / {:.0f} = {:.2f}\n", totals[0],
-                      owned, owned > 0.0 ? totals[0] / owned : 1.0);
-  text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals[2]),
-                      contract.exchange_widths.empty() ? " (strictly local)" : "");
-  text += fmt::format("  memory of the busiest rank, estimated: {}\n",
-                      bytes_text(busiest * contract.memory_bytes_per_edge));
+  text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals.sum[2]),
+                      local ? " (strictly local)" : "");
+  text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
   utils::logmesg(lmp, text);
 }
 

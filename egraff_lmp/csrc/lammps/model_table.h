@@ -1,8 +1,8 @@
-// What rank 0 prints of a model once its first step is done.
+// What rank 0 prints of its models once the first step is done.
 
 #pragma once
 
-#include "resources.h"
+#include "member.h"
 
 #include "lmptype.h"
 
@@ -12,13 +12,15 @@
 namespace egraff {
 
 struct TableData {
-  const DeployedModel &model;
-  const std::string &file;
+  const std::vector<Member> &members;
+  const std::vector<std::string> &elements;    // of type 1, 2, ...
   const Resources &resources;
-  const std::vector<int> &species_of_type;    // per LAMMPS type, from 1
-  LAMMPS_NS::bigint edges;                    // evaluated by this rank
-  LAMMPS_NS::bigint owned_edges;              // whose centre is an atom of this rank
-  double bytes_received;                      // by this rank's ghosts, a step
+  bool exchange_allowed;
+  double bytes_received;            // by this rank's ghosts, a step
+  LAMMPS_NS::bigint nodes_local;    // atoms of this rank that the models see
+  LAMMPS_NS::bigint owned_edges;    // whose centre is one of them
+  LAMMPS_NS::bigint halo_edges;     // evaluated by a network without exchange
+  LAMMPS_NS::bigint halo_nodes;
 };
 
 // Collective over `world`.

@@ -1,5 +1,6 @@
 #include "pair_egraff.h"
 
+#include "checks.h"
 #include "model_table.h"
 
 #include "atom.h"
@@ -17,44 +18,28 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <new>
-#include <sstream>
-#include <type_traits>
+#include <utility>
 
 using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr const char *STYLE_SYNTAX =
-    "pair_style egraff [device auto|cpu|cuda] [threads auto|N] [check yes|no] [masses yes|no]";
-
-// A mass further than this from its element's standard mass is taken for a mistake: P and S, the
-// closest pair in LiPS, differ by 3.5 %. `masses no` switches the check off (isotopes).
-constexpr double MASS_TOLERANCE = 0.02;
-
-int doubles_for(int bytes)
-{
-  return (bytes + static_cast<int>(sizeof(double)) - 1) / static_cast<int>(sizeof(double));
-}
-
-std::string join(const std::vector<std::string> &words)
-{
-  std::string text;
-  for (const auto &word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
+// Flags of Neighbor::add_request(); LAMMPS' own header for them is not installed.
+constexpr int REQUEST_FULL = NeighConst::REQ_FULL;
+constexpr int REQUEST_HALO = NeighConst::REQ_FULL | NeighConst::REQ_GHOST;
+constexpr int PER_ATOM_VIRIAL = 9;    // doubles; newton off sends them home
 
 }    // namespace
 
-PairEgraff::PairEgraff(LAMMPS *lmp) : Pair(lmp)
+PairEgraff::PairEgraff(LAMMPS *lmp) : Pair(lmp), rows_(lmp, this)
 {
   single_enable = 0;
-  restartinfo = 0;
+  restartinfo = 1;
   one_coeff = 1;
   manybody_flag = 1;
   no_virial_fdotr_compute = 1;    // the virial is summed from edges
-  centroidstressflag = CENTROID_NOTAVAIL;
+  centroidstressflag = CENTROID_AVAIL;
 }
 
 PairEgraff::~PairEgraff()
@@ -62,6 +47,7 @@ PairEgraff::~PairEgraff()
   if (allocated) {
     memory->destroy(setflag);
     memory->destroy(cutsq);
+    memory->destroy(cutghost);
   }
 }
 
@@ -71,44 +57,22 @@ void PairEgraff::allocate()
   const int n = atom->ntypes + 1;
   memory->create(setflag, n, n, "pair:setflag");
   memory->create(cutsq, n, n, "pair:cutsq");
-  for (int i = 1; i < n; ++i)
-    for (int j = i; j < n; ++j) setflag[i][j] = 0;
+  memory->create(cutghost, n, n, "pair:cutghost");
 }
 
 void PairEgraff::settings(int narg, char **arg)
 {
-  for (int i = 0; i < narg; i += 2) {
-    const std::string key = arg[i];
-    if (key != "device" && key != "threads" && key != "check" && key != "masses")
-      error->all(FLERR,
-                 "pair_style egraff: expected a keyword out of device, threads, check, masses, got "
-                 "'{}': {}",
-                 key, STYLE_SYNTAX);
-    if (i + 1 >= narg)
-      error->all(FLERR,
-                 "pair_style egraff: expected a value after '{}', got the end of the line: {}", key,
-                 STYLE_SYNTAX);
-    const std::string value = arg[i + 1];
-    if (key == "device") {
-      if (value != "auto" && value != "cpu" && value != "cuda")
-        error->all(FLERR, "pair_style egraff: expected device auto, cpu or cuda, got '{}'", value);
-      device_choice_ = value == "auto"  ? egraff::DeviceChoice::AUTO
-                       : value == "cpu" ? egraff::DeviceChoice::CPU
-                                        : egraff::DeviceChoice::CUDA;
-    } else if (key == "threads") {
-      threads_wanted_ = 0;
-      if (value == "auto") continue;
-      if (!utils::is_integer(value) || std::stol(value) < 1)
-        error->all(FLERR,
-                   "pair_style egraff: expected threads auto or a whole number from 1, got '{}'",
-                   value);
-      threads_wanted_ = static_cast<int>(std::min(std::stol(value), 1024L));
-    } else {
-      if (value != "yes" && value != "no")
-        error->all(FLERR, "pair_style egraff: expected {} yes or no, got '{}'", key, value);
-      (key == "check" ? check_model_ : check_masses_) = value == "yes";
-    }
-  }
+  settings_ = egraff::parse_settings(lmp, std::vector<std::string>(arg, arg + narg));
+  // Device and threads are claimed with the models: pair_coeff comes again, too.
+  members_.clear();
+}
+
+bool PairEgraff::is_file(const std::string &word)
+{
+  int found = 0;
+  if (comm->me == 0) found = platform::file_is_readable(word);
+  MPI_Bcast(&found, 1, MPI_INT, 0, world);
+  return found || word.find_first_of("./") != std::string::npos;
 }
 
 void PairEgraff::coeff(int narg, char **arg)
@@ -124,233 +88,281 @@ void PairEgraff::coeff(int narg, char **arg)
         "pair_coeff egraff: expected a model file and {} element(s) after '* *', got nothing: {}",
         atom->ntypes, syntax);
 
-  load_model(arg[2]);
-  const auto &contract = model_->contract();
-  const std::vector<std::string> elements(arg + 3, arg + narg);
-  if (static_cast<int>(elements.size()) != atom->ntypes)
+  // More words than types: the first ones may be further files, of an ensemble.
+  const int n_types = atom->ntypes;
+  int n_files = 1;
+  while (2 + n_files < narg - n_types && is_file(arg[2 + n_files])) ++n_files;
+  load_members(std::vector<std::string>(arg + 2, arg + 2 + n_files));
+  elements_.assign(arg + 2 + n_files, arg + narg);
+  const auto &first = members_.front();
+  if (static_cast<int>(elements_.size()) != n_types)
     error->all(
         FLERR,
         "pair_coeff egraff: expected {} element(s), one per atom type, got {} ('{}'); {} knows {}",
-        atom->ntypes, elements.size(), join(elements), model_file_, join(contract.species));
-
-  species_of_type_.assign(atom->ntypes + 1, -1);
-  for (int type = 1; type <= atom->ntypes; ++type) {
-    const auto &element = elements[type - 1];
-    if (element == "NULL")
+        n_types, elements_.size(), egraff::join(elements_), first.file,
+        egraff::join(first.contract().species));
+  const bool hybrid = utils::strmatch(force->pair_style, "^hybrid");
+  for (int type = 1; type <= n_types && !hybrid; ++type)
+    if (elements_[type - 1] == "NULL")
       error->all(FLERR,
                  "pair_coeff egraff: expected an element for type {}, got NULL: every atom type "
-                 "needs one; {} knows {}",
-                 type, model_file_, join(contract.species));
-    species_of_type_[type] = contract.species_index(element);
-    if (species_of_type_[type] < 0)
-      error->all(FLERR,
-                 "pair_coeff egraff: expected elements out of '{}', which {} was trained on, got "
-                 "'{}' for type {}",
-                 join(contract.species), model_file_, element, type);
-  }
+                 "needs one unless pair_style hybrid gives it another style; {} knows {}",
+                 type, first.file, egraff::join(first.contract().species));
+  for (auto &member : members_)
+    member.species_of_type = egraff::map_species(lmp, member.contract(), member.file, elements_);
 
+  known_.assign(n_types + 1, false);
+  for (int type = 1; type <= n_types; ++type) known_[type] = elements_[type - 1] != "NULL";
+  if (std::count(known_.begin(), known_.end(), true) == 0)
+    error->all(FLERR,
+               "pair_coeff egraff: expected an element for at least one type, got NULL for "
+               "all of them: {}",
+               syntax);
   if (!allocated) allocate();
-  for (int i = 1; i <= atom->ntypes; ++i)
-    for (int j = i; j <= atom->ntypes; ++j) setflag[i][j] = 1;
+  for (int i = 1; i <= n_types; ++i)
+    for (int j = i; j <= n_types; ++j) setflag[i][j] = known_[i] && known_[j];
 }
 
-// One rank reads, all get the bytes: a thousand ranks do not storm the file system, and all of them
-// come to the same verdict.
-void PairEgraff::load_model(const std::string &file)
+void PairEgraff::load_members(const std::vector<std::string> &files)
 {
-  model_.reset();
-  table_printed_ = false;
-  model_file_ = file;
-
-  std::string bytes;
-  bigint size = -1;
-  if (comm->me == 0) {
-    std::ifstream stream(file, std::ios::binary);
-    std::ostringstream content;
-    if (stream && (content << stream.rdbuf() || stream.peek() == EOF)) {
-      bytes = content.str();
-      size = static_cast<bigint>(bytes.size());
+  members_.clear();
+  quantities_.clear();
+  table_printed_ = checked_ = false;
+  not_restored_.clear();
+  for (const auto &file : files) {
+    bool readable = false;
+    const std::string bytes = egraff::read_file(lmp, file, readable);
+    if (!readable)
+      error->all(FLERR,
+                 "pair_coeff egraff: expected a model file, but '{}' cannot be read: check the "
+                 "path (relative to where lmp was started)",
+                 file);
+    std::string failure;
+    egraff::Member member;
+    member.file = file;
+    try {
+      resources_ = egraff::claim_resources(lmp, settings_.device, settings_.threads);
+      member.model = std::make_unique<egraff::DeployedModel>(bytes, file, resources_.device);
+      if (settings_.check) {
+        const double difference = member.model->self_test();
+        if (comm->me == 0)
+          utils::logmesg(lmp,
+                         "egraff: self test of {} passed, largest force difference {:.1e} eV/A\n",
+                         file, difference);
+      }
+    } catch (const egraff::UserError &user_error) {
+      failure = user_error.what();
     }
+    egraff::all_or_error(lmp, failure);
+    members_.push_back(std::move(member));
   }
-  MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
-  if (size < 0)
-    error->all(FLERR,
-               "pair_coeff egraff: expected a model file, but '{}' cannot be read: check the path "
-               "(relative to where lmp was started)",
-               file);
-  bytes.resize(size);
-  constexpr bigint CHUNK = 1 << 30;    // MPI counts are int
-  for (bigint at = 0; at < size; at += CHUNK)
-    MPI_Bcast(bytes.data() + at, static_cast<int>(std::min(CHUNK, size - at)), MPI_BYTE, 0, world);
+  if (settings_.deviation.value > 0.0 && members_.size() < 2)
+    error->all(FLERR, "pair_style egraff: expected several model files in pair_coeff for the "
+                      "keyword deviation, got one");
 
-  std::string failure;
-  try {
-    resources_ = egraff::claim_resources(lmp, device_choice_, threads_wanted_);
-    model_ = std::make_unique<egraff::DeployedModel>(bytes, file, resources_.device);
-    if (check_model_) {
-      const double difference = model_->self_test();
-      if (comm->me == 0)
-        utils::logmesg(lmp,
-                       "egraff: self test of {} passed, largest force difference {:.1e} eV/A\n",
-                       file, difference);
-    }
-  } catch (const egraff::UserError &user_error) {
-    failure = user_error.what();
-  }
-  egraff::all_or_error(lmp, failure);
-
-  int widest = 3;    // forces, with newton off
-  for (const int width : model_->contract().exchange_widths)
-    widest = std::max(widest, doubles_for(width * (model_->contract().dtype == "float64" ? 8 : 4)));
+  // Comm sizes its buffers by these.
+  int widest = PER_ATOM_VIRIAL;
+  for (const auto &member : members_)
+    for (const int width : member.contract().exchange_widths)
+      widest = std::max(widest, egraff::RowExchange::doubles_for(
+                                    width * (member.contract().dtype == "float64" ? 8 : 4)));
   comm_forward = comm_reverse = comm_reverse_off = widest;
   if (lmp->citeme)
-    for (const auto &citation : model_->contract().citations)
-      lmp->citeme->add("pair_style egraff, model " + model_->contract().architecture + ":\n\n" +
-                       citation + "\n\n");
+    for (const auto &member : members_)
+      for (const auto &citation : member.contract().citations)
+        lmp->citeme->add("pair_style egraff, model " + member.contract().architecture + ":\n\n" +
+                         citation + "\n\n");
+}
+
+double PairEgraff::r_max() const
+{
+  double r = 0.0;
+  for (const auto &member : members_) r = std::max(r, member.contract().r_max);
+  return r;
+}
+
+int PairEgraff::halo_layers() const
+{
+  int layers = 0;
+  for (const auto &member : members_)
+    if (member.needs_halo(settings_.exchange))
+      layers = std::max(layers, member.contract().halo_layers);
+  // Before the first step of a checked run the exchange is compared with a halo.
+  if (settings_.check && !checked_)
+    for (const auto &member : members_)
+      if (member.can_exchange()) layers = std::max(layers, member.contract().halo_layers);
+  return layers;
 }
 
 void PairEgraff::init_style()
 {
-  if (!model_)
-    error->all(FLERR, "pair_style egraff: no model was loaded: a pair_coeff line is missing");
+  if (members_.empty())
+    error->all(FLERR, "pair_style egraff: no model was loaded: {}",
+               not_restored_.empty() ? "a pair_coeff line is missing" : not_restored_);
   refuse_unsupported();
-  if (check_masses_) check_species_masses();
+  energy_unit_ = std::strcmp(update->unit_style, "real") == 0
+                     ? utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL)
+                     : 1.0;
+  if (settings_.masses)
+    for (const auto &member : members_)
+      egraff::check_masses(lmp, member.contract(), member.species_of_type);
+  reserve_halo();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
   if (force->pair != this) {
     force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
     force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
     force->pair->comm_reverse_off = std::max(force->pair->comm_reverse_off, comm_reverse_off);
+    force->pair->ghostneigh = std::max(force->pair->ghostneigh, ghostneigh);
   }
-  neighbor->add_request(this, NeighConst::REQ_FULL);
+  neighbor->add_request(this, halo_layers() ? REQUEST_HALO : REQUEST_FULL);
+}
+
+// Ghosts as far as a halo reaches, and the neighbours of ghosts, while the neighbour list itself
+// stays at r_max.
+void PairEgraff::reserve_halo()
+{
+  const int layers = halo_layers();
+  ghostneigh = layers > 0;
+  if (ghost_cutoff_before_ >= 0.0) comm->cutghostuser = ghost_cutoff_before_;
+  ghost_cutoff_before_ = -1.0;
+  if (!layers) return;
+  if (comm->mode != Comm::SINGLE)
+    error->all(FLERR, "pair_style egraff: expected 'comm_modify mode single' for a model without "
+                      "feature exchange, got mode multi");
+  ghost_cutoff_before_ = comm->cutghostuser;
+  comm->cutghostuser = std::max(comm->cutghostuser, layers * r_max() + neighbor->skin);
 }
 
 void PairEgraff::refuse_unsupported()
 {
-  if (std::strcmp(update->unit_style, "metal") != 0)
-    error->all(FLERR, "pair_style egraff: expected 'units metal' (A, eV, ps), got 'units {}'",
-               update->unit_style);
+  const std::string units = update->unit_style;
+  if (units != "metal" && units != "real")
+    error->all(FLERR,
+               "pair_style egraff: expected 'units metal' (A, eV, ps) or 'units real' (A, "
+               "kcal/mol, fs), got 'units {}'",
+               units);
   if (utils::strmatch(update->integrate_style, "^respa"))
     error->all(FLERR, "pair_style egraff: expected 'run_style verlet', got respa: the energy "
                       "cannot be split into inner and outer parts");
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     error->all(FLERR, "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': "
                       "the network needs every neighbour");
-  const double *special = force->special_lj;
-  if (atom->molecular != Atom::ATOMIC &&
-      (special[1] != 1.0 || special[2] != 1.0 || special[3] != 1.0))
-    error->all(FLERR,
-               "pair_style egraff: expected 'special_bonds lj/coul 1 1 1' for atom style {}, got "
-               "lj {} {} {}: the network needs every neighbour",
-               atom->atom_style, special[1], special[2], special[3]);
 }
 
-// Two ways to be wrong: far from the element's mass, or closer to another element of the model.
-void PairEgraff::check_species_masses()
+double PairEgraff::init_one(int i, int j)
 {
-  if (!atom->mass) return;    // per-atom masses (atom style sphere): nothing to compare
-  const auto &contract = model_->contract();
-  for (int type = 1; type <= atom->ntypes; ++type) {
-    const double mass = atom->mass[type];
-    const int wanted = species_of_type_[type];
-    int closest = wanted;
-    for (size_t s = 0; s < contract.masses.size(); ++s)
-      if (std::abs(mass - contract.masses[s]) < std::abs(mass - contract.masses[closest]))
-        closest = static_cast<int>(s);
-    const double expected = contract.masses[wanted];
-    if (closest == wanted && std::abs(mass - expected) <= MASS_TOLERANCE * expected) continue;
-    const std::string guess =
-        closest != wanted
-            ? fmt::format("that is closer to {} ({}): put the elements of pair_coeff in the order "
-                          "of the types",
-                          contract.species[closest], contract.masses[closest])
-            : std::string(
-                  "mend the mass, or the elements of pair_coeff, or say 'masses no' for isotopes");
-    error->all(FLERR,
-               "pair_style egraff: expected a mass of {} for type {}, which pair_coeff names {}, "
-               "got {}; {}",
-               expected, type, contract.species[wanted], mass, guess);
-  }
-}
-
-double PairEgraff::init_one(int, int)
-{
-  return model_->contract().r_max;
+  cutghost[i][j] = cutghost[j][i] = r_max();
+  return r_max();
 }
 
 void PairEgraff::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  if (vflag_atom && !force->newton_pair)
-    error->all(FLERR, "pair_style egraff: expected 'newton on' for per-atom virials, got 'newton "
-                      "off': remove 'newton off' from the input");
-  build_graph();
+  refuse_missing_pairs();
+  warn_of_heat_flux();
+  build_graphs();
   evaluate();
+  average_members();
   tally(eflag);
-  if (!force->newton_pair) send_ghost_forces_home();
-  if (!table_printed_) {
-    egraff::print_table(lmp,
-                        {*model_, model_file_, resources_, species_of_type_,
-                         static_cast<bigint>(graph_.n_edges()), owned_edges(), bytes_received_});
-    table_printed_ = true;
+  if (!force->newton_pair) send_ghost_tallies_home();
+  collect_quantities();
+  print_table_once();
+  if (!settings_.check || checked_) return;
+  checked_ = true;
+  for (auto &member : members_) {
+    const bool halo = member.needs_halo(settings_.exchange);
+    egraff::check_member(
+        lmp, member,
+        {halo ? halo_ : atoms_, !halo && member.can_exchange() ? &halo_ : nullptr, r_max(), rows_});
   }
 }
 
-// The neighbour list reaches r_max + skin; edges are those inside r_max now.
-void PairEgraff::build_graph()
+// pair_style hybrid may have given some pairs of our types to another style: their edges would be
+// missing without a word.
+void PairEgraff::refuse_missing_pairs()
 {
-  std::string failure;
+  if (!list->ijskip) return;
+  for (int i = 1; i <= atom->ntypes; ++i)
+    for (int j = 1; j <= atom->ntypes; ++j)
+      if (known_[i] && known_[j] && (list->iskip[i] || list->ijskip[i][j]))
+        error->all(FLERR,
+                   "pair_style egraff: expected all pairs of types {} and {} ({} {}), got another "
+                   "style for them under pair_style hybrid: the network needs every neighbour; use "
+                   "hybrid/overlay, or NULL for one of the types",
+                   i, j, elements_[i - 1], elements_[j - 1]);
+}
+
+// Message passing spreads the energy of a centre over its neighbours' neighbours; edges alone do not
+// say which (Langer et al., Phys. Rev. B 108, L100302 (2023)).
+void PairEgraff::warn_of_heat_flux()
+{
+  if (!cvflag_atom || heat_flux_warned_) return;
+  heat_flux_warned_ = true;
+  for (const auto &member : members_)
+    if (member.contract().halo_layers > 1 && comm->me == 0)
+      error->warning(FLERR,
+                     "pair_style egraff: {} passes messages: its centroid virials sum to the exact "
+                     "virial, but a heat flux made of them is an approximation",
+                     member.file);
+}
+
+// A sentence about the first atom that has bonded neighbours which special_bonds leaves out.
+std::string PairEgraff::special_neighbors() const
+{
+  const double *special = force->special_lj;
+  if (atom->molecular == Atom::ATOMIC ||
+      (special[1] == 1.0 && special[2] == 1.0 && special[3] == 1.0))
+    return {};
+  for (int i = 0; i < atom->nlocal; ++i)
+    if (known_[atom->type[i]] && (!atom->nspecial || atom->nspecial[i][2] > 0))
+      return fmt::format(
+          "pair_style egraff: expected 'special_bonds lj/coul 1 1 1' for atoms with bonds (atom "
+          "{}), got lj {} {} {}: the network needs every neighbour",
+          atom->tag[i], special[1], special[2], special[3]);
+  return {};
+}
+
+void PairEgraff::build_graphs()
+{
+  std::string failure = special_neighbors();
   try {
-    collect_edges();
+    egraff::collect_edges(lmp, list, known_, r_max(), atoms_);
+    if (list->ghost && halo_layers())
+      egraff::collect_halo(lmp, list, known_, r_max(), halo_layers(), halo_);
+    else
+      halo_ = {};
   } catch (const std::bad_alloc &) {
     failure = fmt::format(
         "pair_style egraff: out of memory for the edges of {} atoms: use more ranks or nodes",
-        graph_.n_local);
+        atom->nlocal);
   }
   // Before the first exchange all ranks must be fit, or those that are would wait for ever.
   egraff::all_or_error(lmp, failure);
 }
 
-void PairEgraff::collect_edges()
-{
-  double **x = atom->x;
-  const double r_max = model_->contract().r_max;
-  graph_.n_local = atom->nlocal;
-  graph_.n_all = atom->nlocal + atom->nghost;
-  graph_.edge_vectors.clear();
-  graph_.centers.clear();
-  graph_.neighbors.clear();
-  graph_.types.resize(graph_.n_all);
-  for (int64_t i = 0; i < graph_.n_all; ++i) graph_.types[i] = species_of_type_[atom->type[i]];
-
-  for (int ii = 0; ii < list->inum; ++ii) {
-    const int i = list->ilist[ii];
-    const int *neighbors = list->firstneigh[i];
-    for (int jj = 0; jj < list->numneigh[i]; ++jj) {
-      const int j = neighbors[jj] & NEIGHMASK;
-      const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
-      if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= r_max * r_max) continue;
-      graph_.edge_vectors.insert(graph_.edge_vectors.end(), d, d + 3);
-      graph_.centers.push_back(i);
-      graph_.neighbors.push_back(j);
-    }
-  }
-}
-
 void PairEgraff::evaluate()
 {
-  bytes_received_ = 0.0;
-  const bool exchanges = !model_->contract().exchange_widths.empty();
   std::string failure;
+  rows_.set_nodes(atoms_.graph.n_local, atoms_.graph.n_all, atoms_.node_of_atom);
+  rows_.take_bytes();
   const double start = platform::walltime();
-  try {
-    model_->evaluate(graph_, this, evaluation_);
-  } catch (const std::exception &exception) {
-    failure = fmt::format("pair_style egraff: {} failed on a rank with {} atoms and {} edges: {}",
-                          model_file_, graph_.n_local, graph_.n_edges(), exception.what());
-    // Here the other ranks may be inside an exchange: only an abort reaches them.
-    if (exchanges && comm->nprocs > 1) error->one(FLERR, failure);
+  for (auto &member : members_) {
+    const bool halo = member.needs_halo(settings_.exchange);
+    const bool exchanges = member.exchanges(settings_.exchange);
+    const auto &atoms = halo ? halo_ : atoms_;
+    member.evaluation.want_outputs = want_quantities_ && &member == &members_.front();
+    try {
+      member.evaluate(atoms, atom->type, r_max(), halo ? nullptr : &rows_);
+    } catch (const std::exception &exception) {
+      failure = fmt::format("pair_style egraff: {} failed on a rank with {} atoms and {} edges: {}",
+                            member.file, atom->nlocal, atoms.graph.n_edges(), exception.what());
+      // Here the other ranks may be inside an exchange: only an abort reaches them.
+      if (exchanges && comm->nprocs > 1) error->one(FLERR, failure);
+      break;
+    }
   }
   network_seconds_ += platform::walltime() - start;
+  bytes_received_ = rows_.take_bytes();
   if (failure.empty()) failure = non_finite();
   egraff::all_or_error(lmp, failure);
 }
@@ -358,68 +370,155 @@ void PairEgraff::evaluate()
 // A sentence about the first atom without a finite energy, or nothing.
 std::string PairEgraff::non_finite() const
 {
-  for (int64_t i = 0; i < graph_.n_local; ++i)
-    if (!std::isfinite(evaluation_.energies[i]))
-      return fmt::format(
-          "pair_style egraff: expected a finite energy, got {} for atom {} at step {}: the atoms "
-          "are closer than anything the model was trained on, or the time step is too long",
-          evaluation_.energies[i], atom->tag[i], update->ntimestep);
+  for (const auto &member : members_)
+    for (int64_t node = 0; node < atoms_.graph.n_local; ++node)
+      if (!std::isfinite(member.evaluation.energies[node]))
+        return fmt::format(
+            "pair_style egraff: expected a finite energy, got {} for atom {} at step {}: the atoms "
+            "are closer than anything the model was trained on, or the time step is too long",
+            member.evaluation.energies[node], atom->tag[atoms_.atom_of_node[node]],
+            update->ntimestep);
   return {};
 }
 
-// With g = dE/dr_ij and r_ij = r_j - r_i: F_i += g, F_j -= g, virial = -sum r_ij x g.
+void PairEgraff::average_members()
+{
+  const double share = 1.0 / static_cast<double>(members_.size());
+  energies_.assign(atoms_.graph.n_local, 0.0);
+  for (const auto &member : members_)
+    for (size_t k = 0; k < energies_.size(); ++k)
+      energies_[k] += share * member.evaluation.energies[k];
+}
+
+// With g = dE/dr_ij and r_ij = r_j - r_i: F_i += g, F_j -= g, virial = -sum r_ij x g. The 6-component
+// virial of an edge is shared by its ends. The 9-component (centroid) one belongs to the neighbour,
+// -g being the force that the energy at the centre exerts on it (Surblys et al., Phys. Rev. E 99,
+// 051301 (2019); Fan et al., Phys. Rev. B 92, 094301 (2015)).
 void PairEgraff::tally(int eflag)
 {
   double **f = atom->f;
   // LAMMPS clears and returns the forces on ghosts with newton on only.
   if (!force->newton_pair)
-    for (int64_t i = graph_.n_local; i < graph_.n_all; ++i) f[i][0] = f[i][1] = f[i][2] = 0.0;
-  for (size_t e = 0; e < graph_.n_edges(); ++e) {
-    const double *r = &graph_.edge_vectors[3 * e], *g = &evaluation_.edge_gradients[3 * e];
-    const auto i = graph_.centers[e], j = graph_.neighbors[e];
-    for (int k = 0; k < 3; ++k) {
-      f[i][k] += g[k];
-      f[j][k] -= g[k];
-    }
-    if (!vflag_either) continue;
-    const double v[6] = {-r[0] * g[0], -r[1] * g[1], -r[2] * g[2],
-                         -r[0] * g[1], -r[0] * g[2], -r[1] * g[2]};
-    for (int k = 0; k < 6; ++k) {
-      if (vflag_global) virial[k] += v[k];
-      if (vflag_atom) {
-        vatom[i][k] += 0.5 * v[k];
-        vatom[j][k] += 0.5 * v[k];
+    for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i)
+      f[i][0] = f[i][1] = f[i][2] = 0;
+  const double share = energy_unit_ / static_cast<double>(members_.size());
+  for (const auto &member : members_) {
+    const auto &atoms = member.needs_halo(settings_.exchange) ? halo_ : atoms_;
+    for (size_t e = 0; e < atoms.graph.n_edges(); ++e) {
+      const double *r = &atoms.graph.edge_vectors[3 * e];
+      const double *gradient = &member.evaluation.edge_gradients[3 * e];
+      const double g[3] = {share * gradient[0], share * gradient[1], share * gradient[2]};
+      const int i = atoms.atom_of_node[atoms.graph.centers[e]];
+      const int j = atoms.atom_of_node[atoms.graph.neighbors[e]];
+      for (int k = 0; k < 3; ++k) {
+        f[i][k] += g[k];
+        f[j][k] -= g[k];
       }
+      if (!vflag_either) continue;
+      const double v[PER_ATOM_VIRIAL] = {-r[0] * g[0], -r[1] * g[1], -r[2] * g[2],
+                                         -r[0] * g[1], -r[0] * g[2], -r[1] * g[2],
+                                         -r[1] * g[0], -r[2] * g[0], -r[2] * g[1]};
+      for (int k = 0; k < 6; ++k) {
+        if (vflag_global) virial[k] += v[k];
+        if (vflag_atom) {
+          vatom[i][k] += 0.5 * v[k];
+          vatom[j][k] += 0.5 * v[k];
+        }
+      }
+      if (cvflag_atom)
+        for (int k = 0; k < PER_ATOM_VIRIAL; ++k) cvatom[j][k] += v[k];
     }
   }
   if (!eflag) return;
-  for (int64_t i = 0; i < graph_.n_local; ++i) {
-    if (eflag_global) eng_vdwl += evaluation_.energies[i];
-    if (eflag_atom) eatom[i] += evaluation_.energies[i];
+  for (size_t node = 0; node < energies_.size(); ++node) {
+    const double energy = energy_unit_ * energies_[node];
+    if (eflag_global) eng_vdwl += energy;
+    if (eflag_atom) eatom[atoms_.atom_of_node[node]] += energy;
   }
 }
 
-// With newton off LAMMPS leaves ghost forces alone.
-void PairEgraff::send_ghost_forces_home()
+// With newton off LAMMPS leaves what ghosts hold alone.
+void PairEgraff::send_ghost_tallies_home()
 {
-  double **f = atom->f;
-  rows_ = {reinterpret_cast<char *>(f[0]), 3 * static_cast<int>(sizeof(double)), 3, false};
-  comm->reverse_comm(this, rows_.doubles);
-  for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i)
-    f[i][0] = f[i][1] = f[i][2] = 0.0;
+  if (atom->nlocal + atom->nghost == 0) return;
+  rows_.ghosts_to_atoms(atom->f[0], 3);
+  if (vflag_atom) rows_.ghosts_to_atoms(vatom[0], 6);
+  if (cvflag_atom) rows_.ghosts_to_atoms(cvatom[0], PER_ATOM_VIRIAL);
 }
 
-// Edges whose centre is this rank's: what a perfect division of work would evaluate.
-bigint PairEgraff::owned_edges() const
+void PairEgraff::collect_quantities()
 {
-  return std::count_if(graph_.centers.begin(), graph_.centers.end(),
-                       [this](int64_t i) { return i < atom->nlocal; });
+  quantities_.clear();
+  const auto n_local = static_cast<size_t>(atom->nlocal);
+  const auto &first = members_.front();
+  for (size_t o = 0; o < first.evaluation.outputs.size(); ++o) {
+    const auto &output = first.contract().outputs[o];
+    auto &rows = quantities_[output.name];
+    rows.assign(n_local * output.width, 0.0);
+    const auto width = static_cast<size_t>(output.width);
+    for (size_t node = 0; node < energies_.size(); ++node)
+      std::copy_n(&first.evaluation.outputs[o][node * width], width,
+                  &rows[atoms_.atom_of_node[node] * width]);
+  }
+  if (members_.size() < 2) return;
+  egraff::EnsembleForces forces;
+  for (const auto &member : members_) {
+    const auto &atoms = member.needs_halo(settings_.exchange) ? halo_ : atoms_;
+    forces.members.push_back(egraff::atom_forces(atoms, member.evaluation.edge_gradients, rows_));
+    forces.members.back().resize(3 * n_local);
+    for (auto &component : forces.members.back()) component *= energy_unit_;
+  }
+  auto &deviation = quantities_["deviation"] = egraff::force_deviation(forces);
+  std::vector<std::string> names = {"?"};
+  names.insert(names.end(), elements_.begin(), elements_.end());
+  deviation_watch_.inspect(lmp, settings_.deviation, deviation, names);
+}
+
+std::vector<std::string> PairEgraff::quantity_names() const
+{
+  std::vector<std::string> names;
+  if (members_.size() > 1) names.push_back("deviation");
+  if (!members_.empty())
+    for (const auto &output : members_.front().contract().outputs) names.push_back(output.name);
+  return names;
+}
+
+int PairEgraff::quantity_width(const std::string &name) const
+{
+  if (members_.size() > 1 && name == "deviation") return 1;
+  if (!members_.empty())
+    for (const auto &output : members_.front().contract().outputs)
+      if (output.name == name) return output.width;
+  return 0;
+}
+
+const std::vector<double> *PairEgraff::quantity(const std::string &name) const
+{
+  const auto found = quantities_.find(name);
+  return found == quantities_.end() ? nullptr : &found->second;
+}
+
+void PairEgraff::print_table_once()
+{
+  if (table_printed_) return;
+  table_printed_ = true;
+  egraff::print_table(lmp, {.members = members_,
+                            .elements = elements_,
+                            .resources = resources_,
+                            .exchange_allowed = settings_.exchange,
+                            .bytes_received = bytes_received_,
+                            .nodes_local = static_cast<bigint>(atoms_.graph.n_local),
+                            .owned_edges = static_cast<bigint>(atoms_.graph.n_edges()),
+                            .halo_edges = static_cast<bigint>(halo_.graph.n_edges()),
+                            .halo_nodes = static_cast<bigint>(halo_.graph.n_all)});
 }
 
 double PairEgraff::memory_usage()
 {
-  const auto edges = static_cast<double>(graph_.n_edges());
-  const double network = model_ ? model_->contract().memory_bytes_per_edge * edges : 0.0;
+  const auto edges = static_cast<double>(std::max(atoms_.graph.n_edges(), halo_.graph.n_edges()));
+  double network = 0.0;
+  for (const auto &member : members_)
+    network = std::max(network, member.contract().memory_bytes_per_edge * edges);
   return network + edges * (6 * sizeof(double) + 2 * sizeof(int64_t));
 }
 
@@ -427,95 +526,27 @@ void *PairEgraff::extract(const char *name, int &dim)
 {
   dim = 0;
   if (std::strcmp(name, "network_seconds") == 0) return &network_seconds_;
-  if (std::strcmp(name, "exchange_seconds") == 0) return &exchange_seconds_;
+  if (std::strcmp(name, "exchange_seconds") == 0)
+    return const_cast<double *>(rows_.seconds_address());
   return nullptr;
-}
-
-/* ----------------------------------------------------------------------
-   Exchange: rows of features, in place, through LAMMPS' own swaps
-------------------------------------------------------------------------- */
-
-int64_t PairEgraff::n_local() const
-{
-  return graph_.n_local;
-}
-
-int64_t PairEgraff::n_all() const
-{
-  return graph_.n_all;
-}
-
-template <typename T> void PairEgraff::exchange_rows(T *rows, int width, bool to_ghosts)
-{
-  const int bytes = width * static_cast<int>(sizeof(T));
-  rows_ = {reinterpret_cast<char *>(rows), bytes, doubles_for(bytes), std::is_same_v<T, float>};
-  if (rows_.doubles > comm_forward)
-    throw egraff::UserError("the network exchanges more than its contract says: deploy it again");
-  const double start = platform::walltime();
-  if (to_ghosts)
-    comm->forward_comm(this, rows_.doubles);
-  else
-    comm->reverse_comm(this, rows_.doubles);
-  exchange_seconds_ += platform::walltime() - start;
-  bytes_received_ += static_cast<double>(graph_.n_all - graph_.n_local) * bytes;
-}
-
-void PairEgraff::forward(float *rows, int width)
-{
-  exchange_rows(rows, width, true);
-}
-
-void PairEgraff::forward(double *rows, int width)
-{
-  exchange_rows(rows, width, true);
-}
-
-void PairEgraff::reverse(float *rows, int width)
-{
-  exchange_rows(rows, width, false);
-}
-
-void PairEgraff::reverse(double *rows, int width)
-{
-  exchange_rows(rows, width, false);
 }
 
 int PairEgraff::pack_forward_comm(int n, int *sent, double *buffer, int, int *)
 {
-  for (int i = 0; i < n; ++i, buffer += rows_.doubles)
-    std::memcpy(buffer, rows_.data + static_cast<size_t>(sent[i]) * rows_.bytes, rows_.bytes);
-  return n * rows_.doubles;
+  return rows_.pack_forward(n, sent, buffer);
 }
 
 void PairEgraff::unpack_forward_comm(int n, int first, double *buffer)
 {
-  for (int i = first; i < first + n; ++i, buffer += rows_.doubles)
-    std::memcpy(rows_.data + static_cast<size_t>(i) * rows_.bytes, buffer, rows_.bytes);
+  rows_.unpack_forward(n, first, buffer);
 }
 
 int PairEgraff::pack_reverse_comm(int n, int first, double *buffer)
 {
-  for (int i = first; i < first + n; ++i, buffer += rows_.doubles)
-    std::memcpy(buffer, rows_.data + static_cast<size_t>(i) * rows_.bytes, rows_.bytes);
-  return n * rows_.doubles;
+  return rows_.pack_reverse(n, first, buffer);
 }
-
-namespace {
-template <typename T> void add_row(char *row, const double *buffer, int bytes)
-{
-  auto *to = reinterpret_cast<T *>(row);
-  const auto *from = reinterpret_cast<const T *>(buffer);
-  for (int k = 0; k < bytes / static_cast<int>(sizeof(T)); ++k) to[k] += from[k];
-}
-}    // namespace
 
 void PairEgraff::unpack_reverse_comm(int n, int *owned, double *buffer)
 {
-  for (int i = 0; i < n; ++i, buffer += rows_.doubles) {
-    char *row = rows_.data + static_cast<size_t>(owned[i]) * rows_.bytes;
-    if (rows_.is_float)
-      add_row<float>(row, buffer, rows_.bytes);
-    else
-      add_row<double>(row, buffer, rows_.bytes);
-  }
+  rows_.unpack_reverse(n, owned, buffer);
 }

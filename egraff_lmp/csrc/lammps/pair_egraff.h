@@ -2,17 +2,15 @@
    pair_style egraff: deployed equivariant force fields, on any number of MPI ranks.
 
      pair_style egraff [device auto|cpu|cuda] [threads auto|N] [check yes|no] [masses yes|no]
-     pair_coeff * * model.pt Element1 Element2 ...
+                       [exchange yes|no] [deviation LIMIT stop|FILE]
+     pair_coeff * * model.pt [more.pt ...] Element1 Element2 ...
 
-   extract() (extract_pair of the Python module and the C library) gives this rank's wall-clock
-   seconds since the style was created: "network_seconds" inside the network, exchanges included,
-   and "exchange_seconds" inside those.
+   lammps_inputs/pair_style_egraff.md is its page for users.
 
    How it works. The network is a function of edges whose centre is a local atom. Between layers it
-   asks for the features of ghost atoms, which this class brings by a forward communication (and
+   asks for the features of ghost atoms, which RowExchange brings by a forward communication (and
    the gradient back by a reverse communication), so that no edge is evaluated twice and the ghost
-   shell is one cutoff wide whatever the number of layers. Every ghost is a node of its own: atom
-   IDs are not used, and boxes smaller than the cutoff need nothing special.
+   shell is one cutoff wide whatever the number of layers. Networks that do not ask evaluate a halo.
 
    Every rank makes the same calls in the same order, with 0 atoms or 0 edges too.
 ------------------------------------------------------------------------- */
@@ -22,17 +20,18 @@
 
 #include "pair.h"
 
-#include "deployed_model.h"
-#include "exchange.h"
-#include "resources.h"
+#include "deviation.h"
+#include "member.h"
+#include "row_exchange.h"
+#include "settings.h"
 
-#include <memory>
+#include <map>
 #include <string>
 #include <vector>
 
 namespace LAMMPS_NS {
 
-class PairEgraff : public Pair, private egraff::ExchangeHost {
+class PairEgraff : public Pair {
  public:
   explicit PairEgraff(class LAMMPS *);
   ~PairEgraff() override;
@@ -43,59 +42,67 @@ class PairEgraff : public Pair, private egraff::ExchangeHost {
   double init_one(int, int) override;
   void compute(int, int) override;
   double memory_usage() override;
+  // This rank's wall-clock seconds since the style was created: "network_seconds" inside the
+  // network, exchanges included, and "exchange_seconds" inside those.
   void *extract(const char *, int &) override;
+
+  void write_restart(FILE *) override;
+  void read_restart(FILE *) override;
+  void write_restart_settings(FILE *) override;
+  void read_restart_settings(FILE *) override;
 
   int pack_forward_comm(int, int *, double *, int, int *) override;
   void unpack_forward_comm(int, int, double *) override;
   int pack_reverse_comm(int, int, double *) override;
   void unpack_reverse_comm(int, int *, double *) override;
 
+  // Per-atom results for compute egraff/atom: "deviation" of an ensemble, and what the first file's
+  // contract names. The width is 0 for an unknown name.
+  std::vector<std::string> quantity_names() const;
+  int quantity_width(const std::string &name) const;
+  void want_quantities() { want_quantities_ = true; }
+  // Rows of the local atoms of the last step, local atoms x width; null if there was none.
+  const std::vector<double> *quantity(const std::string &name) const;
+
  private:
-  // Rows that pack and unpack work on: features during an exchange, forces with newton off.
-  struct Rows {
-    char *data = nullptr;
-    int bytes = 0;      // of a row
-    int doubles = 0;    // slots of LAMMPS' buffer that a row takes
-    bool is_float = false;
-  };
-
-  egraff::DeviceChoice device_choice_ = egraff::DeviceChoice::AUTO;
-  int threads_wanted_ = 0;    // 0: auto
-  bool check_model_ = false;
-  bool check_masses_ = true;
-
-  std::unique_ptr<egraff::DeployedModel> model_;
-  std::string model_file_;
-  std::vector<int> species_of_type_;    // index into Contract::species, per LAMMPS type (from 1)
+  egraff::Settings settings_;
+  std::vector<egraff::Member> members_;
+  std::vector<std::string> elements_;    // of type 1, 2, ...
+  std::vector<bool> known_;              // per type: a model sees it
   egraff::Resources resources_;
+  double energy_unit_ = 1.0;    // the deck's per eV
+  std::string not_restored_;    // why a restart file's model could not be used
 
-  egraff::Graph graph_;
-  egraff::Evaluation evaluation_;
-  Rows rows_;
-  double bytes_received_ = 0.0;    // by this rank's ghosts, in the current step
+  egraff::AtomGraph atoms_, halo_;
+  egraff::RowExchange rows_;
+  std::vector<double> energies_;    // mean over the members, eV
+  double bytes_received_ = 0.0;     // by this rank's ghosts, in the current step
   double network_seconds_ = 0.0;
-  double exchange_seconds_ = 0.0;
-  bool table_printed_ = false;
+  bool table_printed_ = false, checked_ = false, heat_flux_warned_ = false;
+
+  bool want_quantities_ = false;
+  std::map<std::string, std::vector<double>> quantities_;
+  egraff::DeviationWatch deviation_watch_;
+  double ghost_cutoff_before_ = -1.0;    // comm_modify cutoff without a halo
 
   void allocate();
-  void load_model(const std::string &file);
-  void check_species_masses();
+  void load_members(const std::vector<std::string> &files);
+  bool is_file(const std::string &word);
   void refuse_unsupported();
-  void build_graph();
-  void collect_edges();
+  void reserve_halo();
+  double r_max() const;
+  int halo_layers() const;    // 0: no halo is evaluated
+  void build_graphs();
+  void refuse_missing_pairs();
+  void warn_of_heat_flux();
+  std::string special_neighbors() const;
   void evaluate();
   std::string non_finite() const;
-  bigint owned_edges() const;
+  void average_members();
+  void collect_quantities();
   void tally(int eflag);
-  void send_ghost_forces_home();
-
-  int64_t n_local() const override;
-  int64_t n_all() const override;
-  void forward(float *rows, int width) override;
-  void forward(double *rows, int width) override;
-  void reverse(float *rows, int width) override;
-  void reverse(double *rows, int width) override;
-  template <typename T> void exchange_rows(T *rows, int width, bool to_ghosts);
+  void send_ghost_tallies_home();
+  void print_table_once();
 };
 
 }    // namespace LAMMPS_NS

@@ -46,6 +46,17 @@ int threads_from_environment(int fallback)
   return wanted > 0 ? std::min(wanted, fallback) : fallback;
 }
 
+// Ranks that the launcher started on this node: several LAMMPS instances, or partitions of one, share
+// its cores, and must not be asked by a collective call: they need not run the same commands.
+int launched_on_node(LAMMPS *lmp)
+{
+  for (const char *name :
+       {"MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"})
+    if (const char *text = std::getenv(name))
+      if (const int ranks = std::atoi(text); ranks > 0) return ranks;
+  return lmp->universe->nworlds > 1 ? lmp->universe->nprocs : 1;
+}
+
 Device choose_device(LAMMPS *lmp, DeviceChoice choice, int rank_on_node, int ranks_on_node)
 {
   const int gpus = choice == DeviceChoice::CPU ? 0 : cuda_device_count();
@@ -91,7 +102,10 @@ Resources claim_resources(LAMMPS *lmp, DeviceChoice choice, int threads_wanted)
                     std::to_string(resources.ranks_on_node) +
                     " ranks on this node), got 'threads " + std::to_string(threads_wanted) +
                     "': use 'threads auto' or fewer ranks");
-  resources.threads = threads_wanted ? threads_wanted : threads_from_environment(share);
+  const int fair =
+      std::max(1, std::min(share, resources.cores_on_node /
+                                      std::max(resources.ranks_on_node, launched_on_node(lmp))));
+  resources.threads = threads_wanted ? threads_wanted : threads_from_environment(fair);
   resources.device = choose_device(lmp, choice, rank_on_node, resources.ranks_on_node);
   set_threads(resources.threads);
   return resources;

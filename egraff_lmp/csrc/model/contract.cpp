@@ -40,6 +40,9 @@ Contract parse_fields(const json &raw)
   contract.r_max = raw.at("r_max").get<double>();
   contract.n_layers = raw.at("n_layers").get<int>();
   contract.exchange_widths = raw.at("exchange_widths").get<std::vector<int>>();
+  // Files of the first release do not state it.
+  const int exchanges = static_cast<int>(contract.exchange_widths.size());
+  contract.halo_layers = raw.value("halo_layers", exchanges + 1);
   contract.species = raw.at("species").get<std::vector<std::string>>();
   contract.masses = raw.at("masses_amu").get<std::vector<double>>();
   contract.dtype = raw.at("dtype").get<std::string>();
@@ -49,6 +52,10 @@ Contract parse_fields(const json &raw)
     contract.citations.push_back(bibtex.empty() ? citation.at("text").get<std::string>() : bibtex);
   }
   contract.self_test = parse_self_test(raw.at("self_test"));
+  for (const auto &output : raw.value("outputs", json::array()))
+    contract.outputs.push_back({output.at("name").get<std::string>(),
+                                output.at("per").get<std::string>() == "edge",
+                                output.at("width").get<int>()});
   return contract;
 }
 

@@ -25,10 +25,18 @@ struct SelfTest {
   std::vector<double> forces;      // N x 3
 };
 
+// An extra result of the network, by name.
+struct Output {
+  std::string name;
+  bool per_edge = false;    // else per atom
+  int width = 1;
+};
+
 struct Contract {
   std::string architecture;
   double r_max = 0.0;    // A
   int n_layers = 0;
+  int halo_layers = 1;                 // cutoffs that an atom's energy sees; 1: strictly local
   std::vector<int> exchange_widths;    // numbers per atom, one entry per exchange
   std::vector<std::string> species;    // in type order
   std::vector<double> masses;          // amu, one per species
@@ -36,6 +44,7 @@ struct Contract {
   double memory_bytes_per_edge = 0.0;
   std::vector<std::string> citations;    // BibTeX where known, else text
   SelfTest self_test;
+  std::vector<Output> outputs;
 
   // Index of an element in `species`, or -1.
   int species_index(const std::string &element) const;

@@ -101,14 +101,30 @@ void copy_out(const at::Tensor &tensor, std::vector<double> &values)
   values.assign(data, data + host.numel());
 }
 
+// Rows of an output for the local atoms; those of edges are summed over the edges of a centre.
+std::vector<double> per_atom(const at::Tensor &rows, const Output &output, const Graph &graph)
+{
+  std::vector<double> values, sums(graph.n_local * output.width, 0.0);
+  copy_out(rows, values);
+  const auto width = static_cast<size_t>(output.width);
+  if (!output.per_edge) {
+    values.resize(graph.n_local * width);
+    return values;
+  }
+  for (size_t e = 0; e < graph.n_edges(); ++e)
+    if (graph.centers[e] < graph.n_local)
+      for (size_t k = 0; k < width; ++k)
+        sums[graph.centers[e] * width + k] += values.at(e * width + k);
+  return sums;
+}
+
 // The frame's edges by a plain double loop over periodic images: it is small, and this code is
 // then independent of any neighbour list.
 Graph self_test_graph(const Contract &contract)
 {
   const auto &test = contract.self_test;
   Graph graph;
-  for (const auto &element : test.species) graph.types.push_back(contract.species_index(element));
-  graph.n_local = graph.n_all = static_cast<int64_t>(test.species.size());
+  graph.n_local = graph.n_centers = graph.n_all = static_cast<int64_t>(test.species.size());
 
   int images[3];
   const auto &a = test.cell;
@@ -179,7 +195,8 @@ const std::string &DeployedModel::hash() const
   return implementation_->hash;
 }
 
-void DeployedModel::evaluate(const Graph &graph, ExchangeHost *host, Evaluation &result) const
+void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &types,
+                             ExchangeHost *host, Evaluation &result) const
 {
   auto &self = *implementation_;
   const auto n_edges = static_cast<int64_t>(graph.n_edges());
@@ -195,15 +212,20 @@ void DeployedModel::evaluate(const Graph &graph, ExchangeHost *host, Evaluation 
     auto vectors = to_tensor(graph.edge_vectors, {n_edges, 3}, self.device).requires_grad_(true);
     auto index = at::stack({to_tensor(graph.centers, {n_edges}, self.device),
                             to_tensor(graph.neighbors, {n_edges}, self.device)});
-    auto types = to_tensor(graph.types, {graph.n_all}, self.device);
-    auto output = self.module.forward({vectors, index, types, graph.n_local}).toGenericDict();
-    auto energies = output.at("atomic_energy").toTensor();
+    auto species = to_tensor(types, {graph.n_all}, self.device);
+    auto output = self.module.forward({vectors, index, species, graph.n_centers}).toGenericDict();
+    auto energies = output.at("atomic_energy").toTensor().narrow(0, 0, graph.n_local);
     auto gradient = torch::autograd::grad({energies.sum()}, {vectors}, {}, false, false, true)[0];
     copy_out(energies.detach(), result.energies);
     if (gradient.defined())
       copy_out(gradient, result.edge_gradients);
     else
       result.edge_gradients.assign(3 * graph.n_edges(), 0.0);
+    result.outputs.clear();
+    if (result.want_outputs)
+      for (const auto &wanted : self.contract.outputs)
+        result.outputs.push_back(
+            per_atom(output.at(wanted.name).toTensor().detach(), wanted, graph));
   } catch (const std::exception &error) {
     autograd.set_multithreading_enabled(multithreaded);
     throw std::runtime_error(gist(error.what()));
@@ -215,8 +237,10 @@ double DeployedModel::self_test() const
 {
   const auto &test = contract().self_test;
   const Graph graph = self_test_graph(contract());
+  std::vector<int64_t> types;
+  for (const auto &element : test.species) types.push_back(contract().species_index(element));
   Evaluation got;
-  evaluate(graph, nullptr, got);
+  evaluate(graph, types, nullptr, got);
 
   std::vector<double> forces(3 * graph.n_local, 0.0);
   for (size_t e = 0; e < graph.n_edges(); ++e)

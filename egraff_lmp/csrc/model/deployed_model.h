@@ -19,14 +19,15 @@ struct Device {
   int index = 0;
 };
 
-// Directed edges shorter than r_max, sorted by centre; every centre is a local atom.
+// Directed edges shorter than r_max. The first n_local nodes are this rank's atoms, the rest are
+// ghosts. Centres are local, but for a halo (networks without exchange), where all nodes may be.
 struct Graph {
   int64_t n_local = 0;
+  int64_t n_centers = 0;               // n_local, or n_all with a halo
   int64_t n_all = 0;                   // local + ghost atoms
   std::vector<double> edge_vectors;    // E x 3: r_j - r_i in A
-  std::vector<int64_t> centers;        // E: i < n_local
+  std::vector<int64_t> centers;        // E: i < n_centers
   std::vector<int64_t> neighbors;      // E: j < n_all
-  std::vector<int64_t> types;          // n_all: index into Contract::species
 
   size_t n_edges() const { return centers.size(); }
 };
@@ -35,6 +36,10 @@ struct Evaluation {
   std::vector<double> energies;    // n_local, eV
   std::vector<double>
       edge_gradients;    // E x 3: d(sum of all ranks' energies)/d(edge vector), eV/A
+  // In the order of Contract::outputs, n_local x width each; per-edge ones summed over the edges of
+  // a centre. Left empty unless `want_outputs`.
+  bool want_outputs = false;
+  std::vector<std::vector<double>> outputs;
 };
 
 class DeployedModel {
@@ -49,9 +54,11 @@ class DeployedModel {
   const Contract &contract() const;
   const std::string &hash() const;    // SHA-256 of the file, hex
 
-  // Collective over the ranks of `host` if the model exchanges features; a null host means that
-  // all atoms are local. Throws std::runtime_error with one line if the network fails.
-  void evaluate(const Graph &graph, ExchangeHost *host, Evaluation &result) const;
+  // `types`: n_all indices into Contract::species. Collective over the ranks of `host` if the model
+  // exchanges features; a null host means that all centres' features are at hand. Throws
+  // std::runtime_error with one line if the network fails.
+  void evaluate(const Graph &graph, const std::vector<int64_t> &types, ExchangeHost *host,
+                Evaluation &result) const;
 
   // Re-evaluates the contract's self-test frame on this machine. Throws UserError beyond the
   // tolerance of the network's precision; returns the largest force difference in eV/A.

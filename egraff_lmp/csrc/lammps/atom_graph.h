@@ -1,0 +1,40 @@
+// From LAMMPS' neighbour list to the graph that a network sees.
+
+#pragma once
+
+#include "deployed_model.h"
+
+#include <vector>
+
+namespace LAMMPS_NS {
+class LAMMPS;
+class NeighList;
+}    // namespace LAMMPS_NS
+
+namespace egraff {
+
+// Nodes are the local and ghost atoms whose type the models know; local ones come first, in
+// LAMMPS' order. Every ghost is a node of its own: IDs are not used, and boxes below the cutoff
+// need nothing special.
+struct AtomGraph {
+  Graph graph;
+  std::vector<int> atom_of_node;    // graph.n_all
+  std::vector<int> node_of_atom;    // local + ghost atoms; -1: not a node
+};
+
+// All neighbours nearer than r_max, at the moment, of local atoms. `known[type]` says which LAMMPS
+// types are nodes.
+void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list,
+                   const std::vector<bool> &known, double r_max, AtomGraph &result);
+
+// The same with the edges of ghosts up to `layers` - 1 edges away from a local atom, for a network
+// that does not exchange: every node is a centre. `list` must hold the neighbours of ghosts.
+void collect_halo(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list,
+                  const std::vector<bool> &known, double r_max, int layers, AtomGraph &result);
+
+// `whole` without the edges from r_max on, and the way back: `evaluation.edge_gradients` of the
+// nearer edges to those of `whole`, zero for the others.
+Graph nearer_than(const Graph &whole, double r_max);
+void spread_gradients(const Graph &whole, double r_max, Evaluation &evaluation);
+
+}    // namespace egraff

@@ -1,0 +1,232 @@
+#include "checks.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "lammps.h"
+#include "lmptype.h"
+#include "utils.h"
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+using namespace LAMMPS_NS;
+
+namespace egraff {
+namespace {
+
+// Central differences err by h^2 times the third derivative, and by the rounding of the energies
+// over h; float32 energies are good to about 1e-6 eV an atom, so its steps are larger.
+struct Precision {
+  double displacement;    // A
+  double strain;
+  double derivative;    // limit, relative to the largest force or virial component (at least 1)
+  double exchange;      // limit for exchange against halo, relative to the largest force
+};
+constexpr Precision FLOAT64 = {1e-4, 1e-5, 1e-4, 1e-9};
+constexpr Precision FLOAT32 = {1e-2, 1e-3, 5e-2, 1e-4};
+constexpr int CHECKED_ATOMS = 3;
+constexpr int VOIGT[6][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
+
+class Check {
+ public:
+  Check(LAMMPS *lmp, Member &member, const CheckInput &input) :
+      lmp_(lmp), member_(member), input_(input),
+      precision_(member.contract().dtype == "float64" ? FLOAT64 : FLOAT32), moved_(input.atoms)
+  {}
+
+  void run()
+  {
+    // A copy: the coming evaluations overwrite it.
+    const Evaluation result = member_.evaluation;
+    const auto forces = atom_forces(input_.atoms, result.edge_gradients, input_.rows);
+    scale_ = std::max(1.0, largest(forces));
+    if (lmp_->comm->me == 0) utils::logmesg(lmp_, "egraff: checks of {}\n", member_.file);
+    check_forces(forces);
+    check_virial(result);
+    if (input_.halo) check_halo(result, forces);
+    member_.evaluation = result;
+  }
+
+ private:
+  LAMMPS *lmp_;
+  Member &member_;
+  const CheckInput &input_;
+  const Precision &precision_;
+  AtomGraph moved_;
+  double scale_ = 1.0;
+
+  // Over the local atoms of all ranks.
+  double largest(const std::vector<double> &values) const
+  {
+    double mine = 0.0, all = 0.0;
+    for (int k = 0; k < 3 * lmp_->atom->nlocal; ++k) mine = std::max(mine, std::abs(values[k]));
+    MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_MAX, lmp_->world);
+    return all;
+  }
+
+  std::vector<double> energies(const AtomGraph &atoms, ExchangeHost *host)
+  {
+    std::string failure;
+    try {
+      member_.evaluate(atoms, lmp_->atom->type, input_.r_max, host);
+    } catch (const std::exception &error) {
+      failure = "pair_style egraff: the check of " + member_.file + " failed: " + error.what();
+      if (host && lmp_->comm->nprocs > 1) lmp_->error->one(FLERR, failure);
+    }
+    all_or_error(lmp_, failure);
+    return member_.evaluation.energies;
+  }
+
+  ExchangeHost *host()
+  {
+    return input_.atoms.graph.n_centers == input_.atoms.graph.n_local ? &input_.rows : nullptr;
+  }
+
+  // dE/dh of all ranks' energy when every edge vector r changes to r + h * change(edge).
+  template <typename Change> double derivative(double h, Change change)
+  {
+    const auto &edges = input_.atoms.graph;
+    std::vector<double> sums[2];
+    for (const int sign : {1, -1}) {
+      for (size_t e = 0; e < edges.n_edges(); ++e) {
+        const auto d = change(e);
+        for (int k = 0; k < 3; ++k)
+          moved_.graph.edge_vectors[3 * e + k] = edges.edge_vectors[3 * e + k] + sign * h * d[k];
+      }
+      sums[sign < 0] = energies(moved_, host());
+    }
+    // Differences of each atom first: the total is thousands of eV.
+    double mine = 0.0, all = 0.0;
+    for (size_t i = 0; i < sums[0].size(); ++i) mine += sums[0][i] - sums[1][i];
+    MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_SUM, lmp_->world);
+    return all / (2.0 * h);
+  }
+
+  void report(const std::string &what, double difference, double limit, const char *unit)
+  {
+    if (lmp_->comm->me == 0)
+      utils::logmesg(lmp_, "  {:<46} {:9.2e} {}  (limit {:.0e})\n", what, difference, unit, limit);
+    if (!(difference <= limit))
+      lmp_->error->all(FLERR,
+                       "pair_style egraff: check of {} failed: {}: expected at most {:.2e} {}, got "
+                       "{:.2e}: deploy the model again, and report this if it stays",
+                       member_.file, what, limit, unit, difference);
+  }
+
+  // The atoms with the largest forces, one at a time, each moved along all three directions.
+  void check_forces(std::vector<double> forces)
+  {
+    const int n_local = lmp_->atom->nlocal;
+    const std::vector<double> original = forces;
+    double worst = 0.0;
+    bigint n_nodes = input_.atoms.graph.n_local, total = 0;
+    MPI_Allreduce(&n_nodes, &total, 1, MPI_LMP_BIGINT, MPI_SUM, lmp_->world);
+    const int n_checked = static_cast<int>(std::min<bigint>(CHECKED_ATOMS, total));
+    for (int count = 0; count < n_checked; ++count) {
+      struct {
+        double size;
+        int rank;
+      } mine = {-1.0, lmp_->comm->me}, chosen;
+      int atom = -1;
+      for (int i = 0; i < n_local; ++i) {
+        if (input_.atoms.node_of_atom[i] < 0) continue;
+        const double size =
+            std::abs(forces[3 * i]) + std::abs(forces[3 * i + 1]) + std::abs(forces[3 * i + 2]);
+        if (size > mine.size) {
+          mine.size = size;
+          atom = i;
+        }
+      }
+      MPI_Allreduce(&mine, &chosen, 1, MPI_DOUBLE_INT, MPI_MAXLOC, lmp_->world);
+      if (chosen.rank != lmp_->comm->me) atom = -1;
+      for (int k = 0; k < 3; ++k) worst = std::max(worst, force_error(original, atom, k));
+      if (atom >= 0) forces[3 * atom] = forces[3 * atom + 1] = forces[3 * atom + 2] = 0.0;
+    }
+    report(fmt::format("forces, finite differences on {} atom(s)", n_checked), worst,
+           precision_.derivative * scale_, "eV/A");
+  }
+
+  // |F_k + dE/dx_k| of an atom of this rank (-1 on the others).
+  double force_error(const std::vector<double> &forces, int atom, int k)
+  {
+    const auto &atoms = input_.atoms;
+    std::vector<double> move(3 * atoms.node_of_atom.size(), 0.0);
+    if (atom >= 0) move[3 * atom + k] = 1.0;
+    input_.rows.atoms_to_ghosts(move.data(), 3);
+    const double slope = derivative(precision_.displacement, [&](size_t e) {
+      const double *from = &move[3 * atoms.atom_of_node[atoms.graph.centers[e]]];
+      const double *to = &move[3 * atoms.atom_of_node[atoms.graph.neighbors[e]]];
+      return std::array<double, 3>{to[0] - from[0], to[1] - from[1], to[2] - from[2]};
+    });
+    double mine = atom >= 0 ? std::abs(forces[3 * atom + k] + slope) : 0.0, all = 0.0;
+    MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_MAX, lmp_->world);
+    return all;
+  }
+
+  // virial = -sum over edges of r x g, against -dE/d(strain).
+  void check_virial(const Evaluation &result)
+  {
+    const auto &vectors = input_.atoms.graph.edge_vectors;
+    double mine[6] = {}, virial[6], worst = 0.0, size = 1.0;
+    for (size_t e = 0; e < input_.atoms.graph.n_edges(); ++e)
+      for (int v = 0; v < 6; ++v)
+        mine[v] -= vectors[3 * e + VOIGT[v][0]] * result.edge_gradients[3 * e + VOIGT[v][1]];
+    MPI_Allreduce(mine, virial, 6, MPI_DOUBLE, MPI_SUM, lmp_->world);
+    for (const double value : virial) size = std::max(size, std::abs(value));
+    for (int v = 0; v < 6; ++v) {
+      const int a = VOIGT[v][0], b = VOIGT[v][1];
+      const double slope = derivative(precision_.strain, [&](size_t e) {
+        std::array<double, 3> d = {0.0, 0.0, 0.0};
+        d[a] += 0.5 * vectors[3 * e + b];
+        d[b] += 0.5 * vectors[3 * e + a];
+        return d;
+      });
+      worst = std::max(worst, std::abs(slope + virial[v]));
+    }
+    report("virial, finite strain", worst, precision_.derivative * size, "eV");
+  }
+
+  void check_halo(const Evaluation &result, const std::vector<double> &forces)
+  {
+    energies(*input_.halo, nullptr);
+    auto other = atom_forces(*input_.halo, member_.evaluation.edge_gradients, input_.rows);
+    for (size_t k = 0; k < other.size(); ++k) other[k] -= forces[k];
+    double difference = largest(other), mine = 0.0, all = 0.0;
+    for (size_t i = 0; i < result.energies.size(); ++i)
+      mine = std::max(mine, std::abs(result.energies[i] - member_.evaluation.energies[i]));
+    MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_MAX, lmp_->world);
+    difference = std::max(difference, all);
+    report(fmt::format("feature exchange, against a halo of {} x {:g} A",
+                       member_.contract().halo_layers, member_.contract().r_max),
+           difference, precision_.exchange * scale_, "eV/A");
+  }
+};
+
+}    // namespace
+
+std::vector<double> atom_forces(const AtomGraph &atoms, const std::vector<double> &edge_gradients,
+                                RowExchange &rows)
+{
+  std::vector<double> forces(3 * atoms.node_of_atom.size(), 0.0);
+  const auto &graph = atoms.graph;
+  for (size_t e = 0; e < graph.n_edges(); ++e) {
+    const int i = atoms.atom_of_node[graph.centers[e]], j = atoms.atom_of_node[graph.neighbors[e]];
+    for (int k = 0; k < 3; ++k) {
+      forces[3 * i + k] += edge_gradients[3 * e + k];
+      forces[3 * j + k] -= edge_gradients[3 * e + k];
+    }
+  }
+  rows.ghosts_to_atoms(forces.data(), 3);
+  return forces;
+}
+
+void check_member(LAMMPS *lmp, Member &member, const CheckInput &input)
+{
+  Check(lmp, member, input).run();
+}
+
+}    // namespace egraff

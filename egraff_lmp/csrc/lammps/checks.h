@@ -1,0 +1,26 @@
+// `check yes`: a model against itself on the deck's own atoms, before the first step.
+
+#pragma once
+
+#include "member.h"
+#include "row_exchange.h"
+
+namespace egraff {
+
+struct CheckInput {
+  const AtomGraph &atoms;    // what the run evaluates
+  const AtomGraph *halo;     // another way to the same result, or null
+  double r_max;              // of both graphs
+  RowExchange &rows;
+};
+
+// Forces against central differences, the virial against finite strain, and feature exchange against
+// a halo. Prints a line each; an error on all ranks says which one failed. Collective over `world`.
+void check_member(LAMMPS_NS::LAMMPS *lmp, Member &member, const CheckInput &input);
+
+// Forces on atoms (local + ghost, 3 each) from the gradients of the edges, ghosts' parts sent to
+// their owners. Collective.
+std::vector<double> atom_forces(const AtomGraph &atoms, const std::vector<double> &edge_gradients,
+                                RowExchange &rows);
+
+}    // namespace egraff

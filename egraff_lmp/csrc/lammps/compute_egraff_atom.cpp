@@ -1,0 +1,138 @@
+#include "compute_egraff_atom.h"
+
+#include "pair_egraff.h"
+
+#include "atom.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "update.h"
+#include "utils.h"
+
+#include <mpi.h>
+
+#include <algorithm>
+
+using namespace LAMMPS_NS;
+
+// The pair style must be there already: the number of columns is the model's.
+ComputeEgraffAtom::ComputeEgraffAtom(LAMMPS *lmp, int narg, char **arg) : Compute(lmp, narg, arg)
+{
+  if (narg < 4)
+    error->all(FLERR, "compute egraff/atom: expected names of per-atom results, got none: write "
+                      "'compute ID group egraff/atom NAME ...'");
+  names_.assign(arg + 3, arg + narg);
+  pair_ = find_pair();
+  for (const auto &name : names_) {
+    const int width = pair_->quantity_width(name);
+    if (width == 0) {
+      const auto names = egraff::join(pair_->quantity_names());
+      error->all(FLERR,
+                 "compute egraff/atom: expected a result that the models offer ({}), got '{}'{}",
+                 names.empty() ? "none" : names, name,
+                 name == "deviation" ? ": give several model files in pair_coeff" : "");
+    }
+    widths_.push_back(width);
+    n_columns_ += width;
+  }
+  peratom_flag = 1;
+  size_peratom_cols = n_columns_ == 1 ? 0 : n_columns_;
+  vector_flag = 1;
+  size_vector = 2 * n_columns_;
+  extvector = 0;
+  vector = new double[size_vector];
+}
+
+ComputeEgraffAtom::~ComputeEgraffAtom()
+{
+  memory->destroy(vector_atom);
+  memory->destroy(array_atom);
+  delete[] vector;
+}
+
+PairEgraff *ComputeEgraffAtom::find_pair() const
+{
+  auto *pair = dynamic_cast<PairEgraff *>(force->pair_match("egraff", 1));
+  if (!pair || pair->quantity_names().empty())
+    error->all(
+        FLERR,
+        "compute egraff/atom: expected 'pair_style egraff' and its pair_coeff before it, with "
+        "a model that offers results or several models, got {}",
+        pair ? "a model that offers none" : "no such pair style");
+  return pair;
+}
+
+void ComputeEgraffAtom::init()
+{
+  pair_ = find_pair();
+  for (size_t k = 0; k < names_.size(); ++k)
+    if (pair_->quantity_width(names_[k]) != widths_[k])
+      error->all(FLERR,
+                 "compute egraff/atom: expected {} column(s) of '{}' as when the compute was made, "
+                 "got {}: define the compute again after pair_coeff",
+                 widths_[k], names_[k], pair_->quantity_width(names_[k]));
+  pair_->want_quantities();
+}
+
+void ComputeEgraffAtom::grow()
+{
+  if (atom->nmax <= n_rows_) return;
+  n_rows_ = atom->nmax;
+  memory->destroy(vector_atom);
+  memory->destroy(array_atom);
+  if (n_columns_ == 1)
+    memory->create(vector_atom, n_rows_, "egraff/atom:vector_atom");
+  else
+    memory->create(array_atom, n_rows_, n_columns_, "egraff/atom:array_atom");
+}
+
+void ComputeEgraffAtom::compute_peratom()
+{
+  invoked_peratom = update->ntimestep;
+  grow();
+  int column = 0;
+  for (size_t k = 0; k < names_.size(); ++k) {
+    const auto *rows = pair_->quantity(names_[k]);
+    const auto width = static_cast<size_t>(widths_[k]);
+    if (!rows || rows->size() != atom->nlocal * width)
+      error->one(FLERR, "compute egraff/atom: expected forces of this step, got none yet: use it "
+                        "during a run");
+    for (int i = 0; i < atom->nlocal; ++i)
+      for (size_t w = 0; w < width; ++w) {
+        const double value = atom->mask[i] & groupbit ? (*rows)[i * width + w] : 0.0;
+        if (n_columns_ == 1)
+          vector_atom[i] = value;
+        else
+          array_atom[i][column + w] = value;
+      }
+    column += widths_[k];
+  }
+}
+
+void ComputeEgraffAtom::compute_vector()
+{
+  invoked_vector = update->ntimestep;
+  if (invoked_peratom != update->ntimestep) compute_peratom();
+  std::vector<double> largest(n_columns_, -1e300), sums(n_columns_ + 1, 0.0);
+  for (int i = 0; i < atom->nlocal; ++i) {
+    if (!(atom->mask[i] & groupbit)) continue;
+    sums[n_columns_] += 1.0;
+    for (int c = 0; c < n_columns_; ++c) {
+      const double value = n_columns_ == 1 ? vector_atom[i] : array_atom[i][c];
+      largest[c] = std::max(largest[c], value);
+      sums[c] += value;
+    }
+  }
+  MPI_Allreduce(MPI_IN_PLACE, largest.data(), n_columns_, MPI_DOUBLE, MPI_MAX, world);
+  MPI_Allreduce(MPI_IN_PLACE, sums.data(), n_columns_ + 1, MPI_DOUBLE, MPI_SUM, world);
+  const double count = sums[n_columns_];
+  for (int c = 0; c < n_columns_; ++c) {
+    vector[2 * c] = count > 0.0 ? largest[c] : 0.0;
+    vector[2 * c + 1] = count > 0.0 ? sums[c] / count : 0.0;
+  }
+}
+
+double ComputeEgraffAtom::memory_usage()
+{
+  return static_cast<double>(n_rows_) * n_columns_ * sizeof(double);
+}

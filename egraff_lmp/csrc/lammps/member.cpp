@@ -1,0 +1,119 @@
+#include "member.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "lammps.h"
+#include "lmptype.h"
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+using namespace LAMMPS_NS;
+
+namespace egraff {
+namespace {
+
+// A mass further than this from its element's standard mass is taken for a mistake: P and S, the
+// closest pair in LiPS, differ by 3.5 %. `masses no` switches the check off (isotopes).
+constexpr double MASS_TOLERANCE = 0.02;
+
+}    // namespace
+
+std::string join(const std::vector<std::string> &words)
+{
+  std::string text;
+  for (const auto &word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+void Member::evaluate(const AtomGraph &atoms, const int *type_of_atom, double graph_r_max,
+                      ExchangeHost *host)
+{
+  Graph nearer;
+  const Graph *graph = &atoms.graph;
+  if (contract().r_max < graph_r_max) {
+    nearer = nearer_than(atoms.graph, contract().r_max);
+    graph = &nearer;
+  }
+  std::vector<int64_t> types(atoms.atom_of_node.size());
+  for (size_t node = 0; node < types.size(); ++node)
+    types[node] = species_of_type[type_of_atom[atoms.atom_of_node[node]]];
+  model->evaluate(*graph, types, host, evaluation);
+  if (graph == &nearer) spread_gradients(atoms.graph, contract().r_max, evaluation);
+}
+
+std::string read_file(LAMMPS *lmp, const std::string &file, bool &readable)
+{
+  std::string bytes;
+  bigint size = -1;
+  if (lmp->comm->me == 0) {
+    std::ifstream stream(file, std::ios::binary);
+    std::ostringstream content;
+    if (stream && (content << stream.rdbuf() || stream.peek() == EOF)) {
+      bytes = content.str();
+      size = static_cast<bigint>(bytes.size());
+    }
+  }
+  MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, lmp->world);
+  readable = size >= 0;
+  if (!readable) return {};
+  bytes.resize(size);
+  constexpr bigint CHUNK = 1 << 30;    // MPI counts are int
+  for (bigint at = 0; at < size; at += CHUNK)
+    MPI_Bcast(bytes.data() + at, static_cast<int>(std::min(CHUNK, size - at)), MPI_BYTE, 0,
+              lmp->world);
+  return bytes;
+}
+
+std::vector<int> map_species(LAMMPS *lmp, const Contract &contract, const std::string &file,
+                             const std::vector<std::string> &elements)
+{
+  std::vector<int> species_of_type(elements.size() + 1, -1);
+  for (size_t type = 1; type <= elements.size(); ++type) {
+    const auto &element = elements[type - 1];
+    if (element == "NULL") continue;
+    species_of_type[type] = contract.species_index(element);
+    if (species_of_type[type] < 0)
+      lmp->error->all(FLERR,
+                      "pair_coeff egraff: expected elements out of '{}', which {} was trained on, "
+                      "got '{}' for type {}",
+                      join(contract.species), file, element, type);
+  }
+  return species_of_type;
+}
+
+void check_masses(LAMMPS *lmp, const Contract &contract, const std::vector<int> &species_of_type)
+{
+  const double *masses = lmp->atom->mass;
+  if (!masses) return;    // per-atom masses (atom style sphere): nothing to compare
+  for (int type = 1; type <= lmp->atom->ntypes; ++type) {
+    const int wanted = species_of_type[type];
+    if (wanted < 0) continue;
+    int closest = wanted;
+    for (size_t s = 0; s < contract.masses.size(); ++s)
+      if (std::abs(masses[type] - contract.masses[s]) <
+          std::abs(masses[type] - contract.masses[closest]))
+        closest = static_cast<int>(s);
+    const double expected = contract.masses[wanted];
+    if (closest == wanted && std::abs(masses[type] - expected) <= MASS_TOLERANCE * expected)
+      continue;
+    const std::string guess =
+        closest != wanted
+            ? fmt::format("that is closer to {} ({}): put the elements of pair_coeff in the order "
+                          "of the types",
+                          contract.species[closest], contract.masses[closest])
+            : std::string(
+                  "mend the mass, or the elements of pair_coeff, or say 'masses no' for isotopes");
+    lmp->error->all(FLERR,
+                    "pair_style egraff: expected a mass of {} for type {}, which pair_coeff names "
+                    "{}, got {}; {}",
+                    expected, type, contract.species[wanted], masses[type], guess);
+  }
+}
+
+}    // namespace egraff
