@@ -28,7 +28,7 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test study lint format bench clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -61,6 +61,9 @@ demo: setup ## the main job on an embedded default: train, deploy, run, score, r
 
 test: setup lint ## lint, then all tests
 	$(python) -m pytest
+
+study: setup ## the tests that take too long for `make test`: 3 and 8 ranks on every deck
+	$(python) -m pytest -m study
 
 lint: setup ## ruff, mypy and clang-format, changing nothing
 	$(python) -m ruff check

@@ -135,13 +135,17 @@ def _table(group: list[Score], confidence: str) -> Table:
     from rich.table import Table
 
     from egraff_lmp.score import METRICS
+    from egraff_lmp.score.table import VIOLATION_INPUTS
 
+    # Of violations reference against reference is what unrelated frames give: no lower bound.
+    violations = all(METRICS[score.key].input in VIOLATION_INPUTS for score in group)
+    against_itself = "unrelated" if violations else "floor"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     pairs = any(score.pair not in ("", "total") for score in group)
     table.add_column("metric")
     if pairs:
         table.add_column("pair", no_wrap=True)
-    for name in ("value", confidence, "floor"):
+    for name in ("value", confidence, against_itself):
         table.add_column(name, justify="right", no_wrap=True)
     for score in group:
         unit = "" if score.unit == "1" else f" {score.unit}"

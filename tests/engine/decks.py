@@ -6,16 +6,19 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from egraff_lmp.paths import mpi_program
 
-TIME_LIMIT_SECONDS = 600
+TIME_LIMIT_SECONDS = 900
+# Rank counts of every test, and those of `make study`: eight ranks on two cores take long.
+RANKS = (1, 2, 4, *(pytest.param(n, marks=pytest.mark.study) for n in (3, 8)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ for index, deck in enumerate(json.load(open(sys.argv[1]))):
 """
 
 
-def run_decks(decks: Mapping[str, Deck], ranks: int) -> dict[str, Outcome]:
+def run_decks(decks: Mapping[object, Deck], ranks: int) -> dict[object, Outcome]:
     """Run every deck, each in a LAMMPS instance of its own, inside one mpiexec."""
     with tempfile.TemporaryDirectory(prefix="egraff-decks-") as folder:
         job = Path(folder) / "job.json"
@@ -119,3 +122,22 @@ def _read(where: str) -> Outcome:
     with np.load(f"{where}.npz", allow_pickle=False) as raw:
         values = {name: raw[name] for name in raw.files if name != "error"}
         return Outcome(str(raw["error"]), Path(f"{where}.log").read_text(), values)
+
+
+class Outcomes(Mapping[int, Mapping[object, Outcome]]):
+    """Outcomes of the same decks by rank count, run when first asked for."""
+
+    def __init__(self, decks: Mapping[object, Deck]) -> None:
+        self._decks = decks
+        self._found: dict[int, Mapping[object, Outcome]] = {}
+
+    def __getitem__(self, ranks: int) -> Mapping[object, Outcome]:
+        if ranks not in self._found:
+            self._found[ranks] = run_decks(self._decks, ranks)
+        return self._found[ranks]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "lammps.h"
 #include "lmptype.h"
+#include "platform.h"
 
 #include <mpi.h>
 
@@ -34,6 +35,7 @@ std::string join(const std::vector<std::string> &words)
 void Member::evaluate(const AtomGraph &atoms, const int *type_of_atom, double graph_r_max,
                       ExchangeHost *host)
 {
+  const double start = platform::walltime();
   Graph nearer;
   const Graph *graph = &atoms.graph;
   if (contract().r_max < graph_r_max) {
@@ -45,6 +47,7 @@ void Member::evaluate(const AtomGraph &atoms, const int *type_of_atom, double gr
     types[node] = species_of_type[type_of_atom[atoms.atom_of_node[node]]];
   model->evaluate(*graph, types, host, evaluation);
   if (graph == &nearer) spread_gradients(atoms.graph, contract().r_max, evaluation);
+  seconds = platform::walltime() - start;
 }
 
 std::string read_file(LAMMPS *lmp, const std::string &file, bool &readable)

@@ -16,6 +16,7 @@ struct Member {
   std::unique_ptr<DeployedModel> model;
   std::vector<int> species_of_type;    // per LAMMPS type, from 1; -1: NULL
   Evaluation evaluation;
+  double seconds = 0.0;    // of the last evaluation on this rank, exchanges included
 
   const Contract &contract() const { return model->contract(); }
   bool can_exchange() const { return !contract().exchange_widths.empty(); }

@@ -59,6 +59,12 @@ Totals reduce(LAMMPS *lmp, const TableData &data)
   return totals;
 }
 
+double memory_of(const Member &member, bool exchange_allowed, const Totals &totals)
+{
+  return totals.largest[member.needs_halo(exchange_allowed)] *
+         member.contract().memory_bytes_per_edge;
+}
+
 std::string member_text(const Member &member, bool exchange_allowed, const Totals &totals)
 {
   const auto &contract = member.contract();
@@ -88,9 +94,12 @@ void print_table(LAMMPS *lmp, const TableData &data)
   bool local = true;
   for (const auto &member : data.members) {
     text += member_text(member, data.exchange_allowed, totals);
-    const bool halo = member.needs_halo(data.exchange_allowed);
-    // One member's graph is held at a time.
-    memory = std::max(memory, totals.largest[halo] * member.contract().memory_bytes_per_edge);
+    const double own = memory_of(member, data.exchange_allowed, totals);
+    if (data.members.size() > 1)
+      text += fmt::format("  its first evaluation took {:.2g} s and about {}\n", member.seconds,
+                          bytes_text(own));
+    // The tensors of one member are held at a time.
+    memory = std::max(memory, own);
     local = local && !member.exchanges(data.exchange_allowed);
   }
   text += types_text(lmp, data);
