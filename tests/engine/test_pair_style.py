@@ -312,6 +312,9 @@ def other_decks(folder: Path, model: Path) -> dict[str, Deck]:
         "Te alone": deck(
             bulk, model, made=("group ge type 1", "delete_atoms group ge compress no")
         ),
+        "Ge excluded": deck(
+            bulk, model, after=("group ge type 1", "neigh_modify exclude group ge all")
+        ),
         "bonds of others": deck(
             folder / "bulk.bond",
             model,
@@ -384,6 +387,10 @@ def test_null_types_are_not_there_for_the_network(static, key, ranks):
         assert np.abs(outcome["f"] - total).max() < TOLERANCE, name
         assert abs(outcome["pe"] - energy) < 1e-10, name
     assert not static[ranks][key, "bonds of others"].error
+    excluded, te = static[ranks][key, "Ge excluded"], alone["ids"] - 1
+    assert np.abs(excluded["f"][te] - alone["f"]).max() < TOLERANCE
+    assert not np.delete(excluded["f"], te, axis=0).any()
+    assert abs(excluded["pe"] - alone["pe"]) < 1e-10
 
 
 @pytest.mark.mpi

@@ -77,7 +77,7 @@ OTHERS = {
         (),
         (
             *MOVE,
-            "region all block INF INF INF INF INF INF",
+            "region all block 0 10.4 0 10.4 0 10.4",
             "fix d all deposit 3 1 4 2771 region all near 1.2 attempt 200",
             "run 20 post no",
             "run 0 post no",
@@ -87,7 +87,7 @@ OTHERS = {
         (),
         (
             *MOVE,
-            "region all block INF INF INF INF INF INF",
+            "region all block 0 10.4 0 10.4 0 10.4",
             "fix e all evaporate 4 2 all 2771",
             "run 20 post no",
             "run 0 post no",
@@ -113,7 +113,10 @@ OTHERS = {
             "run 0 post no",
         ),
     ),
-    "timed out": ((), (*MOVE, "timer timeout 0:00:00 every 1", "run 20", "timer timeout off")),
+    "timed out": (
+        (),
+        (*MOVE, "timer timeout 0:00:00 every 1", "run 20", "timer timeout off", "run 0 post no"),
+    ),
 }
 
 

@@ -33,14 +33,13 @@ void add_node(AtomGraph &result, int atom)
 
 // Calls visit(j, d) for every known neighbour j of atom i nearer than r_max; d = r_j - r_i.
 template <typename Visit> void for_neighbors(const Atom *atom, const NeighList *list,
-                                             const std::vector<bool> &known, double r_max, int i,
-                                             Visit visit)
+                                             const Seen &seen, double r_max, int i, Visit visit)
 {
   double **x = atom->x;
   const int *neighbors = list->firstneigh[i];
   for (int jj = 0; jj < list->numneigh[i]; ++jj) {
     const int j = neighbors[jj] & NEIGHMASK;
-    if (!known[atom->type[j]]) continue;
+    if (!seen(atom, j)) continue;
     const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
     if (is_nearer(d, r_max)) visit(j, d);
   }
@@ -55,8 +54,12 @@ void add_edge(Graph &graph, int64_t center, int64_t neighbor, const double *d)
 
 }    // namespace
 
-void collect_edges(LAMMPS *lmp, NeighList *list, const std::vector<bool> &known, double r_max,
-                   AtomGraph &result)
+bool Seen::operator()(const Atom *atom, int i) const
+{
+  return types[atom->type[i]] && !(atom->mask[i] & absent_groups);
+}
+
+void collect_edges(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max, AtomGraph &result)
 {
   const auto *atom = lmp->atom;
   const int n_local = atom->nlocal, n_atoms = n_local + atom->nghost;
@@ -64,7 +67,7 @@ void collect_edges(LAMMPS *lmp, NeighList *list, const std::vector<bool> &known,
   auto &graph = result.graph;
   for (int i = 0; i < n_atoms; ++i) {
     if (i == n_local) graph.n_local = static_cast<int64_t>(result.atom_of_node.size());
-    if (known[atom->type[i]]) add_node(result, i);
+    if (seen(atom, i)) add_node(result, i);
   }
   graph.n_all = static_cast<int64_t>(result.atom_of_node.size());
   if (n_atoms == n_local) graph.n_local = graph.n_all;
@@ -74,21 +77,21 @@ void collect_edges(LAMMPS *lmp, NeighList *list, const std::vector<bool> &known,
     const int i = list->ilist[ii];
     const int center = result.node_of_atom[i];
     if (center < 0) continue;
-    for_neighbors(atom, list, known, r_max, i, [&](int j, const double *d) {
+    for_neighbors(atom, list, seen, r_max, i, [&](int j, const double *d) {
       add_edge(graph, center, result.node_of_atom[j], d);
     });
   }
 }
 
-void collect_halo(LAMMPS *lmp, NeighList *list, const std::vector<bool> &known, double r_max,
-                  int layers, AtomGraph &result)
+void collect_halo(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max, int layers,
+                  AtomGraph &result)
 {
   const auto *atom = lmp->atom;
   const int n_local = atom->nlocal;
   clear(result, n_local + atom->nghost);
   auto &graph = result.graph;
   for (int i = 0; i < n_local; ++i)
-    if (known[atom->type[i]]) add_node(result, i);
+    if (seen(atom, i)) add_node(result, i);
   graph.n_local = static_cast<int64_t>(result.atom_of_node.size());
 
   // Breadth first: the nodes found in one round are the centres of the next.
@@ -96,7 +99,7 @@ void collect_halo(LAMMPS *lmp, NeighList *list, const std::vector<bool> &known, 
   for (int layer = 0; layer < layers; ++layer) {
     const size_t end = result.atom_of_node.size();
     for (size_t center = begin; center < end; ++center)
-      for_neighbors(atom, list, known, r_max, result.atom_of_node[center],
+      for_neighbors(atom, list, seen, r_max, result.atom_of_node[center],
                     [&](int j, const double *d) {
                       if (result.node_of_atom[j] < 0) add_node(result, j);
                       add_edge(graph, static_cast<int64_t>(center), result.node_of_atom[j], d);

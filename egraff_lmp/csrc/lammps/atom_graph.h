@@ -7,6 +7,7 @@
 #include <vector>
 
 namespace LAMMPS_NS {
+class Atom;
 class LAMMPS;
 class NeighList;
 }    // namespace LAMMPS_NS
@@ -22,15 +23,22 @@ struct AtomGraph {
   std::vector<int> node_of_atom;    // local + ghost atoms; -1: not a node
 };
 
-// All neighbours nearer than r_max, at the moment, of local atoms. `known[type]` says which LAMMPS
-// types are nodes.
-void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list,
-                   const std::vector<bool> &known, double r_max, AtomGraph &result);
+// Which atoms the models see.
+struct Seen {
+  std::vector<bool> types;    // per LAMMPS type
+  int absent_groups = 0;      // group bits of atoms that are left out
+
+  bool operator()(const LAMMPS_NS::Atom *atom, int i) const;
+};
+
+// All neighbours nearer than r_max, at the moment, of local atoms that are seen.
+void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const Seen &seen,
+                   double r_max, AtomGraph &result);
 
 // The same with the edges of ghosts up to `layers` - 1 edges away from a local atom, for a network
 // that does not exchange: every node is a centre. `list` must hold the neighbours of ghosts.
-void collect_halo(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list,
-                  const std::vector<bool> &known, double r_max, int layers, AtomGraph &result);
+void collect_halo(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const Seen &seen,
+                  double r_max, int layers, AtomGraph &result);
 
 // `whole` without the edges from r_max on, and the way back: `evaluation.edge_gradients` of the
 // nearer edges to those of `whole`, zero for the others.

@@ -111,16 +111,17 @@ void PairEgraff::coeff(int narg, char **arg)
   for (auto &member : members_)
     member.species_of_type = egraff::map_species(lmp, member.contract(), member.file, elements_);
 
-  known_.assign(n_types + 1, false);
-  for (int type = 1; type <= n_types; ++type) known_[type] = elements_[type - 1] != "NULL";
-  if (std::count(known_.begin(), known_.end(), true) == 0)
+  auto &known = seen_.types;
+  known.assign(n_types + 1, false);
+  for (int type = 1; type <= n_types; ++type) known[type] = elements_[type - 1] != "NULL";
+  if (std::count(known.begin(), known.end(), true) == 0)
     error->all(FLERR,
                "pair_coeff egraff: expected an element for at least one type, got NULL for "
                "all of them: {}",
                syntax);
   if (!allocated) allocate();
   for (int i = 1; i <= n_types; ++i)
-    for (int j = i; j <= n_types; ++j) setflag[i][j] = known_[i] && known_[j];
+    for (int j = i; j <= n_types; ++j) setflag[i][j] = known[i] && known[j];
 }
 
 void PairEgraff::load_members(const std::vector<std::string> &files)
@@ -244,9 +245,24 @@ void PairEgraff::refuse_unsupported()
   if (utils::strmatch(update->integrate_style, "^respa"))
     error->all(FLERR, "pair_style egraff: expected 'run_style verlet', got respa: the energy "
                       "cannot be split into inner and outer parts");
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR, "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': "
-                      "the network needs every neighbour");
+  if (neighbor->nex_type + neighbor->nex_mol > 0 || excluded_groups() < 0)
+    error->all(FLERR,
+               "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': the "
+               "network needs every neighbour; 'exclude group ID all' takes whole atoms out");
+}
+
+// Group bits of atoms that `neigh_modify exclude group ID all` takes out of everything (as fix gcmc
+// does for atoms on trial); -1 if other pairs are excluded.
+int PairEgraff::excluded_groups() const
+{
+  constexpr int ALL = 1;    // the bit of group all
+  int groups = 0;
+  for (int k = 0; k < neighbor->nex_group; ++k) {
+    const int first = neighbor->ex1_bit[k], second = neighbor->ex2_bit[k];
+    if (first != ALL && second != ALL) return -1;
+    groups |= first == ALL ? second : first;
+  }
+  return groups;
 }
 
 double PairEgraff::init_one(int i, int j)
@@ -284,7 +300,7 @@ void PairEgraff::refuse_missing_pairs()
   if (!list->ijskip) return;
   for (int i = 1; i <= atom->ntypes; ++i)
     for (int j = 1; j <= atom->ntypes; ++j)
-      if (known_[i] && known_[j] && (list->iskip[i] || list->ijskip[i][j]))
+      if (seen_.types[i] && seen_.types[j] && (list->iskip[i] || list->ijskip[i][j]))
         error->all(FLERR,
                    "pair_style egraff: expected all pairs of types {} and {} ({} {}), got another "
                    "style for them under pair_style hybrid: the network needs every neighbour; use "
@@ -314,7 +330,7 @@ std::string PairEgraff::special_neighbors() const
       (special[1] == 1.0 && special[2] == 1.0 && special[3] == 1.0))
     return {};
   for (int i = 0; i < atom->nlocal; ++i)
-    if (known_[atom->type[i]] && (!atom->nspecial || atom->nspecial[i][2] > 0))
+    if (seen_(atom, i) && (!atom->nspecial || atom->nspecial[i][2] > 0))
       return fmt::format(
           "pair_style egraff: expected 'special_bonds lj/coul 1 1 1' for atoms with bonds (atom "
           "{}), got lj {} {} {}: the network needs every neighbour",
@@ -324,11 +340,12 @@ std::string PairEgraff::special_neighbors() const
 
 void PairEgraff::build_graphs()
 {
+  seen_.absent_groups = excluded_groups();
   std::string failure = special_neighbors();
   try {
-    egraff::collect_edges(lmp, list, known_, r_max(), atoms_);
+    egraff::collect_edges(lmp, list, seen_, r_max(), atoms_);
     if (list->ghost && halo_layers())
-      egraff::collect_halo(lmp, list, known_, r_max(), halo_layers(), halo_);
+      egraff::collect_halo(lmp, list, seen_, r_max(), halo_layers(), halo_);
     else
       halo_ = {};
   } catch (const std::bad_alloc &) {

@@ -68,7 +68,7 @@ class PairEgraff : public Pair {
   egraff::Settings settings_;
   std::vector<egraff::Member> members_;
   std::vector<std::string> elements_;    // of type 1, 2, ...
-  std::vector<bool> known_;              // per type: a model sees it
+  egraff::Seen seen_;
   egraff::Resources resources_;
   double energy_unit_ = 1.0;    // the deck's per eV
   std::string not_restored_;    // why a restart file's model could not be used
@@ -89,6 +89,7 @@ class PairEgraff : public Pair {
   void load_members(const std::vector<std::string> &files);
   bool is_file(const std::string &word);
   void refuse_unsupported();
+  int excluded_groups() const;
   void reserve_halo();
   double r_max() const;
   int halo_layers() const;    // 0: no halo is evaluated
