@@ -29,6 +29,7 @@ class Deck:
         commands: its lines.
         per_atom: columns to gather, name to width: "f", "x", "c_ID".
         vectors: global vectors of computes, ID to length.
+        fixes: global vectors of fixes, ID to length.
         thermo: thermo keywords.
     """
 
@@ -36,6 +37,7 @@ class Deck:
     per_atom: Mapping[str, int] = field(default_factory=lambda: {"f": 3})
     vectors: Mapping[str, int] = field(default_factory=dict)
     thermo: tuple[str, ...] = ("pe",)
+    fixes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def run(deck, where):
         for name, width in deck["vectors"].items():
             found = lmp.extract_compute(name, 0, 1)
             values[name] = np.array([found[k] for k in range(width)])
+        for name, width in deck["fixes"].items():
+            values[name] = np.array([lmp.extract_fix(name, 0, 1, k) for k in range(width)])
         for name, width in deck["per_atom"].items():
             values[name] = gather(lmp, name, width)
         values["ids"] = np.sort(np.array(lmp.gather_concat("id", 0, 1)))
@@ -103,6 +107,7 @@ def run_decks(decks: Mapping[object, Deck], ranks: int) -> dict[object, Outcome]
                         "per_atom": dict(deck.per_atom),
                         "vectors": dict(deck.vectors),
                         "thermo": list(deck.thermo),
+                        "fixes": dict(deck.fixes),
                     }
                     for deck in decks.values()
                 ]

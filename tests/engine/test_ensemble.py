@@ -96,7 +96,7 @@ def test_mean_and_deviation_are_those_of_python(outcomes, members, ranks):
     forces = np.array([one.forces for one in alone])
     mean = forces.mean(0)
     deviation = np.sqrt(((forces - mean) ** 2).sum(-1).mean(0))
-    assert deviation.min() > 0.01
+    assert np.median(deviation) > 0.01
     for name in ("metal", "newton off", "halo", "checked"):
         outcome = outcomes[ranks][name]
         assert np.abs(outcome["f"] - mean).max() < PYTHON, name
