@@ -14,11 +14,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.paths import mpi_program
 
 TIME_LIMIT_SECONDS = 900
 # Rank counts of every test, and those of `make study`: eight ranks on two cores take long.
 RANKS = (1, 2, 4, *(pytest.param(n, marks=pytest.mark.study) for n in (3, 8)))
+# Where every deck runs for every force field, four ranks are left to the one that exchanges most.
+KEYS_AND_RANKS = tuple(
+    pytest.param(key, n, marks=(pytest.mark.study,) if study else ())
+    for key in FORCE_FIELDS
+    for n in (1, 2, 3, 4, 8)
+    for study in [n in (3, 8) or (n == 4 and key != "nequip")]
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decks import RANKS, Deck, Outcomes
+from decks import KEYS_AND_RANKS, Deck, Outcomes
 
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.forcefields import FORCE_FIELDS
@@ -124,12 +124,12 @@ OTHERS = {
 def outcomes(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("running")
     write_data_file(folder / "bulk.data", liquid(), ("Ge", "Te"))
-    decks = {}
+    found = {}
     for key in FORCE_FIELDS:
-        path = network(model, key)
+        path, decks = network(model, key), {}
         for name, (before, after) in {**STEPS, **OTHERS}.items():
             style = "exchange no" if after[0] == "exchange no" else ""
-            decks[key, name] = Deck(
+            decks[name] = Deck(
                 (
                     "units metal",
                     "atom_modify map yes",
@@ -142,7 +142,8 @@ def outcomes(model, tmp_path_factory):
                 per_atom={"f": 3, "x": 3, "type": 1},
                 thermo=("pe", "step", *BOX),
             )
-    return Outcomes(decks)
+        found[key] = Outcomes(decks)
+    return found
 
 
 def network(model, key: str) -> Path:
@@ -150,26 +151,24 @@ def network(model, key: str) -> Path:
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize(("key", "ranks"), KEYS_AND_RANKS)
 def test_twenty_steps_lead_to_the_same_place(outcomes, key, ranks):
-    plain = outcomes[1][key, "nve"]
+    plain = outcomes[key][1]["nve"]
     moved = liquid().positions - plain["x"]
     assert np.abs(moved - 10.4 * np.round(moved / 10.4)).max() > 0.02
     for name in STEPS:
-        outcome = outcomes[ranks][key, name]
+        outcome = outcomes[key][ranks][name]
         apart = outcome["x"] - plain["x"]
         assert np.abs(apart - 10.4 * np.round(apart / 10.4)).max() < POSITIONS, name
         assert np.abs(outcome["f"] - plain["f"]).max() < 1e-9, name
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("name", [*STEPS, *OTHERS])
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize(("key", "ranks"), KEYS_AND_RANKS)
 def test_the_last_forces_are_those_of_python(outcomes, model, key, name, ranks):
     """Whatever atoms are left, and wherever they and the box have gone."""
-    outcome = outcomes[ranks][key, name]
+    outcome = outcomes[key][ranks][name]
     lx, ly, lz, xy, xz, yz = (float(outcome[word]) for word in BOX)
     cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
     species = [("Ge", "Te")[t - 1] for t in outcome["type"][:, 0]]
@@ -179,10 +178,9 @@ def test_the_last_forces_are_those_of_python(outcomes, model, key, name, ranks):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize(("key", "ranks"), KEYS_AND_RANKS)
 def test_the_decks_did_what_they_say(outcomes, key, ranks):
-    found = {name: outcomes[ranks][key, name] for name in OTHERS}
+    found = {name: outcomes[key][ranks][name] for name in OTHERS}
     assert len(found["deposit"]["ids"]) == 67
     assert len(found["evaporate"]["ids"]) < 64
     assert "gcmc" in found["gcmc"].log

@@ -8,6 +8,7 @@
 #include "comm.h"
 #include "error.h"
 #include "force.h"
+#include "group.h"
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
@@ -255,12 +256,12 @@ void PairEgraff::refuse_unsupported()
 // does for atoms on trial); -1 if other pairs are excluded.
 int PairEgraff::excluded_groups() const
 {
-  constexpr int ALL = 1;    // the bit of group all
   int groups = 0;
   for (int k = 0; k < neighbor->nex_group; ++k) {
-    const int first = neighbor->ex1_bit[k], second = neighbor->ex2_bit[k];
-    if (first != ALL && second != ALL) return -1;
-    groups |= first == ALL ? second : first;
+    // Group 0 is `all`. The bits in `neighbor` are not set before its init(), which comes later.
+    const int first = neighbor->ex1_group[k], second = neighbor->ex2_group[k];
+    if (first != 0 && second != 0) return -1;
+    groups |= group->bitmask[first == 0 ? second : first];
   }
   return groups;
 }
