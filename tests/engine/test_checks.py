@@ -157,3 +157,43 @@ def test_files_without_the_operator_run_by_a_halo(folder, model, key):
             assert abs(found[name]["pe"] - found["own"]["pe"]) < 1e-9
         log = found["foreign"].log
         assert ("no feature exchange in this file: a halo of" in log) == (key != "allegro")
+
+
+class _NotFinite(torch.nn.Module):
+    """A network that has no number for some atoms, or no slope."""
+
+    def __init__(self, good: torch.jit.ScriptModule, energy: bool) -> None:
+        super().__init__()
+        self.good = good
+        self.energy = energy
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ):
+        found = self.good.forward(edge_vectors, edge_index, types, n_local)
+        energy = found["atomic_energy"]
+        lithium = (types[:n_local] == 1).to(energy.dtype)  # one atom, on one rank
+        if self.energy:
+            energy = energy / (1.0 - lithium)
+        else:  # the slope of a square root at zero is infinite
+            energy = energy + torch.sqrt(lithium * energy * 0.0)
+        return {"atomic_energy": energy}
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize("what", ["energy", "force"])
+def test_what_is_not_finite_ends_the_run_on_all_ranks(folder, model, what, ranks):
+    from dataclasses import replace
+
+    path = model("allegro", "float64", scale=5.0, r_max=3.5)
+    bad = folder / "infinite.pt"
+    module = torch.jit.script(_NotFinite(torch.jit.load(str(path)), what == "energy"))
+    save_deployed(module, replace(read_contract(path), outputs=()), bad)
+    (outcome,) = run_decks({"it": deck(folder, bad, style="")}, ranks).values()
+    assert f"pair_style egraff: expected a finite {what}, got " in outcome.error
+    assert " at step 0: the atoms are closer than anything" in outcome.error

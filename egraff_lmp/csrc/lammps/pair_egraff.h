@@ -65,6 +65,8 @@ class PairEgraff : public Pair {
   const std::vector<double> *quantity(const std::string &name) const;
 
  private:
+  static constexpr int PER_ATOM_VIRIAL = 9;    // doubles; newton off sends them home
+
   egraff::Settings settings_;
   std::vector<egraff::Member> members_;
   std::vector<std::string> elements_;    // of type 1, 2, ...
@@ -98,6 +100,7 @@ class PairEgraff : public Pair {
   void warn_of_heat_flux();
   std::string special_neighbors() const;
   void evaluate();
+  std::string coincident() const;
   std::string non_finite() const;
   void average_members();
   void collect_quantities();
