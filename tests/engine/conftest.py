@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from egraff_lmp.contract import EnergyReference
+from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
 from egraff_lmp.forcefields.export import export_model
@@ -37,8 +37,8 @@ def as_frames(structure: Structure) -> Frames:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
-    """`model(key, dtype, scale=20.0, r_max=5.0, seed=7)`: path of an untrained deployed model.
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
+    """`exported(key, dtype, scale=20.0, r_max=5.0, seed=7)`: path of an untrained deployed model.
 
     An energy scale of 20 eV gives forces of the size of real ones, so that absolute tolerances
     mean what they say. Dynamics takes a smaller one: an untrained network has no repulsion.
@@ -65,6 +65,33 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
                 path,
             )
         return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model(exported: ModelMaker) -> ModelMaker:
+    """What `egraff deploy` writes; arguments as for `exported`."""
+    return exported
+
+
+@pytest.fixture(scope="session")
+def quick_model(exported: ModelMaker) -> ModelMaker:
+    """The same networks in one frozen graph: such a file loads ten times faster.
+
+    For tests of many decks, each of which loads its model anew.
+    """
+
+    def make(*args: object, **options: object) -> Path:
+        path = exported(*args, **options)
+        frozen = path.with_suffix(".frozen.pt")
+        if not frozen.exists():
+            module = torch.jit.load(str(path)).eval()
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+            graph = torch.jit.freeze(module, optimize_numerics=False)
+            save_deployed(graph, read_contract(path), frozen)
+        return frozen
 
     return make
 

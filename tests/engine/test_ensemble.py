@@ -17,6 +17,11 @@ KCAL_PER_EV = 23.060549
 R_MAXES = {"nequip": 4.0, "allegro": 4.6, "mace": 3.7}  # members may differ
 
 
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 def atoms() -> Structure:
     rng = np.random.default_rng(12)
     grid = np.stack(np.meshgrid(*[range(3)] * 3, indexing="ij"), -1).reshape(-1, 3)
@@ -122,6 +127,10 @@ def test_the_table_names_every_member_and_its_cost(outcomes, members):
     for file in members:
         assert f"egraff: {file}\n" in log
     assert "ensemble of 3: a step costs all of them" in log
+    assert log.count("  its first evaluation took ") == 3
+    for name, doi in (("NequIP", "s41467-022-29939-5"), ("Allegro", "s41467-023-36329-y")):
+        cited = log.split(f"- pair_style egraff, model {name}:")[1].split("\n\n")[1]
+        assert doi in cited, "LAMMPS' own list of what to cite"
     assert "memory of the busiest rank, estimated: " in log
 
 

@@ -25,6 +25,11 @@ STEPS, TIMESTEP_FS = 4, 2.0
 
 
 @dataclass(frozen=True)
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 class Tolerances:
     """Forces in eV/A (and per-atom energies in eV); virials and energies are sums over atoms.
 

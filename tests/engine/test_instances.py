@@ -26,6 +26,11 @@ from mpi4py import MPI
 world = MPI.COMM_WORLD
 job = json.load(open(sys.argv[1]))
 
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 def deck(model, after=("run 0 post no",)):
     return ["units metal", "atom_modify map yes", f'read_data "{job["data"]}"', "pair_style egraff",
             f'pair_coeff * * "{model}" Ge Te', *after]

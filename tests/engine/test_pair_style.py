@@ -27,6 +27,11 @@ SIDE = 10.4  # A
 R_MAX = 4.0  # A; the halo of NequIP is 12 A
 
 
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 def liquid() -> Structure:
     """64 atoms in a cube whose halo wraps around."""
     rng = np.random.default_rng(11)

@@ -22,6 +22,11 @@ KINETIC = 1.0364269e-4  # amu (A/ps)^2 in eV: LAMMPS' mvv2e of units metal
 MASS = {"Ge": 72.63, "Te": 127.6}
 
 
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 def cell_of_48(periodic: bool) -> Structure:
     rng = np.random.default_rng(2)
     grid = np.stack(np.meshgrid(range(4), range(4), range(3), indexing="ij"), -1).reshape(-1, 3)

@@ -16,6 +16,11 @@ MOVE = ("timestep 0.0005", "fix move all nve")
 PER_ATOM = {"f": 3, "x": 3}
 
 
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 @pytest.fixture
 def folder(tmp_path):
     rng = np.random.default_rng(12)

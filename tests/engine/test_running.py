@@ -21,6 +21,11 @@ BOX = ("lx", "ly", "lz", "xy", "xz", "yz")
 MOVE = ("velocity all create 3000 7 loop all mom yes", "timestep 0.0005", "fix move all nve")
 
 
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
+
+
 def liquid() -> Structure:
     rng = np.random.default_rng(11)
     grid = np.stack(np.meshgrid(*[np.arange(4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -49,7 +49,9 @@ Contract parse_fields(const json &raw)
   contract.memory_bytes_per_edge = raw.at("memory_bytes_per_edge").get<double>();
   for (const auto &citation : raw.at("citations")) {
     const auto bibtex = citation.at("bibtex").get<std::string>();
-    contract.citations.push_back(bibtex.empty() ? citation.at("text").get<std::string>() : bibtex);
+    const auto doi = citation.at("doi").get<std::string>();
+    const auto text = citation.at("text").get<std::string>() + (doi.empty() ? "" : ", doi:" + doi);
+    contract.citations.push_back(bibtex.empty() ? text : bibtex);
   }
   contract.self_test = parse_self_test(raw.at("self_test"));
   for (const auto &output : raw.value("outputs", json::array()))
