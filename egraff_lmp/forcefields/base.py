@@ -53,9 +53,9 @@ class ForceField:
         build: makes the network from settings and context. The network's forward takes
             (edge_vectors [E, 3] in float64, edge_index, types, n_local) and returns a dict with
             "energy" ([n_local], in units of the training scale) and its `outputs`; it has the
-            attributes `exchange_widths` (tuple of int), `n_layers` (int) and `outputs` (tuple of
-            `Output`). One that passes messages without exchange has `halo_layers` (int), too, and
-            treats every atom of its halo as local.
+            attributes `exchange_widths` (tuple of int), `n_layers` (int) and, if it returns more,
+            `outputs` (tuple of `Output`). One that passes messages without exchange has
+            `halo_layers` (int), too, and treats every atom of its halo as local.
         presets: settings by name; every force field has at least "small".
         citations: what a user of the model cites.
         packages: distributions whose versions the contract records.

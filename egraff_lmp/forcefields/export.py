@@ -126,7 +126,7 @@ def _contract(
         r_max=context.r_max,
         n_layers=network.n_layers,
         exchange_widths=tuple(network.exchange_widths),
-        outputs=tuple(network.outputs),
+        outputs=tuple(getattr(network, "outputs", ())),
         halo_layers=getattr(network, "halo_layers", len(network.exchange_widths) + 1),
         species=context.species,
         masses_amu=tuple(

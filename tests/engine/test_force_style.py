@@ -25,11 +25,6 @@ STEPS, TIMESTEP_FS = 4, 2.0
 
 
 @dataclass(frozen=True)
-@pytest.fixture(scope="module")
-def model(quick_model):
-    return quick_model
-
-
 class Tolerances:
     """Forces in eV/A (and per-atom energies in eV); virials and energies are sums over atoms.
 
@@ -47,6 +42,11 @@ TOLERANCES = {
     # Seven digits of forces of up to 10 eV/A, less one or two in the network.
     "float32": Tolerances(5e-4, 1e-3, 1e-1, 1e-2),
 }
+
+
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
 
 
 @pytest.fixture(scope="module", params=[*DEPLOYED, *FORCE_FIELDS])

@@ -26,11 +26,6 @@ from mpi4py import MPI
 world = MPI.COMM_WORLD
 job = json.load(open(sys.argv[1]))
 
-@pytest.fixture(scope="module")
-def model(quick_model):
-    return quick_model
-
-
 def deck(model, after=("run 0 post no",)):
     return ["units metal", "atom_modify map yes", f'read_data "{job["data"]}"', "pair_style egraff",
             f'pair_coeff * * "{model}" Ge Te', *after]
@@ -42,6 +37,11 @@ def tell(values):
     with open(f"{sys.argv[1]}.{world.rank}", "w") as file:
         json.dump(values, file)
 """
+
+
+@pytest.fixture(scope="module")
+def model(quick_model):
+    return quick_model
 
 
 @pytest.fixture
