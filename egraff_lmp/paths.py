@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import warnings
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -42,14 +41,8 @@ def plugin_dir() -> str:
 
     `lmp` puts it before what LAMMPS_PLUGIN_PATH holds. Importing this package has put it there
     already (see `activate`), and LAMMPS would load the plugin twice.
-
-    A broken installation warns and leaves `lmp` usable for decks that need no egraff.
     """
-    try:
-        folder = str(native_dir())
-    except EgraffError as error:
-        warnings.warn(f"pair_style egraff is not available: {error}", stacklevel=2)
-        return str(Path(__file__).resolve().parent / "lib")
+    folder = str(native_dir())
     others = [p for p in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":") if p and p != folder]
     os.environ["LAMMPS_PLUGIN_PATH"] = ":".join(others)
     return folder
