@@ -14,10 +14,15 @@ from egraff_lmp.forcefields.base import (
     NetworkContext,
     edge_forces,
 )
+from egraff_lmp.forcefields.botnet import BOTNET
+from egraff_lmp.forcefields.equiformer import EQUIFORMER
 from egraff_lmp.forcefields.mace import MACE
 from egraff_lmp.forcefields.nequip import NEQUIP
+from egraff_lmp.forcefields.torchmdnet import TORCHMDNET
 
-FORCE_FIELDS: dict[str, ForceField] = {entry.key: entry for entry in (NEQUIP, ALLEGRO, MACE)}
+FORCE_FIELDS: dict[str, ForceField] = {
+    entry.key: entry for entry in (NEQUIP, ALLEGRO, BOTNET, MACE, EQUIFORMER, TORCHMDNET)
+}
 
 
 def force_field(key: str) -> ForceField:

@@ -28,6 +28,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_polynomial_cutoff": 5,
         "radial_MLP": [32, 32],
     },
+    # Table 14 of EGraFFBench; the radial network is the package's default.
+    "paper": {
+        "num_interactions": 2,
+        "hidden_irreps": "16x0e + 16x1o + 16x2e",
+        "MLP_irreps": "16x0e",
+        "max_ell": 3,
+        "correlation": 3,
+        "num_bessel": 8,
+        "num_polynomial_cutoff": 5,
+        "radial_MLP": [64, 64, 64],
+    },
 }
 
 

@@ -30,6 +30,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "bessel_trainable": True,
         "polynomial_cutoff_p": 6,
     },
+    # Table 11 of EGraFFBench: "invariant layers" are hidden layers of the radial network.
+    "paper": {
+        "num_layers": 6,
+        "l_max": 2,
+        "parity": True,
+        "num_features": 32,
+        "radial_mlp_depth": 3,
+        "radial_mlp_width": 64,
+        "num_bessels": 8,
+        "bessel_trainable": True,
+        "polynomial_cutoff_p": 6,
+    },
 }
 
 

@@ -1,0 +1,442 @@
+"""Equiformer (Liao & Smidt, ICLR 2023), written for this project from the paper on e3nn, with
+periodic boundaries and without a cap on the neighbours.
+
+A block is layer norm, equivariant graph attention, layer norm and a feed-forward network, each with
+a residual connection (Fig. 1). The attention of a centre i over its neighbours j is
+a_ij = softmax_j(a . leaky(f0_ij)) with the invariant part f0_ij of a depth-wise tensor product of
+(linear x_i + linear x_j) with the harmonics of the edge, and the values are a second tensor product
+of that message's gated rest (Eqs. 2-6). The softmax runs over all neighbours of a local atom, whose
+edges are all at hand: no exchange inside a block.
+
+Exchanged before every block: the neighbours' features after norm and linear map, as wide as the
+embedding (480 for the paper's 128x0 + 64x1 + 32x2). The first block needs it, too: the embedding
+holds a sum over neighbours (edge-degree embedding).
+
+Two things differ from the authors' network by default, and can be had as they are there:
+
+- `smooth: false` is the original softmax, whose weights do not vanish at r_max: energies jump
+  when a neighbour passes the cutoff. The default weights every neighbour by an envelope u(r),
+  inside the softmax and once more outside, a_ij = u_ij (u_ij exp z_ij / sum_k u_ik exp z_ik), and
+  multiplies the edge-degree embedding by u. Inside alone would not do: the last neighbour of an
+  atom keeps the weight 1 until it leaves. tests/forcefields/test_equiformer.py measures the jump.
+- `parity: false` is the network of Table 15 (and of the authors' MD17 models, 3.50 M parameters):
+  irreps without parity, equivariant under rotations only, so that mirror images may differ in
+  energy. The default keeps the paths that respect reflections.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from e3nn import nn as enn
+from e3nn import o3
+
+from egraff_lmp.contract import Citation, Output
+from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.layers import (
+    depthwise_product,
+    expnorm_basis,
+    expnorm_initial,
+    polynomial_envelope,
+    softmax_over_neighbours,
+    sum_over_neighbours,
+)
+
+ENVELOPE_POWER = 6.0
+NORM_EPSILON = 1e-5
+NEGATIVE_SLOPE = 0.2  # of the leaky activation, section 3.3 of the paper
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {
+        "embedding": [24, 12],
+        "num_layers": 2,
+        "num_heads": 2,
+        "head": [12, 6],
+        "feed_forward": [48, 24],
+        "feature": 48,
+        "num_rbf": 16,
+        "radial_hidden": [32, 32],
+        "parity": True,
+        "smooth": True,
+    },
+    # Table 15 of EGraFFBench, the authors' MD17 model of degree 2: 3.50 M parameters.
+    "paper": {
+        "embedding": [128, 64, 32],
+        "num_layers": 6,
+        "num_heads": 4,
+        "head": [32, 16, 8],
+        "feed_forward": [384, 192, 96],
+        "feature": 512,
+        "num_rbf": 32,
+        "radial_hidden": [64, 64],
+        "parity": False,
+        "smooth": True,
+    },
+}
+
+
+def irreps_of(multiplicities: list[int], parity: bool) -> o3.Irreps:
+    """[128, 64, 32] to 128x0e + 64x1o + 32x2e, or, without parity, 128x0e + 64x1e + 32x2e."""
+    return o3.Irreps(
+        [(mul, (ell, (-1) ** ell if parity else 1)) for ell, mul in enumerate(multiplicities)]
+    )
+
+
+class _LayerNorm(torch.nn.Module):
+    """Equivariant layer norm: scalars as usual; each other degree by its mean square length.
+
+    Section 3.3 and appendix of the paper. The multiplicities have to be those of `irreps_of`.
+    """
+
+    __constants__ = ("multiplicities",)
+
+    def __init__(self, irreps: o3.Irreps) -> None:
+        super().__init__()
+        self.epsilon = NORM_EPSILON
+        self.multiplicities = [mul for mul, _ in irreps]
+        self.weight = torch.nn.Parameter(torch.ones(sum(self.multiplicities)))
+        self.bias = torch.nn.Parameter(torch.zeros(self.multiplicities[0]))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, width) to (N, width)."""
+        parts: list[torch.Tensor] = []
+        column, channel = 0, 0
+        for degree, multiplicity in enumerate(self.multiplicities):
+            width = 2 * degree + 1
+            part = features[:, column : column + multiplicity * width]
+            part = part.reshape(-1, multiplicity, width)
+            if degree == 0:
+                part = part - part.mean(dim=1, keepdim=True)
+            square = part.pow(2).mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
+            weight = self.weight[channel : channel + multiplicity].view(1, -1, 1)
+            part = part * (square + self.epsilon).rsqrt() * weight
+            if degree == 0:
+                part = part + self.bias.view(1, -1, 1)
+            parts.append(part.reshape(features.size(0), multiplicity * width))
+            column += multiplicity * width
+            channel += multiplicity
+        return torch.cat(parts, dim=1)
+
+
+class _Radial(torch.nn.Module):
+    """Weights of a tensor product from the radial basis: a perceptron with layer norms."""
+
+    def __init__(self, widths: list[int]) -> None:
+        super().__init__()
+        layers: list[torch.nn.Module] = []
+        for before, after in itertools.pairwise(widths[:-1]):
+            layers += [torch.nn.Linear(before, after), torch.nn.LayerNorm(after), torch.nn.SiLU()]
+        self.net = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-2], widths[-1]))
+
+    def forward(self, basis: torch.Tensor) -> torch.Tensor:
+        """(E, K) to (E, weights)."""
+        return self.net(basis)
+
+
+class _DegreeEmbedding(torch.nn.Module):
+    """What an atom sees around it before the first block: sum_j R(r_ij) Y(r_ij) / sqrt(n)."""
+
+    def __init__(
+        self, irreps: o3.Irreps, harmonics: o3.Irreps, radial: list[int], norm: float
+    ) -> None:
+        super().__init__()
+        self.norm = norm**0.5
+        self.constant = o3.Linear("1x0e", irreps, biases=True)
+        self.product, irreps_mid = depthwise_product(irreps, harmonics, irreps)
+        self.radial = _Radial([*radial, self.product.weight_numel])
+        self.project = o3.Linear(irreps_mid.simplify(), irreps, biases=True)
+
+    def forward(
+        self,
+        harmonics: torch.Tensor,
+        basis: torch.Tensor,
+        envelope: torch.Tensor,
+        centers: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """(n_local, width) from what is known of the edges."""
+        ones = torch.ones(1, 1, dtype=basis.dtype, device=basis.device)
+        one = self.constant(ones).expand(basis.size(0), -1)
+        messages = self.project(self.product(one, harmonics, self.radial(basis)))
+        return sum_over_neighbours(messages * envelope, centers, n_local) / self.norm
+
+
+class _Attention(torch.nn.Module):
+    """Equivariant graph attention (section 3.3 of the paper) of several heads."""
+
+    __constants__ = ("smooth", "n_heads")
+
+    def __init__(
+        self,
+        irreps: o3.Irreps,
+        harmonics: o3.Irreps,
+        head: list[int],
+        n_heads: int,
+        radial: list[int],
+        *,
+        parity: bool,
+        smooth: bool,
+    ) -> None:
+        super().__init__()
+        self.smooth = smooth
+        self.slope = NEGATIVE_SLOPE
+        self.n_heads = n_heads
+        heads = irreps_of([n_heads * mul for mul in head], parity)
+        self.alpha_width = n_heads * head[0]
+        self.from_neighbor = o3.Linear(irreps, irreps, biases=True)
+        self.from_center = o3.Linear(irreps, irreps)
+        self.product, irreps_mid = depthwise_product(irreps, harmonics, irreps)
+        irreps_mid = irreps_mid.simplify()
+        self.radial = _Radial([*radial, self.product.weight_numel])
+        self.alpha = o3.Linear(irreps_mid, f"{self.alpha_width}x0e", biases=True)
+        self.alpha_dot = torch.nn.Parameter(torch.empty(n_heads, head[0]))
+        torch.nn.init.xavier_uniform_(self.alpha_dot)
+        self.gate = gate_of(irreps)
+        self.to_gate = o3.Linear(irreps_mid, self.gate.irreps_in, biases=True)
+        self.value_product, value_mid = depthwise_product(
+            irreps, harmonics, heads, own_weights=True
+        )
+        self.to_value = o3.Linear(value_mid.simplify(), heads, biases=True)
+        self.project = o3.Linear(heads, irreps, biases=True)
+        # The head that each component of a value belongs to.
+        head_of = [
+            channel // mul
+            for ell, mul in enumerate(head)
+            for channel in range(n_heads * mul)
+            for _ in range(2 * ell + 1)
+        ]
+        self.register_buffer("head_of", torch.tensor(head_of))
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        basis: torch.Tensor,
+        envelope: torch.Tensor,
+        edge_index: torch.Tensor,
+    ) -> torch.Tensor:
+        """(n_local, width) to (n_local, width); see the module's docstring."""
+        n_local = features.size(0)
+        centers = edge_index[0]
+        sent = exchange(self.from_neighbor(features))
+        pairs = sent[edge_index[1]] + self.from_center(features)[centers]
+        message = self.product(pairs, harmonics, self.radial(basis))
+        attention = self.attention(message, envelope, centers, n_local)
+        value = self.gate(self.to_gate(message))
+        value = self.to_value(self.value_product(value, harmonics))
+        weighted = value * torch.index_select(attention, 1, self.head_of)  # type: ignore[arg-type]
+        return self.project(sum_over_neighbours(weighted, centers, n_local))
+
+    def attention(
+        self, message: torch.Tensor, envelope: torch.Tensor, centers: torch.Tensor, n_local: int
+    ) -> torch.Tensor:
+        """Weight of each edge in each head, (E, heads)."""
+        invariant = self.alpha(message)
+        # A leaky ReLU whose kink is rounded off by a sigmoid.
+        leaky = 0.5 * (1.0 + self.slope) * invariant
+        leaky = leaky + 0.5 * (1.0 - self.slope) * invariant * (
+            2.0 * torch.sigmoid(invariant) - 1.0
+        )
+        heads = leaky.view(-1, self.n_heads, self.alpha_width // self.n_heads)
+        logits = (heads * self.alpha_dot).sum(dim=2)
+        if self.smooth:
+            # Under the exponential, so that the largest logit cannot hide behind a tiny envelope.
+            logits = logits + torch.log(envelope.clamp(min=1e-30))
+            return softmax_over_neighbours(logits, centers, n_local) * envelope
+        return softmax_over_neighbours(logits, centers, n_local)
+
+
+def gate_of(irreps: o3.Irreps) -> enn.Gate:
+    """SiLU on scalars; every other irrep times the sigmoid of a scalar of its own."""
+    scalars = o3.Irreps([(mul, ir) for mul, ir in irreps if ir.l == 0])
+    gated = o3.Irreps([(mul, ir) for mul, ir in irreps if ir.l > 0])
+    gates = o3.Irreps([(gated.num_irreps, (0, 1))] if gated.num_irreps else [])
+    return enn.Gate(
+        scalars,
+        [torch.nn.functional.silu] * len(scalars),
+        gates,
+        [torch.sigmoid] * len(gates),
+        gated,
+    )
+
+
+class _Block(torch.nn.Module):
+    """Attention and feed-forward network, each after a layer norm and beside a shortcut."""
+
+    __constants__ = ("changes_irreps",)
+
+    def __init__(
+        self,
+        irreps: o3.Irreps,
+        irreps_out: o3.Irreps,
+        harmonics: o3.Irreps,
+        settings: Mapping[str, Any],
+        radial: list[int],
+    ) -> None:
+        super().__init__()
+        parity = bool(settings["parity"])
+        self.norm_1 = _LayerNorm(irreps)
+        self.attention = _Attention(
+            irreps,
+            harmonics,
+            list(settings["head"]),
+            int(settings["num_heads"]),
+            radial,
+            parity=parity,
+            smooth=bool(settings["smooth"]),
+        )
+        self.norm_2 = _LayerNorm(irreps)
+        middle = irreps_of(list(settings["feed_forward"]), parity)
+        self.gate = gate_of(middle)
+        self.linear_1 = o3.Linear(irreps, self.gate.irreps_in, biases=True)
+        self.linear_2 = o3.Linear(middle, irreps_out, biases=True)
+        self.changes_irreps = irreps != irreps_out
+        self.shortcut: torch.nn.Module = (
+            o3.Linear(irreps, irreps_out, biases=True)
+            if self.changes_irreps
+            else torch.nn.Identity()
+        )
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        basis: torch.Tensor,
+        envelope: torch.Tensor,
+        edge_index: torch.Tensor,
+    ) -> torch.Tensor:
+        """(n_local, width) to (n_local, width of the block's output)."""
+        found = self.attention(self.norm_1(features), harmonics, basis, envelope, edge_index)
+        features = features + found
+        found = self.linear_2(self.gate(self.linear_1(self.norm_2(features))))
+        return self.shortcut(features) + found
+
+
+class EquiformerNetwork(torch.nn.Module):
+    """Equiformer's energy as a function of a graph (see `forcefields.base`)."""
+
+    __constants__ = ("r_max", "smooth")
+
+    def __init__(self, settings: Mapping[str, Any], context: NetworkContext) -> None:
+        super().__init__()
+        parity = bool(settings["parity"])
+        self.smooth = bool(settings["smooth"])
+        self.r_max = context.r_max
+        self.dtype = context.dtype
+        self.envelope_power = ENVELOPE_POWER
+        self.n_species = len(context.species)
+        self.n_layers = int(settings["num_layers"])
+        n_basis = int(settings["num_rbf"])
+        embedding = list(settings["embedding"])
+        irreps = irreps_of(embedding, parity)
+        feature = o3.Irreps([(int(settings["feature"]), (0, 1))])
+        harmonics = irreps_of([1] * len(embedding), parity)
+        radial = [n_basis, *settings["radial_hidden"]]
+        self.harmonics = o3.SphericalHarmonics(harmonics, normalize=True, normalization="component")
+        self.atom_embedding = o3.Linear(f"{self.n_species}x0e", irreps, biases=True)
+        means, betas = expnorm_initial(context.r_max, n_basis)
+        self.register_buffer("means", means.to(context.dtype))
+        self.register_buffer("betas", betas.to(context.dtype))
+        self.degree_embedding = _DegreeEmbedding(
+            irreps, harmonics, radial, context.avg_num_neighbors
+        )
+        self.blocks = torch.nn.ModuleList(
+            _Block(
+                irreps,
+                irreps if index < self.n_layers - 1 else feature,
+                harmonics,
+                settings,
+                radial,
+            )
+            for index in range(self.n_layers)
+        )
+        self.norm = _LayerNorm(feature)
+        self.readout = torch.nn.Sequential(
+            o3.Linear(feature, feature, biases=True),
+            enn.Activation(feature, [torch.nn.functional.silu]),
+            o3.Linear(feature, "0e", biases=True),
+        )
+        self.exchange_widths = (irreps.dim,) * self.n_layers
+        self.outputs = (Output("features", "atom", feature.dim),)
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """Energy of each local atom in units of the training scale, and its last features."""
+        dtype = self.dtype
+        lengths = torch.linalg.vector_norm(edge_vectors, dim=1, keepdim=True)
+        harmonics = self.harmonics(edge_vectors).to(dtype)
+        if self.smooth:
+            envelope = polynomial_envelope(lengths, self.r_max, self.envelope_power).to(dtype)
+        else:
+            envelope = torch.ones_like(lengths).to(dtype)
+        basis = expnorm_basis(
+            lengths.to(dtype),
+            self.means,  # type: ignore[arg-type]
+            self.betas,  # type: ignore[arg-type]
+            self.r_max,
+        )
+        one_hot = torch.nn.functional.one_hot(types[:n_local], self.n_species).to(dtype)
+        features = self.atom_embedding(one_hot * self.n_species**0.5)
+        features = features + self.degree_embedding(
+            harmonics, basis, envelope, edge_index[0], n_local
+        )
+        for block in self.blocks:
+            features = block(features, harmonics, basis, envelope, edge_index)
+        features = self.norm(features)
+        return {"energy": self.readout(features).view(-1), "features": features}
+
+
+def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+    """Equiformer from its settings.
+
+    Args:
+        settings: channels of each degree, scalars first, of the `embedding`, of one `head` and of
+            the `feed_forward` network; `feature`, scalars after the last block; `num_layers`,
+            `num_heads`, `num_rbf`, `radial_hidden`; `parity` and `smooth`, see the module.
+        context: what the data fixes.
+
+    Raises:
+        ValueError: lists of different lengths, or an unknown setting.
+        KeyError: a setting is missing.
+    """
+    lengths = {name: len(settings[name]) for name in ("embedding", "head", "feed_forward")}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"expected one number for each degree in each of {lengths}")
+    unknown = sorted(set(settings) - set(PRESETS["small"]))
+    if unknown:
+        raise ValueError(f"unknown setting {', '.join(unknown)}")
+    previous = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(context.seed)
+        torch.set_default_dtype(context.dtype)
+        try:
+            return EquiformerNetwork(settings, context)
+        finally:
+            torch.set_default_dtype(previous)
+
+
+EQUIFORMER = ForceField(
+    key="equiformer",
+    architecture="Equiformer",
+    build=build,
+    presets=PRESETS,
+    citations=(
+        Citation(
+            text=(
+                "Y.-L. Liao, T. Smidt, Equiformer: Equivariant graph attention transformer for 3D "
+                "atomistic graphs, ICLR (2023)"
+            ),
+            doi="10.48550/arXiv.2206.11990",
+        ),
+    ),
+    packages=("e3nn",),
+)

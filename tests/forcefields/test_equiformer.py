@@ -1,0 +1,114 @@
+"""Equiformer against what its paper says: size, attention by hand, and the original's jump."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.forcefields import FORCE_FIELDS, NetworkContext, force_field
+from egraff_lmp.forcefields.equiformer import irreps_of
+from egraff_lmp.forcefields.layers import softmax_over_neighbours
+
+ENTRY = FORCE_FIELDS["equiformer"]
+CONTEXT = NetworkContext(("Ge", "Te"), 5.0, 14.0, torch.float64, 0)
+# Liao & Smidt 2023, Table 10: 3.50 M for the MD17 model with l_max = 2.
+PAPER_PARAMETERS = 3.50e6
+# Their type embedding has 64 rows of 128; ours one for each element of the data.
+AUTHORS_TYPES, AUTHORS_WIDTH = 64, 128
+
+
+def test_size_of_the_papers_network() -> None:
+    """3.50 M parameters in the setting of Table 15, which has no parities."""
+    network = ENTRY.build(ENTRY.presets["paper"], CONTEXT)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    count += (AUTHORS_TYPES - len(CONTEXT.species)) * AUTHORS_WIDTH
+    assert round(count / 1e6, 2) == PAPER_PARAMETERS / 1e6
+    assert network.exchange_widths == (128 + 3 * 64 + 5 * 32,) * 6
+
+
+def test_softmax_by_hand() -> None:
+    """Two neighbours of one centre, one of another, none of a third; huge logits stay finite."""
+    logits = torch.tensor([[0.0, 800.0], [math.log(3.0), 800.0], [-900.0, 0.5]])
+    centers = torch.tensor([0, 0, 2])
+    weights = softmax_over_neighbours(logits, centers, 3)
+    expected = torch.tensor([[0.25, 0.5], [0.75, 0.5], [1.0, 1.0]])
+    torch.testing.assert_close(weights, expected)
+    assert softmax_over_neighbours(logits[:0], centers[:0], 0).shape == (0, 2)
+
+
+def test_attention_by_hand() -> None:
+    """Weights of one layer for three edges, from its parameters with plain arithmetic."""
+    network = ENTRY.build(ENTRY.presets["small"], CONTEXT)
+    layer = network.blocks[0].attention
+    torch.manual_seed(0)
+    message = torch.randn(3, layer.alpha.irreps_in.dim, dtype=torch.float64)
+    centers = torch.tensor([0, 0, 1])
+    envelope = torch.tensor([[0.9], [0.2], [0.4]], dtype=torch.float64)
+    found = layer.attention(message, envelope, centers, 2)
+    invariant = layer.alpha(message).reshape(3, layer.n_heads, -1)
+    logits = [
+        [
+            sum(
+                float(layer.alpha_dot[head, k])
+                * (0.6 * float(z) + 0.4 * float(z) * (2 / (1 + math.exp(-float(z))) - 1))
+                for k, z in enumerate(invariant[edge, head])
+            )
+            for head in range(layer.n_heads)
+        ]
+        for edge in range(3)
+    ]
+    for head in range(layer.n_heads):
+        up = [float(envelope[e]) * math.exp(logits[e][head]) for e in range(3)]
+        by_hand = [
+            float(envelope[0]) * up[0] / (up[0] + up[1]),
+            float(envelope[1]) * up[1] / (up[0] + up[1]),
+            float(envelope[2]),
+        ]
+        torch.testing.assert_close(
+            found[:, head].detach(), torch.tensor(by_hand, dtype=torch.float64)
+        )
+
+
+@pytest.mark.parametrize(("smooth", "jumps"), [(True, False), (False, True)])
+def test_jump_of_the_original(smooth: bool, jumps: bool) -> None:
+    """The original attention jumps when a neighbour passes r_max; the default does not."""
+    network = ENTRY.build({**ENTRY.presets["small"], "smooth": smooth}, CONTEXT)
+    index = torch.tensor([[0, 1], [1, 0]])
+    types = torch.tensor([0, 1])
+    inside = torch.tensor([[0.0, 0.0, 5.0 - 1e-7], [0.0, 0.0, -5.0 + 1e-7]], dtype=torch.float64)
+    with_edge = network(inside, index, types, 2)["energy"]
+    without = network(inside[:0], index[:, :0], types, 2)["energy"]
+    jump = float((with_edge - without).detach().abs().max())
+    # The spread of atomic energies is of the order of 1.
+    assert jump > 1e-2 if jumps else jump < 1e-9
+
+
+def test_without_parity_mirror_images_differ() -> None:
+    """The paper's irreps respect rotations only: a chiral cluster has two energies."""
+    generator = torch.Generator().manual_seed(1)
+    vectors = 3.0 * torch.rand(4, 3, generator=generator, dtype=torch.float64) - 1.0
+    index = torch.tensor([[0, 0, 0, 0], [1, 2, 3, 4]])
+    types = torch.tensor([0, 1, 0, 1, 1])
+    differences = {}
+    for parity in (True, False):
+        network = ENTRY.build({**ENTRY.presets["small"], "parity": parity}, CONTEXT)
+        here, mirrored = (network(sign * vectors, index, types, 5)["energy"] for sign in (1, -1))
+        differences[parity] = float((here - mirrored).detach().abs().max())
+    assert differences[True] < 1e-12
+    assert differences[False] > 1e-6
+
+
+def test_irreps_and_wrong_settings() -> None:
+    """Degrees in order; lists of unequal length and unknown settings are errors."""
+    assert str(irreps_of([4, 2, 1], parity=True)) == "4x0e+2x1o+1x2e"
+    assert str(irreps_of([4, 2, 1], parity=False)) == "4x0e+2x1e+1x2e"
+    small = ENTRY.presets["small"]
+    with pytest.raises(ValueError, match="one number for each degree"):
+        ENTRY.build({**small, "head": [4]}, CONTEXT)
+    with pytest.raises(ValueError, match="unknown setting dropout"):
+        ENTRY.build({**small, "dropout": 0.1}, CONTEXT)
+    with pytest.raises(EgraffError, match="equiformer, torchmdnet"):
+        force_field("equiformer2")

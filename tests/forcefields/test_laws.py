@@ -1,0 +1,216 @@
+"""What every force field obeys, whatever its weights: symmetry, smoothness, locality, exchange."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext, edge_forces
+from egraff_lmp.graph import find_edges
+
+SPECIES = ("Ge", "Te", "S")
+R_MAX = 4.0
+KEYS = list(FORCE_FIELDS)
+# Energies and forces here are of the order of 1 eV and eV/A; what remains is rounding.
+SYMMETRY = 1e-8
+# Central differences of step 1e-5 A: truncation of the order 1e-10 times a third derivative.
+DIFFERENCE = 1e-6
+
+
+@pytest.fixture(scope="module", params=KEYS)
+def key(request: pytest.FixtureRequest) -> str:
+    """One force field after the other, so that each is built once."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def network(key: str) -> torch.nn.Module:
+    """The small preset with random weights, in float64."""
+    entry = FORCE_FIELDS[key]
+    context = NetworkContext(SPECIES, R_MAX, 12.0, torch.float64, 3)
+    return entry.build(entry.presets["small"], context).eval()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Types, positions and cell of 16 atoms of three species in a triclinic periodic cell."""
+    rng = np.random.default_rng(1)
+    cell = np.array([[7.0, 0.0, 0.0], [1.5, 6.5, 0.0], [-1.0, 0.9, 7.3]])
+    return rng.integers(0, 3, 16), rng.random((16, 3)) @ cell, cell
+
+
+def evaluate(
+    network: torch.nn.Module, types: np.ndarray, positions: np.ndarray, cell: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Atomic energies (N,) and forces (N, 3); no cell: no periodicity."""
+    pbc = (cell is not None,) * 3
+    box = np.eye(3) if cell is None else cell
+    edges = find_edges(positions, box, pbc, R_MAX)
+    vectors = torch.tensor(edges.vectors(positions, box)).reshape(-1, 3).requires_grad_(True)
+    index = torch.tensor(edges.index)
+    energies = network(vectors, index, torch.tensor(types), len(types))["energy"]
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors, allow_unused=True)
+    if gradient is None:
+        gradient = torch.zeros_like(vectors)
+    forces = edge_forces(gradient, index, len(types))
+    return energies.detach().numpy(), forces.detach().numpy()
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["rotation", "reflection"])
+def test_rotation_and_reflection(network: torch.nn.Module, cluster, sign: int) -> None:
+    """Energies stay, forces turn along."""
+    types, positions, cell = cluster
+    q = sign * Rotation.random(random_state=4).as_matrix()
+    energies, forces = evaluate(network, types, positions, cell)
+    turned_energies, turned_forces = evaluate(network, types, positions @ q.T, cell @ q.T)
+    assert np.ptp(energies) > 1e-3 and np.abs(forces).max() > 1e-3  # not constant
+    np.testing.assert_allclose(turned_energies, energies, rtol=0, atol=SYMMETRY)
+    np.testing.assert_allclose(turned_forces, forces @ q.T, rtol=0, atol=SYMMETRY)
+
+
+def test_translation_and_permutation(network: torch.nn.Module, cluster) -> None:
+    """Shifted across the cell's faces and in another order: the same energies and forces."""
+    types, positions, cell = cluster
+    energies, forces = evaluate(network, types, positions, cell)
+    order = np.random.default_rng(2).permutation(len(types))
+    moved = positions[order] + [1.3, -0.4, 2.2]
+    other_energies, other_forces = evaluate(network, types[order], moved, cell)
+    np.testing.assert_allclose(other_energies, energies[order], rtol=0, atol=SYMMETRY)
+    np.testing.assert_allclose(other_forces, forces[order], rtol=0, atol=SYMMETRY)
+
+
+def test_forces_are_differences(network: torch.nn.Module, cluster) -> None:
+    """F = -dE/dx, for three atoms."""
+    types, positions, cell = cluster
+    _, forces = evaluate(network, types, positions, cell)
+    step = 1e-5
+    for atom, axis in ((0, 0), (7, 1), (15, 2)):
+        total = []
+        for sign in (1, -1):
+            moved = positions.copy()
+            moved[atom, axis] += sign * step
+            total.append(evaluate(network, types, moved, cell)[0].sum())
+        slope = (total[0] - total[1]) / (2 * step)
+        assert forces[atom, axis] == pytest.approx(-slope, abs=DIFFERENCE)
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations_with_replacement(range(3), 2)))
+def test_continuous_at_the_cutoff(network: torch.nn.Module, pair: tuple[int, int]) -> None:
+    """A neighbour that passes r_max changes nothing: alone, and beside other atoms.
+
+    Just inside, a distance d below r_max, every envelope is below 20 (d / r_max)^2 and its slope
+    below 40 d / r_max^2.
+    """
+    gap = 1e-6
+    for others in ([], [[1.9, 0.7, 0.0], [-0.6, 2.1, 0.9]]):
+        types = np.array([*pair, *([2] * len(others))])
+        found = []
+        for distance in (R_MAX - gap, R_MAX + gap):
+            positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -distance], *others])
+            found.append(evaluate(network, types, positions, None))
+        np.testing.assert_allclose(found[0][0], found[1][0], rtol=0, atol=1e-7)
+        # The forces of the others move on by their own slope times the 2 gap between the two.
+        np.testing.assert_allclose(found[0][1], found[1][1], rtol=0, atol=5e-5)
+
+
+def test_isolated_atoms_and_nothing_at_all(network: torch.nn.Module) -> None:
+    """Without neighbours the energy is finite and the type's own; no atoms give no energies."""
+    energies, forces = evaluate(network, np.array([0, 1, 0]), np.eye(3) * 50.0, None)
+    assert np.isfinite(energies).all() and not forces.any()
+    assert energies[0] == pytest.approx(energies[2], abs=SYMMETRY)
+    energies, forces = evaluate(network, np.zeros(0, dtype=np.int64), np.zeros((0, 3)), None)
+    assert energies.shape == (0,)
+
+
+def test_scripted_is_eager(network: torch.nn.Module, cluster) -> None:
+    """TorchScript computes the same."""
+    from e3nn.util.jit import script
+
+    types, positions, cell = cluster
+    scripted = script(AtomicEnergyModel(network, 1.0, torch.zeros(3, dtype=torch.float64)))
+
+    def as_network(*arguments: torch.Tensor) -> dict[str, torch.Tensor]:
+        with torch.jit.optimized_execution(False):
+            return {"energy": scripted(*arguments)["atomic_energy"]}
+
+    for a, b in zip(
+        evaluate(network, types, positions, cell),
+        evaluate(as_network, types, positions, cell),  # type: ignore[arg-type]
+        strict=True,
+    ):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-12)
+
+
+def test_exchanges_what_it_declares(
+    key: str, network: torch.nn.Module, cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As often and as wide as `exchange_widths`, also for a rank without atoms or edges."""
+    module: ModuleType = importlib.import_module(f"egraff_lmp.forcefields.{key}")
+    widths: list[int] = []
+
+    def counted(features: torch.Tensor) -> torch.Tensor:
+        widths.append(features.shape[1])
+        return features
+
+    monkeypatch.setattr(module, "exchange", counted, raising=False)
+    declared = list(network.exchange_widths)  # type: ignore[arg-type, call-overload]
+    types, positions, cell = cluster
+    for frame in ((types, positions, cell), (types[:2], np.eye(3)[:2] * 50, None)):
+        widths.clear()
+        evaluate(network, *frame)
+        assert widths == declared
+    widths.clear()
+    evaluate(network, types[:0], positions[:0], None)
+    assert widths == declared
+
+
+def test_ghosts_are_used_through_the_exchange_alone(
+    key: str, network: torch.nn.Module, cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Split over two ranks in one process, the energies are those of the whole.
+
+    Each half has the other half's atoms as ghosts. The exchange is played by recorded features: in
+    layer k each half gets the ghosts' rows that a run of the other half sent. As every layer needs
+    the ones before, the halves are run once a layer.
+    """
+    module: ModuleType = importlib.import_module(f"egraff_lmp.forcefields.{key}")
+    types, positions, cell = cluster
+    whole, _ = evaluate(network, types, positions, cell)
+    edges = find_edges(positions, cell, (True,) * 3, R_MAX)
+    vectors = torch.tensor(edges.vectors(positions, cell))
+    halves = [np.arange(0, 7), np.arange(7, 16)]
+    sent: list[list[torch.Tensor]] = [[], []]
+    layers = len(network.exchange_widths)  # type: ignore[arg-type]
+    energies: list[torch.Tensor] = []
+    for _ in range(layers + 1):
+        new: list[list[torch.Tensor]] = [[], []]
+        energies = []
+        for me in (0, 1):
+            calls = itertools.count()
+
+            def play(features: torch.Tensor, me: int = me, calls=calls) -> torch.Tensor:
+                new[me].append(features.detach())
+                known = sent[1 - me]
+                call = next(calls)
+                ghosts = (
+                    known[call]
+                    if call < len(known)
+                    else features.new_zeros(len(halves[1 - me]), features.shape[1])
+                )
+                return torch.cat([features, ghosts])
+
+            monkeypatch.setattr(module, "exchange", play, raising=False)
+            order = np.concatenate([halves[me], halves[1 - me]])
+            place = np.argsort(order)
+            mine = np.isin(edges.index[0], halves[me])
+            index = torch.tensor(np.ascontiguousarray(place[edges.index[:, mine]]))
+            found = network(vectors[mine], index, torch.tensor(types[order]), len(halves[me]))
+            energies.append(found["energy"].detach())
+        sent = new
+    np.testing.assert_allclose(torch.cat(energies), whole, rtol=0, atol=1e-12)
