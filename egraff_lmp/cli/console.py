@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from rich.console import Console
 
-output = Console()
-errors = Console(stderr=True)
+# No emoji: `:train` is a part of a data set, not a picture.
+output = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)

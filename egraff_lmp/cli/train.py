@@ -9,12 +9,29 @@ from typing import Annotated
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.errors import EgraffError
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="YAML config of the training.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="YAML config, or shipped settings, such as nequip-paper, with --train."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the checkpoints. Default: CONFIG's name.")
+    ] = None,
+    train_on: Annotated[
+        list[str] | None,
+        typer.Option("--train", help="Shipped settings: a file, or SET:PART such as gete:val."),
+    ] = None,
+    validation: Annotated[
+        list[str] | None, typer.Option(help="Shipped settings: likewise; default: split off.")
+    ] = None,
+    n_train: Annotated[int | None, typer.Option(min=1, help="Frames of each --train.")] = None,
+    n_validation: Annotated[
+        int | None, typer.Option(min=1, help="Frames of each --validation, or split off.")
     ] = None,
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Instead of stop.max_epochs of the config.")
@@ -23,19 +40,36 @@ def command(
 ) -> None:
     """Train a force field; the same command again resumes.
 
-    Writes best.ckpt, last.ckpt, log.csv and result.json.
+    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png and result.json.
     """
-    from egraff_lmp.train.config import load_config
+    from egraff_lmp.train.config import load_config, named_config, shipped_configs
 
-    settings = load_config(config)
+    path = Path(config)
+    if config in shipped_configs() and not path.is_file():
+        path, base = Path(f"{config}.yaml"), Path.cwd()
+        options = {
+            "train": train_on,
+            "validation": validation,
+            "n_train": n_train,
+            "n_validation": n_validation,
+        }
+        settings = named_config(config, {k: v for k, v in options.items() if v is not None})
+    elif train_on or validation or n_train or n_validation:
+        names = ", ".join(shipped_configs())
+        raise EgraffError(
+            f"{config}: expected shipped settings ({names}) with --train, --validation, --n-train "
+            "or --n-validation: a file of your own names its data in its `data` section."
+        )
+    else:
+        settings, base = load_config(path), path.resolve().parent
     if max_epochs is not None:
         stop = settings.stop.model_copy(update={"max_epochs": max_epochs})
         settings = settings.model_copy(update={"stop": stop})
     from egraff_lmp.train.run import train  # after the config, whose mistakes should show at once
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    folder = out if out is not None else config.with_suffix("")
-    result = train(settings, folder, base=config.resolve().parent, progress=not quiet)
+    folder = out if out is not None else path.with_suffix("")
+    result = train(settings, folder, base=base, progress=not quiet)
     for part, values in (("validation", result.validation), ("test", result.test)):
         if values:
             output.print(f"{part}: {_errors(dict(values))}", soft_wrap=True, highlight=False)

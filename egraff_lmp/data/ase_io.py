@@ -91,6 +91,7 @@ def frames_from_images(images: Sequence[Any], source: str) -> Frames:
         pbc=(pbc[0], pbc[1], pbc[2]),
         energy=_gather([_energy(atoms) for atoms in images], "an energy", source),
         forces=_gather([_forces(atoms) for atoms in images], "forces", source),
+        stress=_stresses(images),
         timestep_fs=None,
         source=source,
     )
@@ -129,6 +130,20 @@ def _forces(atoms: Any) -> NDArray[np.float64] | None:
         if value is not None:
             return np.asarray(value, dtype=np.float64)
     return None
+
+
+def _stresses(images: Sequence[Any]) -> NDArray[np.float64] | None:
+    """(T, 3, 3) where every frame has a stress; a file with some is read as one without."""
+    from ase.stress import voigt_6_to_full_3x3_stress
+
+    found = []
+    for atoms in images:
+        value = None if atoms.calc is None else atoms.calc.results.get("stress")
+        if value is None:
+            return None
+        value = np.asarray(value, dtype=np.float64)
+        found.append(voigt_6_to_full_3x3_stress(value) if value.shape == (6,) else value)
+    return np.stack(found)
 
 
 def _gather(values: list[Any], what: str, source: str) -> NDArray[np.float64] | None:

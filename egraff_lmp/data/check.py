@@ -27,6 +27,7 @@ def check_labels(frames: Frames) -> None:
         "cell": frames.cell,
         "energy": frames.energy,
         "forces": frames.forces,
+        "stress": frames.stress,
     }
     for name, array in arrays.items():
         if array is None:
@@ -44,13 +45,19 @@ def check_labels(frames: Frames) -> None:
 
 def warn_of_units(frames: Frames) -> None:
     """Log a warning where the forces are so large that they are likely in kcal/mol/A."""
+    suspicion = unit_suspicion(frames)
+    if suspicion is not None:
+        logger.warning("%s", suspicion)
+
+
+def unit_suspicion(frames: Frames) -> str | None:
+    """A sentence where the forces are so large that they are likely in kcal/mol/A, else None."""
     if frames.forces is None or not frames.forces.size:
-        return
+        return None
     rms = float(np.sqrt(np.mean(frames.forces**2)))
-    if rms > KCAL_SUSPICION_EV_PER_A:
-        logger.warning(
-            "%s: the root-mean-square force is %.1f, too large for eV/A and usual for "
-            "kcal/mol/A: divide energies and forces by 23.06 if so.",
-            frames.source,
-            rms,
-        )
+    if rms <= KCAL_SUSPICION_EV_PER_A:
+        return None
+    return (
+        f"{frames.source}: the root-mean-square force is {rms:.1f}, too large for eV/A and usual "
+        "for kcal/mol/A: divide energies and forces by 23.06 if so."
+    )

@@ -1,8 +1,9 @@
 """DeePMD systems: a folder with `type.raw`, `type_map.raw` and one or more `set.*` folders.
 
-Each set holds coord.npy (T, 3 N) A, box.npy (T, 9) A, energy.npy (T,) eV and force.npy (T, 3 N)
-eV/A; the older text form has coord.raw, box.raw, energy.raw and force.raw beside type.raw. A file
-`nopbc` in the folder means no periodicity. Energies and forces may be missing.
+Each set holds coord.npy (T, 3 N) A, box.npy (T, 9) A, energy.npy (T,) eV, force.npy (T, 3 N) eV/A
+and virial.npy (T, 9) eV, which is minus volume times stress; the older text form has coord.raw,
+box.raw and so on beside type.raw. A file `nopbc` in the folder means no periodicity. Energies,
+forces and virials may be missing.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def read_deepmd(path: Path) -> Frames:
             "folder per composition (dpdata, format deepmd/npy)."
         )
     parts = [_read_set(folder, ".npy") for folder in sets] or [_read_set(path, ".raw")]
-    coord, box, energy, force = (_joined(path, name, parts) for name in _NAMES)
+    coord, box, energy, force, virial = (_joined(path, name, parts) for name in _NAMES)
     periodic = not (path / "nopbc").is_file()
     if coord is None or (periodic and box is None):
         raise EgraffError(
@@ -63,12 +64,21 @@ def read_deepmd(path: Path) -> Frames:
         pbc=(periodic, periodic, periodic),
         energy=_shaped(path, "energy", energy, (n_frames,)),
         forces=_shaped(path, "force", force, (n_frames, n_atoms, 3)),
+        stress=_stress(_shaped(path, "virial", virial, (n_frames, 3, 3)), cell),
         timestep_fs=None,
         source=str(path),
     )
 
 
-_NAMES = ("coord", "box", "energy", "force")
+_NAMES = ("coord", "box", "energy", "force", "virial")
+
+
+def _stress(
+    virial: NDArray[np.float64] | None, cell: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    if virial is None or cell is None:
+        return None
+    return -virial / np.abs(np.linalg.det(cell))[:, None, None]
 
 
 def _species(path: Path) -> tuple[str, ...]:

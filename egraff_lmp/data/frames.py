@@ -24,6 +24,7 @@ class Frames:
         forces: (T, N, 3) in eV/A, or None.
         timestep_fs: time between consecutive frames, or None where they are no time series.
         source: where they come from, for messages and provenance.
+        stress: (T, 3, 3) in eV/A^3, positive under tension (ASE's sign), or None.
     """
 
     species: tuple[str, ...]
@@ -34,6 +35,7 @@ class Frames:
     forces: NDArray[np.float64] | None
     timestep_fs: float | None
     source: str
+    stress: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         frames, atoms = self.positions.shape[0], len(self.species)
@@ -42,6 +44,7 @@ class Frames:
             "cell": (self.cell, (frames, 3, 3)),
             "energy": (self.energy, (frames,)),
             "forces": (self.forces, (frames, atoms, 3)),
+            "stress": (self.stress, (frames, 3, 3)),
         }
         for name, (array, shape) in expected.items():
             if array is not None and array.shape != shape:
@@ -69,13 +72,14 @@ class Frames:
             cell=self.cell[which],
             energy=None if self.energy is None else self.energy[which],
             forces=None if self.forces is None else self.forces[which],
+            stress=None if self.stress is None else self.stress[which],
             timestep_fs=step,
         )
 
     def sha256(self) -> str:
-        """Hash of species, positions, cell, energies and forces: names a split in a model card."""
+        """Hash of species, positions, cell and labels: names a split in a model card."""
         digest = hashlib.sha256(" ".join(self.species).encode())
-        for array in (self.positions, self.cell, self.energy, self.forces):
+        for array in (self.positions, self.cell, self.energy, self.forces, self.stress):
             if array is not None:
                 digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()

@@ -4,7 +4,8 @@ them.
     pos (T, N, 3) A, energy (T,) or (T, 1) eV, forces (T, N, 3) eV/A,
     cell (3, 3) or (T, 3, 3) A, pbc (3,), atomic_numbers (N,) or (T, N) with equal rows
 
-`cell` and `pbc` may be missing (no cell, not periodic), `energy` and `forces` too.
+`cell` and `pbc` may be missing (no cell, not periodic), `energy` and `forces` too; `stress`
+(T, 3, 3) eV/A^3 is read where there is one.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def read_npz(path: Path) -> Frames:
         pbc=_pbc(arrays.get("pbc"), path),
         energy=_energy(arrays.get("energy"), path),
         forces=None if "forces" not in arrays else np.asarray(arrays["forces"], dtype=np.float64),
+        stress=None if "stress" not in arrays else np.asarray(arrays["stress"], dtype=np.float64),
         timestep_fs=None,
         source=str(path),
     )

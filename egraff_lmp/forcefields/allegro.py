@@ -31,6 +31,25 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_bessels": 8,
         "polynomial_cutoff_p": 6,
     },
+    # Table 12 of EGraFFBench, mapped from an older release of the package: its two-body latent MLP
+    # [128, 256, 512, 1024] is the scalar embedding of three hidden layers of their mean width, its
+    # latent MLP [1024, 1024, 1024] the MLP of each layer, its edge energy MLP the read-out.
+    "paper": {
+        "l_max": 2,
+        "parity": True,
+        "num_layers": 2,
+        "num_scalar_features": 1024,
+        "num_tensor_features": 64,
+        "allegro_mlp_hidden_layers_depth": 2,
+        "allegro_mlp_hidden_layers_width": 1024,
+        "scalar_embed_mlp_hidden_layers_depth": 3,
+        "scalar_embed_mlp_hidden_layers_width": 300,
+        "readout_mlp_hidden_layers_depth": 1,
+        "readout_mlp_hidden_layers_width": 128,
+        "readout_mlp_nonlinearity": None,
+        "num_bessels": 8,
+        "polynomial_cutoff_p": 6,
+    },
 }
 _NOT_NEEDED = ("per_type_energy_scale_shift", "total_energy_sum")
 

@@ -37,6 +37,9 @@ class DataConfig(Section):
     split: Literal["shuffled", "contiguous"] = "shuffled"
     gap: int = Field(default=0, ge=0, description="frames left out between contiguous parts")
     leakage: Literal["error", "warn"] = "error"
+    units: Literal["error", "warn"] = Field(
+        default="error", description="forces so large that they seem to be in kcal/mol/A"
+    )
 
 
 class ReferenceConfig(Section):
@@ -48,10 +51,31 @@ class ReferenceConfig(Section):
 
 
 class LossConfig(Section):
-    """Weights of the squared errors: energy per atom and force component, in training scales."""
+    """Weights and form of the errors, all in units of the training scale.
+
+    squared: mean squares of energies (per atom, or of whole frames), force components and stress
+    components. absolute: mean absolute energies and stress components, and mean lengths of the
+    force errors (Liao & Smidt 2023).
+    """
 
     energy: float = Field(default=1.0, ge=0)
     forces: float = Field(default=1.0, ge=0)
+    stress: float = Field(default=0.0, ge=0, description="times (1 A^3)^2 if squared")
+    kind: Literal["squared", "absolute"] = "squared"
+    energy_per: Literal["atom", "frame"] = "atom"
+
+
+class SecondStageConfig(Section):
+    """A last stage with other weights, a constant rate and a uniform average (SWA).
+
+    Izmailov et al. 2018; MACE and BOTNet are trained with it, energies weighted high.
+    """
+
+    start_epoch: int = Field(ge=1, description="epochs of the first stage")
+    energy: float = Field(default=1000.0, ge=0)
+    forces: float = Field(default=1.0, ge=0)
+    stress: float = Field(default=0.0, ge=0)
+    learning_rate: float = Field(default=0.001, gt=0)
 
 
 class OptimiserConfig(Section):
@@ -64,13 +88,19 @@ class OptimiserConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """The learning rate over epochs: halved on a plateau of the validation loss, or a cosine."""
+    """The learning rate over epochs: lower on a plateau of the validation loss, or a cosine.
+
+    A warm-up multiplies it by a factor that rises linearly from step to step to 1.
+    """
 
     name: Literal["plateau", "cosine", "constant"] = "plateau"
     patience: int = Field(default=25, ge=0, description="plateau: epochs without improvement")
     factor: float = Field(default=0.5, gt=0, lt=1, description="plateau: times the rate")
     epochs: int | None = Field(default=None, ge=1, description="cosine: length; max_epochs if none")
     final_fraction: float = Field(default=0.01, ge=0, le=1, description="cosine: last over first")
+    minimum: float = Field(default=0.0, ge=0, description="plateau: lowest rate")
+    warmup_epochs: int = Field(default=0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0, description="more than the epochs' steps, if larger")
 
 
 class StopConfig(Section):
@@ -99,14 +129,17 @@ class TrainConfig(Section):
     stop: StopConfig = StopConfig()
     batch_size: int = Field(default=5, ge=1)
     ema_decay: float | None = Field(default=0.99, gt=0, lt=1)
+    second_stage: SecondStageConfig | None = None
     seed: int = Field(default=0, ge=0)
     threads: int | None = Field(default=None, ge=1, description="torch's choice if none")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(default=1, ge=1, description="GPUs, or processes on a CPU")
+    tensorboard: bool = False
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TrainConfig:
-        if self.loss.energy == 0 and self.loss.forces == 0:
-            raise ValueError("loss.energy and loss.forces are both 0: nothing would be learnt")
+        if self.loss.energy == 0 and self.loss.forces == 0 and self.loss.stress == 0:
+            raise ValueError("all weights of `loss` are 0: nothing would be learnt")
         return self
 
     @model_validator(mode="after")
@@ -127,11 +160,16 @@ class TrainConfig(Section):
         """
         paths = {"train": True, "validation": True, "test": True}
         course = self.model_dump(
-            mode="json", exclude={"stop": True, "threads": True, "device": True, "data": paths}
+            mode="json",
+            exclude={"stop": True, "data": paths, **dict.fromkeys(_NOT_THE_COURSE, True)},
         )
         if self.schedule.name == "cosine":
             course["schedule"]["epochs"] = self.cosine_epochs
         return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
+
+
+SHIPPED = Path(__file__).parent / "configs"
+_NOT_THE_COURSE = ("threads", "device", "tensorboard")
 
 
 def load_config(path: str | Path) -> TrainConfig:
@@ -155,12 +193,57 @@ def load_config(path: str | Path) -> TrainConfig:
     return parse_config(raw, str(path))
 
 
+def shipped_configs() -> dict[str, Path]:
+    """Name to file of the training settings that come with the package, such as nequip-paper."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def named_config(name: str, data: dict[str, Any]) -> TrainConfig:
+    """Shipped settings on given data.
+
+    Args:
+        name: of `shipped_configs`.
+        data: the data section, as in a config.
+
+    Raises:
+        EgraffError: no such name, or wrong data.
+    """
+    return parse_config({"inherits": name, "data": data}, name)
+
+
 def parse_config(raw: dict[str, Any], where: str) -> TrainConfig:
-    """The config of a mapping; `where` names it in messages."""
+    """The config of a mapping; `where` names it in messages.
+
+    With `inherits: NAME` the keys are laid over the shipped settings of that name.
+    """
+    raw = dict(raw)
+    if "inherits" in raw:
+        raw = _overlaid(_shipped(raw.pop("inherits"), where), raw)
     try:
         return TrainConfig.model_validate(raw)
     except ValidationError as error:
         raise EgraffError(f"{where}: {_explain(error)}") from None
+
+
+def _shipped(name: Any, where: str) -> dict[str, Any]:
+    shipped = shipped_configs()
+    if name not in shipped:
+        raise EgraffError(
+            f"{where}: 'inherits': expected one of {', '.join(shipped)}, got {name!r}."
+        )
+    found = yaml.load(shipped[name].read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    return dict(found)
+
+
+def _overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, section by section; a section of null is taken out."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = _overlaid(old, value)
+        result[key] = value
+    return result
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from egraff_lmp.data.check import unit_suspicion
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import check_leakage, split_frames
 from egraff_lmp.data.table import DATA_SETS, read_source
@@ -149,7 +150,7 @@ def _held_out(
 
 
 def _require_labels(frames: Frames, config: TrainConfig) -> None:
-    wanted = {"energy": frames.energy, "forces": frames.forces}
+    wanted = {"energy": frames.energy, "forces": frames.forces, "stress": frames.stress}
     for name, array in wanted.items():
         weight = getattr(config.loss, name)
         if array is None and weight:
@@ -157,6 +158,14 @@ def _require_labels(frames: Frames, config: TrainConfig) -> None:
                 f"{frames.source}: expected {name} to train on, it has none: name a labelled "
                 f"source, or set `loss: {{{name}: 0}}`."
             )
+    if config.loss.stress and not all(frames.pbc):
+        raise EgraffError(
+            f"{frames.source}: expected a periodic system to train on stress, got pbc "
+            f"{frames.pbc}: set `loss: {{stress: 0}}`."
+        )
+    suspicion = unit_suspicion(frames)
+    if suspicion is not None and config.data.units == "error":
+        raise EgraffError(f"{suspicion} If they are right, set `data: {{units: warn}}`.")
 
 
 def _joint_hash(group: list[Frames]) -> str:

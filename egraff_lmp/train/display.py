@@ -37,7 +37,7 @@ class Display(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Open the bar."""
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or not trainer.is_global_zero:
             return
         columns = (TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn())
         self._bar = Progress(*columns, console=self._console)
@@ -54,6 +54,8 @@ class Display(Callback):
     ) -> None:
         """Say how the epoch went."""
         if not isinstance(module, ForceFieldModule) or not module.history:
+            return
+        if not trainer.is_global_zero:
             return
         line = epoch_line(module.history[-1], module.config.stop.max_epochs)
         if self._bar is None:

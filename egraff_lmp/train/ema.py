@@ -11,7 +11,8 @@ import torch
 class MovingAverage:
     """a <- d a + (1 - d) w after every step, with d = min(decay, (1 + n) / (10 + n)).
 
-    The smaller d of the first steps n forgets the random start.
+    The smaller d of the first steps n forgets the random start. After `start_uniform`,
+    d = n / (n + 1): the plain mean of all weights since then (stochastic weight averaging).
 
     Args:
         module: whose parameters are averaged; the average starts at their values.
@@ -21,16 +22,25 @@ class MovingAverage:
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
+        self.uniform = False
         self.average = {name: p.detach().clone() for name, p in module.named_parameters()}
 
     @torch.no_grad()
     def update(self, module: torch.nn.Module) -> None:
         """Take one step towards the module's parameters."""
         self.updates += 1
-        d = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        if self.uniform:
+            d = (self.updates - 1) / self.updates
+        else:
+            d = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for name, parameter in module.named_parameters():
             self.average[name] = self.average[name].to(parameter.device)
             self.average[name].lerp_(parameter, 1.0 - d)
+
+    def start_uniform(self) -> None:
+        """Forget the average; from the next step on it is the mean of the weights."""
+        self.uniform = True
+        self.updates = 0
 
     @contextmanager
     def applied(self, module: torch.nn.Module) -> Iterator[None]:
@@ -44,11 +54,16 @@ class MovingAverage:
 
     def state_dict(self) -> dict[str, object]:
         """Plain dict of counts and tensors."""
-        return {"updates": self.updates, "average": dict(self.average)}
+        return {
+            "updates": self.updates,
+            "uniform": self.uniform,
+            "average": dict(self.average),
+        }
 
     def load_state_dict(self, state: dict) -> None:
         """Take over a `state_dict`."""
         self.updates = int(state["updates"])
+        self.uniform = bool(state.get("uniform", False))
         self.average = {name: value.clone() for name, value in state["average"].items()}
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -30,12 +31,25 @@ class Errors:
         return asdict(self)
 
 
-def energy_and_forces(
-    model: torch.nn.Module, batch: Batch, *, create_graph: bool = False
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Energy of each frame, (B,) in eV, and forces, (N, 3) in eV/A.
+class Prediction(NamedTuple):
+    """What a model says of a batch of B frames and N atoms.
 
-    Forces are gradients with respect to edge vectors, as in the simulation.
+    Attributes:
+        energy: (B,) in eV.
+        forces: (N, 3) in eV/A.
+        stress: (B, 3, 3) in eV/A^3, positive under tension; zero without a cell.
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    stress: torch.Tensor
+
+
+def predict(model: torch.nn.Module, batch: Batch, *, create_graph: bool = False) -> Prediction:
+    """Energies, forces and stresses of a batch.
+
+    Forces and stress are gradients with respect to edge vectors, as in the simulation:
+    sigma = (1 / V) sum over edges of r_ij x dE/dr_ij.
 
     Args:
         model: an `AtomicEnergyModel`, or its scripted form.
@@ -52,7 +66,14 @@ def energy_and_forces(
         else:  # isolated atoms alone
             gradient = torch.zeros_like(vectors)
         forces = edge_forces(gradient, batch.edge_index, n_atoms)
-    return (energy, forces) if create_graph else (energy.detach(), forces.detach())
+        outer = (vectors.unsqueeze(2) * gradient.unsqueeze(1)).reshape(-1, 9)
+        frame = batch.frame[batch.edge_index[0]]
+        work = outer.new_zeros(len(batch.n_atoms), 9).index_add(0, frame, outer)
+        stress = work.view(-1, 3, 3) / batch.volume.view(-1, 1, 1)
+        # Rotational invariance makes it symmetric up to rounding.
+        stress = 0.5 * (stress + stress.transpose(1, 2))
+    found = Prediction(energy, forces, stress)
+    return found if create_graph else Prediction(*(tensor.detach() for tensor in found))
 
 
 class ErrorSums:
@@ -61,14 +82,23 @@ class ErrorSums:
     def __init__(self) -> None:
         self._sums = torch.zeros(6, dtype=torch.float64)  # n, |dE|, dE^2, n, |dF|, dF^2
 
-    def add(self, batch: Batch, energy: torch.Tensor, forces: torch.Tensor) -> None:
-        """Count one batch: energies (B,) in eV, forces (N, 3) in eV/A."""
-        de = ((energy - batch.energy) / batch.n_atoms).cpu()
-        df = (forces - batch.forces).flatten().cpu()
+    def add(self, batch: Batch, found: Prediction) -> None:
+        """Count one batch."""
+        de = ((found.energy - batch.energy) / batch.n_atoms).cpu()
+        df = (found.forces - batch.forces).flatten().cpu()
         for start, delta in ((0, de), (3, df)):
             self._sums[start] += delta.numel()
             self._sums[start + 1] += delta.abs().sum()
             self._sums[start + 2] += (delta**2).sum()
+
+    def merge(self, sums: torch.Tensor) -> None:
+        """Take the sums (6,) of all processes in place of this one's own."""
+        self._sums = sums.cpu()
+
+    @property
+    def sums(self) -> torch.Tensor:
+        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2: (6,), to be added over processes."""
+        return self._sums
 
     def errors(self) -> Errors:
         """Mean absolute and root-mean-square errors of all that was counted."""
@@ -86,5 +116,5 @@ def evaluate(model: torch.nn.Module, graphs: Sequence[Graph], batch_size: int = 
     sums = ErrorSums()
     for start in range(0, len(graphs), batch_size):
         batch = collate(graphs[start : start + batch_size])
-        sums.add(batch, *energy_and_forces(model, batch))
+        sums.add(batch, predict(model, batch))
     return sums.errors()

@@ -31,6 +31,7 @@ class Graph:
         shifts: (E, 3) int16, lattice vectors added to the neighbour.
         energy: scalar float64 in eV; NaN where unknown.
         forces: (N, 3) float64 in eV/A; NaN where unknown.
+        stress: (3, 3) float64 in eV/A^3; NaN where unknown.
     """
 
     types: torch.Tensor
@@ -40,6 +41,7 @@ class Graph:
     shifts: torch.Tensor
     energy: torch.Tensor
     forces: torch.Tensor
+    stress: torch.Tensor
 
     def edge_vectors(self) -> torch.Tensor:
         """r_j + shift @ cell - r_i in A, (E, 3) float64."""
@@ -58,6 +60,8 @@ class Batch(NamedTuple):
         n_atoms: (B,) int64, atoms of each frame.
         energy: (B,) float64 in eV.
         forces: (N, 3) float64 in eV/A.
+        stress: (B, 3, 3) float64 in eV/A^3.
+        volume: (B,) float64 in A^3; infinite without a cell.
     """
 
     edge_vectors: torch.Tensor
@@ -67,6 +71,8 @@ class Batch(NamedTuple):
     n_atoms: torch.Tensor
     energy: torch.Tensor
     forces: torch.Tensor
+    stress: torch.Tensor
+    volume: torch.Tensor
 
 
 def type_indices(names: Sequence[str], species: Sequence[str], source: str) -> NDArray[np.int64]:
@@ -104,6 +110,10 @@ def build_graphs(frames: Frames, species: Sequence[str], r_max: float) -> list[G
                 shifts=torch.from_numpy(edges.shifts.astype(np.int16)),
                 energy=torch.tensor(energy, dtype=torch.float64),
                 forces=torch.tensor(forces, dtype=torch.float64),
+                stress=torch.tensor(
+                    np.full((3, 3), np.nan) if frames.stress is None else frames.stress[t],
+                    dtype=torch.float64,
+                ),
             )
         )
     return graphs
@@ -124,7 +134,14 @@ def collate(graphs: Sequence[Graph]) -> Batch:
         n_atoms=n_atoms,
         energy=torch.stack([graph.energy for graph in graphs]),
         forces=torch.cat([graph.forces for graph in graphs]),
+        stress=torch.stack([graph.stress for graph in graphs]),
+        volume=torch.stack([_volume(graph.cell) for graph in graphs]),
     )
+
+
+def _volume(cell: torch.Tensor) -> torch.Tensor:
+    volume = torch.linalg.det(cell).abs()
+    return torch.where(volume > 0, volume, torch.full_like(volume, float("inf")))
 
 
 def mean_neighbours(graphs: Sequence[Graph]) -> float:
@@ -134,11 +151,26 @@ def mean_neighbours(graphs: Sequence[Graph]) -> float:
 
 
 class EpochSampler(torch.utils.data.Sampler[int]):
-    """A shuffle that depends on seed and epoch alone, so that a resumed run sees the same order."""
+    """A shuffle that depends on seed and epoch alone, so that a resumed run sees the same order.
 
-    def __init__(self, n: int, seed: int) -> None:
+    Args:
+        n: frames.
+        seed: of the shuffle.
+        rank: of this process; each takes every `ranks`-th frame of the same shuffle.
+        ranks: processes that train together.
+        shuffle: all processes get the same number of frames, for which the first ones of the
+            shuffle are taken twice where it does not divide. False keeps the order, and takes
+            every frame once.
+    """
+
+    def __init__(
+        self, n: int, seed: int, rank: int = 0, ranks: int = 1, *, shuffle: bool = True
+    ) -> None:
         self.n = n
         self.seed = seed
+        self.rank = rank
+        self.ranks = ranks
+        self.shuffle = shuffle
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -146,8 +178,13 @@ class EpochSampler(torch.utils.data.Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.n
+        if self.shuffle:
+            return -(-self.n // self.ranks)
+        return len(range(self.rank, self.n, self.ranks))
 
     def __iter__(self) -> Iterator[int]:
+        if not self.shuffle:
+            return iter(range(self.rank, self.n, self.ranks))
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
-        return iter(order.tolist())
+        mine = np.resize(order, len(self) * self.ranks)[self.rank :: self.ranks]
+        return iter(mine.tolist())

@@ -12,22 +12,29 @@ import torch
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields.base import AtomicEnergyModel
-from egraff_lmp.train.config import TrainConfig
+from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
-from egraff_lmp.train.evaluate import ErrorSums, energy_and_forces
+from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
 from egraff_lmp.train.graphs import Batch
 from egraff_lmp.train.progress import Progress, stop_reason
-from egraff_lmp.train.schedule import Scheduler, advance, build_optimiser, build_schedule
+from egraff_lmp.train.schedule import (
+    Scheduler,
+    advance,
+    build_optimiser,
+    build_schedule,
+    warmup_factor,
+)
 
 STATE_KEY = "egraff_state"
 
 
 class ForceFieldModule(lightning.LightningModule):
-    """Trains an `AtomicEnergyModel` on energies and forces.
+    """Trains an `AtomicEnergyModel` on energies, forces and stress.
 
-    The loss is w_E <(dE / N)^2> / s^2 + w_F <dF^2> / s^2: energies per atom, forces per component,
-    both in units of the training scale s (eV and eV/A), so that a model that predicts no forces
-    has a force loss of 1 whatever the material.
+    The loss is w_E <(dE / N)^2> / s^2 + w_F <dF^2> / s^2 + w_S <dS^2> / s^2: energies per atom,
+    forces and stress per component, in units of the training scale s (eV, eV/A and eV/A^3), so
+    that a model that predicts no forces has a force loss of 1 whatever the material. Other forms
+    are in `LossConfig`.
 
     The schedule is stepped here and not by Lightning, whose checkpoints are written before its own
     step and would resume with a stale rate.
@@ -52,18 +59,31 @@ class ForceFieldModule(lightning.LightningModule):
         self._loss_sum = [0.0, 0]
         self._errors = ErrorSums()
         self._epoch_start = 0.0
+        self._rate = 0.0
 
-    def loss(self, batch: Batch, energy: torch.Tensor, forces: torch.Tensor) -> torch.Tensor:
-        """Scalar loss of predicted energies (B,) and forces (N, 3); see the class."""
-        weights, scale = self.config.loss, self.model.get_buffer("scale")
-        total = energy.new_zeros(())
+    @property
+    def second_stage(self) -> SecondStageConfig | None:
+        """The second stage's settings while it lasts, else None."""
+        stage = self.config.second_stage
+        return stage if stage is not None and self.progress.epoch >= stage.start_epoch else None
+
+    def loss(self, batch: Batch, found: Prediction) -> torch.Tensor:
+        """Scalar loss of a prediction; see the class."""
+        config: LossConfig = self.config.loss
+        weights: LossConfig | SecondStageConfig = self.second_stage or config
+        scale = self.model.get_buffer("scale")
+        size = _size if config.kind == "absolute" else _square
+        total = found.energy.new_zeros(())
         if weights.energy:
-            total = (
-                total
-                + weights.energy * (((energy - batch.energy) / batch.n_atoms / scale) ** 2).mean()
-            )
+            per = batch.n_atoms if config.energy_per == "atom" else torch.ones_like(batch.n_atoms)
+            error = (found.energy - batch.energy) / per / scale
+            total = total + weights.energy * size(error.unsqueeze(1)).mean()
         if weights.forces:
-            total = total + weights.forces * (((forces - batch.forces) / scale) ** 2).mean()
+            error = (found.forces - batch.forces) / scale
+            total = total + weights.forces * size(error).mean()
+        if weights.stress:
+            error = ((found.stress - batch.stress) / scale).reshape(-1, 1)
+            total = total + weights.stress * size(error).mean()
         return total
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -75,7 +95,13 @@ class ForceFieldModule(lightning.LightningModule):
         return optimiser
 
     def on_train_start(self) -> None:
-        """Continue the random numbers where the checkpoint left them."""
+        """Continue the random numbers and the rate where the checkpoint left them."""
+        self._rate = self._group()["lr"]
+        if self.trainer.world_size > 1 and self.average is not None:
+            # A process that was started gets tensors in memory that it shares with the others;
+            # Lightning takes those of the module out of it.
+            self.average.load_state_dict(self.average.state_dict())
+            self.trainer.strategy.barrier()
         if self._random_state is not None:
             torch.set_rng_state(self._random_state.cpu())
             self.progress = replace(self.progress, resumes=self.progress.resumes + 1)
@@ -84,6 +110,21 @@ class ForceFieldModule(lightning.LightningModule):
         """Start the epoch's clock and sums."""
         self._epoch_start = time.monotonic()
         self._train_sum = [0.0, 0]
+        stage = self.config.second_stage
+        if stage is not None and self.progress.epoch == stage.start_epoch:
+            self._rate = self._group()["lr"] = stage.learning_rate
+            if self.average is not None:
+                self.average.start_uniform()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Warm up."""
+        schedule = self.config.schedule
+        steps = max(
+            schedule.warmup_steps, schedule.warmup_epochs * int(self.trainer.num_training_batches)
+        )
+        if self.second_stage is None and steps:
+            factor = warmup_factor(self.trainer.global_step, steps)
+            self._group()["lr"] = self._rate * factor
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Loss of one batch, differentiable through the forces.
@@ -91,8 +132,7 @@ class ForceFieldModule(lightning.LightningModule):
         Raises:
             EgraffError: the loss is not finite.
         """
-        energy, forces = energy_and_forces(self.model, batch, create_graph=True)
-        loss = self.loss(batch, energy, forces)
+        loss = self.loss(batch, predict(self.model, batch, create_graph=True))
         value = float(loss.detach())
         if not torch.isfinite(loss):
             raise EgraffError(
@@ -117,24 +157,29 @@ class ForceFieldModule(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and errors of one batch."""
-        energy, forces = energy_and_forces(self.model, batch)
-        self._loss_sum[0] += float(self.loss(batch, energy, forces)) * len(batch.n_atoms)
+        found = predict(self.model, batch)
+        self._loss_sum[0] += float(self.loss(batch, found)) * len(batch.n_atoms)
         self._loss_sum[1] += len(batch.n_atoms)
-        self._errors.add(batch, energy, forces)
+        self._errors.add(batch, found)
 
     def on_validation_end(self) -> None:
         """Put the weights back and close the epoch: record, schedule, stop."""
         self._swap.close()
-        group = self.optimizers().param_groups[0]  # type: ignore[union-attr]
-        rate = group["lr"]
+        self._add_up_processes()
+        group, rate = self._group(), self._group()["lr"]
+        group["lr"] = self._rate  # without the warm-up's factor
         loss = self._loss_sum[0] / max(self._loss_sum[1], 1)
-        advance(self._schedule, loss)
+        stage = self.second_stage
+        if stage is None:
+            advance(self._schedule, loss)
+        self._rate = group["lr"]
         metrics = self._errors.errors().as_dict()
         self.progress = self.progress.after_epoch(
             loss,
             metrics,
             group["lr"],
-            time.monotonic() - self._epoch_start,
+            self._longest(time.monotonic() - self._epoch_start),
+            new_loss=stage is not None and self.progress.epoch == stage.start_epoch,
         )
         self.history.append(
             {
@@ -146,8 +191,32 @@ class ForceFieldModule(lightning.LightningModule):
                 "wall_seconds": self.progress.wall_seconds,
             }
         )
-        if stop_reason(self.progress, self.config.stop):
+        if stop_reason(self.progress, self.config.stop, self.config.second_stage):
             self.trainer.should_stop = True
+
+    def _group(self) -> dict[str, Any]:
+        return self.optimizers().param_groups[0]  # type: ignore[union-attr, no-any-return]
+
+    def _add_up_processes(self) -> None:
+        """Sums over all processes in place of this one's, so that all decide alike."""
+        if self.trainer.world_size == 1:
+            return
+        own = torch.tensor(
+            [*self._loss_sum, *self._train_sum, *self._errors.sums.tolist()],
+            dtype=torch.float64,
+            device=self.device,
+        )
+        total = self.trainer.strategy.reduce(own, reduce_op="sum")
+        values = total.tolist()  # type: ignore[union-attr]
+        self._loss_sum, self._train_sum = values[0:2], values[2:4]
+        self._errors.merge(torch.tensor(values[4:], dtype=torch.float64))
+
+    def _longest(self, seconds: float) -> float:
+        """The slowest process' time, so that all stop in the same epoch."""
+        if self.trainer.world_size == 1:
+            return seconds
+        own = torch.tensor(seconds, device=self.device)
+        return float(self.trainer.strategy.reduce(own, reduce_op="max"))  # type: ignore[arg-type]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of; plain values and tensors only."""
@@ -170,6 +239,15 @@ class ForceFieldModule(lightning.LightningModule):
             self._schedule.load_state_dict(self._schedule_state)
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
+
+
+def _square(error: torch.Tensor) -> torch.Tensor:
+    return error**2
+
+
+def _size(error: torch.Tensor) -> torch.Tensor:
+    """Length of each row; its gradient at zero is zero."""
+    return torch.linalg.vector_norm(error, dim=1)
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from egraff_lmp.train.config import StopConfig
+from egraff_lmp.train.config import SecondStageConfig, StopConfig
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,20 @@ class Progress:
     resumes: int = 0
 
     def after_epoch(
-        self, loss: float, metrics: Mapping[str, float], learning_rate: float, seconds: float
+        self,
+        loss: float,
+        metrics: Mapping[str, float],
+        learning_rate: float,
+        seconds: float,
+        *,
+        new_loss: bool = False,
     ) -> Progress:
-        """The state after one more epoch with this validation loss."""
+        """The state after one more epoch with this validation loss.
+
+        `new_loss`: the first of a stage whose losses cannot be compared with earlier ones.
+        """
         epoch = self.epoch + 1
-        better = loss < self.best_loss
+        better = loss < self.best_loss or (new_loss and not math.isnan(loss))
         return replace(
             self,
             epoch=epoch,
@@ -56,16 +65,23 @@ class Progress:
         return asdict(self)
 
 
-def stop_reason(progress: Progress, stop: StopConfig) -> str | None:
-    """Why training ends here, or None. Depends on the state alone, so a resume decides alike."""
+def stop_reason(
+    progress: Progress, stop: StopConfig, second_stage: SecondStageConfig | None = None
+) -> str | None:
+    """Why training ends here, or None. Depends on the state alone, so a resume decides alike.
+
+    Before a second stage neither patience nor the learning rate end a training.
+    """
     if progress.epoch >= stop.max_epochs:
         return f"{progress.epoch} epochs done (stop.max_epochs)"
     waited = progress.epoch - progress.best_epoch
-    if stop.patience is not None and waited >= stop.patience:
+    last_stage = second_stage is None or progress.epoch > second_stage.start_epoch
+    if last_stage and stop.patience is not None and waited >= stop.patience:
         return f"no improvement in {waited} epochs (stop.patience)"
-    if stop.min_learning_rate is not None and progress.learning_rate < stop.min_learning_rate:
+    lowest = None if second_stage is not None else stop.min_learning_rate
+    if lowest is not None and progress.learning_rate < lowest:
         return (
-            f"learning rate {progress.learning_rate:.2g} below {stop.min_learning_rate:.2g} "
+            f"learning rate {progress.learning_rate:.2g} below {lowest:.2g} "
             "(stop.min_learning_rate)"
         )
     # The next epoch must fit too, or the bound would be overrun by up to one epoch.

@@ -21,6 +21,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
 from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.config import TrainConfig
+from egraff_lmp.train.curve import PICTURE, draw_curve
 from egraff_lmp.train.data import Parts, read_parts, species_order
 from egraff_lmp.train.display import Display
 from egraff_lmp.train.evaluate import evaluate
@@ -28,7 +29,7 @@ from egraff_lmp.train.graphs import EpochSampler, Graph, build_graphs, collate
 from egraff_lmp.train.module import STATE_KEY, ForceFieldModule
 from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
-from egraff_lmp.train.saving import BEST, LAST, LOG, Saving
+from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
 
@@ -45,7 +46,7 @@ class TrainResult:
         test: errors of the best checkpoint on the test part; empty without one.
         wall_seconds: training time over all resumes.
         stop: why training ended.
-        log: CSV file with one row an epoch.
+        log: CSV file with one row an epoch; learning_curve.png beside it shows it.
     """
 
     checkpoint: Path
@@ -71,7 +72,7 @@ def train(
 
     Args:
         config: what to train.
-        out_dir: folder of last.ckpt, best.ckpt, log.csv and result.json.
+        out_dir: folder of last.ckpt, best.ckpt, log.csv, learning_curve.png and result.json.
         base: folder that relative paths of the config start from.
         progress: show a bar (terminal) or log a line an epoch.
 
@@ -91,10 +92,13 @@ def train(
     module = ForceFieldModule((previous.record if previous else record).build(), config)
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
-    if stop_reason(module.progress, config.stop) is None:
+    if stop_reason(module.progress, config.stop, config.second_stage) is None:
         callbacks: list[Callback] = [Saving(out, previous.record if previous else record)]
+        callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
         _fit(module, graphs, callbacks, out / LAST if previous else None)
+        if config.devices > 1:  # other processes trained, this one's copy is as it was
+            module.on_load_checkpoint({STATE_KEY: load_checkpoint(out / LAST).state})
     return _result(config, module, graphs.get("test", []), out)
 
 
@@ -133,11 +137,20 @@ def _fit(
     resume_from: Path | None,
 ) -> None:
     config = module.config
+    if config.devices > len(graphs["validation"]):
+        raise EgraffError(
+            f"devices: expected at most as many as validation frames ({len(graphs['validation'])}"
+            f"), got {config.devices}: ask for fewer, or for more validation frames."
+        )
     interrupt = signal.getsignal(signal.SIGINT)
     with _quiet():
         trainer = lightning.Trainer(
             accelerator=_accelerator(config.device),
-            devices=1,
+            devices=config.devices,
+            # Processes of this one program. Not every parameter of every architecture reaches the
+            # energy: the vectors after ET's last layer are not read.
+            strategy="ddp_spawn_find_unused_parameters_true" if config.devices > 1 else "auto",
+            use_distributed_sampler=False,
             max_epochs=config.stop.max_epochs,
             gradient_clip_val=config.optimiser.gradient_clip,
             callbacks=callbacks,
@@ -153,8 +166,7 @@ def _fit(
         try:
             trainer.fit(
                 module,
-                _loader(graphs["train"], config, shuffle=True),
-                _loader(graphs["validation"], config, shuffle=False),
+                datamodule=Loaders(graphs, config),
                 ckpt_path=None if resume_from is None else str(resume_from),
                 weights_only=True,
             )
@@ -167,15 +179,40 @@ def _fit(
             raise KeyboardInterrupt from None
 
 
-def _loader(graphs: Sequence[Graph], config: TrainConfig, *, shuffle: bool) -> DataLoader:
-    # The generator is the loader's own: it must not draw from the stream that a resume restores.
-    return DataLoader(
-        list(graphs),  # type: ignore[arg-type]
-        batch_size=config.batch_size,
-        sampler=EpochSampler(len(graphs), config.seed) if shuffle else None,
-        collate_fn=collate,
-        generator=torch.Generator().manual_seed(config.seed),
-    )
+class Loaders(lightning.LightningDataModule):
+    """Batches of this process, which asks for them once it knows its rank."""
+
+    def __init__(self, graphs: Mapping[str, Sequence[Graph]], config: TrainConfig) -> None:
+        super().__init__()
+        self._graphs = graphs
+        self._config = config
+
+    def setup(self, stage: str) -> None:
+        """Threads of a process that was started for this training."""
+        if self._config.devices > 1 and self._config.threads is not None:
+            torch.set_num_threads(self._config.threads)
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled training batches."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation batches in order."""
+        return self._loader("validation", shuffle=False)
+
+    def _loader(self, part: str, *, shuffle: bool) -> DataLoader:
+        graphs, config = self._graphs[part], self._config
+        rank, ranks = (0, 1)
+        if self.trainer is not None:
+            rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        # The generator is the loader's own: it must not draw from the stream a resume restores.
+        return DataLoader(
+            list(graphs),  # type: ignore[arg-type]
+            batch_size=config.batch_size,
+            sampler=EpochSampler(len(graphs), config.seed, rank, ranks, shuffle=shuffle),
+            collate_fn=collate,
+            generator=torch.Generator().manual_seed(config.seed),
+        )
 
 
 def _accelerator(device: str) -> str:
@@ -187,6 +224,8 @@ def _accelerator(device: str) -> str:
 def _result(
     config: TrainConfig, module: ForceFieldModule, test: Sequence[Graph], out: Path
 ) -> TrainResult:
+    stage = config.second_stage
+    draw_curve(module.history, out / PICTURE, None if stage is None else stage.start_epoch)
     best = load_checkpoint(out / BEST)
     errors = evaluate(best.build(), test, config.batch_size).as_dict() if test else {}
     done = module.progress
@@ -197,7 +236,7 @@ def _result(
         validation=dict(done.best_metrics),
         test=errors,
         wall_seconds=done.wall_seconds,
-        stop=stop_reason(done, config.stop) or "stopped from outside",
+        stop=stop_reason(done, config.stop, config.second_stage) or "stopped from outside",
         log=out / LOG,
     )
     plain = {**asdict(result), "checkpoint": BEST, "log": LOG, "resumes": done.resumes}

@@ -12,11 +12,12 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
+from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.train.checkpoint import RECORD_KEY, Record
 from egraff_lmp.train.module import ForceFieldModule
 
-LAST, BEST, LOG = "last.ckpt", "best.ckpt", "log.csv"
+LAST, BEST, LOG, TENSORBOARD = "last.ckpt", "best.ckpt", "log.csv", "tensorboard"
 
 
 class Saving(Callback):
@@ -32,7 +33,7 @@ class Saving(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the log anew from the history, without rows of an epoch that is now repeated."""
-        if isinstance(module, ForceFieldModule):
+        if isinstance(module, ForceFieldModule) and trainer.is_global_zero:
             write_text(self.out / LOG, csv_text(module.history))
 
     def on_train_epoch_end(
@@ -40,6 +41,9 @@ class Saving(Callback):
     ) -> None:
         """Write the files."""
         if not isinstance(module, ForceFieldModule):
+            return
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.out / LAST)  # a collective call: the first one writes
             return
         with atomic_path(self.out / LAST) as last:
             trainer.save_checkpoint(last)
@@ -58,6 +62,41 @@ class Saving(Callback):
     ) -> None:
         """Add the record, from which the network is rebuilt."""
         checkpoint[RECORD_KEY] = self.record.to_plain()
+
+
+class TensorBoard(Callback):
+    """Writes the log's numbers for TensorBoard, too, below `out`/tensorboard."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Write what an earlier run logged anew: epochs that are repeated appear once."""
+        if not isinstance(module, ForceFieldModule) or not trainer.is_global_zero:
+            return
+        shutil.rmtree(self.out / TENSORBOARD, ignore_errors=True)
+        self._write(module.history)
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        """Write the epoch's numbers."""
+        if isinstance(module, ForceFieldModule) and trainer.is_global_zero:
+            self._write(module.history[-1:])
+
+    def _write(self, rows: Sequence[Mapping[str, float]]) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise EgraffError(
+                "tensorboard: expected the package tensorboard, it is not installed: `pip install "
+                "tensorboard`, or set `tensorboard: false`."
+            ) from None
+        with SummaryWriter(str(self.out / TENSORBOARD)) as writer:
+            for row in rows:
+                for name, value in row.items():
+                    if name != "epoch":
+                        writer.add_scalar(name, value, int(row["epoch"]))
 
 
 def csv_text(rows: Sequence[Mapping[str, float]], *, header: bool = True) -> str:

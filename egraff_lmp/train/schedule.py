@@ -36,8 +36,13 @@ def build_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig) -> Sch
             eta_min=schedule.final_fraction * config.optimiser.learning_rate,
         )
     return torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=schedule.factor, patience=schedule.patience
+        optimiser, factor=schedule.factor, patience=schedule.patience, min_lr=schedule.minimum
     )
+
+
+def warmup_factor(step: int, warmup_steps: int) -> float:
+    """What the rate of step `step` (from 0) is multiplied by: linear up to 1."""
+    return min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
 
 
 def advance(scheduler: Scheduler | None, validation_loss: float) -> None:

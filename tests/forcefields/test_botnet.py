@@ -35,7 +35,7 @@ def theirs_to_ours(name: str) -> str:
 
 @pytest.mark.parametrize("variant", ["agnostic", "element"])
 def test_equals_the_authors_class(variant: str) -> None:
-    """Energy and forces of mace-torch 0.3.6 (reference/make_botnet.py) in a small triclinic cell."""
+    """Energy and forces of mace-torch 0.3.6 (reference/make_botnet.py) in a triclinic cell."""
     reference = json.loads((HERE / "botnet.json").read_text())
     weights = runpy.run_path(str(HERE / "weights.py"))["weights"]
     settings = {

@@ -69,7 +69,8 @@ def test_rotation_and_reflection(network: torch.nn.Module, cluster, sign: int) -
     q = sign * Rotation.random(random_state=4).as_matrix()
     energies, forces = evaluate(network, types, positions, cell)
     turned_energies, turned_forces = evaluate(network, types, positions @ q.T, cell @ q.T)
-    assert np.ptp(energies) > 1e-3 and np.abs(forces).max() > 1e-3  # not constant
+    assert np.ptp(energies) > 1e-3  # not constant
+    assert np.abs(forces).max() > 1e-3
     np.testing.assert_allclose(turned_energies, energies, rtol=0, atol=SYMMETRY)
     np.testing.assert_allclose(turned_forces, forces @ q.T, rtol=0, atol=SYMMETRY)
 
@@ -122,7 +123,8 @@ def test_continuous_at_the_cutoff(network: torch.nn.Module, pair: tuple[int, int
 def test_isolated_atoms_and_nothing_at_all(network: torch.nn.Module) -> None:
     """Without neighbours the energy is finite and the type's own; no atoms give no energies."""
     energies, forces = evaluate(network, np.array([0, 1, 0]), np.eye(3) * 50.0, None)
-    assert np.isfinite(energies).all() and not forces.any()
+    assert np.isfinite(energies).all()
+    assert not forces.any()
     assert energies[0] == pytest.approx(energies[2], abs=SYMMETRY)
     energies, forces = evaluate(network, np.zeros(0, dtype=np.int64), np.zeros((0, 3)), None)
     assert energies.shape == (0,)
@@ -187,30 +189,28 @@ def test_ghosts_are_used_through_the_exchange_alone(
     halves = [np.arange(0, 7), np.arange(7, 16)]
     sent: list[list[torch.Tensor]] = [[], []]
     layers = len(network.exchange_widths)  # type: ignore[arg-type]
-    energies: list[torch.Tensor] = []
-    for _ in range(layers + 1):
-        new: list[list[torch.Tensor]] = [[], []]
-        energies = []
-        for me in (0, 1):
-            calls = itertools.count()
 
-            def play(features: torch.Tensor, me: int = me, calls=calls) -> torch.Tensor:
-                new[me].append(features.detach())
-                known = sent[1 - me]
-                call = next(calls)
-                ghosts = (
-                    known[call]
-                    if call < len(known)
-                    else features.new_zeros(len(halves[1 - me]), features.shape[1])
-                )
-                return torch.cat([features, ghosts])
+    def half(me: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Energies of one half, and what it sent, with what the other half sent last time."""
+        features_sent: list[torch.Tensor] = []
 
-            monkeypatch.setattr(module, "exchange", play, raising=False)
-            order = np.concatenate([halves[me], halves[1 - me]])
-            place = np.argsort(order)
-            mine = np.isin(edges.index[0], halves[me])
-            index = torch.tensor(np.ascontiguousarray(place[edges.index[:, mine]]))
-            found = network(vectors[mine], index, torch.tensor(types[order]), len(halves[me]))
-            energies.append(found["energy"].detach())
-        sent = new
-    np.testing.assert_allclose(torch.cat(energies), whole, rtol=0, atol=1e-12)
+        def play(features: torch.Tensor) -> torch.Tensor:
+            call = len(features_sent)
+            features_sent.append(features.detach())
+            known = sent[1 - me]
+            nothing = features.new_zeros(len(halves[1 - me]), features.shape[1])
+            return torch.cat([features, known[call] if known else nothing])
+
+        monkeypatch.setattr(module, "exchange", play, raising=False)
+        order = np.concatenate([halves[me], halves[1 - me]])
+        mine = np.isin(edges.index[0], halves[me])
+        index = torch.tensor(np.ascontiguousarray(np.argsort(order)[edges.index[:, mine]]))
+        found = network(vectors[mine], index, torch.tensor(types[order]), len(halves[me]))
+        return found["energy"].detach(), features_sent
+
+    results = [half(0), half(1)]
+    for _ in range(layers):
+        sent = [features for _, features in results]
+        results = [half(0), half(1)]
+    split = torch.cat([energies for energies, _ in results])
+    np.testing.assert_allclose(split, whole, rtol=0, atol=1e-12)

@@ -15,7 +15,7 @@ from egraff_lmp.fileio import sha256_file
 from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.train.checkpoint import load_checkpoint
 from egraff_lmp.train.deploy import deploy
-from egraff_lmp.train.evaluate import energy_and_forces
+from egraff_lmp.train.evaluate import predict
 from egraff_lmp.train.graphs import build_graphs, collate
 from egraff_lmp.train.run import train
 
@@ -73,7 +73,7 @@ def test_deployed_file_equals_the_trained_model(trained, toy, tmp_path, dtype):
     deploy(trained.checkpoint, tmp_path / "m.pt", dtype=dtype)
     frames = toy.toy_frames(1, seed=3)
     batch = collate(build_graphs(frames, toy.SPECIES, toy.R_MAX))
-    energy, forces = energy_and_forces(load_checkpoint(trained.checkpoint).build(), batch)
+    energy, forces, _ = predict(load_checkpoint(trained.checkpoint).build(), batch)
     model = DeployedModel(tmp_path / "m.pt")
     got = model.evaluate(frames.species, frames.positions[0], frames.cell[0], frames.pbc)
     assert model.contract.dtype == dtype

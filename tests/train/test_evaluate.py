@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
-from egraff_lmp.train.evaluate import ErrorSums, energy_and_forces, evaluate
+from egraff_lmp.train.evaluate import ErrorSums, evaluate, predict
 from egraff_lmp.train.graphs import build_graphs, collate
 
 STEP_A = 1e-4  # central differences: truncation 1e-8, rounding of 1e3 eV in float64 1e-9
@@ -28,14 +28,14 @@ def test_forces_are_finite_differences_of_the_energy(toy, key):
     # the box is smaller than two cutoffs: several images of a pair, and atoms that see themselves
     model = model_for({**FORCE_FIELDS, "toy": toy.TOY}[key], toy)
     frames = toy.toy_frames(1, cell_a=4.5)
-    _, forces = energy_and_forces(model, collate(build_graphs(frames, toy.SPECIES, toy.R_MAX)))
+    _, forces, _ = predict(model, collate(build_graphs(frames, toy.SPECIES, toy.R_MAX)))
     assert forces.abs().max() > 1e-3
 
     def energy_at(atom, axis, step):
         moved = frames.positions.copy()
         moved[0, atom, axis] += step
         batch = collate(build_graphs(replace(frames, positions=moved), toy.SPECIES, toy.R_MAX))
-        return float(energy_and_forces(model, batch)[0][0])
+        return float(predict(model, batch)[0][0])
 
     for atom, axis in ((0, 0), (5, 1), (11, 2)):
         numeric = -(energy_at(atom, axis, STEP_A) - energy_at(atom, axis, -STEP_A)) / (2 * STEP_A)
@@ -49,7 +49,7 @@ def test_double_backward_is_the_gradient_of_the_forces(toy):
     weight = model.network.mlp[3].weight
 
     def force_loss():
-        return (energy_and_forces(model, batch, create_graph=True)[1] ** 2).mean()
+        return (predict(model, batch, create_graph=True)[1] ** 2).mean()
 
     (gradient,) = torch.autograd.grad(force_loss(), weight)
     with torch.no_grad():
@@ -66,9 +66,9 @@ def test_a_batch_is_its_frames_side_by_side(toy):
     model = model_for(toy.TOY, toy)
     graphs = build_graphs(toy.toy_frames(3), toy.SPECIES, toy.R_MAX)
     graphs += build_graphs(toy.toy_frames(1, n_ge=9), toy.SPECIES, toy.R_MAX)
-    energy, forces = energy_and_forces(model, collate(graphs))
+    energy, forces, _ = predict(model, collate(graphs))
     for index, graph in enumerate(graphs):
-        alone_energy, alone_forces = energy_and_forces(model, collate([graph]))
+        alone_energy, alone_forces, _ = predict(model, collate([graph]))
         assert torch.allclose(energy[index], alone_energy[0], rtol=1e-13)
         assert torch.allclose(forces[12 * index : 12 * index + 12], alone_forces, atol=1e-12)
 
@@ -77,7 +77,7 @@ def test_isolated_atoms_have_reference_energy_and_no_force(toy):
     model = model_for(toy.TOY, toy)
     frames = toy.toy_frames(1, cell_a=7.0)
     far = replace(frames, cell=frames.cell * 100, positions=frames.positions * 100)
-    energy, forces = energy_and_forces(model, collate(build_graphs(far, toy.SPECIES, toy.R_MAX)))
+    energy, forces, _ = predict(model, collate(build_graphs(far, toy.SPECIES, toy.R_MAX)))
     assert energy.item() == pytest.approx(sum(toy.REFERENCE_EV[s] for s in frames.species))
     assert torch.equal(forces, torch.zeros(12, 3, dtype=torch.float64))
 
@@ -86,7 +86,7 @@ def test_errors_against_numpy_in_any_batch_size(toy):
     model = model_for(toy.TOY, toy)
     frames = toy.toy_frames(5)
     graphs = build_graphs(frames, toy.SPECIES, toy.R_MAX)
-    energy, forces = energy_and_forces(model, collate(graphs))
+    energy, forces, _ = predict(model, collate(graphs))
     de = 1000 * (energy.numpy() - frames.energy) / 12
     df = 1000 * (forces.numpy() - frames.forces.reshape(-1, 3))
     for batch_size in (1, 2, 5):
@@ -102,6 +102,6 @@ def test_missing_labels_are_not_zero_errors(toy):
     unlabelled = replace(toy.toy_frames(2), energy=None)
     batch = collate(build_graphs(unlabelled, toy.SPECIES, toy.R_MAX))
     sums = ErrorSums()
-    sums.add(batch, *energy_and_forces(model, batch))
+    sums.add(batch, predict(model, batch))
     assert np.isnan(sums.errors().energy_mae_mev_per_atom)
     assert np.isfinite(sums.errors().forces_mae_mev_per_angstrom)

@@ -27,9 +27,12 @@ def structure() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def evaluate(vector_cutoff: bool) -> dict:
     types, positions, cell = structure()
-    settings = dict(hidden_channels=16, num_layers=3, num_rbf=8, num_heads=4, max_z=2)
     network = TorchMD_ET(
-        **settings,
+        hidden_channels=16,
+        num_layers=3,
+        num_rbf=8,
+        num_heads=4,
+        max_z=2,
         cutoff_lower=0.0,
         cutoff_upper=R_MAX,
         max_num_neighbors=200,
