@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -20,12 +21,19 @@ from egraff_lmp.paths import mpi_program
 TIME_LIMIT_SECONDS = 900
 # Rank counts of every test, and those of `make study`: eight ranks on two cores take long.
 RANKS = (1, 2, 4, *(pytest.param(n, marks=pytest.mark.study) for n in (3, 8)))
+# Half of the force fields take the whole of every test on all others' behalf: two that exchange and
+# one that does not. `make study` runs the rest; exactness, which depends on the network, is tested
+# for all in `make test` (test_exactness.py, test_derivatives.py).
+EVERYDAY = ("nequip", "allegro", "mace")
+KEYS = tuple(
+    pytest.param(key, marks=() if key in EVERYDAY else (pytest.mark.study,)) for key in FORCE_FIELDS
+)
 # Where every deck runs for every force field, four ranks are left to the one that exchanges most.
 KEYS_AND_RANKS = tuple(
     pytest.param(key, n, marks=(pytest.mark.study,) if study else ())
     for key in FORCE_FIELDS
     for n in (1, 2, 3, 4, 8)
-    for study in [n in (3, 8) or (n == 4 and key != "nequip")]
+    for study in [n in (3, 8) or (n == 4 and key != "nequip") or key not in EVERYDAY]
 )
 
 
@@ -135,6 +143,21 @@ def _read(where: str) -> Outcome:
     with np.load(f"{where}.npz", allow_pickle=False) as raw:
         values = {name: raw[name] for name in raw.files if name != "error"}
         return Outcome(str(raw["error"]), Path(f"{where}.log").read_text(), values)
+
+
+T = TypeVar("T")
+
+
+class ByKey(dict[str, T]):
+    """Force field to what is made for it, when first asked for."""
+
+    def __init__(self, make: Callable[[str], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: str) -> T:
+        self[key] = self._make(key)
+        return self[key]
 
 
 class Outcomes(Mapping[int, Mapping[object, Outcome]]):

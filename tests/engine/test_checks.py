@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from decks import Deck, run_decks
+from decks import EVERYDAY, KEYS, Deck, run_decks
 
 from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
@@ -40,11 +40,15 @@ def folder(small_cell, tmp_path):
     return tmp_path
 
 
+LATER = tuple(key for key in FORCE_FIELDS if key not in EVERYDAY)
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_right_networks_pass(folder, model, dtype, ranks):
-    decks = {key: deck(folder, model(key, dtype, scale=5.0, r_max=3.5)) for key in FORCE_FIELDS}
+@pytest.mark.parametrize("keys", [EVERYDAY, pytest.param(LATER, marks=pytest.mark.study)])
+def test_right_networks_pass(folder, model, dtype, ranks, keys):
+    decks = {key: deck(folder, model(key, dtype, scale=5.0, r_max=3.5)) for key in keys}
     for key, outcome in run_decks(decks, ranks).items():
         assert not outcome.error, outcome.error
         log = outcome.log
@@ -136,7 +140,7 @@ def without_operator(key: str, path: Path) -> Path:
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_files_without_the_operator_run_by_a_halo(folder, model, key):
     path = model(key, "float64", scale=5.0, r_max=3.5)
     foreign = without_operator(key, folder / "foreign.pt")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decks import KEYS
 
-from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
@@ -78,7 +78,7 @@ def final_positions(folder: Path) -> np.ndarray:
 
 @pytest.mark.mpi
 @pytest.mark.slow
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_nve_conserves_energy(key, model, tmp_path):
     write_data_file(tmp_path / "liquid.data", liquid(3.2), ("Ge", "Te"))
     text = lmp(
@@ -102,7 +102,7 @@ def test_nve_conserves_energy(key, model, tmp_path):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_migration_and_rebuilds_agree_over_ranks(key, model, tmp_path):
     """Atoms at 20 000 K cross several subdomain borders; every step may rebuild the list."""
     found = {}
@@ -169,7 +169,7 @@ def test_every_way_to_run_agrees_over_ranks(what, model, tmp_path):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_table_on_rank_zero(key, model, tmp_path):
     """What the user is told: types, device, threads, edges, bytes, memory; once."""
     from egraff_lmp.contract import read_contract

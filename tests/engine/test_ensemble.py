@@ -9,7 +9,6 @@ import pytest
 from decks import RANKS, Deck, Outcomes, run_decks
 
 from egraff_lmp.deployed import DeployedModel
-from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
 PYTHON = 1e-8  # eV/A
@@ -32,7 +31,7 @@ def atoms() -> Structure:
 
 @pytest.fixture(scope="module")
 def members(model) -> list[Path]:
-    return [model(key, "float64", scale=1.0, r_max=R_MAXES[key]) for key in FORCE_FIELDS]
+    return [model(key, "float64", scale=1.0, r_max=R_MAXES[key]) for key in R_MAXES]
 
 
 def deck(

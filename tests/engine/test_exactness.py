@@ -1,12 +1,16 @@
 """The same file gives the same numbers on any number of ranks, and in Python.
 
-One mpiexec per rank count evaluates every case, each in a fresh LAMMPS instance.
+One mpiexec per force field, precision and rank count evaluates its cases, each in a fresh LAMMPS.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from decks import EVERYDAY, KEYS
 
 from egraff_lmp.compare import Case, LammpsResult, evaluate_in_lammps
 from egraff_lmp.deployed import DeployedModel
@@ -32,32 +36,44 @@ MADE = (
 )
 DTYPES = ("float64", "float32")
 
-Key = tuple[str, str, str]
+# All force fields on all real systems; in float32 and on 3 and 8 ranks `make test` has the half.
+REAL_RUNS = tuple(
+    pytest.param(key, dtype, ranks, marks=(pytest.mark.study,) if study else ())
+    for key in FORCE_FIELDS
+    for dtype in DTYPES
+    for ranks in RANKS
+    for study in [key not in EVERYDAY and (dtype == "float32" or ranks in (3, 8))]
+)
+ALONE = [run for run in REAL_RUNS if run.values[2] == 1]
+TOGETHER = [run for run in REAL_RUNS if run.values[2] > 1]
 
 
-def evaluate(cases: dict[Key, Case], ranks: int) -> dict[Key, LammpsResult]:
+def evaluate(cases: dict[str, Case], ranks: int) -> dict[str, LammpsResult]:
     return dict(zip(cases, evaluate_in_lammps(list(cases.values()), ranks), strict=True))
 
 
-def make_cases(structures, model, names, dtypes) -> dict[Key, Case]:
-    return {
-        (key, dtype, name): Case(f"{key} {dtype} {name}", structures[name], model(key, dtype))
-        for key in FORCE_FIELDS
-        for dtype in dtypes
-        for name in names
-    }
+Results = Callable[[str, str, int], dict[str, LammpsResult]]
+
+
+def results_of(structures, model, names) -> Results:
+    """`results(key, dtype, ranks)`: structure to result, one mpiexec each time it is new."""
+
+    @functools.cache
+    def results(key: str, dtype: str, ranks: int) -> dict[str, LammpsResult]:
+        path = model(key, dtype)
+        return evaluate({n: Case(f"{key} {dtype} {n}", structures[n], path) for n in names}, ranks)
+
+    return results
 
 
 @pytest.fixture(scope="module")
-def real_results(real_structures, model):
-    cases = make_cases(real_structures, model, REAL, DTYPES)
-    return {ranks: evaluate(cases, ranks) for ranks in RANKS}
+def real_results(real_structures, model) -> Results:
+    return results_of(real_structures, model, REAL)
 
 
 @pytest.fixture(scope="module")
-def made_results(made_structures, model):
-    cases = make_cases(made_structures, model, MADE, ("float64",))
-    return {ranks: evaluate(cases, ranks) for ranks in (1, 2, 4)}
+def made_results(made_structures, model) -> Results:
+    return results_of(made_structures, model, MADE)
 
 
 def check_same(a: LammpsResult, b: LammpsResult, dtype: str) -> None:
@@ -78,23 +94,25 @@ def check_python(result: LammpsResult, path, structure, dtype: str) -> None:
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("ranks", RANKS[1:])
 @pytest.mark.parametrize("name", REAL)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize(("key", "dtype", "ranks"), TOGETHER)
 def test_real_systems_agree_over_ranks(real_results, key, dtype, name, ranks):
-    one = real_results[1][key, dtype, name]
+    one = real_results(key, dtype, 1)[name]
     # Forces of the size of real ones, or the tolerance says nothing.
     assert np.abs(one.forces).max() > 0.1
-    check_same(one, real_results[ranks][key, dtype, name], dtype)
+    check_same(one, real_results(key, dtype, ranks)[name], dtype)
 
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("name", REAL)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("key", FORCE_FIELDS)
-def test_real_systems_agree_with_python(real_results, real_structures, model, key, dtype, name):
-    check_python(real_results[1][key, dtype, name], model(key, dtype), real_structures[name], dtype)
+@pytest.mark.parametrize(
+    ("key", "dtype", "ranks"), [run for run in REAL_RUNS if run.values[2] == 1]
+)
+def test_real_systems_agree_with_python(
+    real_results, real_structures, model, key, dtype, ranks, name
+):
+    found = real_results(key, dtype, ranks)[name]
+    check_python(found, model(key, dtype), real_structures[name], dtype)
 
 
 @pytest.mark.mpi
@@ -103,9 +121,9 @@ def test_real_systems_agree_with_python(real_results, real_structures, model, ke
 def test_corner_cases_agree_over_ranks_and_with_python(
     made_results, made_structures, model, key, name
 ):
-    one = made_results[1][key, "float64", name]
+    one = made_results(key, "float64", 1)[name]
     for ranks in (2, 4):
-        check_same(one, made_results[ranks][key, "float64", name], "float64")
+        check_same(one, made_results(key, "float64", ranks)[name], "float64")
     check_python(one, model(key, "float64"), made_structures[name], "float64")
 
 
@@ -113,7 +131,7 @@ def test_corner_cases_agree_over_ranks_and_with_python(
 @pytest.mark.parametrize("key", FORCE_FIELDS)
 def test_isolated_atoms_feel_no_force(made_results, key):
     for name in ("one-atom", "no-edges"):
-        assert not made_results[1][key, "float64", name].forces.any()
+        assert not made_results(key, "float64", 1)[name].forces.any()
 
 
 VARIANTS = {
@@ -129,12 +147,12 @@ VARIANTS = {
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-def test_settings_that_must_not_matter(made_structures, model, ranks):
+@pytest.mark.parametrize("key", KEYS)
+def test_settings_that_must_not_matter(made_structures, model, key, ranks):
     structure = made_structures["left-handed"]
-    for key in FORCE_FIELDS:
-        path = model(key, "float64")
-        cases = [Case("plain", structure, path)]
-        cases += [Case(name, structure, path, **kw) for name, kw in VARIANTS.items()]
-        plain, *others = evaluate_in_lammps(cases, ranks)
-        for other in others:
-            check_same(plain, other, "float64")
+    path = model(key, "float64")
+    cases = [Case("plain", structure, path)]
+    cases += [Case(name, structure, path, **kw) for name, kw in VARIANTS.items()]
+    plain, *others = evaluate_in_lammps(cases, ranks)
+    for other in others:
+        check_same(plain, other, "float64")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decks import RANKS, Deck, Outcomes
+from decks import KEYS, RANKS, Deck, Outcomes
 
 from egraff_lmp import EgraffCalculator
 from egraff_lmp.forcefields import FORCE_FIELDS
@@ -49,7 +49,7 @@ def model(quick_model):
     return quick_model
 
 
-@pytest.fixture(scope="module", params=[*DEPLOYED, *FORCE_FIELDS])
+@pytest.fixture(scope="module", params=[*DEPLOYED, *KEYS])
 def case(request, model, tmp_path_factory):
     """(model file, data file, atoms of ASE, tolerances)."""
     from ase.io import read

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decks import EVERYDAY, KEYS
 
 from egraff_lmp.deployed import DeployedModel
-from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
@@ -53,7 +53,7 @@ def run(tmp_path, model):
     species = tuple("Ge" if i % 2 else "Te" for i in range(27))
     structure = Structure(species, positions, np.eye(3) * 8.1, (True,) * 3, None, "27 atoms")
     write_data_file(tmp_path / "atoms.data", structure, ("Ge", "Te"))
-    models = {key: str(model(key, "float64", scale=1.0, r_max=R_MAX)) for key in FORCE_FIELDS}
+    models = {key: str(model(key, "float64", scale=1.0, r_max=R_MAX)) for key in EVERYDAY}
     energies = {
         key: DeployedModel(path).evaluate(species, positions, structure.cell, structure.pbc).energy
         for key, path in models.items()
@@ -201,7 +201,7 @@ def partitions(folder: Path, layout: str, ranks: int, lines: list[str]) -> list[
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_nudged_elastic_band(key, model, tmp_path):
     """An atom beside a lattice site, three replicas; the first stays where it was minimised."""
     grid = np.stack(np.meshgrid(*[range(2)] * 3, indexing="ij"), -1).reshape(-1, 3) * 3.0 + 1.0
@@ -241,7 +241,7 @@ def test_nudged_elastic_band(key, model, tmp_path):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_temperature_replicas(key, model, tmp_path):
     rng = np.random.default_rng(1)
     grid = np.stack(np.meshgrid(*[range(2)] * 3, indexing="ij"), -1).reshape(-1, 3) * 3.0

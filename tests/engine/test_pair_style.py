@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decks import KEYS_AND_RANKS, Deck, Outcome, Outcomes
+from decks import KEYS_AND_RANKS, ByKey, Deck, Outcome, Outcomes
 
 from egraff_lmp.contract import read_contract
 from egraff_lmp.deployed import DeployedModel, Evaluation
-from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
 TOLERANCE = 1e-10  # eV/A: float64 sums in another order
@@ -213,11 +212,12 @@ def same_decks(folder: Path, model: Path) -> dict[str, Deck]:
 @pytest.fixture(scope="module")
 def static(folder, model):
     """Outcomes of all decks without steps: force field -> ranks -> name -> outcome."""
-    paths = {key: network(model, key) for key in FORCE_FIELDS}
-    return {
-        key: Outcomes({**same_decks(folder, path), **other_decks(folder, path)})
-        for key, path in paths.items()
-    }
+
+    def outcomes(key: str) -> Outcomes:
+        path = network(model, key)
+        return Outcomes({**same_decks(folder, path), **other_decks(folder, path)})
+
+    return ByKey(outcomes)
 
 
 @pytest.mark.mpi

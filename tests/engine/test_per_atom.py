@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from decks import RANKS, Deck, Outcomes, run_decks
+from decks import KEYS, RANKS, ByKey, Deck, Outcomes, run_decks
 
 from egraff_lmp.contract import read_contract
 from egraff_lmp.deployed import DeployedModel
@@ -85,21 +85,22 @@ def outcomes(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("per atom")
     for name, periodic in (("bulk", True), ("cluster", False)):
         write_data_file(folder / f"{name}.data", cell_of_48(periodic), ("Ge", "Te"))
-    decks = {}
-    for key in FORCE_FIELDS:
+
+    def outcomes(key: str) -> Outcomes:
         path = model(key, "float64", r_max=R_MAX)
-        for name, change in VARIANTS.items():
-            decks[key, name] = deck(folder / "bulk.data", path, **change)
-        decks[key, "cluster"] = deck(folder / "cluster.data", path, before=("boundary f f f",))
-    return Outcomes(decks)
+        decks = {name: deck(folder / "bulk.data", path, **by) for name, by in VARIANTS.items()}
+        decks["cluster"] = deck(folder / "cluster.data", path, before=("boundary f f f",))
+        return Outcomes(decks)
+
+    return ByKey(outcomes)
 
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_per_atom_virials_sum_to_the_virial(outcomes, key, name, ranks):
-    outcome, plain = outcomes[ranks][key, name], outcomes[1][key, "plain"]
+    outcome, plain = outcomes[key][ranks][name], outcomes[key][1]["plain"]
     total = outcome["p"] * outcome["vol"] / BAR_A3_PER_EV
     assert np.abs(total).max() > 1.0
     six = -outcome["c_s"].sum(0) / BAR_A3_PER_EV
@@ -116,7 +117,7 @@ def test_per_atom_virials_sum_to_the_virial(outcomes, key, name, ranks):
 @pytest.mark.mpi
 def test_heat_flux_is_the_rate_of_the_energy_moment(outcomes, model):
     """J = d/dt sum_i r_i E_i in a cluster (Fan et al., Phys. Rev. B 92, 094301 (2015), Eq. 2)."""
-    outcome = outcomes[1]["allegro", "cluster"]
+    outcome = outcomes["allegro"][1]["cluster"]
     structure = cell_of_48(False)
     network = DeployedModel(model("allegro", "float64", r_max=R_MAX))
     x, v = outcome["x"], outcome["v"]
@@ -138,15 +139,16 @@ def test_heat_flux_is_the_rate_of_the_energy_moment(outcomes, model):
 
 
 @pytest.mark.mpi
-def test_message_passing_flux_is_called_an_approximation(outcomes):
-    for key in FORCE_FIELDS:
-        warned = "a heat flux made of them is an approximation" in outcomes[2][key, "plain"].log
-        assert warned == (key != "allegro")
+@pytest.mark.parametrize("key", KEYS)
+def test_message_passing_flux_is_called_an_approximation(outcomes, key):
+    log = outcomes[key][2]["plain"].log
+    warned = "a heat flux made of them is an approximation" in log
+    assert warned == (key != "allegro")
 
 
 @pytest.mark.mpi
 @pytest.mark.slow
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_heat_flux_of_1600_atoms(key, model, root):
     """The shipped GeTe melt, eight times."""
     path = model(key, "float64", r_max=R_MAX)
@@ -167,11 +169,11 @@ def test_heat_flux_of_1600_atoms(key, model, root):
     assert np.abs(one["J"] - four["J"]).max() <= 1e-10 * np.abs(one["J"]).max()
 
 
-OFFERED = {"nequip": "features", "mace": "features", "allegro": "edge_energy"}
+OFFERED = {**dict.fromkeys(FORCE_FIELDS, "features"), "allegro": "edge_energy"}
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_what_models_offer(key, model, tmp_path):
     structure = cell_of_48(True)
     write_data_file(tmp_path / "bulk.data", structure, ("Ge", "Te"))

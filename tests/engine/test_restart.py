@@ -6,9 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from decks import Deck, run_decks
+from decks import KEYS, Deck, run_decks
 
-from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
 RANKS = (1, 2, 4)
@@ -46,7 +45,7 @@ def start(folder, path, style="", coeff=None) -> tuple[str, ...]:
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize("key", FORCE_FIELDS)
+@pytest.mark.parametrize("key", KEYS)
 def test_a_restart_goes_on_as_if_nothing_had_been(folder, model, key, ranks):
     path = folder / "my model.pt"
     shutil.copy(model(key, "float64", scale=1.0, r_max=4.0), path)

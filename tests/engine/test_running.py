@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decks import KEYS_AND_RANKS, Deck, Outcomes
+from decks import KEYS_AND_RANKS, ByKey, Deck, Outcomes
 
 from egraff_lmp.deployed import DeployedModel
-from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
 R_MAX = 4.0
@@ -129,8 +128,8 @@ OTHERS = {
 def outcomes(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("running")
     write_data_file(folder / "bulk.data", liquid(), ("Ge", "Te"))
-    found = {}
-    for key in FORCE_FIELDS:
+
+    def outcomes(key: str) -> Outcomes:
         path, decks = network(model, key), {}
         for name, (before, after) in {**STEPS, **OTHERS}.items():
             style = "exchange no" if after[0] == "exchange no" else ""
@@ -147,8 +146,9 @@ def outcomes(model, tmp_path_factory):
                 per_atom={"f": 3, "x": 3, "type": 1},
                 thermo=("pe", "step", *BOX),
             )
-        found[key] = Outcomes(decks)
-    return found
+        return Outcomes(decks)
+
+    return ByKey(outcomes)
 
 
 def network(model, key: str) -> Path:
