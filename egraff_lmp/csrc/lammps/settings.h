@@ -1,4 +1,4 @@
-// The keywords of `pair_style egraff`.
+// The pair styles of this plugin, and their keywords.
 
 #pragma once
 
@@ -8,6 +8,15 @@
 #include <vector>
 
 namespace egraff {
+
+// `egraff` reads its own files; the others have the name, and take the decks, of the pair styles that
+// the packages' authors provide.
+struct Style {
+  std::string name;
+  Format format;
+
+  bool is_foreign() const { return format != Format::CONTRACT; }
+};
 
 // What happens when the members of an ensemble differ by more than a limit.
 struct DeviationLimit {
@@ -26,6 +35,7 @@ struct Settings {
 };
 
 // Collective over `world`: an error on all ranks names what was expected and what was got.
-Settings parse_settings(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &words);
+Settings parse_settings(LAMMPS_NS::LAMMPS *lmp, const Style &style,
+                        const std::vector<std::string> &words);
 
 }    // namespace egraff
