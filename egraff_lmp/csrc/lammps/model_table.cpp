@@ -96,11 +96,11 @@ void print_table(LAMMPS *lmp, const TableData &data)
     text += member_text(member, data.exchange_allowed, totals);
     const double own = memory_of(member, data.exchange_allowed, totals);
     if (data.members.size() > 1)
-      text += fmt::format("  its first evaluation took {:.2g} s and about {}\n", member.seconds,
-                          bytes_text(own));
+      text += fmt::format("  its first evaluation took {:.2g} s{}\n", member.seconds,
+                          own > 0.0 ? " and about " + bytes_text(own) : std::string());
     // The tensors of one member are held at a time.
     memory = std::max(memory, own);
-    local = local && !member.exchanges(data.exchange_allowed);
+    local = local && member.contract().halo_layers <= 1;
   }
   text += types_text(lmp, data);
   if (data.members.size() > 1)
@@ -113,7 +113,9 @@ void print_table(LAMMPS *lmp, const TableData &data)
                       lmp->comm->nprocs, resources.ranks_on_node, device, resources.threads);
   text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals.sum[2]),
                       local ? " (strictly local)" : "");
-  text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
+  // Files of other packages do not say what an edge takes.
+  if (memory > 0.0)
+    text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
   utils::logmesg(lmp, text);
 }
 

@@ -67,7 +67,7 @@ DeviationLimit parse_deviation(LAMMPS *lmp, const std::string &style, const std:
                     "pair_style {}: expected a force above 0 after 'deviation', got '{}': "
                     "write 'deviation LIMIT stop' or 'deviation LIMIT FILE'",
                     style, limit);
-  return {std::stod(limit), action == "stop" ? std::string() : action};
+  return {std::stod(limit), action == "stop" ? std::string() : action, style};
 }
 
 }    // namespace

@@ -22,6 +22,7 @@ struct Style {
 struct DeviationLimit {
   double value = 0.0;    // force per atom, in the deck's units; 0: no limit
   std::string file;      // frames are appended here; empty: the run is stopped
+  std::string style;     // name of the pair style, for messages
 };
 
 struct Settings {

@@ -118,6 +118,16 @@ torch::jit::Module load_module(const std::string &bytes, const std::string &wher
   }
 }
 
+DefaultPrecision::DefaultPrecision(at::ScalarType type) : before_(at::get_default_dtype())
+{
+  at::set_default_dtype(c10::scalarTypeToTypeMeta(type));
+}
+
+DefaultPrecision::~DefaultPrecision()
+{
+  at::set_default_dtype(before_);
+}
+
 struct DeployedModel::Implementation {
   std::string hash;
   at::Device device = at::kCPU;

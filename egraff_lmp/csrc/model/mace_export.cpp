@@ -47,6 +47,7 @@ class MACEExport : public Network {
 
   NetworkOutput forward(const NetworkInput &input) override
   {
+    const DefaultPrecision precision(dtype_);
     const auto n_nodes = input.types.size(0);
     const auto options = input.vectors.options().requires_grad(false).dtype(dtype_);
     const auto integers = input.types.options();

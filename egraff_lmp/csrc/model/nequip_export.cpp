@@ -9,8 +9,11 @@
 #include "archive.h"
 #include "network.h"
 
+#include <algorithm>
 #include <cctype>
 #include <sstream>
+#include <string>
+#include <vector>
 
 namespace egraff {
 namespace {
@@ -52,6 +55,7 @@ class NequIPExport : public Network {
 
   NetworkOutput forward(const NetworkInput &input) override
   {
+    const DefaultPrecision precision(at::kDouble);    // whatever the model's own
     auto vectors = input.vectors;
     auto index = input.index;
     if (cutoffs_.defined()) {

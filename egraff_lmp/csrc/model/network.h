@@ -54,6 +54,19 @@ std::unique_ptr<Network> open_mace_export(const std::string &bytes, const std::s
 torch::jit::Module load_module(const std::string &bytes, const std::string &where,
                                at::Device device);
 
+// torch's default precision while it lives: in exported networks integers times Python numbers take
+// it (MACE's screened nuclear repulsion: 1e-8 eV/A), and their packages set it before they evaluate.
+class DefaultPrecision {
+ public:
+  explicit DefaultPrecision(at::ScalarType type);
+  ~DefaultPrecision();
+  DefaultPrecision(const DefaultPrecision &) = delete;
+  DefaultPrecision &operator=(const DefaultPrecision &) = delete;
+
+ private:
+  caffe2::TypeMeta before_;
+};
+
 // The line of a torch error that says what went wrong: TorchScript puts it last, others first.
 std::string gist(const std::string &text);
 
