@@ -184,8 +184,21 @@ double PairEgraff::r_max() const
   return r;
 }
 
+// On one rank all ghosts are images of its own atoms: files that cannot exchange need no halo there.
+bool PairEgraff::folds_ghosts() const
+{
+  if (comm->nprocs > 1) return false;
+  bool needed = false;
+  for (const auto &member : members_) {
+    if (member.can_exchange()) return false;
+    needed = needed || member.needs_halo(settings_.exchange);
+  }
+  return needed;
+}
+
 int PairEgraff::halo_layers() const
 {
+  if (folds_ghosts()) return 0;
   int layers = 0;
   for (const auto &member : members_)
     if (member.needs_halo(settings_.exchange))

@@ -79,7 +79,9 @@ class PairEgraff : public Pair {
   double energy_unit_ = 1.0;    // the deck's per eV
   std::string not_restored_;    // why a restart file's model could not be used
 
-  egraff::AtomGraph atoms_, halo_;
+  egraff::AtomGraph atoms_;
+  egraff::AtomGraph
+      halo_;    // for networks that do not exchange; without ghosts if they are folded
   egraff::RowExchange rows_;
   std::vector<double> energies_;    // mean over the members, eV
   double bytes_received_ = 0.0;     // by this rank's ghosts, in the current step
@@ -101,6 +103,7 @@ class PairEgraff : public Pair {
   void warn_of_units();
   double r_max() const;
   int halo_layers() const;    // 0: no halo is evaluated
+  bool folds_ghosts() const;
   void build_graphs();
   void refuse_missing_pairs();
   void warn_of_heat_flux();

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <numeric>
 
 using namespace LAMMPS_NS;
 
@@ -100,7 +101,12 @@ void PairEgraff::build_graphs()
     egraff::collect_edges(lmp, list, seen_, r_max(), atoms_);
     if (list->ghost && halo_layers())
       egraff::collect_halo(lmp, list, seen_, r_max(), halo_layers(), halo_);
-    else
+    else if (folds_ghosts()) {
+      std::vector<double> owner(atom->nlocal + atom->nghost);
+      std::iota(owner.begin(), owner.begin() + atom->nlocal, 0.0);
+      rows_.atoms_to_ghosts(owner.data(), 1);
+      egraff::fold_ghosts(atoms_, owner, halo_);
+    } else
       halo_ = {};
   } catch (const std::bad_alloc &) {
     failure = fmt::format(
@@ -305,6 +311,7 @@ void PairEgraff::print_table_once()
                             .elements = elements_,
                             .resources = resources_,
                             .exchange_allowed = settings_.exchange,
+                            .folded = folds_ghosts(),
                             .bytes_received = bytes_received_,
                             .nodes_local = static_cast<bigint>(atoms_.graph.n_local),
                             .owned_edges = static_cast<bigint>(atoms_.graph.n_edges()),
