@@ -32,6 +32,7 @@ RANKS_AGREE = 1e-10  # eV/A
 PACKAGE = 1e-8  # eV/A, eV an atom
 # float32 carries 7 digits, of which a network loses one or two.
 SINGLE = 5e-4
+TRAJECTORY = 1e-9  # eV/A: the same, magnified by 15 steps
 # fix numdiff's displacement squared times a third derivative of about 1e3 eV/A^3.
 NUMDIFF = 1e-4
 DISPLACEMENT = 1e-4  # A
@@ -275,6 +276,14 @@ def outcomes(models, data_files):
         decks[name, "newton"] = deck(
             name, models[name][0], data_files["27 atoms"], before=(f"newton {newton}",)
         )
+    # Atoms migrate and the list is rebuilt: ghosts are other ones at every step.
+    decks["nequip", "moves"] = deck(
+        "nequip",
+        models["nequip"][0],
+        data_files["27 atoms"],
+        before=("neighbor 0.05 bin", "neigh_modify every 1 delay 0 check yes"),
+        after=("velocity all create 2000 7 loop all", "timestep 0.002", "fix m all nve", "run 15"),
+    )
     return Outcomes(decks)
 
 
@@ -332,6 +341,16 @@ def test_ranks_agree(outcomes, name, where, ranks):
     one, many = outcomes[1][name, where], outcomes[ranks][name, where]
     assert np.abs(one["f"] - many["f"]).max() < allowed
     assert np.abs(one["c_e"] - many["c_e"]).max() < allowed
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", RANKS[1:])
+def test_dynamics_agree(outcomes, ranks):
+    one, many = outcomes[1]["nequip", "moves"], outcomes[ranks]["nequip", "moves"]
+    builds = re.search(r"Neighbor list builds = (\d+)", one.log)
+    assert builds
+    assert int(builds[1]) > 3
+    assert np.abs(one["f"] - many["f"]).max() < TRAJECTORY
 
 
 @pytest.mark.mpi
