@@ -71,7 +71,14 @@ def _other_zip(members: list[str]) -> str:
         if any(name in ("extra/config", "extra/metadata.json", "extra/r_max") for name in names):
             return (
                 "a NequIP or Allegro export (nequip-compile): deploy its training checkpoint with "
-                "`egraff deploy CHECKPOINT OUT.pt` instead."
+                "`egraff deploy CHECKPOINT OUT.pt` instead, or run it in LAMMPS with "
+                "'pair_style nequip' or 'pair_style allegro'."
+            )
+        if any(name.startswith("code/__torch__/mace/calculators/lammps_mace") for name in names):
+            return (
+                "a MACE export (mace_create_lammps_model): deploy its training checkpoint with "
+                "`egraff deploy CHECKPOINT OUT.pt` instead, or run it in LAMMPS with "
+                "'pair_style mace'."
             )
         return (
             "a TorchScript file without an egraff contract (an upstream export): deploy its "

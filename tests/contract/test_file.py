@@ -97,6 +97,14 @@ def test_real_nequip_export(tmp_path):
         read_contract(path)
 
 
+def test_mace_export_is_named(tmp_path):
+    path = tmp_path / "model-lammps.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/code/__torch__/mace/calculators/lammps_mace.py", "")
+    with pytest.raises(EgraffError, match=r"a MACE export.*egraff deploy.*pair_style mace"):
+        read_contract(path)
+
+
 def test_file_is_replaced_whole_or_not_at_all(deployed, contract, monkeypatch):
     before = deployed.read_bytes()
 

@@ -109,6 +109,19 @@ void collect_halo(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max, 
   graph.n_all = graph.n_centers = static_cast<int64_t>(result.atom_of_node.size());
 }
 
+void fold_ghosts(const AtomGraph &atoms, const std::vector<double> &owner, AtomGraph &result)
+{
+  const auto &graph = atoms.graph;
+  clear(result, owner.size());
+  for (int64_t node = 0; node < graph.n_local; ++node) add_node(result, atoms.atom_of_node[node]);
+  result.graph.n_local = result.graph.n_centers = result.graph.n_all = graph.n_local;
+  for (size_t e = 0; e < graph.n_edges(); ++e) {
+    const auto atom = static_cast<size_t>(owner[atoms.atom_of_node[graph.neighbors[e]]]);
+    const int node = result.node_of_atom[atom];
+    if (node >= 0) add_edge(result.graph, graph.centers[e], node, &graph.edge_vectors[3 * e]);
+  }
+}
+
 Graph nearer_than(const Graph &whole, double r_max)
 {
   Graph near;

@@ -40,6 +40,11 @@ void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const See
 void collect_halo(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const Seen &seen,
                   double r_max, int layers, AtomGraph &result);
 
+// `atoms` with every ghost replaced by the local atom whose image it is, for a network that does not
+// exchange, on one rank: `owner[i]` is that atom's index for local and ghost atom i. Edge vectors
+// stay, so that a box below the cutoff is no special case.
+void fold_ghosts(const AtomGraph &atoms, const std::vector<double> &owner, AtomGraph &result);
+
 // `whole` without the edges from r_max on, and the way back: `evaluation.edge_gradients` of the
 // nearer edges to those of `whole`, zero for the others.
 Graph nearer_than(const Graph &whole, double r_max);

@@ -74,7 +74,8 @@ class Check {
     try {
       member_.evaluate(atoms, lmp_->atom->type, input_.r_max, host);
     } catch (const std::exception &error) {
-      failure = "pair_style egraff: the check of " + member_.file + " failed: " + error.what();
+      failure = "pair_style " + member_.style + ": the check of " + member_.file +
+                " failed: " + error.what();
       if (host && lmp_->comm->nprocs > 1) lmp_->error->one(FLERR, failure);
     }
     all_or_error(lmp_, failure);
@@ -112,9 +113,9 @@ class Check {
       utils::logmesg(lmp_, "  {:<46} {:9.2e} {}  (limit {:.0e})\n", what, difference, unit, limit);
     if (!(difference <= limit))
       lmp_->error->all(FLERR,
-                       "pair_style egraff: check of {} failed: {}: expected at most {:.2e} {}, got "
+                       "pair_style {}: check of {} failed: {}: expected at most {:.2e} {}, got "
                        "{:.2e}: deploy the model again, and report this if it stays",
-                       member_.file, what, limit, unit, difference);
+                       member_.style, member_.file, what, limit, unit, difference);
   }
 
   // The atoms with the largest forces, one at a time, each moved along all three directions.

@@ -52,7 +52,9 @@ ComputeEgraffAtom::~ComputeEgraffAtom()
 
 PairEgraff *ComputeEgraffAtom::find_pair() const
 {
-  auto *pair = dynamic_cast<PairEgraff *>(force->pair_match("egraff", 1));
+  PairEgraff *pair = nullptr;
+  for (const char *style : {"egraff", "nequip", "allegro", "mace"})
+    if (!pair) pair = dynamic_cast<PairEgraff *>(force->pair_match(style, 1));
   if (!pair || pair->quantity_names().empty())
     error->all(
         FLERR,

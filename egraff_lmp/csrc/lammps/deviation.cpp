@@ -64,7 +64,7 @@ std::vector<double> gather_rows(LAMMPS *lmp, const std::vector<double> &deviatio
 }
 
 // One frame in the format of `dump custom`. Written at once, so that a kill leaves whole frames.
-void append_frame(LAMMPS *lmp, const std::string &file, const std::vector<double> &deviation,
+void append_frame(LAMMPS *lmp, const DeviationLimit &limit, const std::vector<double> &deviation,
                   const std::vector<std::string> &type_names)
 {
   const auto rows = gather_rows(lmp, deviation);
@@ -78,16 +78,16 @@ void append_frame(LAMMPS *lmp, const std::string &file, const std::vector<double
       text += fmt::format("{:.0f} {} {} {:.17g} {:.17g} {:.17g} {:.17g}\n", rows[r], type,
                           type_names[type], rows[r + 2], rows[r + 3], rows[r + 4], rows[r + 5]);
     }
-    FILE *stream = std::fopen(file.c_str(), "a");
+    FILE *stream = std::fopen(limit.file.c_str(), "a");
     written = stream && std::fwrite(text.data(), 1, text.size(), stream) == text.size();
     if (stream && std::fclose(stream) != 0) written = 0;
   }
   MPI_Bcast(&written, 1, MPI_INT, 0, lmp->world);
   if (!written)
     lmp->error->all(FLERR,
-                    "pair_style egraff: expected to append frames to '{}' (keyword deviation), got "
+                    "pair_style {}: expected to append frames to '{}' (keyword deviation), got "
                     "no access: check the folder and the free space",
-                    file);
+                    limit.style, limit.file);
 }
 
 }    // namespace
@@ -136,7 +136,7 @@ void DeviationWatch::inspect(LAMMPS *lmp, const DeviationLimit &limit,
     if (limit.file.empty())
       lmp->timer->force_timeout();    // as fix halt does: output is written, the deck goes on
     else
-      append_frame(lmp, limit.file, deviation, type_names);
+      append_frame(lmp, limit, deviation, type_names);
   }
   above_ = above;
 }

@@ -73,9 +73,10 @@ std::string read_file(LAMMPS *lmp, const std::string &file, bool &readable)
   return bytes;
 }
 
-std::vector<int> map_species(LAMMPS *lmp, const Contract &contract, const std::string &file,
+std::vector<int> map_species(LAMMPS *lmp, const Member &member,
                              const std::vector<std::string> &elements)
 {
+  const auto &contract = member.contract();
   std::vector<int> species_of_type(elements.size() + 1, -1);
   for (size_t type = 1; type <= elements.size(); ++type) {
     const auto &element = elements[type - 1];
@@ -83,19 +84,20 @@ std::vector<int> map_species(LAMMPS *lmp, const Contract &contract, const std::s
     species_of_type[type] = contract.species_index(element);
     if (species_of_type[type] < 0)
       lmp->error->all(FLERR,
-                      "pair_coeff egraff: expected elements out of '{}', which {} was trained on, "
+                      "pair_coeff {}: expected elements out of '{}', which {} was trained on, "
                       "got '{}' for type {}",
-                      join(contract.species), file, element, type);
+                      member.style, join(contract.species), member.file, element, type);
   }
   return species_of_type;
 }
 
-void check_masses(LAMMPS *lmp, const Contract &contract, const std::vector<int> &species_of_type)
+void check_masses(LAMMPS *lmp, const Member &member)
 {
+  const auto &contract = member.contract();
   const double *masses = lmp->atom->mass;
   if (!masses) return;    // per-atom masses (atom style sphere): nothing to compare
   for (int type = 1; type <= lmp->atom->ntypes; ++type) {
-    const int wanted = species_of_type[type];
+    const int wanted = member.species_of_type[type];
     if (wanted < 0) continue;
     int closest = wanted;
     for (size_t s = 0; s < contract.masses.size(); ++s)
@@ -113,9 +115,9 @@ void check_masses(LAMMPS *lmp, const Contract &contract, const std::vector<int> 
             : std::string(
                   "mend the mass, or the elements of pair_coeff, or say 'masses no' for isotopes");
     lmp->error->all(FLERR,
-                    "pair_style egraff: expected a mass of {} for type {}, which pair_coeff names "
+                    "pair_style {}: expected a mass of {} for type {}, which pair_coeff names "
                     "{}, got {}; {}",
-                    expected, type, contract.species[wanted], masses[type], guess);
+                    member.style, expected, type, contract.species[wanted], masses[type], guess);
   }
 }
 

@@ -12,6 +12,7 @@
 namespace egraff {
 
 struct Member {
+  std::string style;    // name of the pair style, for messages
   std::string file;
   std::unique_ptr<DeployedModel> model;
   std::vector<int> species_of_type;    // per LAMMPS type, from 1; -1: NULL
@@ -39,14 +40,13 @@ struct Member {
 // the file cannot be read.
 std::string read_file(LAMMPS_NS::LAMMPS *lmp, const std::string &file, bool &readable);
 
-// Index into `contract.species` of every type, from 1; "NULL" gives -1. An error names a wrong
+// Index into the member's species of every type, from 1; "NULL" gives -1. An error names a wrong
 // element; `elements` has one entry per type.
-std::vector<int> map_species(LAMMPS_NS::LAMMPS *lmp, const Contract &contract,
-                             const std::string &file, const std::vector<std::string> &elements);
+std::vector<int> map_species(LAMMPS_NS::LAMMPS *lmp, const Member &member,
+                             const std::vector<std::string> &elements);
 
 // Two ways for a mass to be wrong: far from its element's, or closer to another one of the model.
-void check_masses(LAMMPS_NS::LAMMPS *lmp, const Contract &contract,
-                  const std::vector<int> &species_of_type);
+void check_masses(LAMMPS_NS::LAMMPS *lmp, const Member &member);
 
 std::string join(const std::vector<std::string> &words);
 

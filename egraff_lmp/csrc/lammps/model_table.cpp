@@ -65,17 +65,22 @@ double memory_of(const Member &member, bool exchange_allowed, const Totals &tota
          member.contract().memory_bytes_per_edge;
 }
 
-std::string member_text(const Member &member, bool exchange_allowed, const Totals &totals)
+std::string member_text(const Member &member, const TableData &data, const Totals &totals)
 {
   const auto &contract = member.contract();
   std::string text = fmt::format("egraff: {}\n", member.file);
   text += fmt::format("  {} {}, {} layer(s), r_max {:g} A, sha256 {:.12}\n", contract.architecture,
                       contract.dtype, contract.n_layers, contract.r_max, member.model->hash());
-  const bool halo = member.needs_halo(exchange_allowed);
+  const bool halo = member.needs_halo(data.exchange_allowed);
   const double evaluated = totals.sum[halo ? 1 : 0], owned = totals.sum[0];
   text += fmt::format("  edges evaluated / edges owned: {:.0f} / {:.0f} = {:.2f}\n", evaluated,
                       owned, ratio(evaluated, owned));
-  if (halo)
+  if (halo && data.folded)
+    text +=
+        fmt::format("  no feature exchange in this file, nor needed on one rank; on more a halo of "
+                    "{} x {:g} A\n",
+                    contract.halo_layers, contract.r_max);
+  else if (halo)
     text += fmt::format("  no feature exchange{}: a halo of {} x {:g} A, {:.1f} times the atoms\n",
                         member.can_exchange() ? " (exchange no)" : " in this file",
                         contract.halo_layers, contract.r_max, ratio(totals.sum[4], totals.sum[3]));
@@ -93,14 +98,14 @@ void print_table(LAMMPS *lmp, const TableData &data)
   double memory = 0.0;
   bool local = true;
   for (const auto &member : data.members) {
-    text += member_text(member, data.exchange_allowed, totals);
+    text += member_text(member, data, totals);
     const double own = memory_of(member, data.exchange_allowed, totals);
     if (data.members.size() > 1)
-      text += fmt::format("  its first evaluation took {:.2g} s and about {}\n", member.seconds,
-                          bytes_text(own));
+      text += fmt::format("  its first evaluation took {:.2g} s{}\n", member.seconds,
+                          own > 0.0 ? " and about " + bytes_text(own) : std::string());
     // The tensors of one member are held at a time.
     memory = std::max(memory, own);
-    local = local && !member.exchanges(data.exchange_allowed);
+    local = local && member.contract().halo_layers <= 1;
   }
   text += types_text(lmp, data);
   if (data.members.size() > 1)
@@ -113,7 +118,9 @@ void print_table(LAMMPS *lmp, const TableData &data)
                       lmp->comm->nprocs, resources.ranks_on_node, device, resources.threads);
   text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals.sum[2]),
                       local ? " (strictly local)" : "");
-  text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
+  // Files of other packages do not say what an edge takes.
+  if (memory > 0.0)
+    text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
   utils::logmesg(lmp, text);
 }
 

@@ -16,6 +16,7 @@ struct TableData {
   const std::vector<std::string> &elements;    // of type 1, 2, ...
   const Resources &resources;
   bool exchange_allowed;
+  bool folded;                      // one rank, whose ghosts are its own atoms
   double bytes_received;            // by this rank's ghosts, a step
   LAMMPS_NS::bigint nodes_local;    // atoms of this rank that the models see
   LAMMPS_NS::bigint owned_edges;    // whose centre is one of them

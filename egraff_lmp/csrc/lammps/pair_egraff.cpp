@@ -28,7 +28,8 @@ constexpr int PER_ATOM_VIRIAL = 9;    // doubles; newton off sends them home
 
 }    // namespace
 
-PairEgraff::PairEgraff(LAMMPS *lmp) : Pair(lmp), rows_(lmp, this)
+PairEgraff::PairEgraff(LAMMPS *lmp, egraff::Style style) :
+    Pair(lmp), style_(std::move(style)), rows_(lmp, this)
 {
   single_enable = 0;
   restartinfo = 1;
@@ -58,7 +59,7 @@ void PairEgraff::allocate()
 
 void PairEgraff::settings(int narg, char **arg)
 {
-  settings_ = egraff::parse_settings(lmp, std::vector<std::string>(arg, arg + narg));
+  settings_ = egraff::parse_settings(lmp, style_, std::vector<std::string>(arg, arg + narg));
   // Device and threads are claimed with the models: pair_coeff comes again, too.
   members_.clear();
 }
@@ -74,15 +75,16 @@ bool PairEgraff::is_file(const std::string &word)
 void PairEgraff::coeff(int narg, char **arg)
 {
   const std::string syntax =
-      "write 'pair_coeff * * model.pt Element1 Element2 ...', one element per atom type";
+      fmt::format("write 'pair_coeff * * {} Element1 Element2 ...', one element per atom type",
+                  style_.is_foreign() ? "file" : "model.pt");
   if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "pair_coeff egraff: expected '* *' first, got '{} {}': {}",
+    error->all(FLERR, "pair_coeff {}: expected '* *' first, got '{} {}': {}", style_.name,
                narg > 0 ? arg[0] : "", narg > 1 ? arg[1] : "", syntax);
   if (narg == 2)
     error->all(
         FLERR,
-        "pair_coeff egraff: expected a model file and {} element(s) after '* *', got nothing: {}",
-        atom->ntypes, syntax);
+        "pair_coeff {}: expected a model file and {} element(s) after '* *', got nothing: {}",
+        style_.name, atom->ntypes, syntax);
 
   // More words than types: the first ones may be further files, of an ensemble.
   const int n_types = atom->ntypes;
@@ -94,27 +96,27 @@ void PairEgraff::coeff(int narg, char **arg)
   if (static_cast<int>(elements_.size()) != n_types)
     error->all(
         FLERR,
-        "pair_coeff egraff: expected {} element(s), one per atom type, got {} ('{}'); {} knows {}",
-        n_types, elements_.size(), egraff::join(elements_), first.file,
+        "pair_coeff {}: expected {} element(s), one per atom type, got {} ('{}'); {} knows {}",
+        style_.name, n_types, elements_.size(), egraff::join(elements_), first.file,
         egraff::join(first.contract().species));
   const bool hybrid = utils::strmatch(force->pair_style, "^hybrid");
   for (int type = 1; type <= n_types && !hybrid; ++type)
     if (elements_[type - 1] == "NULL")
       error->all(FLERR,
-                 "pair_coeff egraff: expected an element for type {}, got NULL: every atom type "
+                 "pair_coeff {}: expected an element for type {}, got NULL: every atom type "
                  "needs one unless pair_style hybrid gives it another style; {} knows {}",
-                 type, first.file, egraff::join(first.contract().species));
+                 style_.name, type, first.file, egraff::join(first.contract().species));
   for (auto &member : members_)
-    member.species_of_type = egraff::map_species(lmp, member.contract(), member.file, elements_);
+    member.species_of_type = egraff::map_species(lmp, member, elements_);
 
   auto &known = seen_.types;
   known.assign(n_types + 1, false);
   for (int type = 1; type <= n_types; ++type) known[type] = elements_[type - 1] != "NULL";
   if (std::count(known.begin(), known.end(), true) == 0)
     error->all(FLERR,
-               "pair_coeff egraff: expected an element for at least one type, got NULL for "
+               "pair_coeff {}: expected an element for at least one type, got NULL for "
                "all of them: {}",
-               syntax);
+               style_.name, syntax);
   if (!allocated) allocate();
   for (int i = 1; i <= n_types; ++i)
     for (int j = i; j <= n_types; ++j) setflag[i][j] = known[i] && known[j];
@@ -131,16 +133,18 @@ void PairEgraff::load_members(const std::vector<std::string> &files)
     const std::string bytes = egraff::read_file(lmp, file, readable);
     if (!readable)
       error->all(FLERR,
-                 "pair_coeff egraff: expected a model file, but '{}' cannot be read: check the "
+                 "pair_coeff {}: expected a model file, but '{}' cannot be read: check the "
                  "path (relative to where lmp was started)",
-                 file);
+                 style_.name, file);
     std::string failure;
     egraff::Member member;
+    member.style = style_.name;
     member.file = file;
     try {
-      resources_ = egraff::claim_resources(lmp, settings_.device, settings_.threads);
-      member.model = std::make_unique<egraff::DeployedModel>(bytes, file, resources_.device);
-      if (settings_.check) {
+      resources_ = egraff::claim_resources(lmp, style_.name, settings_.device, settings_.threads);
+      member.model =
+          std::make_unique<egraff::DeployedModel>(bytes, file, style_.format, resources_.device);
+      if (settings_.check && member.model->has_self_test()) {
         const double difference = member.model->self_test();
         if (comm->me == 0)
           utils::logmesg(lmp,
@@ -154,8 +158,10 @@ void PairEgraff::load_members(const std::vector<std::string> &files)
     members_.push_back(std::move(member));
   }
   if (settings_.deviation.value > 0.0 && members_.size() < 2)
-    error->all(FLERR, "pair_style egraff: expected several model files in pair_coeff for the "
-                      "keyword deviation, got one");
+    error->all(FLERR,
+               "pair_style {}: expected several model files in pair_coeff for the "
+               "keyword deviation, got one",
+               style_.name);
 
   // Comm sizes its buffers by these.
   int widest = PER_ATOM_VIRIAL;
@@ -167,8 +173,8 @@ void PairEgraff::load_members(const std::vector<std::string> &files)
   if (lmp->citeme)
     for (const auto &member : members_)
       for (const auto &citation : member.contract().citations)
-        lmp->citeme->add("pair_style egraff, model " + member.contract().architecture + ":\n\n" +
-                         citation + "\n\n");
+        lmp->citeme->add("pair_style " + style_.name + ", model " + member.contract().architecture +
+                         ":\n\n" + citation + "\n\n");
 }
 
 double PairEgraff::r_max() const
@@ -178,8 +184,21 @@ double PairEgraff::r_max() const
   return r;
 }
 
+// On one rank all ghosts are images of its own atoms: files that cannot exchange need no halo there.
+bool PairEgraff::folds_ghosts() const
+{
+  if (comm->nprocs > 1) return false;
+  bool needed = false;
+  for (const auto &member : members_) {
+    if (member.can_exchange()) return false;
+    needed = needed || member.needs_halo(settings_.exchange);
+  }
+  return needed;
+}
+
 int PairEgraff::halo_layers() const
 {
+  if (folds_ghosts()) return 0;
   int layers = 0;
   for (const auto &member : members_)
     if (member.needs_halo(settings_.exchange))
@@ -194,15 +213,15 @@ int PairEgraff::halo_layers() const
 void PairEgraff::init_style()
 {
   if (members_.empty())
-    error->all(FLERR, "pair_style egraff: no model was loaded: {}",
+    error->all(FLERR, "pair_style {}: no model was loaded: {}", style_.name,
                not_restored_.empty() ? "a pair_coeff line is missing" : not_restored_);
   refuse_unsupported();
   energy_unit_ = std::strcmp(update->unit_style, "real") == 0
                      ? utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL)
                      : 1.0;
   if (settings_.masses)
-    for (const auto &member : members_)
-      egraff::check_masses(lmp, member.contract(), member.species_of_type);
+    for (const auto &member : members_) egraff::check_masses(lmp, member);
+  warn_of_units();
   reserve_halo();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
   if (force->pair != this) {
@@ -224,8 +243,10 @@ void PairEgraff::reserve_halo()
   ghost_cutoff_before_ = -1.0;
   if (!layers) return;
   if (comm->mode != Comm::SINGLE)
-    error->all(FLERR, "pair_style egraff: expected 'comm_modify mode single' for a model without "
-                      "feature exchange, got mode multi");
+    error->all(FLERR,
+               "pair_style {}: expected 'comm_modify mode single' for a model without "
+               "feature exchange, got mode multi",
+               style_.name);
   ghost_cutoff_before_ = comm->cutghostuser;
   comm->cutghostuser = std::max(comm->cutghostuser, layers * r_max() + neighbor->skin);
 }
@@ -235,16 +256,31 @@ void PairEgraff::refuse_unsupported()
   const std::string units = update->unit_style;
   if (units != "metal" && units != "real")
     error->all(FLERR,
-               "pair_style egraff: expected 'units metal' (A, eV, ps) or 'units real' (A, "
+               "pair_style {}: expected 'units metal' (A, eV, ps) or 'units real' (A, "
                "kcal/mol, fs), got 'units {}'",
-               units);
+               style_.name, units);
   if (utils::strmatch(update->integrate_style, "^respa"))
-    error->all(FLERR, "pair_style egraff: expected 'run_style verlet', got respa: the energy "
-                      "cannot be split into inner and outer parts");
+    error->all(FLERR,
+               "pair_style {}: expected 'run_style verlet', got respa: the energy "
+               "cannot be split into inner and outer parts",
+               style_.name);
   if (neighbor->nex_type + neighbor->nex_mol > 0 || excluded_groups() < 0)
     error->all(FLERR,
-               "pair_style egraff: expected no excluded pairs, got 'neigh_modify exclude': the "
-               "network needs every neighbour; 'exclude group ID all' takes whole atoms out");
+               "pair_style {}: expected no excluded pairs, got 'neigh_modify exclude': the "
+               "network needs every neighbour; 'exclude group ID all' takes whole atoms out",
+               style_.name);
+}
+
+// The authors' own styles convert nothing: there a model of kcal/mol runs in real units as it is.
+void PairEgraff::warn_of_units()
+{
+  if (!style_.is_foreign() || units_warned_ || std::strcmp(update->unit_style, "real") != 0) return;
+  units_warned_ = true;
+  if (comm->me == 0)
+    error->warning(FLERR,
+                   "pair_style {}: the file does not say its units: its energies are taken for eV "
+                   "and converted to kcal/mol; do not use it so if it was trained in kcal/mol",
+                   style_.name);
 }
 
 // Group bits of atoms that `neigh_modify exclude group ID all` takes out of everything (as fix gcmc

@@ -5,7 +5,10 @@
                        [exchange yes|no] [deviation LIMIT stop|FILE]
      pair_coeff * * model.pt [more.pt ...] Element1 Element2 ...
 
-   lammps_inputs/pair_style_egraff.md is its page for users.
+     pair_style nequip | allegro | mace        files of those packages' own exporters, their decks
+     pair_coeff * * file Name1 Name2 ...
+
+   lammps_inputs/pair_style_egraff.md is the page for users.
 
    How it works. The network is a function of edges whose centre is a local atom. Between layers it
    asks for the features of ghost atoms, which RowExchange brings by a forward communication (and
@@ -33,7 +36,7 @@ namespace LAMMPS_NS {
 
 class PairEgraff : public Pair {
  public:
-  explicit PairEgraff(class LAMMPS *);
+  PairEgraff(class LAMMPS *, egraff::Style);
   ~PairEgraff() override;
 
   void settings(int, char **) override;
@@ -67,6 +70,7 @@ class PairEgraff : public Pair {
  private:
   static constexpr int PER_ATOM_VIRIAL = 9;    // doubles; newton off sends them home
 
+  const egraff::Style style_;
   egraff::Settings settings_;
   std::vector<egraff::Member> members_;
   std::vector<std::string> elements_;    // of type 1, 2, ...
@@ -75,12 +79,15 @@ class PairEgraff : public Pair {
   double energy_unit_ = 1.0;    // the deck's per eV
   std::string not_restored_;    // why a restart file's model could not be used
 
-  egraff::AtomGraph atoms_, halo_;
+  egraff::AtomGraph atoms_;
+  egraff::AtomGraph
+      halo_;    // for networks that do not exchange; without ghosts if they are folded
   egraff::RowExchange rows_;
   std::vector<double> energies_;    // mean over the members, eV
   double bytes_received_ = 0.0;     // by this rank's ghosts, in the current step
   double network_seconds_ = 0.0;
   bool table_printed_ = false, checked_ = false, heat_flux_warned_ = false;
+  bool units_warned_ = false;
 
   bool want_quantities_ = false;
   std::map<std::string, std::vector<double>> quantities_;
@@ -93,8 +100,10 @@ class PairEgraff : public Pair {
   void refuse_unsupported();
   int excluded_groups() const;
   void reserve_halo();
+  void warn_of_units();
   double r_max() const;
   int halo_layers() const;    // 0: no halo is evaluated
+  bool folds_ghosts() const;
   void build_graphs();
   void refuse_missing_pairs();
   void warn_of_heat_flux();

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
+#include <numeric>
 
 using namespace LAMMPS_NS;
 
@@ -56,10 +57,10 @@ void PairEgraff::refuse_missing_pairs()
     for (int j = 1; j <= atom->ntypes; ++j)
       if (seen_.types[i] && seen_.types[j] && (list->iskip[i] || list->ijskip[i][j]))
         error->all(FLERR,
-                   "pair_style egraff: expected all pairs of types {} and {} ({} {}), got another "
+                   "pair_style {}: expected all pairs of types {} and {} ({} {}), got another "
                    "style for them under pair_style hybrid: the network needs every neighbour; use "
                    "hybrid/overlay, or NULL for one of the types",
-                   i, j, elements_[i - 1], elements_[j - 1]);
+                   style_.name, i, j, elements_[i - 1], elements_[j - 1]);
 }
 
 // Message passing spreads the energy of a centre over its neighbours' neighbours; edges alone do not
@@ -71,9 +72,9 @@ void PairEgraff::warn_of_heat_flux()
   for (const auto &member : members_)
     if (member.contract().halo_layers > 1 && comm->me == 0)
       error->warning(FLERR,
-                     "pair_style egraff: {} passes messages: its centroid virials sum to the exact "
+                     "pair_style {}: {} passes messages: its centroid virials sum to the exact "
                      "virial, but a heat flux made of them is an approximation",
-                     member.file);
+                     style_.name, member.file);
 }
 
 // A sentence about the first atom that has bonded neighbours which special_bonds leaves out.
@@ -86,9 +87,9 @@ std::string PairEgraff::special_neighbors() const
   for (int i = 0; i < atom->nlocal; ++i)
     if (seen_(atom, i) && (!atom->nspecial || atom->nspecial[i][2] > 0))
       return fmt::format(
-          "pair_style egraff: expected 'special_bonds lj/coul 1 1 1' for atoms with bonds (atom "
+          "pair_style {}: expected 'special_bonds lj/coul 1 1 1' for atoms with bonds (atom "
           "{}), got lj {} {} {}: the network needs every neighbour",
-          atom->tag[i], special[1], special[2], special[3]);
+          style_.name, atom->tag[i], special[1], special[2], special[3]);
   return {};
 }
 
@@ -100,12 +101,17 @@ void PairEgraff::build_graphs()
     egraff::collect_edges(lmp, list, seen_, r_max(), atoms_);
     if (list->ghost && halo_layers())
       egraff::collect_halo(lmp, list, seen_, r_max(), halo_layers(), halo_);
-    else
+    else if (folds_ghosts()) {
+      std::vector<double> owner(atom->nlocal + atom->nghost);
+      std::iota(owner.begin(), owner.begin() + atom->nlocal, 0.0);
+      rows_.atoms_to_ghosts(owner.data(), 1);
+      egraff::fold_ghosts(atoms_, owner, halo_);
+    } else
       halo_ = {};
   } catch (const std::bad_alloc &) {
     failure = fmt::format(
-        "pair_style egraff: out of memory for the edges of {} atoms: use more ranks or nodes",
-        atom->nlocal);
+        "pair_style {}: out of memory for the edges of {} atoms: use more ranks or nodes",
+        style_.name, atom->nlocal);
   }
   if (failure.empty()) failure = coincident();
   // Before the first exchange all ranks must be fit, or those that are would wait for ever.
@@ -120,10 +126,10 @@ std::string PairEgraff::coincident() const
   for (size_t e = 0; e < graph.n_edges(); ++e) {
     const double *d = &graph.edge_vectors[3 * e];
     if (std::max({std::abs(d[0]), std::abs(d[1]), std::abs(d[2])}) < COINCIDENT)
-      return fmt::format("pair_style egraff: expected atoms apart from each other, got atoms {} "
+      return fmt::format("pair_style {}: expected atoms apart from each other, got atoms {} "
                          "and {} in the same "
                          "place at step {}: delete one of them (delete_atoms overlap)",
-                         atom->tag[atoms_.atom_of_node[graph.centers[e]]],
+                         style_.name, atom->tag[atoms_.atom_of_node[graph.centers[e]]],
                          atom->tag[atoms_.atom_of_node[graph.neighbors[e]]], update->ntimestep);
   }
   return {};
@@ -143,8 +149,9 @@ void PairEgraff::evaluate()
     try {
       member.evaluate(atoms, atom->type, r_max(), halo ? nullptr : &rows_);
     } catch (const std::exception &exception) {
-      failure = fmt::format("pair_style egraff: {} failed on a rank with {} atoms and {} edges: {}",
-                            member.file, atom->nlocal, atoms.graph.n_edges(), exception.what());
+      failure = fmt::format("pair_style {}: {} failed on a rank with {} atoms and {} edges: {}",
+                            style_.name, member.file, atom->nlocal, atoms.graph.n_edges(),
+                            exception.what());
       // Here the other ranks may be inside an exchange: only an abort reaches them.
       if (exchanges && comm->nprocs > 1) error->one(FLERR, failure);
       break;
@@ -161,9 +168,9 @@ std::string PairEgraff::non_finite() const
 {
   const auto sentence = [this](const char *what, double value, int i) {
     return fmt::format(
-        "pair_style egraff: expected a finite {}, got {} for atom {} at step {}: the atoms are "
+        "pair_style {}: expected a finite {}, got {} for atom {} at step {}: the atoms are "
         "closer than anything the model was trained on, or the time step is too long",
-        what, value, atom->tag[i], update->ntimestep);
+        style_.name, what, value, atom->tag[i], update->ntimestep);
   };
   for (const auto &member : members_) {
     const auto &result = member.evaluation;
@@ -304,6 +311,7 @@ void PairEgraff::print_table_once()
                             .elements = elements_,
                             .resources = resources_,
                             .exchange_allowed = settings_.exchange,
+                            .folded = folds_ghosts(),
                             .bytes_received = bytes_received_,
                             .nodes_local = static_cast<bigint>(atoms_.graph.n_local),
                             .owned_edges = static_cast<bigint>(atoms_.graph.n_edges()),

@@ -1,4 +1,4 @@
-// Registers pair_style egraff and compute egraff/atom when LAMMPS loads this library from
+// Registers the pair styles egraff, nequip, allegro and mace, and compute egraff/atom, when LAMMPS loads this library from
 // LAMMPS_PLUGIN_PATH.
 
 #include "compute_egraff_atom.h"
@@ -37,10 +37,31 @@ void require_same_version(LAMMPS *lmp)
                     LAMMPS_BUILD_NUMBER, lmp->num_ver, lmp->version);
 }
 
-Pair *create_pair(LAMMPS *lmp)
+Pair *create(LAMMPS *lmp, const char *name, egraff::Format format)
 {
   require_same_version(lmp);
-  return new PairEgraff(lmp);
+  return new PairEgraff(lmp, {name, format});
+}
+
+// LAMMPS' interface tells a creator nothing but the LAMMPS instance.
+Pair *create_egraff(LAMMPS *lmp)
+{
+  return create(lmp, "egraff", egraff::Format::CONTRACT);
+}
+
+Pair *create_nequip(LAMMPS *lmp)
+{
+  return create(lmp, "nequip", egraff::Format::NEQUIP);
+}
+
+Pair *create_allegro(LAMMPS *lmp)
+{
+  return create(lmp, "allegro", egraff::Format::ALLEGRO);
+}
+
+Pair *create_mace(LAMMPS *lmp)
+{
+  return create(lmp, "mace", egraff::Format::MACE);
 }
 
 Compute *create_compute(LAMMPS *lmp, int narg, char **arg)
@@ -61,10 +82,16 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   plugin.handle = handle;
 
   plugin.style = "pair";
-  plugin.name = "egraff";
-  plugin.info = "equivariant graph-neural-network force fields";
-  plugin.creator = reinterpret_cast<void *>(&create_pair);
-  add(&plugin, lmp);
+  const auto add_pair = [&](const char *name, const char *info, Pair *(*creator)(LAMMPS *)) {
+    plugin.name = name;
+    plugin.info = info;
+    plugin.creator = reinterpret_cast<void *>(creator);
+    add(&plugin, lmp);
+  };
+  add_pair("egraff", "equivariant graph-neural-network force fields", &create_egraff);
+  add_pair("nequip", "NequIP, as exported by nequip-compile", &create_nequip);
+  add_pair("allegro", "Allegro, as exported by nequip-compile", &create_allegro);
+  add_pair("mace", "MACE, as exported by mace_create_lammps_model", &create_mace);
 
   plugin.style = "compute";
   plugin.name = "egraff/atom";

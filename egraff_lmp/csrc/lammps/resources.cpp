@@ -57,14 +57,15 @@ int launched_on_node(LAMMPS *lmp)
   return lmp->universe->nworlds > 1 ? lmp->universe->nprocs : 1;
 }
 
-Device choose_device(LAMMPS *lmp, DeviceChoice choice, int rank_on_node, int ranks_on_node)
+Device choose_device(LAMMPS *lmp, const std::string &style, DeviceChoice choice, int rank_on_node,
+                     int ranks_on_node)
 {
   const int gpus = choice == DeviceChoice::CPU ? 0 : cuda_device_count();
   if (gpus == 0) {
     if (choice == DeviceChoice::CUDA)
-      throw UserError(
-          "pair_style egraff: expected a GPU for 'device cuda', got none that torch can "
-          "use: use 'device cpu', or install a CUDA build of torch and its driver");
+      throw UserError("pair_style " + style +
+                      ": expected a GPU for 'device cuda', got none that torch can "
+                      "use: use 'device cpu', or install a CUDA build of torch and its driver");
     return {};
   }
   // Replicas (-partition, NEB) are told apart by their place in the universe, without a collective
@@ -72,7 +73,7 @@ Device choose_device(LAMMPS *lmp, DeviceChoice choice, int rank_on_node, int ran
   const auto *universe = lmp->universe;
   const int place = universe->nworlds > 1 ? universe->me : rank_on_node;
   if (universe->nworlds == 1 && choice == DeviceChoice::CUDA && ranks_on_node > gpus)
-    throw UserError("pair_style egraff: expected at most one rank to a GPU, got " +
+    throw UserError("pair_style " + style + ": expected at most one rank to a GPU, got " +
                     std::to_string(ranks_on_node) + " ranks for " + std::to_string(gpus) +
                     " GPU(s) on a node: start fewer ranks, or use 'device cpu'");
   return {true, place % gpus};
@@ -80,7 +81,8 @@ Device choose_device(LAMMPS *lmp, DeviceChoice choice, int rank_on_node, int ran
 
 }    // namespace
 
-Resources claim_resources(LAMMPS *lmp, DeviceChoice choice, int threads_wanted)
+Resources claim_resources(LAMMPS *lmp, const std::string &style, DeviceChoice choice,
+                          int threads_wanted)
 {
   Resources resources;
   MPI_Comm node;
@@ -97,7 +99,7 @@ Resources claim_resources(LAMMPS *lmp, DeviceChoice choice, int threads_wanted)
   const int share =
       std::max(1, std::min(resources.cores_on_node / resources.ranks_on_node, count(mine)));
   if (threads_wanted > share)
-    throw UserError("pair_style egraff: expected at most " + std::to_string(share) +
+    throw UserError("pair_style " + style + ": expected at most " + std::to_string(share) +
                     " thread(s) per rank (" + std::to_string(resources.cores_on_node) + " cores, " +
                     std::to_string(resources.ranks_on_node) +
                     " ranks on this node), got 'threads " + std::to_string(threads_wanted) +
@@ -106,7 +108,7 @@ Resources claim_resources(LAMMPS *lmp, DeviceChoice choice, int threads_wanted)
       std::max(1, std::min(share, resources.cores_on_node /
                                       std::max(resources.ranks_on_node, launched_on_node(lmp))));
   resources.threads = threads_wanted ? threads_wanted : threads_from_environment(fair);
-  resources.device = choose_device(lmp, choice, rank_on_node, resources.ranks_on_node);
+  resources.device = choose_device(lmp, style, choice, rank_on_node, resources.ranks_on_node);
   set_threads(resources.threads);
   return resources;
 }

@@ -22,9 +22,10 @@ struct Resources {
 };
 
 // Collective over `world`. Splits the node's cores evenly over its ranks, gives every rank a GPU of
-// its own while there are enough, and sets the process's thread count. Throws UserError where the
-// wish cannot be met.
-Resources claim_resources(LAMMPS_NS::LAMMPS *lmp, DeviceChoice choice, int threads_wanted);
+// its own while there are enough, and sets the process's thread count. Throws UserError, in
+// the name of pair style `style`, where the wish cannot be met.
+Resources claim_resources(LAMMPS_NS::LAMMPS *lmp, const std::string &style, DeviceChoice choice,
+                          int threads_wanted);
 
 // Collective over `world`: if `failure` is not empty on any rank, all ranks end with the first
 // such rank's sentence.

@@ -1,4 +1,4 @@
-// The keywords of `pair_style egraff`.
+// The pair styles of this plugin, and their keywords.
 
 #pragma once
 
@@ -9,10 +9,20 @@
 
 namespace egraff {
 
+// `egraff` reads its own files; the others have the name, and take the decks, of the pair styles that
+// the packages' authors provide.
+struct Style {
+  std::string name;
+  Format format;
+
+  bool is_foreign() const { return format != Format::CONTRACT; }
+};
+
 // What happens when the members of an ensemble differ by more than a limit.
 struct DeviationLimit {
   double value = 0.0;    // force per atom, in the deck's units; 0: no limit
   std::string file;      // frames are appended here; empty: the run is stopped
+  std::string style;     // name of the pair style, for messages
 };
 
 struct Settings {
@@ -26,6 +36,7 @@ struct Settings {
 };
 
 // Collective over `world`: an error on all ranks names what was expected and what was got.
-Settings parse_settings(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &words);
+Settings parse_settings(LAMMPS_NS::LAMMPS *lmp, const Style &style,
+                        const std::vector<std::string> &words);
 
 }    // namespace egraff

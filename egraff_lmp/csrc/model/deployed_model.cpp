@@ -1,6 +1,8 @@
 #include "deployed_model.h"
 
+#include "archive.h"
 #include "exchange.h"
+#include "network.h"
 #include "sha256.h"
 
 #include <torch/script.h>
@@ -8,7 +10,6 @@
 
 #include <ATen/Parallel.h>
 #include <c10/core/AutogradState.h>
-#include <caffe2/serialize/inline_container.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,73 +18,10 @@
 namespace egraff {
 namespace {
 
-constexpr const char *CONTRACT_MEMBER = "extra/egraff_contract.json";
-constexpr const char *EXPECTED = ": expected a model file written by 'egraff deploy', got ";
-
 // Largest differences that another machine's arithmetic explains, relative to the largest force:
 // float32 carries 7 digits, of which a deep network loses two to cancellation.
 constexpr double SELF_TEST_FLOAT32 = 1e-4;
 constexpr double SELF_TEST_FLOAT64 = 1e-8;
-
-// The line of a torch error that says what went wrong: TorchScript puts it last, others first.
-std::string gist(const std::string &text)
-{
-  const auto at = text.rfind("RuntimeError: ");
-  const auto start = at == std::string::npos ? 0 : at;
-  return text.substr(start, text.find('\n', start) - start);
-}
-
-bool any_starts_with(const std::vector<std::string> &names, const std::string &prefix)
-{
-  return std::any_of(names.begin(), names.end(),
-                     [&](const std::string &name) { return name.rfind(prefix, 0) == 0; });
-}
-
-// What a file without a contract is, and the next step; `names` are the members of its archive.
-std::string other_archive(const std::vector<std::string> &names)
-{
-  if (any_starts_with(names, "code/")) {
-    if (any_starts_with(names, "extra/config") || any_starts_with(names, "extra/r_max"))
-      return "a NequIP or Allegro export (nequip-compile): deploy its training checkpoint with "
-             "'egraff deploy CHECKPOINT OUT.pt' instead";
-    return "a TorchScript file without an egraff contract (an upstream export): deploy its "
-           "training checkpoint with 'egraff deploy CHECKPOINT OUT.pt' instead";
-  }
-  if (any_starts_with(names, "data.pkl"))
-    return "a training checkpoint: turn it into a model file with 'egraff deploy CHECKPOINT "
-           "OUT.pt'";
-  return "a zip archive of another kind: deploy a checkpoint with 'egraff deploy'";
-}
-
-std::string not_archive(const std::string &bytes)
-{
-  if (bytes.empty()) return "an empty file: copy it again or deploy it again";
-  if (bytes.compare(0, 2, "PK") == 0)
-    return "a truncated file (the end of the archive is missing): copy it again";
-  if (bytes[0] == '\x80')
-    return "a Python pickle (a checkpoint or a bare torch.save): turn the checkpoint into a model "
-           "file with 'egraff deploy CHECKPOINT OUT.pt'";
-  return "a file that is no TorchScript archive: deploy a checkpoint with 'egraff deploy'";
-}
-
-std::string read_contract_member(const std::string &bytes, const std::string &where)
-{
-  std::vector<std::string> names;
-  try {
-    std::istringstream stream(bytes);
-    caffe2::serialize::PyTorchStreamReader reader(&stream);
-    names = reader.getAllRecords();
-    if (reader.hasRecord(CONTRACT_MEMBER)) {
-      auto [data, size] = reader.getRecord(CONTRACT_MEMBER);
-      return std::string(static_cast<const char *>(data.get()), size);
-    }
-  } catch (const c10::Error &) {
-    // Of archives the reader refuses those that torch did not write, too.
-    const bool whole = bytes.find("PK\x05\x06") != std::string::npos;
-    throw UserError(where + EXPECTED + (whole ? other_archive(names) : not_archive(bytes)));
-  }
-  throw UserError(where + EXPECTED + other_archive(names));
-}
 
 template <typename T>
 at::Tensor to_tensor(const std::vector<T> &values, std::vector<int64_t> shape, at::Device device)
@@ -159,27 +97,61 @@ Graph self_test_graph(const Contract &contract)
 
 }    // namespace
 
-struct DeployedModel::Implementation {
-  Contract contract;
-  std::string hash;
-  at::Device device = at::kCPU;
-  mutable torch::jit::Module module;
-};
-
-DeployedModel::DeployedModel(const std::string &bytes, const std::string &where, Device device) :
-    implementation_(std::make_unique<Implementation>())
+std::string gist(const std::string &text)
 {
-  auto &self = *implementation_;
-  self.contract = Contract::parse(read_contract_member(bytes, where), where);
-  self.hash = sha256(bytes);
-  if (device.cuda) self.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device.index));
+  const auto at = text.rfind("RuntimeError: ");
+  const auto start = at == std::string::npos ? 0 : at;
+  return text.substr(start, text.find('\n', start) - start);
+}
+
+torch::jit::Module load_module(const std::string &bytes, const std::string &where,
+                               at::Device device)
+{
   try {
     std::istringstream stream(bytes);
-    self.module = torch::jit::load(stream, self.device);
-    self.module.eval();
+    auto module = torch::jit::load(stream, device);
+    module.eval();
+    return module;
   } catch (const std::exception &error) {
     throw UserError(where + ": its network could not be loaded (" + gist(error.what()) +
-                    "): copy the file again, or deploy it again with this version of torch");
+                    "): copy the file again, or write it again with this version of torch");
+  }
+}
+
+DefaultPrecision::DefaultPrecision(at::ScalarType type) : before_(at::get_default_dtype())
+{
+  at::set_default_dtype(c10::scalarTypeToTypeMeta(type));
+}
+
+DefaultPrecision::~DefaultPrecision()
+{
+  at::set_default_dtype(before_);
+}
+
+struct DeployedModel::Implementation {
+  std::string hash;
+  at::Device device = at::kCPU;
+  std::unique_ptr<Network> network;
+};
+
+DeployedModel::DeployedModel(const std::string &bytes, const std::string &where, Format format,
+                             Device device) : implementation_(std::make_unique<Implementation>())
+{
+  auto &self = *implementation_;
+  const Archive archive(bytes, where, format);
+  self.hash = sha256(bytes);
+  if (device.cuda) self.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device.index));
+  switch (format) {
+  case Format::CONTRACT:
+    self.network = open_contract_file(bytes, archive, where, self.device);
+    break;
+  case Format::NEQUIP:
+  case Format::ALLEGRO:
+    self.network = open_nequip_export(bytes, archive, where, self.device, format);
+    break;
+  case Format::MACE:
+    self.network = open_mace_export(bytes, where, self.device);
+    break;
   }
 }
 
@@ -187,7 +159,7 @@ DeployedModel::~DeployedModel() = default;
 
 const Contract &DeployedModel::contract() const
 {
-  return implementation_->contract;
+  return implementation_->network->contract();
 }
 
 const std::string &DeployedModel::hash() const
@@ -200,6 +172,13 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
 {
   auto &self = *implementation_;
   const auto n_edges = static_cast<int64_t>(graph.n_edges());
+  if (graph.n_local == 0 && contract().exchange_widths.empty()) {
+    // No other rank waits for this one, and not every network takes zero rows.
+    result.energies.clear();
+    result.edge_gradients.assign(3 * graph.n_edges(), 0.0);
+    result.outputs.assign(result.want_outputs ? contract().outputs.size() : 0, {});
+    return;
+  }
   const ExchangeScope scope(host);
   // The optimising executor specialises on shapes, which change at every neighbour-list build.
   const torch::jit::GraphOptimizerEnabledGuard no_respecialising(false);
@@ -213,8 +192,8 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
     auto index = at::stack({to_tensor(graph.centers, {n_edges}, self.device),
                             to_tensor(graph.neighbors, {n_edges}, self.device)});
     auto species = to_tensor(types, {graph.n_all}, self.device);
-    auto output = self.module.forward({vectors, index, species, graph.n_centers}).toGenericDict();
-    auto energies = output.at("atomic_energy").toTensor().narrow(0, 0, graph.n_local);
+    const auto output = self.network->forward({vectors, index, species, graph.n_centers});
+    const auto energies = output.energies.narrow(0, 0, graph.n_local);
     auto gradient = torch::autograd::grad({energies.sum()}, {vectors}, {}, false, false, true)[0];
     copy_out(energies.detach(), result.energies);
     if (gradient.defined())
@@ -223,9 +202,9 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
       result.edge_gradients.assign(3 * graph.n_edges(), 0.0);
     result.outputs.clear();
     if (result.want_outputs)
-      for (const auto &wanted : self.contract.outputs)
+      for (const auto &wanted : contract().outputs)
         result.outputs.push_back(
-            per_atom(output.at(wanted.name).toTensor().detach(), wanted, graph));
+            per_atom(output.all.at(wanted.name).toTensor().detach(), wanted, graph));
   } catch (const std::exception &error) {
     autograd.set_multithreading_enabled(multithreaded);
     throw std::runtime_error(gist(error.what()));

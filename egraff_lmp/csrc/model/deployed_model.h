@@ -1,5 +1,5 @@
-// A deployed force field: loaded from a file, evaluated on a graph. The only room in which a file
-// format is known; torch stays behind it, so that LAMMPS code includes this and nothing of torch.
+// A deployed force field: loaded from a file, evaluated on a graph. File formats are known behind it
+// only (one class each, see network.h), and so is torch: LAMMPS code includes this and nothing else.
 
 #pragma once
 
@@ -13,6 +13,14 @@
 namespace egraff {
 
 class ExchangeHost;
+
+// What writes the files that a pair style reads.
+enum class Format {
+  CONTRACT,    // egraff deploy
+  NEQUIP,      // nequip-compile, networks that pass messages
+  ALLEGRO,     // nequip-compile, strictly local ones
+  MACE         // mace_create_lammps_model
+};
 
 struct Device {
   bool cuda = false;
@@ -45,8 +53,9 @@ struct Evaluation {
 class DeployedModel {
  public:
   // `bytes` is the file's content (read once, by one rank), `where` its name for messages.
-  // Throws UserError if it is anything but a deployed model of a known schema.
-  DeployedModel(const std::string &bytes, const std::string &where, Device device);
+  // Throws UserError if it is anything but a file of `format`. Of other formats than CONTRACT the
+  // contract is made up from what the file says, and has no masses and no self test.
+  DeployedModel(const std::string &bytes, const std::string &where, Format format, Device device);
   ~DeployedModel();
   DeployedModel(const DeployedModel &) = delete;
   DeployedModel &operator=(const DeployedModel &) = delete;
@@ -60,6 +69,7 @@ class DeployedModel {
   void evaluate(const Graph &graph, const std::vector<int64_t> &types, ExchangeHost *host,
                 Evaluation &result) const;
 
+  bool has_self_test() const { return !contract().self_test.species.empty(); }
   // Re-evaluates the contract's self-test frame on this machine. Throws UserError beyond the
   // tolerance of the network's precision; returns the largest force difference in eV/A.
   double self_test() const;
