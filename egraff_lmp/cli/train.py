@@ -29,6 +29,9 @@ def command(
     validation: Annotated[
         list[str] | None, typer.Option(help="Shipped settings: likewise; default: split off.")
     ] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(help="Shipped settings: frames for the final errors.")
+    ] = None,
     n_train: Annotated[int | None, typer.Option(min=1, help="Frames of each --train.")] = None,
     n_validation: Annotated[
         int | None, typer.Option(min=1, help="Frames of each --validation, or split off.")
@@ -50,15 +53,16 @@ def command(
         options = {
             "train": train_on,
             "validation": validation,
+            "test": test,
             "n_train": n_train,
             "n_validation": n_validation,
         }
         settings = named_config(config, {k: v for k, v in options.items() if v is not None})
-    elif train_on or validation or n_train or n_validation:
+    elif train_on or validation or test or n_train or n_validation:
         names = ", ".join(shipped_configs())
         raise EgraffError(
-            f"{config}: expected shipped settings ({names}) with --train, --validation, --n-train "
-            "or --n-validation: a file of your own names its data in its `data` section."
+            f"{config}: expected shipped settings ({names}) with --train, --validation, --test, "
+            "--n-train or --n-validation: a file of your own names its data in its `data` section."
         )
     else:
         settings, base = load_config(path), path.resolve().parent
@@ -86,7 +90,8 @@ def command(
 def _errors(values: dict[str, float]) -> str:
     return (
         f"forces MAE {values['forces_mae_mev_per_angstrom']:.2f}, "
-        f"RMSE {values['forces_rmse_mev_per_angstrom']:.2f} meV/A; "
+        f"RMSE {values['forces_rmse_mev_per_angstrom']:.2f} meV/A "
+        f"(zero forces: MAE {values['zero_forces_mae_mev_per_angstrom']:.0f}); "
         f"energy MAE {values['energy_mae_mev_per_atom']:.3f}, "
         f"RMSE {values['energy_rmse_mev_per_atom']:.3f} meV/atom"
     )

@@ -18,16 +18,18 @@ MEV = 1000.0
 class Errors:
     """Errors of a model: energies per atom of a frame, forces per Cartesian component.
 
-    NaN where the labels are missing.
+    `zero_forces_mae_mev_per_angstrom` is what a model without any forces would score. NaN where
+    the labels are missing.
     """
 
     energy_mae_mev_per_atom: float
     energy_rmse_mev_per_atom: float
     forces_mae_mev_per_angstrom: float
     forces_rmse_mev_per_angstrom: float
+    zero_forces_mae_mev_per_angstrom: float
 
     def as_dict(self) -> dict[str, float]:
-        """The four numbers by name."""
+        """The numbers by name."""
         return asdict(self)
 
 
@@ -80,7 +82,8 @@ class ErrorSums:
     """Running sums over batches, finished by `errors`."""
 
     def __init__(self) -> None:
-        self._sums = torch.zeros(6, dtype=torch.float64)  # n, |dE|, dE^2, n, |dF|, dF^2
+        # n, |dE|, dE^2, n, |dF|, dF^2, |F|
+        self._sums = torch.zeros(7, dtype=torch.float64)
 
     def add(self, batch: Batch, found: Prediction) -> None:
         """Count one batch."""
@@ -90,24 +93,26 @@ class ErrorSums:
             self._sums[start] += delta.numel()
             self._sums[start + 1] += delta.abs().sum()
             self._sums[start + 2] += (delta**2).sum()
+        self._sums[6] += batch.forces.abs().sum().cpu()
 
     def merge(self, sums: torch.Tensor) -> None:
-        """Take the sums (6,) of all processes in place of this one's own."""
+        """Take the sums (7,) of all processes in place of this one's own."""
         self._sums = sums.cpu()
 
     @property
     def sums(self) -> torch.Tensor:
-        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2: (6,), to be added over processes."""
+        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2, sum |F|: (7,), to be added over processes."""
         return self._sums
 
     def errors(self) -> Errors:
         """Mean absolute and root-mean-square errors of all that was counted."""
-        n_e, abs_e, sq_e, n_f, abs_f, sq_f = self._sums.tolist()
+        n_e, abs_e, sq_e, n_f, abs_f, sq_f, zero_f = self._sums.tolist()
         return Errors(
             energy_mae_mev_per_atom=MEV * abs_e / max(n_e, 1),
             energy_rmse_mev_per_atom=MEV * (sq_e / max(n_e, 1)) ** 0.5,
             forces_mae_mev_per_angstrom=MEV * abs_f / max(n_f, 1),
             forces_rmse_mev_per_angstrom=MEV * (sq_f / max(n_f, 1)) ** 0.5,
+            zero_forces_mae_mev_per_angstrom=MEV * zero_f / max(n_f, 1),
         )
 
 
