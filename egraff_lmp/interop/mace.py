@@ -131,7 +131,31 @@ def _load(path: Path) -> Any:
             f"{path}: expected {TITLE}, got a pickled {type(model).__name__}: give the .model "
             "file that the training wrote."
         )
+    _complete(model)
     return model.eval()
+
+
+def _complete(model: Any) -> None:
+    """Give modules that e3nn before 0.5 pickled what today's code expects of them.
+
+    They are the same functions, whose attributes had other names. Without this the unpickled
+    network could not be run for comparison.
+    """
+    from e3nn import o3
+
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            kind = type(child).__name__
+            if kind == "SphericalHarmonics" and not hasattr(child, "sph_func"):
+                fresh = o3.SphericalHarmonics(
+                    child.irreps_out, child.normalize, child.normalization
+                )
+                setattr(module, name, fresh)
+            elif kind == "Activation" and not hasattr(child, "paths"):
+                child.paths = [
+                    (mul, (irrep.l, irrep.p), act)
+                    for (mul, irrep), act in zip(child.irreps_in, child.acts, strict=True)
+                ]
 
 
 def _refuse(model: Any, path: Path) -> None:
@@ -327,13 +351,6 @@ def _evaluate(
     model: Any, species: tuple[str, ...], frame: Frames
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Energies of the atoms and forces of the first frame, by the unpickled model itself."""
-    from e3nn import o3
-
-    if not hasattr(model.spherical_harmonics, "sph_func"):
-        old = model.spherical_harmonics  # pickled by e3nn before 0.5: same function, other code
-        model.spherical_harmonics = o3.SphericalHarmonics(
-            old.irreps_out, old.normalize, old.normalization
-        )
     dtype = next(model.parameters()).dtype
     positions, cell = frame.positions[0], frame.cell[0]
     edges = find_edges(positions, cell, frame.pbc, float(model.r_max))
