@@ -8,6 +8,7 @@ wrote it (0.4.4 for every release of mace-torch so far), which other versions ca
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import warnings
 from collections.abc import Iterator
@@ -74,7 +75,8 @@ def read(path: Path) -> Foreign:
         dtype=dtype,
         shift=shift,
         build=build,
-        evaluate=lambda frame: _evaluate(original, species, frame),
+        evaluate=lambda frame: _evaluate(original.double(), species, frame),
+        comparable=_in_double,
         provenance={
             "class": type(original).__name__,
             "interactions": [type(block).__name__ for block in original.interactions],
@@ -259,6 +261,17 @@ def _settings(model: Any) -> dict[str, Any]:
         "keep_last_layer_irreps": n_layers > 1
         and str(model.products[-1].linear.irreps_out) != str(o3.Irreps(str(hidden[0]))),
     }
+
+
+def _in_double(model: AtomicEnergyModel) -> AtomicEnergyModel:
+    """A copy with the same weights and constants that calculates in float64.
+
+    The package takes edge vectors from positions in its own precision: in float32 their rounding
+    would hide differences of weights.
+    """
+    twin: Any = copy.deepcopy(model).double()
+    twin.network.dtype = torch.float64
+    return twin
 
 
 def _correlation(product: Any) -> int:
