@@ -11,16 +11,42 @@ from egraff_lmp.cli.console import output
 
 
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="best.ckpt written by `egraff train`.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="best.ckpt written by `egraff train`, a NequIP or Allegro .ckpt or .nequip.zip, "
+            "or a MACE .model."
+        ),
+    ],
     out: Annotated[Path, typer.Argument(help="Model file to write, such as model.pt.")],
     dtype: Annotated[
         str | None, typer.Option(help="float32 or float64. Default: as trained.")
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Open a file that runs code when it is opened (MACE .model, .nequip.zip): only "
+            "if you trust its author.",
+        ),
+    ] = False,
+    frame: Annotated[
+        Path | None,
+        typer.Option(
+            help="Structure whose first frame becomes the self test. Default: a frame of the "
+            "validation set, or a made one.",
+        ),
+    ] = None,
 ) -> None:
-    """Write the model file that LAMMPS and Python load, from a training checkpoint."""
-    from egraff_lmp.train.deploy import deploy
+    """Write the model file that LAMMPS and Python load, from a checkpoint or a native file."""
+    from egraff_lmp.interop import deploy_file
 
-    contract = deploy(checkpoint, out, dtype=dtype)
+    self_test = None
+    if frame is not None:
+        from egraff_lmp.data.read import read_frames
+
+        self_test = read_frames(frame)
+    contract = deploy_file(checkpoint, out, dtype=dtype, trust=trust, frame=self_test)
     elements = " ".join(contract.species)
     output.print(
         f"{out}: {contract.architecture}, {elements}, r_max {contract.r_max:g} A, "

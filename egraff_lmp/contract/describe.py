@@ -90,6 +90,11 @@ def _species(contract: Contract) -> Rows:
 
 def _training(provenance: Mapping[str, Any]) -> Rows:
     rows: Rows = []
+    imported = provenance.get("imported")
+    if isinstance(imported, Mapping):
+        file_hash = str(imported.get("sha256", ""))[:12]
+        rows.append(("imported from", f"{imported.get('file')}, sha256 {file_hash}"))
+        rows += [(f"made with {k}", str(v)) for k, v in imported.get("versions", {}).items()]
     data = provenance.get("data")
     for part, entry in data.items() if isinstance(data, Mapping) else ():
         rows.append((part, _part(entry)))

@@ -70,25 +70,29 @@ def _other_zip(members: list[str]) -> str:
     if any(name.startswith("code/") for name in names):
         if any(name in ("extra/config", "extra/metadata.json", "extra/r_max") for name in names):
             return (
-                "a NequIP or Allegro export (nequip-compile): deploy its training checkpoint with "
-                "`egraff deploy CHECKPOINT OUT.pt` instead, or run it in LAMMPS with "
-                "'pair_style nequip' or 'pair_style allegro'."
+                "a NequIP or Allegro export (nequip-compile): deploy the .ckpt or .nequip.zip that "
+                "it was made from with `egraff deploy FILE OUT.pt` instead, or run it in LAMMPS "
+                "with 'pair_style nequip' or 'pair_style allegro'."
             )
         if any(name.startswith("code/__torch__/mace/calculators/lammps_mace") for name in names):
             return (
-                "a MACE export (mace_create_lammps_model): deploy its training checkpoint with "
-                "`egraff deploy CHECKPOINT OUT.pt` instead, or run it in LAMMPS with "
+                "a MACE export (mace_create_lammps_model): deploy the .model that it was made from "
+                "with `egraff deploy FILE OUT.pt --trust` instead, or run it in LAMMPS with "
                 "'pair_style mace'."
             )
         return (
-            "a TorchScript file without an egraff contract (an upstream export): deploy its "
-            "training checkpoint with `egraff deploy CHECKPOINT OUT.pt` instead."
+            "a TorchScript file without an egraff contract (an upstream export): deploy the file "
+            "that it was made from (.ckpt, .nequip.zip, MACE .model) with `egraff deploy FILE "
+            "OUT.pt` instead."
         )
     if any(name == "data.pkl" for name in names):
         return (
-            "a training checkpoint: turn it into a model file with "
-            "`egraff deploy CHECKPOINT OUT.pt`."
+            "a training checkpoint or a MACE .model: turn it into a model file with "
+            "`egraff deploy FILE OUT.pt`."
         )
     if any(name.endswith(".nequip.zip") or ".data/" in name for name in names):
-        return "a packaged model (nequip-package): deploy its training checkpoint instead."
+        return (
+            "a packaged model (nequip-package): turn it into a model file with "
+            "`egraff deploy FILE OUT.pt --trust`."
+        )
     return "a zip archive of another kind: deploy a checkpoint with `egraff deploy`."

@@ -37,7 +37,8 @@ class EnergyReference:
     a number like -39 800 eV.
 
     Attributes:
-        method: "isolated_atoms", "least_squares", "mean" or "none".
+        method: "isolated_atoms", "least_squares", "mean", "none", or "imported" (what the file of
+            another package held).
         per_species_ev: element to reference energy in eV.
     """
 

@@ -62,6 +62,8 @@ class AllegroNetwork(torch.nn.Module):
         n_layers: tensor-product layers.
     """
 
+    __constants__ = ("per_type_norm",)
+
     def __init__(self, energy_model: Any, n_layers: int) -> None:
         super().__init__()
         self.n_layers = n_layers
@@ -69,7 +71,9 @@ class AllegroNetwork(torch.nn.Module):
         self.outputs = (Output("edge_energy", "edge", 1, "eV"),)
         # What the package's sum over a centre's edges multiplies them by.
         reduce = energy_model.edge_eng_sum
-        self.register_buffer("norm", reduce.norm_module.norm_const.reshape(-1)[:1] / math.sqrt(2))
+        norm = reduce.norm_module.norm_const.reshape(-1)
+        self.per_type_norm = int(norm.numel()) > 1
+        self.register_buffer("norm", norm / math.sqrt(2))
         self.stages = torch.nn.ModuleList(
             module for name, module in energy_model.named_children() if name not in _NOT_NEEDED
         )
@@ -92,9 +96,12 @@ class AllegroNetwork(torch.nn.Module):
         }
         for stage in self.stages:
             data = stage(data)
+        norm = self.norm
+        if self.per_type_norm:
+            norm = self.norm[types[edge_index[0]]]  # type: ignore[index]
         return {
             "energy": data["atomic_energy"].view(-1)[:n_local],
-            "edge_energy": data["edge_energy"].view(-1) * self.norm,  # type: ignore[operator]
+            "edge_energy": data["edge_energy"].view(-1) * norm,  # type: ignore[operator]
         }
 
 

@@ -73,18 +73,26 @@ class AtomicEnergyModel(torch.nn.Module):
     """A network with the energy zero put back: this module is trained, scripted and deployed.
 
     E_i = scale * network_i + shift[type_i], summed outside in float64. `scale` (eV) is the spread
-    of the training forces or energies, `shift` (eV) the reference energy of each species.
+    of the training forces or energies, `shift` (eV) the reference energy of each species. A scale
+    of one number per species, (n_species,), is that of the centre's type.
     """
 
-    __constants__ = ("scaled", "plain")  # TorchScript unrolls loops over constant tuples
+    # TorchScript unrolls loops over constant tuples.
+    __constants__ = ("per_type_scale", "plain", "scaled_atoms", "scaled_edges")
 
-    def __init__(self, network: torch.nn.Module, scale: float, shift: torch.Tensor) -> None:
+    def __init__(
+        self, network: torch.nn.Module, scale: float | torch.Tensor, shift: torch.Tensor
+    ) -> None:
         super().__init__()
         self.network = network
         outputs: tuple[Output, ...] = getattr(network, "outputs", ())
-        self.scaled = tuple(output.name for output in outputs if output.unit == "eV")
+        energies = [output for output in outputs if output.unit == "eV"]
+        self.scaled_atoms = tuple(output.name for output in energies if output.per == "atom")
+        self.scaled_edges = tuple(output.name for output in energies if output.per == "edge")
         self.plain = tuple(output.name for output in outputs if output.unit != "eV")
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+        scales = torch.as_tensor(scale, dtype=torch.float64).detach().clone()
+        self.per_type_scale = scales.dim() == 1
+        self.register_buffer("scale", scales)
         self.register_buffer("shift", shift.to(torch.float64))
 
     def forward(
@@ -99,11 +107,18 @@ class AtomicEnergyModel(torch.nn.Module):
         Beside it the network's outputs, energies among them in eV without the energy zero.
         """
         found = self.network(edge_vectors, edge_index, types, n_local)
-        shift = self.shift[types[:n_local]]  # type: ignore[index]
-        energy = found["energy"].to(torch.float64) * self.scale + shift  # type: ignore[operator]
+        local_types = types[:n_local]
+        shift = self.shift[local_types]  # type: ignore[index]
+        atom_scale, edge_scale = self.scale, self.scale
+        if self.per_type_scale:
+            atom_scale = self.scale[local_types]  # type: ignore[index]
+            edge_scale = atom_scale[edge_index[0]]  # type: ignore[index]
+        energy = found["energy"].to(torch.float64) * atom_scale + shift  # type: ignore[operator]
         result = {"atomic_energy": energy}
-        for name in self.scaled:
-            result[name] = found[name].to(torch.float64) * self.scale  # type: ignore[operator]
+        for name in self.scaled_atoms:
+            result[name] = found[name].to(torch.float64) * atom_scale  # type: ignore[operator]
+        for name in self.scaled_edges:
+            result[name] = found[name].to(torch.float64) * edge_scale  # type: ignore[operator]
         for name in self.plain:
             result[name] = found[name]
         return result

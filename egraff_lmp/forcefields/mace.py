@@ -42,14 +42,67 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+# Classes of interactions by what they do: the skip connection takes the features before the layer
+# (residual) or the message; messages are divided by the mean number of neighbours or by a density.
+RESIDUAL = {
+    "RealAgnosticResidualInteractionBlock": True,
+    "RealAgnosticInteractionBlock": False,
+    "RealAgnosticDensityResidualInteractionBlock": True,
+    "RealAgnosticDensityInteractionBlock": False,
+}
+
+
+class _NoDensity(torch.nn.Module):
+    """Stands where an interaction has no density network."""
+
+    def forward(self, edge_embedding: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(edge_embedding[:, :1])
+
+
+class _SameLengths(torch.nn.Module):
+    """Stands where lengths are not transformed."""
+
+    def forward(
+        self,
+        lengths: torch.Tensor,
+        one_hot: torch.Tensor,
+        edge_index: torch.Tensor,
+        atomic_numbers: torch.Tensor,
+    ) -> torch.Tensor:
+        return lengths
+
+
+class _NoRepulsion(torch.nn.Module):
+    """Stands where there is no pair repulsion."""
+
+    def forward(
+        self,
+        lengths: torch.Tensor,
+        one_hot: torch.Tensor,
+        edge_index: torch.Tensor,
+        atomic_numbers: torch.Tensor,
+    ) -> torch.Tensor:
+        return torch.zeros_like(one_hot[:, 0])
+
+
+class _NoReadout(torch.nn.Module):
+    """Stands where a layer's features are not read."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(features[:, :1])
+
+
 class _Layer(torch.nn.Module):
     """One interaction and product, with ghosts' features fetched when `exchanges`."""
 
-    __constants__ = ("exchanges",)
+    __constants__ = ("exchanges", "has_density", "residual")
 
     def __init__(self, interaction: Any, product: Any, exchanges: bool):
         super().__init__()
         self.exchanges = exchanges
+        self.residual = RESIDUAL[type(interaction).__name__]
+        self.has_density = hasattr(interaction, "density_fn")
+        self.density = interaction.density_fn if self.has_density else _NoDensity()
         self.skip = interaction.skip_tp
         self.linear_up = interaction.linear_up
         self.tensor_product = interaction.conv_tp
@@ -65,27 +118,43 @@ class _Layer(torch.nn.Module):
         attributes: torch.Tensor,
         edge_harmonics: torch.Tensor,
         edge_embedding: torch.Tensor,
+        envelope: torch.Tensor | None,
         edge_index: torch.Tensor,
     ) -> torch.Tensor:
         """Features of local atoms, (n_local, width), to those after the layer.
 
         In the first layer `features` are those of all atoms, known by type. `attributes` is the
-        one-hot type of local atoms.
+        one-hot type of local atoms. `envelope` goes to zero at the cutoff; it is None where
+        `edge_embedding` holds it already.
         """
         n_local = attributes.size(0)
-        skip = self.skip(features[:n_local], attributes)
+        skip: torch.Tensor | None = None
+        if self.residual:
+            skip = _padded(self.skip(features[:n_local], attributes))
         up = self.linear_up(features)
         if self.exchanges:
             up = exchange(up)
         weights = self.radial_mlp(edge_embedding)
+        if envelope is not None:
+            weights = weights * envelope
         messages = self.tensor_product(up[edge_index[1]], edge_harmonics, weights)
         # One row more than there are atoms: the package's symmetric contraction cannot reshape
         # zero rows, and a rank may be empty. The row is zero and is cut off again.
         gathered = torch.zeros(
             (n_local + 1, messages.size(1)), dtype=messages.dtype, device=messages.device
         ).index_add(0, edge_index[0], messages)
-        message = self.reshape(self.linear(gathered) / self.norm)
-        return self.product(message, _padded(skip), _padded(attributes))[:n_local]
+        message = self.linear(gathered)
+        if self.has_density:
+            density = torch.tanh(self.density(edge_embedding) ** 2)
+            if envelope is not None:
+                density = density * envelope
+            total = torch.zeros((n_local + 1, 1), dtype=density.dtype, device=density.device)
+            message = message / (total.index_add(0, edge_index[0], density) + 1)
+        else:
+            message = message / self.norm
+        if not self.residual:
+            message = self.skip(message, _padded(attributes))
+        return self.product(self.reshape(message), skip, _padded(attributes))[:n_local]
 
 
 def _padded(rows: torch.Tensor) -> torch.Tensor:
@@ -96,9 +165,11 @@ class MACENetwork(torch.nn.Module):
     """MACE's interaction energy as a function of a graph (see `forcefields.base`).
 
     Args:
-        mace: a `mace.modules.MACE` whose interactions are residual and agnostic, whose zero of
-            energy (atomic energies, scale and shift) is not used here.
+        mace: a `mace.modules.MACE` with one head and interactions out of `RESIDUAL`, whose zero
+            of energy (atomic energies, scale and shift) is not used here.
     """
+
+    __constants__ = ("cutoff_in_embedding", "n_species")
 
     def __init__(self, mace: Any) -> None:
         super().__init__()
@@ -111,13 +182,19 @@ class MACENetwork(torch.nn.Module):
         self.harmonics = mace.spherical_harmonics
         self.bessel = mace.radial_embedding.bessel_fn
         self.cutoff = mace.radial_embedding.cutoff_fn
+        self.cutoff_in_embedding = bool(getattr(mace.radial_embedding, "apply_cutoff", True))
+        self.transform = getattr(mace.radial_embedding, "distance_transform", _SameLengths())
+        self.repulsion = getattr(mace, "pair_repulsion_fn", _NoRepulsion())
+        self.register_buffer("atomic_numbers", mace.atomic_numbers.clone(), persistent=False)
         self.layers = torch.nn.ModuleList(
             _Layer(interaction, product, exchanges=index > 0)
             for index, (interaction, product) in enumerate(
                 zip(mace.interactions, mace.products, strict=True)
             )
         )
-        self.readouts = mace.readouts
+        # A model may read the last layer alone.
+        unread = [_NoReadout() for _ in range(self.n_layers - len(mace.readouts))]
+        self.readouts = torch.nn.ModuleList([*unread, *mace.readouts])
         self.dtype = mace.r_max.dtype
         width = mace.products[-1].linear.irreps_out.dim
         self.outputs = (Output("features", "atom", width),)
@@ -133,13 +210,20 @@ class MACENetwork(torch.nn.Module):
         vectors = -edge_vectors.to(self.dtype)
         lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         harmonics = self.harmonics(vectors)
-        embedding = self.bessel(lengths) * self.cutoff(lengths)
+        envelope = self.cutoff(lengths)
         one_hot = torch.nn.functional.one_hot(types, self.n_species).to(self.dtype)
+        mace_index = edge_index.flip(0)  # (sender, receiver)
+        numbers = self.atomic_numbers
+        embedding = self.bessel(self.transform(lengths, one_hot, mace_index, numbers))
+        outer: torch.Tensor | None = envelope
+        if self.cutoff_in_embedding:
+            embedding = embedding * envelope
+            outer = None
         features = self.node_embedding(one_hot)
         attributes = one_hot[:n_local]
-        energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
+        energy = self.repulsion(lengths, one_hot, mace_index, numbers)[:n_local]
         for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
-            features = layer(features, attributes, harmonics, embedding, edge_index)
+            features = layer(features, attributes, harmonics, embedding, outer, edge_index)
             energy = energy + readout(features).view(-1)
         return {"energy": energy, "features": features}
 

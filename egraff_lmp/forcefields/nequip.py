@@ -48,12 +48,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 class _Convolution(torch.nn.Module):
     """One interaction block and its gate, with ghosts' features fetched when `exchanges`."""
 
-    __constants__ = ("exchanges", "has_self_connection")
+    __constants__ = ("exchanges", "has_self_connection", "per_type_norm", "residual")
 
     def __init__(self, layer: Any, exchanges: bool) -> None:
         super().__init__()
         block = layer.conv
         self.exchanges = exchanges
+        self.residual = bool(layer.resnet)
         self.has_self_connection = block.sc is not None
         self.self_connection = block.sc if block.sc is not None else torch.nn.Identity()
         self.linear_1 = block.linear_1
@@ -61,7 +62,9 @@ class _Convolution(torch.nn.Module):
         self.tensor_product = block.tp_scatter.tp
         self.radial_mlp = block.edge_mlp
         self.gate = layer.equivariant_nonlin
+        # One number, or one per type of the neighbour whose features are gathered.
         self.register_buffer("norm", block.avg_num_neighbors_norm.norm_const.reshape(-1))
+        self.per_type_norm = int(block.avg_num_neighbors_norm.norm_const.numel()) > 1
 
     def forward(
         self,
@@ -70,13 +73,18 @@ class _Convolution(torch.nn.Module):
         edge_harmonics: torch.Tensor,
         edge_embedding: torch.Tensor,
         edge_index: torch.Tensor,
+        types: torch.Tensor,
     ) -> torch.Tensor:
         """Features of local atoms, (n_local, width), to those after the layer.
 
-        In the first layer `features` and `attributes` are those of all atoms, known by type.
+        In the first layer `features` are those of all atoms, known by type. `attributes` are
+        those of local atoms, `types` those of all.
         """
         n_local = attributes.size(0)
-        x = self.linear_1(features) * self.norm
+        norm = self.norm
+        if self.per_type_norm:
+            norm = self.norm[types[: features.size(0)]].unsqueeze(1)  # type: ignore[index]
+        x = self.linear_1(features) * norm
         if self.exchanges:
             x = exchange(x)
         weights = self.radial_mlp(edge_embedding)
@@ -87,7 +95,10 @@ class _Convolution(torch.nn.Module):
         out = self.linear_2(gathered)
         if self.has_self_connection:
             out = out + self.self_connection(features[:n_local], attributes)
-        return self.gate(out)
+        out = self.gate(out)
+        if self.residual:
+            out = features[:n_local] + out
+        return out
 
 
 class NequIPNetwork(torch.nn.Module):
@@ -95,7 +106,10 @@ class NequIPNetwork(torch.nn.Module):
 
     Args:
         energy_model: the sequence of modules built by `nequip.model.NequIPGNNModel`.
+        r_max: cutoff in A, the largest where there is one for each pair of types.
     """
+
+    __constants__ = ("n_species", "per_edge_type_cutoff")
 
     def __init__(self, energy_model: Any, r_max: float) -> None:
         super().__init__()
@@ -104,6 +118,11 @@ class NequIPNetwork(torch.nn.Module):
         self.exchange_widths = tuple(layer.conv.linear_1.irreps_out.dim for layer in layers[1:])
         self.r_max = r_max
         self.type_embedding = energy_model.type_embed.embed_module
+        self.n_species = int(self.type_embedding.num_embeddings)
+        # 1 / cutoff of [centre type * n_species + neighbour type] where pairs differ.
+        reciprocals = energy_model.edge_norm._rmax_recip.detach().reshape(-1)
+        self.per_edge_type_cutoff = int(reciprocals.numel()) > 1
+        self.register_buffer("reciprocal_cutoffs", reciprocals.clone(), persistent=False)
         self.harmonics = energy_model.spharm.sh
         self.cutoff = energy_model.bessel_encode.cutoff
         self.bessel_roots = energy_model.bessel_encode.bessel_weights
@@ -128,11 +147,16 @@ class NequIPNetwork(torch.nn.Module):
         dtype = features.dtype
         # Geometry in float64, as the package does; then the network's precision.
         harmonics = self.harmonics(edge_vectors).to(dtype)
-        x = torch.linalg.vector_norm(edge_vectors, dim=1, keepdim=True) / self.r_max
+        x = torch.linalg.vector_norm(edge_vectors, dim=1, keepdim=True)
+        if self.per_edge_type_cutoff:
+            pairs = types[edge_index[0]] * self.n_species + types[edge_index[1]]
+            x = x * self.reciprocal_cutoffs[pairs].unsqueeze(1)  # type: ignore[index]
+        else:
+            x = x / self.r_max
         bessel = torch.sinc(x * self.bessel_roots) * self.bessel_roots
         embedding = bessel.to(dtype) * self.cutoff(x).to(dtype) * self.embedding_factor
         for layer in self.layers:
-            features = layer(features, attributes, harmonics, embedding, edge_index)
+            features = layer(features, attributes, harmonics, embedding, edge_index, types)
         return {"energy": self.readout(features).view(-1), "features": features}
 
 

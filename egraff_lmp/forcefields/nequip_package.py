@@ -34,6 +34,8 @@ def nequip_state() -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             set_global_state()
+            # That sets the default precision only when it is called for the first time.
+            torch.set_default_dtype(torch.float64)
             yield
         finally:
             torch.set_default_dtype(dtype)
