@@ -101,7 +101,7 @@ class ErrorSums:
 
     @property
     def sums(self) -> torch.Tensor:
-        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2, sum |F|: (7,), to be added over processes."""
+        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2, sum |F|: (7,), added over processes."""
         return self._sums
 
     def errors(self) -> Errors:

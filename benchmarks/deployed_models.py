@@ -1,0 +1,180 @@
+"""Train and deploy the models of `deployed_models/`, and write a card beside each.
+
+    python benchmarks/deployed_models.py [--only gete-mace lips20-nequip] [--minutes 4]
+
+Needs the ab-initio data (EGRAFF_DATA). The trainings are those of the shipped settings `*-small`
+on a part of the data; a training that was cut continues where it stopped. Checkpoints stay in
+`models-work/`, which git ignores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from egraff_lmp.contract import Contract
+from egraff_lmp.data.table import read_source
+from egraff_lmp.deployed import DeployedModel
+from egraff_lmp.fileio import sha256_file, write_text
+from egraff_lmp.forcefields import FORCE_FIELDS
+from egraff_lmp.train.config import parse_config
+from egraff_lmp.train.deploy import deploy
+from egraff_lmp.train.run import train
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT, WORK = ROOT / "deployed_models", ROOT / "models-work"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the models of one data set have in common.
+
+    Attributes:
+        data: the data section of the training.
+        speed: source and frame that the speed is measured on.
+        text: what the card says of the data.
+        limits: what the card warns of.
+    """
+
+    data: dict[str, Any]
+    speed: tuple[str, int]
+    text: str
+    limits: str
+
+
+MATERIALS = {
+    "gete": Material(
+        data={
+            "train": ["gete:test"],
+            "n_train": 100,
+            "n_validation": 20,
+            "test": ["gete:val"],
+            "n_test": 60,
+        },
+        speed=("gete:val", 0),
+        text=(
+            "GeTe (40 Ge + 160 Te, 920 K) as released with EGraFFBench. Training and validation:\n"
+            "  100 and 20 shuffled frames of `test`; errors on 60 shuffled frames of `val`, which\n"
+            "  goes on where `test` ends. The published training file is not available. Energies\n"
+            "  and forces of this set do not fully agree with each other, so part of the error is\n"
+            "  not the model's."
+        ),
+        limits=(
+            "liquid GeTe4 near 920 K and 0.0287 atoms/A^3, and nothing else: no isolated atoms,\n"
+            "  no crystal, no surface. No stress was trained on: do not run NPT with it."
+        ),
+    ),
+    "lips20": Material(
+        data={
+            "train": [f"lips20:{name}" for name in ("Li", "Li2S", "Li48P16S61", "P4S3", "Li7PS6")],
+            "n_train": 40,
+            "n_validation": 8,
+            "n_test": 20,
+        },
+        speed=("lips20:Li7PS6", 500),
+        text=(
+            "LiPS20 at 3000 K as released with EGraFFBench, the five compositions that the paper\n"
+            "  trains on (Li, Li2S, Li48P16S61, P4S3, Li7PS6): 40 shuffled frames of each for\n"
+            "  training, 8 for validation, 20 for the errors."
+        ),
+        limits=(
+            "those five compositions on their way from crystal to liquid; other compositions of\n"
+            "  LiPS20 are a test of generalisation. No stress was trained on: do not run NPT."
+        ),
+    ),
+}
+
+
+def main() -> None:
+    """Train, deploy, measure and describe each model that was asked for."""
+    names = [f"{material}-{key}" for material in MATERIALS for key in FORCE_FIELDS]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    os.environ.setdefault("EGRAFF_DATA", str(ROOT.parent / "shared/data"))
+    for name in arguments.only:
+        material, _, key = name.partition("-")
+        config = parse_config(
+            {
+                "inherits": f"{key}-small",
+                "data": MATERIALS[material].data,
+                "batch_size": 2,
+                "threads": arguments.threads,
+                "device": "cpu",
+                "schedule": {"name": "plateau", "patience": 4, "factor": 0.5},
+                "stop": {"max_epochs": 60, "max_minutes": arguments.minutes},
+            },
+            name,
+        )
+        result = train(config, WORK / name)
+        path = OUT / f"{name}.pt"
+        contract = deploy(result.checkpoint, path, dtype="float32")
+        plain = json.loads((WORK / name / "result.json").read_text())
+        write_text(OUT / f"{name}.md", card(path, contract, plain, MATERIALS[material]))
+
+
+def card(path: Path, contract: Contract, result: dict[str, Any], material: Material) -> str:
+    """The model card in Markdown."""
+    milliseconds, n_atoms = speed(path, *material.speed)
+    test, validation = result["test"], result["validation"]
+    widths = ", ".join(str(width) for width in contract.exchange_widths) or "none: strictly local"
+    hashes = "; ".join(
+        f"{part} `{entry['sha256'][:16]}`" for part, entry in contract.provenance["data"].items()
+    )
+    cite = "\n".join(
+        f"- **Cite**: {citation.text}" + (f" (doi:{citation.doi})." if citation.doi else ".")
+        for citation in contract.citations
+    )
+    return f"""# {path.name}
+
+{contract.architecture}, settings `{contract.forcefield}-small`, {contract.n_parameters:,} weights,
+{contract.dtype}, r_max {contract.r_max:g} A, {contract.n_layers} layers, exchange widths: {widths}.
+Elements in order: {" ".join(contract.species)}. A demonstration of the chain, not a force field for
+science.
+
+- **Data**: {material.text}
+  SHA-256 of the parts: {hashes}.
+- **Training**: {result["epochs"]} epochs in {result["wall_seconds"] / 60:.1f} minutes on one core \
+(best epoch {result["best_epoch"]}); `python benchmarks/deployed_models.py --only {path.stem}`.
+- **Errors** (mean absolute): test {test["energy_mae_mev_per_atom"]:.2f} meV/atom and \
+{test["forces_mae_mev_per_angstrom"]:.0f} meV/A, where zero
+  forces would score {test["zero_forces_mae_mev_per_angstrom"]:.0f} meV/A; validation \
+{validation["energy_mae_mev_per_atom"]:.2f} meV/atom and \
+{validation["forces_mae_mev_per_angstrom"]:.0f} meV/A.
+- **Speed**: {milliseconds:.0f} ms for energy and forces of {n_atoms} atoms, one thread.
+- **Limits**: {material.limits}
+{cite}
+- **SHA-256** of the file: `{sha256_file(path)}`
+"""
+
+
+def speed(path: Path, source: str, index: int) -> tuple[float, int]:
+    """Milliseconds of one evaluation, the median of five after two to warm up, and the atoms."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        frames = read_source(source, None)
+        model = DeployedModel(path)
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            model.evaluate(frames.species, frames.positions[index], frames.cell[index], frames.pbc)
+            times.append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return 1000 * float(np.median(times[2:])), frames.n_atoms
+
+
+if __name__ == "__main__":
+    main()
