@@ -25,6 +25,7 @@ RANKS = (1, 2, 4, *(pytest.param(n, marks=pytest.mark.study) for n in (3, 8)))
 # one that does not. `make study` runs the rest; exactness, which depends on the network, is tested
 # for all in `make test` (test_exactness.py, test_derivatives.py).
 EVERYDAY = ("nequip", "allegro", "mace")
+LATER = tuple(key for key in FORCE_FIELDS if key not in EVERYDAY)
 KEYS = tuple(
     pytest.param(key, marks=() if key in EVERYDAY else (pytest.mark.study,)) for key in FORCE_FIELDS
 )

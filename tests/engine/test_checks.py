@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from decks import EVERYDAY, KEYS, Deck, run_decks
+from decks import EVERYDAY, KEYS, LATER, Deck, run_decks
 
 from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
@@ -38,9 +38,6 @@ def deck(folder, path, style="check yes", before=()) -> Deck:
 def folder(small_cell, tmp_path):
     write_data_file(tmp_path / "small.data", small_cell, ("Ge", "Te", "S", "P", "Li", "C", "H"))
     return tmp_path
-
-
-LATER = tuple(key for key in FORCE_FIELDS if key not in EVERYDAY)
 
 
 @pytest.mark.mpi

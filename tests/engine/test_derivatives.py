@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from decks import EVERYDAY, LATER
 
 from egraff_lmp.compare import Case, evaluate_in_lammps
-from egraff_lmp.forcefields import FORCE_FIELDS
 
 # Central differences with a displacement of 1e-4 A are off by h^2 times the third derivative,
 # about 1e-7 eV/A here; the strain derivative likewise.
 FORCES = 1e-6  # of the largest force
 VIRIAL = 1e-5  # of the largest component
 CHOSEN = (1, 17, 32)
+ALL = ("GeTe-200", "LiPS-83", "Li3P", "S", "3BPA")
+# `make test` takes the cell below the cutoff for the later force fields, `make study` all.
+RUNS = [
+    *[(key, ranks, ALL) for key in EVERYDAY for ranks in (1, 2, 4)],
+    *[(key, 2, ("Li3P",)) for key in LATER],
+    *[
+        pytest.param(key, ranks, ALL, marks=pytest.mark.study)
+        for key in LATER
+        for ranks in (1, 2, 4)
+    ],
+]
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-@pytest.mark.parametrize("key", FORCE_FIELDS)
-def test_numdiff_on_real_systems(real_structures, model, key, ranks):
+@pytest.mark.parametrize(("key", "ranks", "names"), RUNS)
+def test_numdiff_on_real_systems(real_structures, model, key, ranks, names):
     # 3BPA has no volume to strain: its virial is compared in the periodic ones.
-    names = ("GeTe-200", "LiPS-83", "Li3P", "S", "3BPA")
     keys = [(key, name) for name in names]
     cases = [
         Case(
