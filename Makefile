@@ -28,7 +28,7 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study lint format bench clean
+.PHONY: help setup demo test study lint format bench models clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -62,7 +62,7 @@ demo: setup ## the main job on an embedded default: train, deploy, run, score, r
 test: setup lint ## lint, then all tests
 	$(python) -m pytest
 
-study: setup ## the tests that take too long for `make test`: 3 and 8 ranks on every deck
+study: setup ## the tests that take too long for `make test`: more ranks, all force fields
 	$(python) -m pytest -m study
 
 lint: setup ## ruff, mypy and clang-format, changing nothing
@@ -78,6 +78,9 @@ format: setup ## let ruff and clang-format rewrite the sources
 
 bench: setup ## measure the engine: time outside the network, gain of a second rank
 	$(python) benchmarks/engine.py
+
+models: setup ## train, deploy and describe the models of deployed_models/ (EGRAFF_DATA)
+	$(python) benchmarks/deployed_models.py
 
 clean: ## remove build tree and caches (for a new environment remove .venv too)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from decks import RANKS, Deck, Outcomes
+from decks import Deck, Outcomes
 
 from egraff_lmp.forcefields.nequip_package import nequip_state
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
 R_MAX = 3.5
 TYPES = ["Ge", "Te"]
+RANKS = (1, 2, *(pytest.param(n, marks=pytest.mark.study) for n in (3, 4, 8)))
 BAR_A3_PER_EV = 1.6021765e6
 KCAL_PER_EV = 23.060549  # LAMMPS' own
 UNIT = 1e-7  # its digits
