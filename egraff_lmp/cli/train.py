@@ -50,6 +50,11 @@ def command(
     path = Path(config)
     if config in shipped_configs() and not path.is_file():
         path, base = Path(f"{config}.yaml"), Path.cwd()
+        if not train_on:
+            raise EgraffError(
+                f"{config}: expected data to train on, got none: give --train FILE or --train "
+                "SET:PART, such as gete:val, and --validation or --n-validation."
+            )
         options = {
             "train": train_on,
             "validation": validation,
@@ -63,6 +68,12 @@ def command(
         raise EgraffError(
             f"{config}: expected shipped settings ({names}) with --train, --validation, --test, "
             "--n-train or --n-validation: a file of your own names its data in its `data` section."
+        )
+    elif not path.is_file():
+        names = ", ".join(shipped_configs())
+        raise EgraffError(
+            f"{config}: expected a training config (YAML) or shipped settings ({names}), there is "
+            "no such file."
         )
     else:
         settings, base = load_config(path), path.resolve().parent

@@ -124,7 +124,10 @@ def _part(entry: Any) -> str:
 
 
 def _error_words(name: str) -> tuple[str, str, str]:
-    """("energy", "MAE", "meV/atom") from energy_mae_mev_per_atom."""
+    """("energy", "MAE", "meV/atom") from energy_mae_mev_per_atom, likewise zero_forces_mae_..."""
+    if name.startswith("zero_"):
+        quantity, statistic, unit = _error_words(name.removeprefix("zero_"))
+        return f"zero {quantity}", statistic, unit
     quantity, _, rest = name.partition("_")
     statistic, _, unit = rest.partition("_")
     unit = unit.replace("mev", "meV").replace("_per_", "/").replace("angstrom", "A")
