@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from decks import STRENGTH
 
 from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
@@ -18,9 +19,6 @@ from egraff_lmp.rollout.datafile import Structure
 R_MAX = 5.0
 # One model for all systems here: it knows every element of GeTe, LiPS and 3BPA.
 SPECIES = ("H", "Li", "C", "N", "O", "P", "S", "Ge", "Te")
-
-# What brings the forces of untrained networks to one order of magnitude.
-STRENGTH = {"botnet": 20.0, "equiformer": 0.15}
 
 ModelMaker = Callable[..., Path]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from decks import EVERYDAY, KEYS, LATER, Deck, run_decks
+from decks import EVERYDAY, KEYS, LATER, STRENGTH, Deck, run_decks
 
 from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
@@ -110,22 +111,30 @@ def test_a_forgotten_exchange_is_found(folder, model, ranks):
     assert "failed: feature exchange, against a halo of 2 x 3.5 A" in outcome.error
 
 
-def without_operator(key: str, path: Path) -> Path:
+def nothing(features: torch.Tensor) -> torch.Tensor:
+    """In place of the exchange."""
+    return features
+
+
+def without_operator(key: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The network of conftest.model(key, "float64", 5.0, 3.5) as somebody else would export it."""
+    module = importlib.import_module(f"egraff_lmp.forcefields.{key}")
+    monkeypatch.setattr(module, "exchange", nothing, raising=False)
+    # TorchScript would take the methods that it compiled with the operator in them.
+    store = torch.jit._recursive.ConcreteTypeStore()
+    monkeypatch.setattr(torch.jit._recursive, "concrete_type_store", store)
     force_field = FORCE_FIELDS[key]
     context = NetworkContext(SPECIES, 3.5, 20.0, torch.float64, seed=7)
     network = force_field.build(force_field.presets["small"], context)
     network.halo_layers = len(network.exchange_widths) + 1
     network.exchange_widths = ()
-    for layer in getattr(network, "layers", ()):
-        layer.exchanges = False
     shift = torch.arange(len(SPECIES), dtype=torch.float64) * -0.1
     positions = np.array([[0.0, 0.0, 0.0], [2.0, 1.0, 0.5]])
     frame = Frames(
         ("Ge", "Te"), positions[None], np.eye(3)[None] * 6, (True,) * 3, *3 * (None,), "x"
     )
     export_model(
-        AtomicEnergyModel(network, 5.0, shift),
+        AtomicEnergyModel(network, 5.0 * STRENGTH.get(key, 1.0), shift),
         force_field,
         context,
         EnergyReference("none", {}),
@@ -138,9 +147,9 @@ def without_operator(key: str, path: Path) -> Path:
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("key", KEYS)
-def test_files_without_the_operator_run_by_a_halo(folder, model, key):
+def test_files_without_the_operator_run_by_a_halo(folder, model, key, monkeypatch):
     path = model(key, "float64", scale=5.0, r_max=3.5)
-    foreign = without_operator(key, folder / "foreign.pt")
+    foreign = without_operator(key, folder / "foreign.pt", monkeypatch)
     with zipfile.ZipFile(foreign) as archive:
         assert not any(b"egraff.exchange" in archive.read(name) for name in archive.namelist())
     for ranks in RANKS:
