@@ -29,6 +29,7 @@ from egraff_lmp.forcefields.layers import (
     bessel_basis,
     depthwise_product,
     polynomial_envelope,
+    require_counts,
     sum_over_neighbours,
 )
 
@@ -254,6 +255,12 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
     """
     if settings["radial"] not in ("agnostic", "element"):
         raise ValueError(f"radial: expected 'agnostic' or 'element', got '{settings['radial']}'")
+    require_counts(settings, "num_interactions", "num_bessel", "num_polynomial_cutoff")
+    if o3.Irreps(settings["hidden_irreps"]).count(o3.Irrep(0, 1)) == 0:
+        raise ValueError(
+            f"hidden_irreps: expected some 0e, which energies are read from, got "
+            f"'{settings['hidden_irreps']}'"
+        )
     unknown = sorted(set(settings) - set(PRESETS["small"]))
     if unknown:
         raise ValueError(f"unknown setting {', '.join(unknown)}")

@@ -13,8 +13,9 @@ needs it, too, because the embedding already sums over neighbours (Eq. 3).
 The original (`vector_cutoff: false`, torchmd-net's default) multiplies the attention by the cosine
 cutoff, but not the vectors: v_j and r_ij enter sums with weights that stay finite at r_max, and the
 energy jumps when a neighbour passes it. The default here (`vector_cutoff: true`, torchmd-net's own
-option) multiplies all values, and is continuous with its first derivative.
-tests/forcefields/test_torchmdnet.py measures the jump.
+option) multiplies all values, and is continuous with its first derivative. With the weights of
+deployed_models/gete-torchmdnet.pt the original jumps by 13 meV (median of 18 pairs of GeTe-200, at
+most 46) when a pair of neighbours passes r_max, the default by nothing. Preset "paper-original".
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from egraff_lmp.forcefields.layers import (
     cosine_envelope,
     expnorm_basis,
     expnorm_initial,
+    require_counts,
     sum_over_neighbours,
 )
 
@@ -49,10 +51,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_layers": 6,
         "num_rbf": 32,
         "num_heads": 8,
-        "trainable_rbf": True,
+        "trainable_rbf": False,
         "vector_cutoff": True,
     },
 }
+PRESETS["paper-original"] = {**PRESETS["paper"], "vector_cutoff": False}
 
 
 class _Attention(torch.nn.Module):
@@ -235,11 +238,13 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         ValueError: heads that do not divide the width, or an unknown setting.
         KeyError: a setting is missing.
     """
+    require_counts(settings, "num_heads")
     width, n_heads = settings["embedding_dimension"], settings["num_heads"]
     if width % n_heads:
         raise ValueError(
             f"embedding_dimension: expected a multiple of num_heads = {n_heads}, got {width}"
         )
+    require_counts(settings, "embedding_dimension", "num_layers", "num_rbf")
     unknown = sorted(set(settings) - set(PRESETS["small"]))
     if unknown:
         raise ValueError(f"unknown setting {', '.join(unknown)}")

@@ -96,7 +96,9 @@ class Record:
         """
         try:
             network = force_field(self.forcefield).build(self.settings, self.context(dtype))
-        except (TypeError, ValueError, AssertionError, KeyError) as error:
+        except EgraffError:
+            raise
+        except Exception as error:  # each package raises what it likes on a wrong setting
             raise EgraffError(
                 f"{self.forcefield} cannot be built from its settings ({error}): check "
                 f"`overrides`; the preset sets {', '.join(self.settings)}."

@@ -18,7 +18,7 @@ from egraff_lmp.errors import EgraffError
 class Section(BaseModel):
     """A part of the config: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -104,7 +104,10 @@ class ScheduleConfig(Section):
 
 
 class StopConfig(Section):
-    """When training ends; may be changed between resumes."""
+    """When training ends; may be changed between resumes.
+
+    With one exception: a cosine without `schedule.epochs` is as long as `max_epochs`.
+    """
 
     max_epochs: int = Field(default=1000, ge=1)
     max_minutes: float | None = Field(default=None, gt=0, description="over all resumes")
@@ -140,6 +143,13 @@ class TrainConfig(Section):
     def _something_to_learn(self) -> TrainConfig:
         if self.loss.energy == 0 and self.loss.forces == 0 and self.loss.stress == 0:
             raise ValueError("all weights of `loss` are 0: nothing would be learnt")
+        stage = self.second_stage
+        if stage is not None and stage.energy == 0 and stage.forces == 0 and stage.stress == 0:
+            raise ValueError("all weights of `second_stage` are 0: nothing would be learnt")
+        if stage is not None and self.ema_decay is None:
+            raise ValueError(
+                "second_stage averages weights, and ema_decay: null keeps no average: give a decay"
+            )
         return self
 
     @model_validator(mode="after")
@@ -227,7 +237,7 @@ def parse_config(raw: dict[str, Any], where: str) -> TrainConfig:
 
 def _shipped(name: Any, where: str) -> dict[str, Any]:
     shipped = shipped_configs()
-    if name not in shipped:
+    if not isinstance(name, str) or name not in shipped:
         raise EgraffError(
             f"{where}: 'inherits': expected one of {', '.join(shipped)}, got {name!r}."
         )
@@ -253,6 +263,10 @@ class _UniqueKeys(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"expected a name as key, got {key!r}", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' is given twice", key_node.start_mark

@@ -152,13 +152,15 @@ def _held_out(
 def _require_labels(frames: Frames, config: TrainConfig) -> None:
     wanted = {"energy": frames.energy, "forces": frames.forces, "stress": frames.stress}
     for name, array in wanted.items():
-        weight = getattr(config.loss, name)
+        stages = [config.loss, *([config.second_stage] if config.second_stage else [])]
+        weight = max(getattr(stage, name) for stage in stages)
         if array is None and weight:
             raise EgraffError(
                 f"{frames.source}: expected {name} to train on, it has none: name a labelled "
-                f"source, or set `loss: {{{name}: 0}}`."
+                f"source, or set `loss: {{{name}: 0}}` (and in `second_stage`)."
             )
-    if config.loss.stress and not all(frames.pbc):
+    second = 0.0 if config.second_stage is None else config.second_stage.stress
+    if (config.loss.stress or second) and not all(frames.pbc):
         raise EgraffError(
             f"{frames.source}: expected a periodic system to train on stress, got pbc "
             f"{frames.pbc}: set `loss: {{stress: 0}}`."

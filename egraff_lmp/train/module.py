@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -135,11 +136,7 @@ class ForceFieldModule(lightning.LightningModule):
         loss = self.loss(batch, predict(self.model, batch, create_graph=True))
         value = float(loss.detach())
         if not torch.isfinite(loss):
-            raise EgraffError(
-                f"training diverged: the loss is {value} in epoch {self.progress.epoch + 1}: lower "
-                "`optimiser.learning_rate` or `optimiser.gradient_clip`, or look for wrong labels. "
-                "The checkpoints of earlier epochs are kept."
-            )
+            raise EgraffError(self._diverged("loss", value))
         self._train_sum[0] += value * len(batch.n_atoms)
         self._train_sum[1] += len(batch.n_atoms)
         return loss
@@ -169,6 +166,9 @@ class ForceFieldModule(lightning.LightningModule):
         group, rate = self._group(), self._group()["lr"]
         group["lr"] = self._rate  # without the warm-up's factor
         loss = self._loss_sum[0] / max(self._loss_sum[1], 1)
+        if not math.isfinite(loss):
+            # Before anything of this epoch is written.
+            raise EgraffError(self._diverged("validation loss", loss))
         stage = self.second_stage
         if stage is None:
             advance(self._schedule, loss)
@@ -193,6 +193,14 @@ class ForceFieldModule(lightning.LightningModule):
         )
         if stop_reason(self.progress, self.config.stop, self.config.second_stage):
             self.trainer.should_stop = True
+
+    def _diverged(self, what: str, value: float) -> str:
+        kept = "The checkpoints of earlier epochs are kept." if self.progress.epoch else ""
+        return (
+            f"training diverged: the {what} is {value} in epoch {self.progress.epoch + 1}: lower "
+            "`optimiser.learning_rate` or `optimiser.gradient_clip`, or look for wrong labels. "
+            f"{kept}"
+        ).rstrip()
 
     def _group(self) -> dict[str, Any]:
         return self.optimizers().param_groups[0]  # type: ignore[union-attr, no-any-return]

@@ -32,6 +32,7 @@ from egraff_lmp.train.record import make_record
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
+SHORTEST_A = 0.1  # no bond is shorter than that of H2, 0.74 A
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def train(
         torch.set_num_threads(config.threads)
     parts = read_parts(config, base)
     graphs = _graphs(parts, species_order(parts, config.species), config.r_max)
+    _check_distances(graphs["train"], config.r_max)
     record = make_record(config, parts, graphs["train"], base)
     previous = _previous(out / LAST, record)
     torch.manual_seed(config.seed)
@@ -107,6 +109,24 @@ def _graphs(parts: Parts, species: tuple[str, ...], r_max: float) -> dict[str, l
         name: [graph for frames in group for graph in build_graphs(frames, species, r_max)]
         for name, group in parts.by_name().items()
     }
+
+
+def _check_distances(graphs: Sequence[Graph], r_max: float) -> None:
+    """Positions in another unit than A show at once: no neighbours, or far too close ones."""
+    shortest = min(
+        (float(g.edge_vectors().norm(dim=1).min()) for g in graphs if g.edge_index.shape[1]),
+        default=None,
+    )
+    if shortest is None:
+        raise EgraffError(
+            f"expected neighbours within r_max = {r_max:g} A, the training frames have none at "
+            "all: r_max and positions are in A; choose a larger r_max."
+        )
+    if shortest < SHORTEST_A:
+        raise EgraffError(
+            f"expected atoms at least {SHORTEST_A} A apart, got two at {shortest:.3g} A in the "
+            "training frames: positions are in A; or remove the frames with coincident atoms."
+        )
 
 
 def _previous(path: Path, record: Record) -> Checkpoint | None:
@@ -170,6 +190,8 @@ def _fit(
                 ckpt_path=None if resume_from is None else str(resume_from),
                 weights_only=True,
             )
+        except torch.multiprocessing.ProcessRaisedException as error:
+            raise _of_process(error) from None
         except SystemExit:
             # Lightning turns Ctrl-C into an exit of its own and leaves the signal ignored.
             if not trainer.interrupted:
@@ -177,6 +199,13 @@ def _fit(
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
+
+
+def _of_process(error: Exception) -> Exception:
+    """A user error of another process is a user error here; anything else stays as it is."""
+    name = f"{EgraffError.__module__}.{EgraffError.__qualname__}: "
+    *_, last = [line for line in str(error).splitlines() if line.strip()] or [""]
+    return EgraffError(last.removeprefix(name)) if last.startswith(name) else error
 
 
 class Loaders(lightning.LightningDataModule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -30,11 +31,14 @@ def build_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig) -> Sch
     if schedule.name == "constant":
         return None
     if schedule.name == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimiser,
-            T_max=config.cosine_epochs,
-            eta_min=schedule.final_fraction * config.optimiser.learning_rate,
-        )
+        length, last = config.cosine_epochs, schedule.final_fraction
+
+        def factor(epoch: int) -> float:
+            """From 1 to `last` in `length` epochs; it stays there."""
+            wave = 0.5 * (1.0 + math.cos(math.pi * min(epoch, length) / length))
+            return last + (1.0 - last) * wave
+
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
     return torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=schedule.factor, patience=schedule.patience, min_lr=schedule.minimum
     )
