@@ -346,17 +346,18 @@ def _order(measured: _Measured) -> list[Finding]:
         sizes = timeline.rms(measured.vectors)
         worst = int(measured.jumps[np.argmax(sizes[measured.jumps])])
         times = float(sizes[worst] / np.median(sizes))
+        gaps = "1 gap" if measured.jumps.size == 1 else f"{measured.jumps.size} gaps"
         message = (
-            f"{measured.jumps.size} gap{'s' * (measured.jumps.size > 1)} in time: after frame {worst} the atoms move {times:.1f} "
-            "times as far as in other steps."
+            f"{gaps} in time: after frame {worst} the atoms move {times:.1f} times as far as in "
+            "other steps."
         )
         values = {"n_jumps": int(measured.jumps.size), "jump_after": worst, "jump_steps": times}
         return [Finding("order", WARNING, part.name, message, values)]
     if part.order == ORDERED and measured.gaps is not None:
-        gaps = measured.gaps
+        steps = measured.gaps
         message = (
-            f"in order of time with gaps of {gaps.min()} to {gaps.max()} steps: differences are "
-            f"taken over the {int(np.sum(gaps == 1))} pairs that are one step apart."
+            f"in order of time with gaps of {steps.min()} to {steps.max()} steps: differences are "
+            f"taken over the {int(np.sum(steps == 1))} pairs that are one step apart."
         )
         return [Finding("order", NOTE, part.name, message)]
     return []
