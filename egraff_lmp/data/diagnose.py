@@ -38,6 +38,7 @@ CLEAN_CORRELATION = 0.98
 SLOPE_TOLERANCE = 0.25
 # A time step or stride that is off by 12 % makes a quarter in temperature.
 TEMPERATURE_TOLERANCE = 0.25
+DRIFT_SIGMAS = 2.0
 # d / (r_i + r_j) of nearest neighbours is 0.9 to 1.3 in molecules, metals and salts.
 BOND_SCALE = (0.5, 1.7)
 # What one number is of the other when labels are in different units.
@@ -175,7 +176,7 @@ def check_set(
                 )
             )
             continue
-        findings += _checksum_findings(entry, name)
+        findings += _file_findings(entry, name)
         order = entry.order_of(name)
         frames = _read(name, partial(entry.read, name), findings)
         if frames is None:
@@ -284,16 +285,19 @@ def _read(name: str, read: Callable[[], Frames], findings: list[Finding]) -> Fra
         label_logger.setLevel(level)
 
 
-def _checksum_findings(entry: DataSet, part: str) -> list[Finding]:
+def _file_findings(entry: DataSet, part: str) -> list[Finding]:
     """Files that are missing from a folder, or differ from those that were registered."""
     found = []
-    for path, expected in entry.checksums(part).items():
-        file = data_root() / path
+    known = entry.checksums(part)
+    for path in dict.fromkeys([file.path for file in entry.remote.get(part, ())] + list(known)):
+        file, expected = data_root() / path, known.get(path)
+        # Everything but virials is needed to train on energies and forces.
+        level = WARNING if file.stem == "virial" else ERROR
         if not file.is_file():
-            found.append(Finding("files", ERROR, part, f"{path} is missing: fetch it again."))
+            found.append(Finding("files", level, part, f"{path} is missing: fetch it again."))
         elif not file.stat().st_size:
-            found.append(Finding("files", ERROR, part, f"{path} is empty: fetch it again."))
-        elif sha256_file(file) != expected:
+            found.append(Finding("files", level, part, f"{path} is empty: fetch it again."))
+        elif expected is not None and sha256_file(file) != expected:
             message = f"{path} is not the file that was registered (its SHA-256 differs)."
             found.append(Finding("files", WARNING, part, message))
     return found
@@ -373,6 +377,14 @@ def _work(measured: _Measured) -> list[Finding]:
         return []
     correlation, slope = agreement.correlation, agreement.slope
     values = {"work_correlation": round(correlation, 4), "work_slope": round(slope, 4)}
+    across = ""
+    if part.order == SERIES and measured.jumps.size:
+        every = timeline.work_energy(
+            measured.frames, measured.vectors, np.ones_like(measured.one_step)
+        )
+        if every is not None:
+            values["work_correlation_with_gaps"] = round(every.correlation, 4)
+            across = f" ({every.correlation:.4f} with those across gaps)"
     if abs(correlation) > CLEAN_CORRELATION and abs(slope - 1) > SLOPE_TOLERANCE:
         close = min(_FACTORS, key=lambda name: _distance(slope, _FACTORS[name]))
         guess = f": looks like {close}" if _distance(slope, _FACTORS[close]) < _SAME_FACTOR else ""
@@ -381,7 +393,7 @@ def _work(measured: _Measured) -> list[Finding]:
     clean = correlation >= CLEAN_CORRELATION
     message = (
         f"dE and -F.dx have correlation {correlation:.4f} and slope {slope:.2f} over "
-        f"{agreement.n_pairs} pairs"
+        f"{agreement.n_pairs} pairs{across}"
         + ("." if clean else ": energies and forces do not belong to one surface.")
     )
     return [Finding("work", NOTE if clean else WARNING, part.name, message, values)]
@@ -400,10 +412,19 @@ def _temperature(measured: _Measured) -> list[Finding]:
     mean = float(found.mean())
     values = {"temperature_kelvin": round(mean, 1)}
     message = f"velocities by central differences are those of {mean:.0f} K"
+    fifth = max(1, found.size // 5)
+    start, end = float(found[:fifth].mean()), float(found[-fifth:].mean())
+    values |= {"temperature_start_kelvin": round(start, 1), "temperature_end_kelvin": round(end, 1)}
+    # As if each fifth were one independent sample, of relative variance 2 / degrees of freedom.
+    noise = np.sqrt(2 * 2 / max(3 * part.frames.n_atoms - 3, 1))
+    drifts = abs(end - start) > max(TEMPERATURE_TOLERANCE, DRIFT_SIGMAS * noise) * mean
+    if drifts:
+        message += f" (from {start:.0f} to {end:.0f} K: not in equilibrium)"
     stated = part.temperature_kelvin
     if stated is None or abs(mean / stated - 1) <= TEMPERATURE_TOLERANCE:
         message += "." if stated is None else f", stated are {stated:g} K."
-        return [Finding("temperature", NOTE, part.name, message, values)]
+        level = WARNING if drifts else NOTE
+        return [Finding("temperature", level, part.name, message, values)]
     message += (
         f", stated are {stated:g} K: the frames are not of that temperature, or are "
         f"{part.timestep_fs * np.sqrt(mean / stated):.3g} fs apart, not {part.timestep_fs:g} fs."

@@ -198,6 +198,8 @@ def _lips20() -> DataSet:
         frame_stride_fs={},
         citations=(_EGRAFFBENCH,),
         homepage=_MDBENCHGNN,
+        obtain="the four glasses (g67, g70, g75, g80) are incomplete in the public copy: ask the "
+        "authors for their coordinates and forces.",
         split="train on five compositions (900 + 100 frames each, shuffled); four crystals and "
         "all other compositions are test sets",
         n_frames=dict.fromkeys(files, 1000),

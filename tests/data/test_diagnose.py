@@ -131,6 +131,14 @@ def test_wrong_temperature_and_time_step():
     assert "not 0.5 fs" in problems["temperature"].message
 
 
+def test_heating_up():
+    frames = solid()
+    heat = np.linspace(0.5, 1.5, 300)[:, None, None]
+    mean = frames.positions.mean(axis=0)
+    problems, _ = found(replace(frames, positions=mean + heat * (frames.positions - mean)))
+    assert "not in equilibrium" in problems["temperature"].message
+
+
 def test_small_and_missing_cells():
     assert "15.20 A, below twice the cutoff of 8 A" in found(solid(), r_max=8.0)[0]["cells"].message
     assert not found(solid(), r_max=7.5)[0]
@@ -219,6 +227,22 @@ def test_incomplete_folders(incomplete):
     assert any("expected an array of numbers" in text for text in texts)
 
 
+def test_a_glass_as_the_public_copy_has_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    folder = tmp_path / DATA_SETS["lips20"].files["g67"]
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type.raw").write_text("0\n" * 82 + "1\n" * 40 + "2\n" * 138)
+    (folder / "type_map.raw").write_text("Li\nP\nS\n")
+    np.save(folder / "set.000/box.npy", np.ones((4, 9)))
+    np.save(folder / "set.000/energy.npy", np.zeros(4))
+    findings = check_set(data_set("lips20"), ["g67"]).findings
+    texts = " ".join(f.message for f in findings if f.level == "error")
+    assert "coord.npy is missing" in texts
+    assert "force.npy is missing" in texts
+    assert "expected coord and box" in texts
+    assert [f.level for f in findings if "virial" in f.message] == ["warning"]
+
+
 def test_changed_files(incomplete):
     file = incomplete / "set.000/coord.npy"
     positions = np.load(file)
@@ -244,6 +268,10 @@ def test_gete(ab_initio_data):
         facts = result.parts[part]
         assert facts["work_correlation"] == pytest.approx(correlation, abs=THIRD_DIGIT)
         assert facts["temperature_kelvin"] == pytest.approx(920, abs=10)
+    # The gap counts as one pair with a large dE, which flatters the correlation.
+    assert result.parts["val"]["work_correlation_with_gaps"] == pytest.approx(
+        0.919, abs=THIRD_DIGIT
+    )
     jump = by["order", "val"].values
     assert (jump["jump_after"], jump["n_jumps"]) == (9, 1)
     assert jump["jump_steps"] == pytest.approx(9.2, abs=0.05)
@@ -285,7 +313,11 @@ def test_lips20(ab_initio_data):
     result, by = real(ab_initio_data, "lips20", *here)
     small = {part for check, part in by if check == "cells"}
     assert small == {"Li3P", "S", "beta-Li3PS4", "Li2P2S6", "Li7PS6"}
-    temperatures = [facts["temperature_kelvin"] for facts in result.parts.values()]
-    assert min(temperatures) == pytest.approx(1560, abs=10)
-    assert max(temperatures) == pytest.approx(3010, abs=10)
+    parts = result.parts.values()
+    means = [facts["temperature_kelvin"] for facts in parts]
+    assert (min(means), max(means)) == pytest.approx((1561, 3007), abs=1)
+    # They start as crystals near 1300 K and melt, the hottest at 3100 K.
+    assert min(facts["temperature_start_kelvin"] for facts in parts) == pytest.approx(1286, abs=1)
+    assert max(facts["temperature_end_kelvin"] for facts in parts) == pytest.approx(3085, abs=1)
+    assert "not in equilibrium" in by["temperature", "Li"].message
     assert min(f["work_correlation"] for f in result.parts.values()) > 0.98

@@ -8,6 +8,7 @@ import pytest
 from ase import Atoms
 
 from egraff_lmp.data import FORMATS, read_frames
+from egraff_lmp.data.convert import convert_file
 from egraff_lmp.data.read import detect_format
 from egraff_lmp.data.store import write_store
 from egraff_lmp.errors import EgraffError
@@ -56,6 +57,15 @@ def test_each_format_is_found_out_and_read(files, key):
     for given in (None, key):
         frames = read_frames(files[key], format=given)
         assert (len(frames), frames.species) == (1, ("H",))
+
+
+@pytest.mark.parametrize("key", list(FORMATS))
+def test_each_format_is_converted(files, key, tmp_path):
+    convert_file(files[key], tmp_path / "converted.npz")
+    assert detect_format(tmp_path / "converted.npz").key == "egraff"
+    got, expected = read_frames(tmp_path / "converted.npz"), read_frames(files[key])
+    assert got.sha256() == expected.sha256()
+    assert (got.pbc, got.timestep_fs) == (expected.pbc, expected.timestep_fs)
 
 
 def test_time_step_is_the_callers(files):
