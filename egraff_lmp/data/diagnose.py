@@ -404,6 +404,8 @@ def _temperature(measured: _Measured) -> list[Finding]:
     part = measured.part
     if part.timestep_fs is None or not measured.resolved or len(measured.vectors) < 2:
         return []
+    if part.order != SERIES and measured.gaps is None:
+        return []  # nobody says how far apart the frames are
     found = timeline.kinetic_temperatures(
         measured.frames, measured.vectors, part.timestep_fs, measured.one_step
     )

@@ -45,25 +45,28 @@ def continuity(vectors: NDArray[np.float64]) -> float:
 
     Near 1 where the frames resolve the motion (velocities carry on); exactly -1/2 on average for
     independent frames, because d_t = x_(t+1) - x_t and d_(t+1) = x_(t+2) - x_(t+1) share x_(t+1)
-    with opposite signs; near 0 for a random walk. NaN for fewer than three frames.
+    with opposite signs; near 0 for a random walk. NaN for fewer than three frames, or frozen ones.
     """
     if len(vectors) < 2:
         return float("nan")
     dot = np.einsum("tni,tni->t", vectors[1:], vectors[:-1])
     norms = np.linalg.norm(vectors.reshape(len(vectors), -1), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.nanmedian(dot / (norms[1:] * norms[:-1])))
+    sizes = norms[1:] * norms[:-1]
+    moved = sizes > 0
+    return float(np.median(dot[moved] / sizes[moved])) if moved.any() else float("nan")
 
 
 def against_random(frames: Frames, vectors: NDArray[np.float64], *, seed: int = 0) -> float:
     """Median size of consecutive displacements over that of random pairs of frames.
 
-    1 for frames in random order, towards 0 for a time series that goes far.
+    1 for frames in random order, towards 0 for a time series that goes far; NaN where nothing
+    moves.
     """
     rng = np.random.default_rng(seed)
     first = rng.integers(0, len(frames), size=min(500, 4 * len(frames)))
     second = (first + rng.integers(1, len(frames), size=first.size)) % len(frames)
-    return float(np.median(rms(vectors)) / np.median(rms(displacements(frames, first, second))))
+    typical = float(np.median(rms(displacements(frames, first, second))))
+    return float(np.median(rms(vectors))) / typical if typical > 0 else float("nan")
 
 
 def jumps(vectors: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -131,6 +131,26 @@ def test_wrong_temperature_and_time_step():
     assert "not 0.5 fs" in problems["temperature"].message
 
 
+def test_frames_of_unknown_distance_in_time_have_no_temperature():
+    kept = np.sort(np.random.default_rng(0).choice(300, 200, replace=False)).astype(np.int64)
+    gaps = np.diff(kept)
+    frames = solid().select(kept)
+    known = {"order": "ordered", "temperature_kelvin": 2 * KELVIN}
+    problems, facts = found(frames, **known)
+    assert "temperature_kelvin" not in facts
+    assert "work" not in problems
+    problems, facts = found(frames, gaps=gaps, **known)
+    assert facts["temperature_kelvin"] == pytest.approx(KELVIN, rel=0.25)
+    assert set(problems) == {"temperature"}
+
+
+def test_frozen_frames():
+    still = np.zeros(50, dtype=np.int64)
+    problems, facts = found(solid().select(still))
+    assert set(problems) == {"arrays"}
+    assert facts["n_repeated"] == 49
+
+
 def test_heating_up():
     frames = solid()
     heat = np.linspace(0.5, 1.5, 300)[:, None, None]
