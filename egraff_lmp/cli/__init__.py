@@ -1,6 +1,7 @@
 """The console script `egraff`: one file per command, registered in the table below.
 
-A command file defines `command`, a typed function with a docstring; it parses, calls the library,
+A command file defines `command`, a typed function with a docstring, or is a folder with an `app` of
+such files; it parses, calls the library,
 and prints with `cli.console`. Heavy imports (torch, lightning, MDAnalysis) go inside the function,
 so that `egraff --help` is instant.
 """
@@ -17,6 +18,7 @@ from egraff_lmp.errors import EgraffError
 
 COMMANDS = (
     "doctor",
+    "data",
     "inspect",
     "train",
     "deploy",
@@ -41,7 +43,10 @@ def build_app() -> typer.Typer:
     )
     for name in COMMANDS:
         module = importlib.import_module(f"egraff_lmp.cli.{name}")
-        app.command(name)(module.command)
+        if hasattr(module, "app"):  # a command with commands of its own
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
     return app
 
 

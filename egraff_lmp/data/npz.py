@@ -33,7 +33,7 @@ def read_npz(path: Path) -> Frames:
     Raises:
         EgraffError: no archive, a missing array, a wrong shape, pickled objects.
     """
-    arrays = _load(path)
+    arrays = load_arrays(path)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
         raise EgraffError(
@@ -48,7 +48,7 @@ def read_npz(path: Path) -> Frames:
         )
     n_frames = positions.shape[0]
     return Frames(
-        species=_species(arrays["atomic_numbers"], path),
+        species=species_of(arrays["atomic_numbers"], path),
         positions=positions,
         cell=_cell(arrays.get("cell"), n_frames, path),
         pbc=_pbc(arrays.get("pbc"), path),
@@ -60,7 +60,12 @@ def read_npz(path: Path) -> Frames:
     )
 
 
-def _load(path: Path) -> dict[str, NDArray]:
+def load_arrays(path: Path) -> dict[str, NDArray]:
+    """Arrays of an archive by name; nothing is unpickled.
+
+    Raises:
+        EgraffError: a damaged archive, or pickled objects.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
@@ -75,7 +80,12 @@ def _load(path: Path) -> dict[str, NDArray]:
         ) from None
 
 
-def _species(numbers: NDArray, path: Path) -> tuple[str, ...]:
+def species_of(numbers: NDArray, path: Path) -> tuple[str, ...]:
+    """Elements of atomic numbers (N,), or (T, N) with equal rows.
+
+    Raises:
+        EgraffError: several compositions, or numbers that are no element's.
+    """
     from ase.data import chemical_symbols
 
     if numbers.ndim == 2:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from egraff_lmp.data import ase_io, deepmd, npz
+from egraff_lmp.data import ase_io, cp2k, deepmd, dictionary, npz, published_npz, store
 from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_scan import is_lammps_dump
@@ -43,9 +43,23 @@ def _read_lammps_dump(path: Path) -> Frames:
 
 
 _ROWS = (
+    Format("egraff", "file of `egraff data convert`", store.is_store, store.read_store),
+    Format(
+        "md17",
+        "MD17 archive (R, z, E, F)",
+        published_npz.is_published_npz,
+        published_npz.read_published_npz,
+    ),
     Format("npz", "MDBENCHGNN npz archive", npz.is_npz, npz.read_npz),
+    Format(
+        "npy-dictionary",
+        "dictionary of arrays in an npy file",
+        dictionary.is_dictionary,
+        dictionary.read_dictionary,
+    ),
     Format("deepmd", "DeePMD system folder", deepmd.is_deepmd, deepmd.read_deepmd),
     Format("lammps-dump", "LAMMPS dump", is_lammps_dump, _read_lammps_dump, labelled=False),
+    Format("cp2k", "CP2K trajectory", cp2k.is_cp2k, cp2k.read_cp2k),
     Format("extxyz", "extended XYZ", ase_io.is_xyz, ase_io.read_xyz),
     Format("ase-db", "ASE database", ase_io.is_database, ase_io.read_database),
     Format("ase", "any other file that ASE reads", ase_io.is_ase, ase_io.read_any),

@@ -1,8 +1,9 @@
-"""The data sets of EGraFFBench: where their files lie and how their rollouts are run.
+"""The data sets of EGraFFBench and of Fu et al.: what they are, and where their files lie.
 
-Temperatures and time steps are those of Table 10 of the EGraFFBench paper; species are listed in
-the order of the networks' type index. Paths are relative to the folder in the environment variable
-EGRAFF_DATA and keep the layout of the public repositories.
+Temperatures and time steps are those of Table 10 of the EGraFFBench paper, and of appendix D of
+"Forces are not enough" for the two sets that only it has; species are listed in the order of the
+networks' type index. Paths are relative to the folder in the environment variable EGRAFF_DATA and
+keep the layout of the public repositories. Checksums are in SHA256SUMS.
 
 To add a data set, add an entry here (and a reader, if its format is new).
 """
@@ -10,84 +11,32 @@ To add a data set, add an entry here (and a reader, if its format is new).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from egraff_lmp.contract.schema import Citation
+from egraff_lmp.data.entry import (
+    DATA_VARIABLE,
+    INDEPENDENT,
+    ORDERED,
+    Condition,
+    DataSet,
+    RemoteFile,
+    data_root,
+)
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.read import read_frames
 from egraff_lmp.errors import EgraffError
 
-DATA_VARIABLE = "EGRAFF_DATA"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One condition of the forward simulations, a row of Table 10."""
-
-    temperature_kelvin: float
-    timestep_fs: float
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """One row of the table of data sets.
-
-    Attributes:
-        key: its name in configs and on the command line.
-        title: display name.
-        species: elements in type order.
-        conditions: conditions of the forward simulations, the training temperature first.
-        files: name of a part (a split or a composition) to its path under the data folder.
-        frame_stride_fs: time between frames for the parts that are time series.
-        citations: what to cite when the data are used.
-        r_max: cutoff in A.
-    """
-
-    key: str
-    title: str
-    species: tuple[str, ...]
-    conditions: tuple[Condition, ...]
-    files: Mapping[str, str]
-    frame_stride_fs: Mapping[str, float]
-    citations: tuple[Citation, ...]
-    r_max: float = 5.0
-
-    @property
-    def temperature_kelvin(self) -> float:
-        """Temperature of the first condition."""
-        return self.conditions[0].temperature_kelvin
-
-    @property
-    def timestep_fs(self) -> float:
-        """Time step of the first condition."""
-        return self.conditions[0].timestep_fs
-
-    def path(self, part: str) -> Path:
-        """Path of a part under the data folder; the file need not exist."""
-        if part not in self.files:
-            raise EgraffError(
-                f"data set {self.key}: expected a part out of {', '.join(self.files)}, "
-                f"got '{part}'."
-            )
-        return data_root() / self.files[part]
-
-    def read(self, part: str) -> Frames:
-        """Frames of a part, with its time step where it is a time series."""
-        path = self.path(part)
-        if not path.exists():
-            raise EgraffError(
-                f"data set {self.key}: expected its part '{part}' at {path}, there is none: set "
-                f"{DATA_VARIABLE} to the folder that holds MDBENCHGNN and BOTNet-datasets."
-            )
-        return read_frames(path, timestep_fs=self.frame_stride_fs.get(part))
-
-
-def data_root() -> Path:
-    """Folder of the data: EGRAFF_DATA, else `shared/data` beside the checkout."""
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return Path(os.environ.get(DATA_VARIABLE) or default).expanduser()
+__all__ = [
+    "DATA_SETS",
+    "DATA_VARIABLE",
+    "Condition",
+    "DataSet",
+    "data_root",
+    "data_set",
+    "read_source",
+]
 
 
 def data_set(key: str) -> DataSet:
@@ -136,46 +85,148 @@ _3BPA = Citation(
     "beyond RMSE, Journal of Chemical Theory and Computation 17, 7696 (2021)",
     doi="10.1021/acs.jctc.1c00647",
 )
+_FU = Citation(
+    "X. Fu et al., Forces are not enough: benchmark and critical evaluation for machine learning "
+    "force fields with molecular simulations, Transactions on Machine Learning Research (2023)",
+    doi="10.48550/arXiv.2210.07237",
+)
+
+_MDBENCHGNN = "https://github.com/M3RG-IITD/MDBENCHGNN"
+_BOTNET_DATA = "https://github.com/davkovacs/BOTNet-datasets"
+_FU_RECORD = "https://zenodo.org/record/7196767"
+_LIPS_RECORD = "https://archive.materialscloud.org/record/2022.45"
+_MD17_HOME = "http://www.sgdml.org"
+_REPOSITORIES = {"MDBENCHGNN": _MDBENCHGNN, "BOTNet-datasets": _BOTNET_DATA}
+_BOTNET_LICENCE = "MIT for the BOTNet-datasets repository; not stated in MDBENCHGNN"
+_SEE_MDBENCHGNN = f"see {_MDBENCHGNN} for where its authors keep the larger files"
+
+
+def _in_repository(path: str) -> RemoteFile:
+    """A file that lies in one of the public repositories under the same path."""
+    name, inside = path.split("/", 1)
+    return RemoteFile(f"{_REPOSITORIES[name]}/raw/HEAD/{quote(inside)}", path)
+
+
+def _repository_files(files: dict[str, str], *without: str) -> dict[str, tuple[RemoteFile, ...]]:
+    return {part: (_in_repository(path),) for part, path in files.items() if part not in without}
+
 
 _ONE_SET = "MDBENCHGNN/Datasets/{}/data/{}/nequip_npz.npz"
-_MD17_CITATIONS = (_MD17, _EGRAFFBENCH)
 
 
 def _splits(folder: str, *parts: str) -> dict[str, str]:
     return {part: _ONE_SET.format(folder, part) for part in parts}
 
 
-def _md17(molecule: str) -> DataSet:
-    # `test` is the first 1000 consecutive frames of the published trajectory.
+_MD17_SIZES = {"train": 950, "val": 50, "test": 1000}
+
+
+def _md17(molecule: str, published: str, species: tuple[str, ...]) -> DataSet:
+    """A molecule that EGraFFBench trains on; `published` is the file name of its source."""
+    files = {
+        part: f"MDBENCHGNN/Datasets/md17/{molecule}/{part}/nequip_npz.npz" for part in _MD17_SIZES
+    }
+    whole = _md17_whole(published)
     return DataSet(
         key=molecule,
-        title=f"MD17 {molecule}",
-        species=("H", "C", "O"),
+        title=f"MD17 {molecule.replace('_', ' ')}",
+        species=species,
         conditions=(Condition(500.0, 0.5),),
-        files={
-            part: f"MDBENCHGNN/Datasets/md17/{molecule}/{part}/nequip_npz.npz"
-            for part in ("train", "val", "test")
-        },
-        frame_stride_fs={"test": 0.5},
-        citations=_MD17_CITATIONS,
+        files={**files, "whole": whole.path},
+        # `test` is the first 1000 consecutive frames of the published trajectory.
+        frame_stride_fs={"test": 0.5, "whole": 0.5},
+        citations=(_MD17, _EGRAFFBENCH),
+        homepage=_MD17_HOME,
+        split="train and val drawn at random from the trajectory, test its first 1000 frames: "
+        "a few frames are in both",
+        n_frames=_MD17_SIZES,
+        whole=("whole",),
+        remote={**_repository_files(files), "whole": (whole,)},
     )
 
 
+def _md17_whole(published: str) -> RemoteFile:
+    name = f"{published}_dft.npz"
+    return RemoteFile(f"http://www.quantum-machine.org/gdml/data/npz/{name}", f"MD17/{name}")
+
+
 # Composition to the folder of its DeePMD system, which is named after the formula with all three
-# elements counted.
+# elements counted. g67 to g80 are the glasses x Li2S - (100 - x) P2S5.
 _LIPS20_SYSTEMS = {
     "Li": "Li54P0S0",
     "P": "Li0P48S0",
     "S": "Li0P0S32",
     "Li2S": "Li64P0S32",
     "Li3P": "Li48P16S0",
+    "P2S5": "Li0P8S20",
     "P4S3": "Li0P32S24",
     "Li2P2S6": "Li16P16S48",
     "Li4P2S6": "Li32P16S48",
     "Li7PS6": "Li28P4S24",
+    "Li7P3S11": "Li28P12S44",
     "Li48P16S61": "Li48P16S61",
     "beta-Li3PS4": "Li24P8S32",
+    "gamma-Li3PS4": "Li48P16S64",
+    "Li2PS3-hex": "Li32P16S48",
     "Li2PS3-orth": "Li32P16S48",
+    "g67": "Li82P40S138",
+    "g70": "Li82P38S133",
+    "g75": "Li91P35S129",
+    "g80": "Li92P34S128",
+}
+_LIPS20_TRAIN = ("Li", "Li2S", "Li48P16S61", "P4S3", "Li7PS6")
+_LIPS20_CRYSTALS = ("beta-Li3PS4", "gamma-Li3PS4", "Li2PS3-hex", "Li2PS3-orth")
+_DEEPMD_FILES = (
+    "type.raw",
+    "type_map.raw",
+    *(f"set.000/{name}.npy" for name in ("box", "coord", "energy", "force", "virial")),
+)
+
+
+def _lips20() -> DataSet:
+    files = {
+        name: f"MDBENCHGNN/Datasets/LiPS20/{name}/3000K/deepmd/{formula}"
+        for name, formula in _LIPS20_SYSTEMS.items()
+    }
+    known = (*_LIPS20_TRAIN, *_LIPS20_CRYSTALS)
+    return DataSet(
+        key="lips20",
+        title="LiPS20",
+        species=("Li", "P", "S"),
+        conditions=(Condition(3000.0, 1.0),),
+        files=files,
+        frame_stride_fs={},
+        citations=(_EGRAFFBENCH,),
+        homepage=_MDBENCHGNN,
+        obtain="the four glasses (g67, g70, g75, g80) are incomplete in the public copy: ask the "
+        "authors for their coordinates and forces.",
+        split="train on five compositions (900 + 100 frames each, shuffled); four crystals and "
+        "all other compositions are test sets",
+        n_frames=dict.fromkeys(files, 1000),
+        order=ORDERED,
+        step_fs=0.5,
+        frame_gaps="lips20_frame_gaps.npy",
+        groups={
+            "train": _LIPS20_TRAIN,
+            "crystal": _LIPS20_CRYSTALS,
+            "test": tuple(name for name in files if name not in known),
+        },
+        remote={
+            name: tuple(_in_repository(f"{path}/{file}") for file in _DEEPMD_FILES)
+            for name, path in files.items()
+        },
+    )
+
+
+_GETE = _splits("GeTe", "train", "test", "val")
+_LIPS_FILES = _splits("Data_lips", "train", "test", "val")
+_3BPA_FILES = {
+    **_splits("3bpa", "train", "val", "test"),
+    "train_300K": "BOTNet-datasets/dataset_3BPA/train_300K.xyz",
+}
+_ACAC_FILES = {
+    **_splits("acac", "train", "val", "test"),
+    "train_300K": "BOTNet-datasets/dataset_acac/train_300K.xyz",
 }
 
 _ROWS = (
@@ -184,50 +235,126 @@ _ROWS = (
         title="GeTe",
         species=("Ge", "Te"),
         conditions=(Condition(920.0, 0.12),),
-        files=_splits("GeTe", "train", "test", "val"),
+        files=_GETE,
         frame_stride_fs={"test": 1.209, "val": 1.209},
         citations=(_EGRAFFBENCH,),
+        homepage=_MDBENCHGNN,
+        obtain=f"the published training file is not in the repository: {_SEE_MDBENCHGNN}.",
+        split="1500 train, 300 test, 300 val; test then val is one trajectory",
+        n_frames={"train": 1500, "test": 300, "val": 300},
+        remote=_repository_files(_GETE, "train"),
     ),
     DataSet(
         key="lips",
         title="LiPS",
         species=("Li", "P", "S"),
         conditions=(Condition(520.0, 1.0),),
-        files=_splits("Data_lips", "train", "test", "val"),
+        files={**_LIPS_FILES, "whole": "LiPS/lips.xyz"},
         frame_stride_fs={},
-        citations=(_LIPS, _EGRAFFBENCH),
-    ),
-    DataSet(
-        key="lips20",
-        title="LiPS20",
-        species=("Li", "P", "S"),
-        conditions=(Condition(3000.0, 1.0),),
-        files={
-            name: f"MDBENCHGNN/Datasets/LiPS20/{name}/3000K/deepmd/{formula}"
-            for name, formula in _LIPS20_SYSTEMS.items()
+        citations=(_LIPS, _FU, _EGRAFFBENCH),
+        homepage=_LIPS_RECORD,
+        obtain=f"train and test are drawn from the part 'whole', which can be fetched; for the "
+        f"authors' own draw {_SEE_MDBENCHGNN}.",
+        split="drawn at random from 25 000 frames: 19 000 train, 1000 val, the rest test",
+        n_frames={"train": 19000, "val": 1000},
+        whole=("whole",),
+        remote={
+            "val": (_in_repository(_LIPS_FILES["val"]),),
+            "whole": (
+                RemoteFile(
+                    "https://archive.materialscloud.org/record/file?filename=lips.xyz"
+                    "&record_id=1302",
+                    "LiPS/lips.xyz",
+                ),
+            ),
         },
-        frame_stride_fs={},
-        citations=(_EGRAFFBENCH,),
     ),
-    _md17("aspirin"),
-    _md17("ethanol"),
+    _lips20(),
+    _md17("aspirin", "aspirin", ("H", "C", "O")),
+    _md17("ethanol", "ethanol", ("H", "C", "O")),
+    _md17("naphthalene", "naphthalene", ("H", "C")),
+    _md17("salicylic_acid", "salicylic", ("H", "C", "O")),
+    DataSet(
+        key="benzene",
+        title="MD17 benzene",
+        species=("H", "C"),
+        conditions=(Condition(500.0, 0.5),),
+        files={"whole": "MD17/benzene2017_dft.npz"},
+        frame_stride_fs={"whole": 0.5},
+        citations=(_MD17, _EGRAFFBENCH),
+        homepage=_MD17_HOME,
+        split="none: the unseen molecule, run by models trained on the other four",
+        whole=("whole",),
+        remote={"whole": (_md17_whole("benzene2017"),)},
+    ),
     DataSet(
         key="3bpa",
         title="3BPA",
         species=("H", "C", "N", "O"),
         conditions=(Condition(300.0, 1.0), Condition(600.0, 1.0)),
-        files=_splits("3bpa", "train", "val", "test"),
+        files=_3BPA_FILES,
         frame_stride_fs={},
         citations=(_3BPA, _EGRAFFBENCH),
+        homepage=_BOTNET_DATA,
+        licence=_BOTNET_LICENCE,
+        split="train at 300 K; by the spread of their energies val is the 300 K and test the "
+        "600 K test set",
+        n_frames={"train": 500, "val": 1669, "test": 2138, "train_300K": 500},
+        order=INDEPENDENT,
+        whole=("train_300K",),
+        remote=_repository_files(_3BPA_FILES),
     ),
     DataSet(
         key="acetylacetone",
         title="Acetylacetone",
         species=("H", "C", "O"),
         conditions=(Condition(300.0, 1.0), Condition(600.0, 0.5)),
-        files=_splits("acac", "train", "val", "test"),
+        files=_ACAC_FILES,
         frame_stride_fs={},
         citations=(_BOTNET, _EGRAFFBENCH),
+        homepage=_BOTNET_DATA,
+        licence=_BOTNET_LICENCE,
+        split="train at 300 K; val and test are the same frames of the 300 K test set",
+        n_frames={"train": 500, "val": 650, "test": 650, "train_300K": 500},
+        order=INDEPENDENT,
+        whole=("train_300K",),
+        remote=_repository_files(_ACAC_FILES),
+    ),
+    DataSet(
+        key="water",
+        title="Water (SPC/E-fw)",
+        species=("H", "O"),
+        conditions=(Condition(300.0, 1.0),),
+        files={"whole": "Fu2023/water.npy"},
+        frame_stride_fs={"whole": 10.0},
+        citations=(_FU,),
+        homepage=_FU_RECORD,
+        split="950, 9500 or 85 500 train, 5 % as many val, 10 000 test, drawn at random from a "
+        "1 ns trajectory",
+        whole=("whole",),
+        remote={"whole": (RemoteFile(f"{_FU_RECORD}/files/water.npy", "Fu2023/water.npy"),)},
+    ),
+    DataSet(
+        key="alanine_dipeptide",
+        title="Alanine dipeptide (implicit solvent)",
+        species=("H", "C", "N", "O"),
+        conditions=(Condition(300.0, 2.0),),
+        files={"whole": "Fu2023/alanine_dipeptide.npy"},
+        # 2 ps lie between two frames: in the order of time, but unfit for differences.
+        frame_stride_fs={},
+        citations=(_FU,),
+        homepage=_FU_RECORD,
+        split="38 000 train, 2000 val, the rest of 50 000 test, drawn at random; no energies, "
+        "forces hold the kicks of a solvent that is not there",
+        order=INDEPENDENT,
+        whole=("whole",),
+        remote={
+            "whole": (
+                RemoteFile(
+                    f"{_FU_RECORD}/files/alanine_dipeptide.npy", "Fu2023/alanine_dipeptide.npy"
+                ),
+            )
+        },
     ),
 )
 DATA_SETS: dict[str, DataSet] = {row.key: row for row in _ROWS}

@@ -8,7 +8,9 @@ import pytest
 from ase import Atoms
 
 from egraff_lmp.data import FORMATS, read_frames
+from egraff_lmp.data.convert import convert_file
 from egraff_lmp.data.read import detect_format
+from egraff_lmp.data.store import write_store
 from egraff_lmp.errors import EgraffError
 
 
@@ -30,7 +32,16 @@ def files(tmp_path):
     ase.io.write(tmp_path / "a.xyz", atoms)
     ase.io.write(tmp_path / "a.db", atoms)
     ase.io.write(tmp_path / "a.traj", atoms)
+    write_store(read_frames(tmp_path / "a.npz"), tmp_path / "a.egraff.npz")
+    np.savez(tmp_path / "md17.npz", R=np.zeros((1, 1, 3)), z=[1])
+    np.save(tmp_path / "a.npy", {"pos": np.zeros((1, 1, 3)), "atomic_number": np.array([1])})
+    (tmp_path / "a-pos-1.xyz").write_text("1\n i = 0, time = 0.0, E = -1.0\nH 0 0 0\n")
+    (tmp_path / "a-1.cell").write_text("# step time cell volume\n0 0 4 0 0 0 4 0 0 0 4 64\n")
     return {
+        "egraff": tmp_path / "a.egraff.npz",
+        "md17": tmp_path / "md17.npz",
+        "npy-dictionary": tmp_path / "a.npy",
+        "cp2k": tmp_path / "a-pos-1.xyz",
         "npz": tmp_path / "a.npz",
         "deepmd": system,
         "lammps-dump": tmp_path / "a.dump",
@@ -48,18 +59,29 @@ def test_each_format_is_found_out_and_read(files, key):
         assert (len(frames), frames.species) == (1, ("H",))
 
 
+@pytest.mark.parametrize("key", list(FORMATS))
+def test_each_format_is_converted(files, key, tmp_path):
+    convert_file(files[key], tmp_path / "converted.npz")
+    assert detect_format(tmp_path / "converted.npz").key == "egraff"
+    got, expected = read_frames(tmp_path / "converted.npz"), read_frames(files[key])
+    assert got.sha256() == expected.sha256()
+    assert (got.pbc, got.timestep_fs) == (expected.pbc, expected.timestep_fs)
+
+
 def test_time_step_is_the_callers(files):
     assert read_frames(files["npz"]).timestep_fs is None
     assert read_frames(files["npz"], timestep_fs=1.5).timestep_fs == 1.5
 
 
 def test_unknown_things(files, tmp_path):
-    with pytest.raises(EgraffError, match="format out of npz, deepmd"):
+    with pytest.raises(EgraffError, match="format out of egraff, md17"):
         read_frames(files["npz"], format="hdf5")
     with pytest.raises(EgraffError, match="there is none"):
         read_frames(tmp_path / "none.npz")
     (tmp_path / "a.bin").write_bytes(b"\x00\x01")
-    with pytest.raises(EgraffError, match=r"npz \(MDBENCHGNN npz archive\); deepmd.*none of them"):
+    with pytest.raises(
+        EgraffError, match=r"npz \(MDBENCHGNN npz archive\); npy-dict.*none of them"
+    ):
         read_frames(tmp_path / "a.bin")
     with pytest.raises(EgraffError, match=r"1 DeePMD systems lie below it \(system\)"):
         read_frames(tmp_path)

@@ -1,0 +1,22 @@
+"""`egraff data`: the data sets of the benchmark, one file per command."""
+
+from __future__ import annotations
+
+import typer
+
+from egraff_lmp.cli.data import check, convert, fetch, show
+from egraff_lmp.cli.data import list as list_sets
+
+app = typer.Typer(
+    help="Data sets: what there is, how to get it, what is wrong with it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for name, module in (
+    ("list", list_sets),
+    ("show", show),
+    ("fetch", fetch),
+    ("check", check),
+    ("convert", convert),
+):
+    app.command(name)(module.command)

@@ -1,0 +1,77 @@
+"""`egraff data convert`: any readable data to the one on-disk form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from egraff_lmp.cli.console import errors, output
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="File or folder, SET:PART, or SET for all of it.")],
+    out: Annotated[Path, typer.Argument(help="File to write (.npz); for a SET a folder.")],
+    format: Annotated[str | None, typer.Option(help="Format of a file, if not found out.")] = None,
+    timestep_fs: Annotated[
+        float | None, typer.Option(help="Time between frames in fs, if they are a series.")
+    ] = None,
+    energy_unit: Annotated[
+        str, typer.Option(help="eV, kcal/mol, kJ/mol, hartree or rydberg.")
+    ] = "eV",
+    length_unit: Annotated[str, typer.Option(help="A, bohr or nm.")] = "A",
+    force_unit: Annotated[
+        str | None, typer.Option(help="Such as hartree/bohr [default: energy over length].")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Convert data once: A, eV and float64, with provenance and hashes.
+
+    Reads every format of the package, VASP output (vasprun.xml, OUTCAR) and CP2K trajectories
+    (PROJECT-pos-1.xyz with forces and cell beside it) among them. Units matter for files whose
+    format does not tell them.
+    """
+    from egraff_lmp.data.convert import InputUnits, convert_file, convert_part
+    from egraff_lmp.data.table import DATA_SETS
+    from egraff_lmp.errors import EgraffError
+
+    key, _, part = source.partition(":")
+    if key not in DATA_SETS:
+        units = InputUnits(energy_unit, length_unit, force_unit)
+        header = convert_file(
+            Path(source).expanduser(),
+            out,
+            format=format,
+            timestep_fs=timestep_fs,
+            units=units,
+            overwrite=overwrite,
+        )
+        _say(out, header)
+        return
+    entry = DATA_SETS[key]
+    if part:
+        _say(out, convert_part(entry, part, out, overwrite=overwrite))
+        return
+    present = [name for name in entry.files if entry.exists(name)]
+    if not present:
+        raise EgraffError(
+            f"data set {key}: expected at least one of its parts, got none: see "
+            f"`egraff data fetch {key}`."
+        )
+    for name in entry.files:
+        if name not in present:
+            errors.print(f"{key}:{name}: not here", style="yellow", highlight=False)
+            continue
+        file = out / f"{name}.npz"
+        _say(file, convert_part(entry, name, file, overwrite=overwrite))
+
+
+def _say(path: Path, header: dict[str, Any]) -> None:
+    output.print(
+        f"{path}: {header['n_frames']} frames of {header['n_atoms']} atoms, SHA-256 "
+        f"{header['sha256']}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

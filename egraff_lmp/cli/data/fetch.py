@@ -1,0 +1,64 @@
+"""`egraff data fetch`: the files of a data set from their recorded addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from egraff_lmp.cli.console import errors, output
+
+
+def command(
+    wanted: Annotated[
+        list[str], typer.Argument(help="SET or SET:PART, such as aspirin or lips20:Li2S.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Data folder [default: EGRAFF_DATA].")
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(help="Address of a folder with the same layout, in place of the recorded."),
+    ] = None,
+) -> None:
+    """Download data sets and verify their checksums; a repeated command goes on.
+
+    Without a part, all parts that make up the split are fetched.
+    """
+    from egraff_lmp.data.fetch import fetch_part
+    from egraff_lmp.data.table import data_set
+    from egraff_lmp.errors import EgraffError
+
+    failed = 0
+    with errors.status("") as status:
+
+        def progress(name: str, done: int, total: int | None) -> None:
+            size = "" if total is None else f" of {total / 2**20:.1f}"
+            status.update(f"{name}: {done / 2**20:.1f}{size} MiB")
+
+        for word in wanted:
+            key, _, part = word.partition(":")
+            entry = data_set(key)
+            split = [name for name in entry.files if name not in entry.whole]
+            for name in [part] if part else split or list(entry.files):
+                try:
+                    found = fetch_part(entry, name, root=to, mirror=mirror, progress=progress)
+                except EgraffError as error:
+                    if part and len(wanted) == 1:
+                        raise
+                    failed += 1
+                    text = f"{key}:{name}: {error}"
+                    errors.print(text, style="yellow", highlight=False, markup=False)
+                    continue
+                for file in found:
+                    state = "fetched" if file.fresh else "was here"
+                    proof = "verified" if file.verified else f"no checksum known, {file.sha256}"
+                    output.print(
+                        f"{file.path}: {state}, {proof}",
+                        highlight=False,
+                        markup=False,
+                        soft_wrap=True,
+                    )
+    if failed:
+        raise typer.Exit(1)

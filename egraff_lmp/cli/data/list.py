@@ -1,0 +1,52 @@
+"""`egraff data list`: the registered data sets."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from egraff_lmp.cli.console import output
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+) -> None:
+    """List the data sets: composition, conditions, and how many of their parts are here."""
+    from rich import box
+    from rich.table import Table
+
+    from egraff_lmp.data.table import DATA_SETS, data_root
+
+    rows = [
+        {
+            "key": entry.key,
+            "title": entry.title,
+            "species": list(entry.species),
+            "temperature_kelvin": [c.temperature_kelvin for c in entry.conditions],
+            "timestep_fs": [c.timestep_fs for c in entry.conditions],
+            "parts": list(entry.files),
+            "present": [part for part in entry.files if entry.exists(part)],
+        }
+        for entry in DATA_SETS.values()
+    ]
+    if as_json:
+        typer.echo(json.dumps({"folder": str(data_root()), "data_sets": rows}, indent=1))
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("set", "title", "elements"):
+        table.add_column(name)
+    for name in ("T / K", "step / fs", "here"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, entry in zip(rows, DATA_SETS.values(), strict=True):
+        table.add_row(
+            entry.key,
+            entry.title,
+            " ".join(entry.species),
+            ", ".join(f"{c.temperature_kelvin:g}" for c in entry.conditions),
+            ", ".join(f"{c.timestep_fs:g}" for c in entry.conditions),
+            f"{len(row['present'])} of {len(entry.files)}",
+        )
+    output.print(table)
+    output.print(f"folder: {data_root()}", highlight=False, markup=False, soft_wrap=True)
