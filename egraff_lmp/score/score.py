@@ -10,10 +10,14 @@ from typing import Any
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.score.align import check_composition, formula
+from egraff_lmp.score.conformation import conformation_scores
+from egraff_lmp.score.deviation import deviation_scores
 from egraff_lmp.score.dynamics import dynamics_scores
+from egraff_lmp.score.endurance import stability_scores
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import Scores
-from egraff_lmp.score.structure import structure_scores
+from egraff_lmp.score.structure import samples, structure_scores
+from egraff_lmp.score.transport import transport_scores
 
 
 def score_trajectory(
@@ -49,14 +53,19 @@ def score_trajectory(
     _check(reference, trajectories, options)
     # Cheap first: what is wrong with reruns or starts is said before any histogram is made.
     violations, series = dynamics_scores(reference, trajectories, reruns or {}, options)
-    scores, curves = structure_scores(reference, trajectories, options)
+    deviations, rmsd = deviation_scores(reference, trajectories, options)
+    counted = samples(reference, trajectories, options)
+    scores, curves = structure_scores(counted)
+    scores += conformation_scores(reference, trajectories, options)
+    transport, msd = transport_scores(reference, trajectories, options)
+    stability = stability_scores(reference, trajectories, counted, options)
     return Scores(
         reference=_describe(reference),
         trajectories=tuple(_describe(frames) for frames in trajectories),
         settings={**asdict(options), "versions": _versions()},
-        scores=(*scores, *violations),
+        scores=(*scores, *violations, *deviations, *transport, *stability),
         curves=curves,
-        series=tuple(series),
+        series=(*series, *rmsd, *msd),
     )
 
 
