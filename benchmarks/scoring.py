@@ -21,6 +21,7 @@ import resource
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def small(n_frames: int, ase_frames: int) -> dict[str, Any]:
             for x in rollout.positions[:ase_frames]
         ]
         start = time.perf_counter()
-        Analysis(images).get_rdf(r_max, n_bins)
+        with warnings.catch_warnings():  # it is about to move within ASE; it is what people use
+            warnings.simplefilter("ignore", FutureWarning)
+            Analysis(images).get_rdf(r_max, n_bins)
         theirs.append((time.perf_counter() - start) / ase_frames * n_frames)
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     return {
@@ -115,15 +118,16 @@ def large(n_frames: int, copies: int) -> dict[str, Any]:
         source="truth",
     )
     held = rollout.positions.nbytes + 2 * np.asarray(rollout.forces).nbytes
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     n_values = score(reference, rollout, reruns={"rerun-oracle": (truth, rollout)})
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "frames": n_frames,
         "atoms": rollout.n_atoms,
         "values": n_values,
         "seconds": seconds,
+        "cpu_seconds": cpu,
         "peak_bytes": peak,
         "bytes_of_the_frames": held,
     }
@@ -162,8 +166,9 @@ def main() -> int:
         f"({min(a['ratios']):.0f} .. {max(a['ratios']):.0f})"
     )
     print(
-        f"{b['frames']} frames of {b['atoms']} atoms: {b['seconds']:.1f} s, peak "
-        f"{b['peak_bytes'] / 1e9:.2f} GB, of which {b['bytes_of_the_frames'] / 1e9:.2f} GB frames"
+        f"{b['frames']} frames of {b['atoms']} atoms: {b['seconds']:.1f} s, "
+        f"{b['cpu_seconds']:.1f} s of processors, peak {b['peak_bytes'] / 1e9:.2f} GB, of which "
+        f"{b['bytes_of_the_frames'] / 1e9:.2f} GB frames"
     )
     met = {
         f"small in {SMALL_SECONDS:g} s": a["seconds"] <= SMALL_SECONDS,

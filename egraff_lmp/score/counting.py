@@ -2,7 +2,7 @@
 
 Up to `DENSE_ATOMS` atoms all N(N - 1)/2 distances are made, a batch of frames at a time: the batch
 is the fast axis of every array, so that one call of numpy serves some ten thousand distances.
-Larger systems take a cell list (vesin) a frame, on as many threads as there are cores.
+Larger systems are sorted into columns, a frame on each of two threads (`columns`).
 
 Positions are reduced to the cell in float64 and go to float32, whose spacing at 20 A is 2e-6 A.
 Reducing a difference of fractional coordinates to [-1/2, 1/2] gives the shortest image wherever
@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.columns import column_counts
 from egraff_lmp.score.distances import (
     DENSE_ATOMS,
-    capped_distances,
     is_periodic,
     label_table,
     needs_images,
@@ -34,7 +34,7 @@ from egraff_lmp.score.distances import (
 FRAMES_AT_A_TIME = 64
 # Distances at a time: arrays of 64 kB (float32), of which several stay in the cache of a core.
 DISTANCES_AT_A_TIME = 16_384
-MAX_THREADS = 2  # each holds a cell list of its own: 0.2 GB for 100 000 atoms and 10 A
+MAX_THREADS = 2  # each holds sorted atoms and images of its own
 
 
 def frame_counts(
@@ -61,7 +61,7 @@ def frame_counts(
     elif frames.n_atoms <= DENSE_ATOMS:
         yield from _dense_counts(frames, size, bin_width)
     else:
-        yield from _listed_counts(frames, size, bin_width)
+        yield from _sorted_counts(frames, size, bin_width)
 
 
 def _binned(
@@ -93,8 +93,10 @@ def _coordinates(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Coordinates (3, N, F), fractional if periodic, and the lower-triangular cells (3, 3, F)."""
     if not periodic:
-        centred = positions - positions.mean(axis=1, keepdims=True)
-        return np.ascontiguousarray(centred.transpose(2, 1, 0), dtype=np.float32), None
+        # The median: an atom that flew away must not cost the others the digits of float32.
+        centred = positions - np.median(positions, axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(centred.transpose(2, 1, 0), dtype=np.float32), None
     fractional = positions @ np.linalg.inv(cell)
     fractional -= np.floor(fractional)
     # cell = lower Q with Q orthogonal: distances are those of the triangular cell.
@@ -162,14 +164,15 @@ def _batch_counts(
     return counts.reshape(n_frames, *size).astype(np.float64)
 
 
-def _listed_counts(
+def _sorted_counts(
     frames: Frames, size: tuple[int, int], width: float
 ) -> Iterator[NDArray[np.float64]]:
-    r_max = (size[1] - 1) * width
+    periodic = is_periodic(frames)
+    kinds, table = label_table(frames.species)
 
     def count(index: int) -> NDArray[np.float64]:
-        labels, distances = capped_distances(frames, index, r_max)
-        return _binned(labels, distances, size, width)
+        cell = frames.cell[index] if periodic else None
+        return column_counts(frames.positions[index], cell, kinds, table, size, width)
 
     threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(threads) as pool:

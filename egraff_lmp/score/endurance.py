@@ -31,6 +31,7 @@ from egraff_lmp.score.stability import (
     not_finite,
     rdf_departure,
     rdf_threshold,
+    temperature_out_of_bounds,
 )
 from egraff_lmp.score.structure import Sample, n_windows
 from egraff_lmp.score.table import STABILITY_INPUTS, Metric, metrics_for
@@ -54,6 +55,7 @@ def stability_scores(
     trajectories: Sequence[Frames],
     counted: Mapping[str, Sample],
     options: Options,
+    temperatures: Sequence[NDArray[np.float64] | None] | None = None,
 ) -> list[Score]:
     """Stability of the rollouts in all modes.
 
@@ -62,10 +64,19 @@ def stability_scores(
         trajectories: the rollouts.
         counted: `structure.samples` of the same.
         options: see `Options`.
+        temperatures: kinetic temperature of each rollout's frames in K, (T,) or None.
     """
     kept = [frames.select(slice(options.skip, None)) for frames in trajectories]
+    hot: list[Violation | None] = [None] * len(kept)
+    if options.temperature_kelvin is not None and temperatures is not None:
+        hot = [
+            None
+            if one is None
+            else temperature_out_of_bounds(one[options.skip :], options.temperature_kelvin)
+            for one in temperatures
+        ]
     return [
-        _score(metric, mode, reference, kept, sample, options)
+        _score(metric, mode, reference, kept, sample, options, hot)
         for mode, sample in counted.items()
         for metric in metrics_for(mode, STABILITY_INPUTS)
     ]
@@ -78,13 +89,14 @@ def _score(
     kept: Sequence[Frames],
     sample: Sample,
     options: Options,
+    hot: Sequence[Violation | None],
 ) -> Score:
     timed = all(frames.timestep_fs for frames in kept)
     lives = []
     if timed:
         lives = [
-            _life(mode, reference, frames, sample, sample.reference, fine, options.skip)
-            for frames, fine in zip(kept, sample.fine_rollouts, strict=True)
+            _life(mode, reference, frames, sample, sample.reference, fine, options.skip, too_hot)
+            for frames, fine, too_hot in zip(kept, sample.fine_rollouts, hot, strict=True)
         ]
     times = np.array([life.time_fs for life in lives])
     return Score(
@@ -118,11 +130,13 @@ def _life(
     equilibrium: PairHistogram,
     fine: PairHistogram,
     skipped: int = 0,
+    hot: Violation | None = None,
 ) -> Life:
     violations = [_structural(reference, frames, sample, equilibrium, fine)]
     if mode == "egraff":
         # First, so that it names what happened where a broken bond follows from it.
-        violations.insert(0, not_finite(frames.positions, frames.forces, frames.energy))
+        finite = not_finite(frames.positions, frames.forces, frames.energy)
+        violations = [finite, hot, *violations]
     violation = first_violation(violations)
     last = len(frames) - 1 if violation is None else violation.frame
     return Life((skipped + last) * float(frames.timestep_fs or 0.0), violation)

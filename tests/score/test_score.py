@@ -13,6 +13,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.score import METRICS, score_trajectory
 from egraff_lmp.score.records import KIND, SCHEMA
 from egraff_lmp.score.table import BULK
+from egraff_lmp.score.violation import force_violation, geometric_mean
 
 SPECIES = ("Ge",) * 8 + ("Te",) * 12
 RERUNS = ("rerun-reference", "rerun-oracle")
@@ -330,6 +331,19 @@ def test_floors_of_the_published_data(ab_initio_data, first, second, a, b, perce
         )
     scores = score_trajectory(reference, trajectory, mode="paper", **QUICK)
     assert round(scores.find("wf_unrooted").value, 2) == percent
+
+
+# Frames that know nothing of each other: FV says 1/sqrt(2), whatever the model. The mean of some
+# 20 000 pairs of a spread of 0.05 is known to 0.0005, as there are only some 1000 frames.
+FV_ROUNDING = 0.0015
+
+
+@pytest.mark.parametrize("part", ["acac/data/test", "Data_lips/data/val", "3bpa/data/val"])
+def test_fv_of_random_pairs_of_the_published_data(ab_initio_data, part):
+    frames = published(ab_initio_data, part, slice(None))
+    forces = frames.forces[np.random.default_rng(0).permutation(len(frames))]
+    pairs = [force_violation(forces, np.roll(forces, k, axis=0)) for k in range(1, 31)]
+    assert geometric_mean(np.concatenate(pairs)).value == pytest.approx(0.707, abs=FV_ROUNDING)
 
 
 def test_two_parts_of_one_gete_trajectory(ab_initio_data):
