@@ -149,7 +149,7 @@ def _table(group: list[Score], confidence: str) -> Table:
     from egraff_lmp.score.table import VIOLATION_INPUTS
 
     # Of violations reference against reference is what unrelated frames give: no lower bound.
-    violations = all(METRICS[score.key].input in VIOLATION_INPUTS for score in group)
+    violations = any(METRICS[score.key].input in VIOLATION_INPUTS for score in group)
     against_itself = "unrelated" if violations else "floor"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     pairs = any(score.pair not in ("", "total") for score in group)
