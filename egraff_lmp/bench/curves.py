@@ -14,10 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.report import STRUCTURE, VIOLATION, Curve, Score
+from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY
 from egraff_lmp.score.table import METRICS
 
 MAX_POINTS = 80
 _UNITS = {"1": ""}
+# Comparison of a score to the table of the report that it stands in; others have none of their own.
+_KINDS = {
+    STRUCTURE: STRUCTURE,
+    TRAJECTORY: VIOLATION,
+    RERUN_REFERENCE: VIOLATION,
+    RERUN_ORACLE: VIOLATION,
+}
 
 
 def score_rows(scores: Mapping[str, Any]) -> tuple[Score, ...]:
@@ -46,7 +54,7 @@ def _row(item: Mapping[str, Any]) -> Score:
         frames=item["n_frames"],
         starts=item["n_starts"],
         note="; ".join(note for note in notes if note),
-        kind=STRUCTURE if item["comparison"] == STRUCTURE else VIOLATION,
+        kind=_KINDS.get(item["comparison"], item["comparison"]),
     )
 
 

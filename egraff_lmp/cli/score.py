@@ -20,6 +20,8 @@ _TITLES = {
     "trajectory": "Rollout at time t against reference at time t",
     "rerun-reference": "Model re-evaluated on reference frames",
     "rerun-oracle": "Reference potential re-evaluated on rollout frames",
+    "transport": "Transport",
+    "stability": "Stability",
 }
 
 
@@ -54,9 +56,16 @@ def command(
         list[str] | None,
         typer.Option(help="The ground truth's on the frames of TRAJECTORY; once per rollout."),
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Of the ensemble in K, for the free energies of phi and psi."),
+    ] = None,
+    rmsd_threshold: Annotated[
+        float, typer.Option(help="RMSD in A beyond which a rollout has diverged.")
+    ] = 0.5,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Score rollouts: RDF, Wright's factor, JSD, energy and force violation."""
+    """Score rollouts: structure, energy and force violation, transport, stability."""
     from egraff_lmp.score import score_trajectory
     from egraff_lmp.score.align import concatenate
     from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE
@@ -78,6 +87,8 @@ def command(
         bin_width=bin_width,
         skip=skip,
         starts=tuple(start or ()),
+        temperature_kelvin=temperature,
+        rmsd_threshold=rmsd_threshold,
         seed=seed,
     )
     if as_json:
@@ -138,7 +149,7 @@ def _table(group: list[Score], confidence: str) -> Table:
     from egraff_lmp.score.table import VIOLATION_INPUTS
 
     # Of violations reference against reference is what unrelated frames give: no lower bound.
-    violations = all(METRICS[score.key].input in VIOLATION_INPUTS for score in group)
+    violations = any(METRICS[score.key].input in VIOLATION_INPUTS for score in group)
     against_itself = "unrelated" if violations else "floor"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     pairs = any(score.pair not in ("", "total") for score in group)

@@ -160,15 +160,19 @@ def _strides(truth_fs: float | None, model_fs: float | None) -> tuple[int, int, 
 
 def _largest_distance(a: Frames, b: Frames) -> float:
     """Largest displacement between two sets of frames, periodic images allowed, in A."""
-    difference: NDArray[np.float64] = a.positions - b.positions
-    if all(a.pbc) and np.isfinite(a.cell).all() and np.all(np.linalg.det(a.cell) != 0):
-        fractional = difference @ np.linalg.inv(a.cell)
-        difference = (fractional - np.round(fractional)) @ a.cell
-    else:
-        difference = difference - difference.mean(axis=1, keepdims=True)
-    distances = np.linalg.norm(difference, axis=-1)
-    finite = distances[np.isfinite(distances)]
-    return float(finite.max()) if finite.size else 0.0
+    images = all(a.pbc) and np.isfinite(a.cell).all() and np.all(np.linalg.det(a.cell) != 0)
+    largest = 0.0
+    # Frame by frame: no further arrays of the size of the trajectory.
+    for x, y, cell in zip(a.positions, b.positions, a.cell, strict=True):
+        difference: NDArray[np.float64] = x - y
+        if images:
+            fractional = difference @ np.linalg.inv(cell)
+            difference = (fractional - np.round(fractional)) @ cell
+        else:
+            difference = difference - difference.mean(axis=0)
+        distances = np.linalg.norm(difference, axis=-1)
+        largest = max(largest, float(distances[np.isfinite(distances)].max(initial=0.0)))
+    return largest
 
 
 def concatenate(parts: Sequence[Frames]) -> Frames:

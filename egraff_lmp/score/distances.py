@@ -1,4 +1,4 @@
-"""Pair distances of a frame, by MDAnalysis; the one place that knows about periodic images.
+"""Pair distances of a frame; the one place that knows about periodic images.
 
 Positions are reduced to the cell in float64 before MDAnalysis turns them into float32, so an atom
 that diffused a thousand A away in unwrapped coordinates is as exact as one that stayed.
@@ -71,7 +71,7 @@ def pair_numbers(species: tuple[str, ...]) -> NDArray[np.float64]:
     return np.array(numbers, dtype=np.float64)
 
 
-def _label_table(species: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def label_table(species: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Element index of each atom, and the pair label of two element indices."""
     elements = sorted(set(species))
     names = {name: label for label, name in enumerate(pair_names(species))}
@@ -99,13 +99,19 @@ def pair_distances(
     periodic = is_periodic(frames)
     if not len(frames):
         return
-    kinds, table = _label_table(frames.species)
-    if periodic and all_images and 2 * r_max > cell_heights(frames.cell).min():
+    kinds, table = label_table(frames.species)
+    if needs_images(frames, r_max, all_images):
         yield from _image_distances(frames, r_max, kinds, table)
     elif frames.n_atoms <= DENSE_ATOMS:
         yield from _dense_distances(frames, periodic, kinds, table)
     else:
-        yield from _capped_distances(frames, periodic, r_max, kinds, table)
+        for index in range(len(frames)):
+            yield *capped_distances(frames, index, r_max), 1.0
+
+
+def needs_images(frames: Frames, r_max: float, all_images: bool) -> bool:
+    """Whether more than the nearest image of an atom lies within r_max and is to be counted."""
+    return all_images and is_periodic(frames) and bool(2 * r_max > cell_heights(frames.cell).min())
 
 
 def _reduced(
@@ -145,13 +151,30 @@ def _dense_distances(frames, periodic, kinds, table):  # type: ignore[no-untyped
         yield labels, distances, 1.0
 
 
-def _capped_distances(frames, periodic, r_max, kinds, table):  # type: ignore[no-untyped-def]
-    from MDAnalysis.lib.distances import self_capped_distance
+def capped_distances(
+    frames: Frames, index: int, r_max: float
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Pair labels and distances (M,) in A of the pairs within r_max of one frame, by cell list.
 
-    for positions, cell in zip(frames.positions, frames.cell, strict=True):
-        coordinates, box = _reduced(positions, cell, periodic, frames.source)
-        pairs, distances = self_capped_distance(coordinates, r_max, box=box)
-        yield table[kinds[pairs[:, 0]], kinds[pairs[:, 1]]], distances, 1.0
+    Args:
+        frames: see `pair_distances`.
+        index: of the frame.
+        r_max: in A, at most half the smallest cell height.
+    """
+    from vesin import NeighborList
+
+    periodic = is_periodic(frames)
+    kinds, table = label_table(frames.species)
+    positions, cell = frames.positions[index], frames.cell[index]
+    if periodic:
+        # Into the cell: atoms that diffused far away cost a cell list its speed.
+        fractional = positions @ np.linalg.inv(cell)
+        fractional -= np.floor(fractional)
+        positions = fractional @ cell
+    first, second, distances = NeighborList(cutoff=r_max, full_list=False).compute(
+        points=np.ascontiguousarray(positions), box=cell, periodic=periodic, quantities="ijd"
+    )
+    return table[kinds[first], kinds[second]], distances
 
 
 def _image_distances(frames, r_max, kinds, table):  # type: ignore[no-untyped-def]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.bootstrap import CONFIDENCE, N_RESAMPLES
+from egraff_lmp.score.diffusivity import FIT_WINDOW, MIN_FRAMES, fit_lags
+from egraff_lmp.score.divergence import THRESHOLD_A
 from egraff_lmp.score.rdf import BIN_WIDTH, N_BLOCKS
 from egraff_lmp.score.table import modes_of
 
@@ -24,6 +26,9 @@ class Options:
         n_resamples: bootstrap draws.
         confidence: of the intervals, 0.95 for 95 %.
         seed: of the bootstrap.
+        rmsd_threshold: in A, beyond which a rollout has diverged from the reference.
+        fit_window: lags between which the MSD is fitted, as fractions of a trajectory.
+        temperature_kelvin: of the ensemble, for free energies; None if unknown.
     """
 
     mode: str = "both"
@@ -35,6 +40,9 @@ class Options:
     n_resamples: int = N_RESAMPLES
     confidence: float = CONFIDENCE
     seed: int = 0
+    rmsd_threshold: float = THRESHOLD_A
+    fit_window: tuple[float, float] = FIT_WINDOW
+    temperature_kelvin: float | None = None
 
     def __post_init__(self) -> None:
         modes_of(self.mode)
@@ -44,6 +52,15 @@ class Options:
             raise EgraffError(
                 "expected at least one block, one resample and a confidence between 0 and 1, got "
                 f"{self.n_blocks}, {self.n_resamples} and {self.confidence}."
+            )
+        if not self.rmsd_threshold > 0:
+            raise EgraffError(
+                f"expected an RMSD threshold above 0 A, got {self.rmsd_threshold:g} A."
+            )
+        fit_lags(MIN_FRAMES, self.fit_window)
+        if self.temperature_kelvin is not None and not self.temperature_kelvin > 0:
+            raise EgraffError(
+                f"expected a temperature above 0 K, got {self.temperature_kelvin:g} K."
             )
 
     def start_of(self, rollout: int) -> int:

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.counting import frame_counts
 from egraff_lmp.score.distances import (
     cell_heights,
     finite_frames,
     is_periodic,
-    pair_distances,
     pair_names,
     pair_numbers,
 )
@@ -157,6 +157,30 @@ class PairHistogram:
         half = len(self.n_frames) // 2
         return self._blocks(slice(0, half)), self._blocks(slice(len(self.n_frames) - half, None))
 
+    def coarsened(self, n_blocks: int) -> PairHistogram:
+        """The same in at most n_blocks blocks, neighbours merged."""
+        fine = len(self.n_frames)
+        if fine <= n_blocks:
+            return self
+        starts = -(-np.arange(n_blocks) * fine // n_blocks)
+        return replace(
+            self,
+            counts=np.add.reduceat(self.counts, starts, axis=0),
+            volume_counts=np.add.reduceat(self.volume_counts, starts, axis=0),
+            n_frames=np.add.reduceat(self.n_frames, starts),
+        )
+
+    def shortened(self, n_bins: int) -> PairHistogram:
+        """The same in the first n_bins bins; what lies beyond joins the last column (molecules)."""
+        if n_bins >= self.n_bins:
+            return self
+
+        def cut(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+            beyond = counts[..., n_bins:].sum(axis=-1, keepdims=True) * (not self.periodic)
+            return np.concatenate([counts[..., :n_bins], beyond], axis=-1)
+
+        return replace(self, counts=cut(self.counts), volume_counts=cut(self.volume_counts))
+
     def _blocks(self, which: slice) -> PairHistogram:
         return replace(
             self,
@@ -202,31 +226,17 @@ def pair_histogram(
         EgraffError: r_max beyond half the smallest cell height, no pairs of atoms, a bin width
             that is not positive, or mixed periodicity.
     """
-    _check(frames, r_max, bin_width)
+    n_bins = bins_within(frames, r_max, bin_width, all_images)
     good = finite_frames(frames)
-    kept = frames.select(np.flatnonzero(good))
-    n_bins = max(1, round(r_max / bin_width))
-    if is_periodic(frames) and not all_images:
-        limit = half_height(kept)
-        if r_max > limit * (1 + 1e-6):
-            raise EgraffError(
-                f"{frames.source}: expected r_max of at most half the smallest cell height, "
-                f"{limit:.3f} A, got {r_max:g} A: lower --r-max."
-            )
-        # Rounding must not carry the last bin beyond the range where all pairs are seen.
-        n_bins = max(1, int(min(r_max, limit) / bin_width + 1e-6))
+    kept = frames if good.all() else frames.select(np.flatnonzero(good))
     names = pair_names(frames.species)
     n_blocks = max(1, min(n_blocks, len(kept)))
     counts = np.zeros((n_blocks, len(names), n_bins + 1))
     volume_counts = np.zeros_like(counts)
     volumes = np.abs(np.linalg.det(kept.cell))
     blocks = np.arange(len(kept)) * n_blocks // max(1, len(kept))
-    found = pair_distances(kept, n_bins * bin_width, all_images)
-    for block, volume, (labels, distances, weight) in zip(blocks, volumes, found, strict=True):
-        # Clipped before the cast: an exploded molecule exceeds any integer.
-        bins = np.minimum(distances / bin_width, n_bins).astype(np.intp)
-        bins += labels * (n_bins + 1)
-        frame = weight * np.bincount(bins, minlength=counts[0].size).reshape(counts[0].shape)
+    found = frame_counts(kept, n_bins, bin_width, all_images)
+    for block, volume, frame in zip(blocks, volumes, found, strict=True):
         counts[block] += frame
         volume_counts[block] += volume * frame
     n_frames = np.bincount(blocks, minlength=n_blocks)
@@ -245,6 +255,25 @@ def pair_histogram(
         n_failed=int((~good).sum()),
         periodic=is_periodic(frames),
     )
+
+
+def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool = False) -> int:
+    """Number of bins up to r_max, never beyond half the smallest cell height without all images.
+
+    Raises:
+        EgraffError: as `pair_histogram`.
+    """
+    _check(frames, r_max, bin_width)
+    if not is_periodic(frames) or all_images:
+        return max(1, round(r_max / bin_width))
+    limit = half_height(frames)
+    if r_max > limit * (1 + 1e-6):
+        raise EgraffError(
+            f"{frames.source}: expected r_max of at most half the smallest cell height, "
+            f"{limit:.3f} A, got {r_max:g} A: lower --r-max."
+        )
+    # Rounding must not carry the last bin beyond the range where all pairs are seen.
+    return max(1, int(min(r_max, limit) / bin_width + 1e-6))
 
 
 def radial_distribution(

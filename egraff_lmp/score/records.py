@@ -18,9 +18,12 @@ STRUCTURE = "structure"
 TRAJECTORY = "trajectory"
 RERUN_REFERENCE = "rerun-reference"
 RERUN_ORACLE = "rerun-oracle"
+TRANSPORT = "transport"
+STABILITY = "stability"
 FLOOR = (
-    "the same formula on the first half of the reference frames against the second half; for EV "
-    "and FV, frame by frame at equal index"
+    "the same formula on the first half of the reference frames against the second half; for EV, "
+    "FV and RMSD, frame by frame at equal index; for a stability, the second half against the "
+    "criteria from the first"
 )
 
 
@@ -31,10 +34,12 @@ class Score:
     Attributes:
         key: row of `METRICS`.
         mode: "egraff" or "paper".
-        comparison: "structure", "trajectory", "rerun-reference" or "rerun-oracle".
-        pair: "total" or a pair of elements for structure, "" otherwise.
+        comparison: "structure", "trajectory", "rerun-reference", "rerun-oracle", "transport" or
+            "stability".
+        pair: "total" or a pair of elements for structure ("phi" or "psi" for free energies),
+            "total" or an element for transport, "" otherwise.
         value: in `unit`, or None where it is not available (`note` says why).
-        unit: "%", "bit" or "1".
+        unit: "%", "bit", "A", "fs", "A^2/ps", "eV rad" or "1".
         interval: confidence interval, or None where there is too little to draw from.
         resampled: what the interval was drawn over ("5 starts", "10 blocks of 30 frames").
         floor: reference against reference, see `FLOOR`; None where there are too few frames.
@@ -69,7 +74,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Series:
-    """EV(t) or FV(t) of one rollout or rerun.
+    """EV(t), FV(t) or RMSD(t) of one rollout or rerun, or its MSD over the lag.
 
     Attributes:
         key: row of `METRICS`.
@@ -115,8 +120,8 @@ class Scores:
 
         Args:
             key: row of `METRICS`.
-            comparison: one of the three for EV and FV; not needed for structure.
-            pair: for structure, "total" or a pair of elements.
+            comparison: one of the three for EV and FV; not needed for the others.
+            pair: "total", a pair of elements, an element or an angle, where there are several.
             mode: needed only for a metric of both modes.
 
         Raises:
@@ -126,7 +131,7 @@ class Scores:
             if (
                 score.key == key
                 and (comparison is None or score.comparison == comparison)
-                and (score.comparison != STRUCTURE or score.pair == pair)
+                and (score.comparison not in (STRUCTURE, TRANSPORT) or score.pair == pair)
                 and (mode is None or score.mode == mode)
             ):
                 return score

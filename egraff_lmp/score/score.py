@@ -7,13 +7,20 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.score.align import check_composition, formula
+from egraff_lmp.score.conformation import conformation_scores
+from egraff_lmp.score.deviation import deviation_scores
 from egraff_lmp.score.dynamics import dynamics_scores
+from egraff_lmp.score.endurance import stability_scores
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import Scores
-from egraff_lmp.score.structure import structure_scores
+from egraff_lmp.score.structure import samples, structure_scores
+from egraff_lmp.score.transport import transport_scores
 
 
 def score_trajectory(
@@ -21,6 +28,7 @@ def score_trajectory(
     trajectory: Frames | Sequence[Frames],
     *,
     reruns: Mapping[str, tuple[Frames, Frames]] | None = None,
+    temperatures: Sequence[NDArray[np.float64] | None] | None = None,
     mode: str = "both",
     **choices: Any,
 ) -> Scores:
@@ -34,6 +42,8 @@ def score_trajectory(
         trajectory: one rollout or a sequence of them, of the same composition.
         reruns: comparison ("rerun-reference", "rerun-oracle") to (truth, model): the same frames
             with the energies and forces of the ground truth and of the model.
+        temperatures: kinetic temperature of each rollout's frames in K, (T,) or None; with
+            `temperature_kelvin`, leaving the bounds ends a run.
         mode: "egraff", "paper" or "both".
         **choices: the other fields of `Options` (r_max, bin_width, skip, starts, ...).
 
@@ -47,16 +57,22 @@ def score_trajectory(
     trajectories = [trajectory] if isinstance(trajectory, Frames) else list(trajectory)
     options = Options(mode=mode, **choices)
     _check(reference, trajectories, options)
+    _check_temperatures(trajectories, temperatures)
     # Cheap first: what is wrong with reruns or starts is said before any histogram is made.
     violations, series = dynamics_scores(reference, trajectories, reruns or {}, options)
-    scores, curves = structure_scores(reference, trajectories, options)
+    deviations, rmsd = deviation_scores(reference, trajectories, options)
+    counted = samples(reference, trajectories, options)
+    scores, curves = structure_scores(counted)
+    scores += conformation_scores(reference, trajectories, options)
+    transport, msd = transport_scores(reference, trajectories, options)
+    stability = stability_scores(reference, trajectories, counted, options, temperatures)
     return Scores(
         reference=_describe(reference),
         trajectories=tuple(_describe(frames) for frames in trajectories),
         settings={**asdict(options), "versions": _versions()},
-        scores=(*scores, *violations),
+        scores=(*scores, *violations, *deviations, *transport, *stability),
         curves=curves,
-        series=tuple(series),
+        series=(*series, *rmsd, *msd),
     )
 
 
@@ -77,6 +93,23 @@ def _check(reference: Frames, trajectories: Sequence[Frames], options: Options) 
         raise EgraffError(
             f"expected one starting frame for each of the {len(trajectories)} trajectories, got "
             f"{len(options.starts)}: give --start once per trajectory, or not at all."
+        )
+
+
+def _check_temperatures(
+    trajectories: Sequence[Frames], temperatures: Sequence[NDArray[np.float64] | None] | None
+) -> None:
+    if temperatures is None:
+        return
+    given = [None if one is None else len(one) for one in temperatures]
+    expected = [len(frames) for frames in trajectories]
+    if len(given) != len(expected) or any(
+        one is not None and one != n for one, n in zip(given, expected, strict=True)
+    ):
+        raise EgraffError(
+            f"expected {len(expected)} series of temperatures of "
+            f"{', '.join(map(str, expected))} entries, one a frame, got {given}: take them at the "
+            "steps of the frames."
         )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,74 +10,133 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.bootstrap import bootstrap_interval, resampling_units
+from egraff_lmp.score.distances import needs_images
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.rdf import (
     BIN_WIDTH,
     RDF,
     TOTAL,
     PairHistogram,
+    bins_within,
     default_r_max,
     merge,
     pair_histogram,
     paper_r_max,
 )
 from egraff_lmp.score.records import STRUCTURE, Score
-from egraff_lmp.score.table import STRUCTURE_INPUTS, Metric, metrics_for, modes_of
+from egraff_lmp.score.stability import WINDOW_FS
+from egraff_lmp.score.table import (
+    BULK,
+    MOLECULE,
+    STRUCTURE_INPUTS,
+    Metric,
+    metrics_for,
+    modes_of,
+)
 
 NO_VOLUME = "not available: the reference states no cell, and the value scales with its volume"
 NO_FRAMES = "not available: no frame of the rollouts is finite"
 
 
-def structure_scores(
+def samples(
     reference: Frames, trajectories: Sequence[Frames], options: Options
-) -> tuple[list[Score], dict[str, RDF]]:
-    """All structure values, and the curves they come from.
+) -> dict[str, Sample]:
+    """Pair distances of reference and rollouts, counted once for all modes: mode to sample.
 
     Args:
         reference: at least one finite frame.
         trajectories: the rollouts, of the reference's composition and periodicity.
-        options: see `Options`.
+        options: see `Options`; `skip` frames of the rollouts are left out.
     """
     kept = [frames.select(slice(options.skip, None)) for frames in trajectories]
+    ranges = {
+        "egraff": (
+            default_r_max([reference, *kept]) if options.r_max is None else options.r_max,
+            options.bin_width,
+            False,
+        ),
+        "paper": (paper_r_max(reference), BIN_WIDTH, True),
+    }
+    modes = modes_of(options.mode)
+    counted = [
+        _histograms(frames, {mode: ranges[mode] for mode in modes}, options)
+        for frames in (reference, *kept)
+    ]
+    if not next(iter(counted[0].values())).n_frames.sum():
+        raise EgraffError(
+            f"{reference.source}: expected frames with finite positions, got none: check the file."
+        )
+    volume = float(abs(np.linalg.det(reference.cell[0])))
+    return {
+        mode: Sample(mode, options, volume, counted[0][mode], [one[mode] for one in counted[1:]])
+        for mode in modes
+    }
+
+
+def n_windows(frames: Frames) -> int:
+    """Windows of tau (1 ps) in a trajectory; 1 where it is shorter or states no time."""
+    if frames.timestep_fs is None:
+        return 1
+    return max(1, int(len(frames) * frames.timestep_fs / WINDOW_FS + 1e-6))
+
+
+def _histograms(
+    frames: Frames, ranges: Mapping[str, tuple[float, float, bool]], options: Options
+) -> dict[str, PairHistogram]:
+    """Histograms by mode in fine blocks: whole parts of windows, at least `n_blocks` of them."""
+    windows = n_windows(frames)
+    n_blocks = windows * -(-options.n_blocks // windows)
+    bins = {mode: bins_within(frames, *asked) for mode, asked in ranges.items()}
+    widths = {width for _, width, _ in ranges.values()}
+    width, most = min(widths), max(bins.values())
+    if len(widths) == 1 and not needs_images(frames, most * width, True):
+        whole = pair_histogram(frames, most * width, width, n_blocks=n_blocks, all_images=True)
+        return {mode: whole.shortened(number) for mode, number in bins.items()}
+    return {
+        mode: pair_histogram(frames, r_max, width, n_blocks=n_blocks, all_images=images)
+        for mode, (r_max, width, images) in ranges.items()
+    }
+
+
+def structure_scores(
+    counted: Mapping[str, Sample],
+) -> tuple[list[Score], dict[str, RDF]]:
+    """All structure values of `samples`, and the curves they come from."""
     scores: list[Score] = []
     curves: dict[str, RDF] = {}
-    for mode in modes_of(options.mode):
-        sample = _Sample(reference, kept, mode, options)
+    for mode, sample in counted.items():
         curves.update(sample.curves())
-        for metric in metrics_for(mode, STRUCTURE_INPUTS):
+        system = BULK if sample.reference.periodic else MOLECULE
+        for metric in metrics_for(mode, STRUCTURE_INPUTS, system):
             pairs = (TOTAL, *sample.reference.names) if metric.partials else (TOTAL,)
             scores += [sample.score(metric, pair) for pair in pairs]
     return scores, curves
 
 
-class _Sample:
-    """Histograms of reference and rollouts in one mode."""
+class Sample:
+    """Histograms of reference and rollouts in one mode.
+
+    Attributes:
+        mode: "egraff" or "paper".
+        volume: of the reference's cell in A^3, 0 if it has none.
+        reference: in `n_blocks` blocks.
+        rollouts: the same of each rollout.
+        merged: all rollouts.
+        fine_reference, fine_rollouts: in finer blocks, see `n_windows`.
+    """
 
     def __init__(
-        self, reference: Frames, trajectories: Sequence[Frames], mode: str, options: Options
+        self,
+        mode: str,
+        options: Options,
+        volume: float,
+        reference: PairHistogram,
+        rollouts: Sequence[PairHistogram],
     ) -> None:
-        self.mode, self.options = mode, options
-        self.volume = float(abs(np.linalg.det(reference.cell[0]))) if len(reference) else 0.0
-        histogram: Callable[[Frames], PairHistogram]
-        if mode == "paper":
-            histogram = partial(
-                pair_histogram, r_max=paper_r_max(reference), bin_width=BIN_WIDTH, all_images=True
-            )
-        else:
-            r_max = options.r_max
-            if r_max is None:
-                r_max = default_r_max([reference, *trajectories])
-            histogram = partial(pair_histogram, r_max=r_max, bin_width=options.bin_width)
-        self.reference = histogram(reference, n_blocks=options.n_blocks)  # type: ignore[call-arg]
-        if not self.reference.n_frames.sum():
-            raise EgraffError(
-                f"{reference.source}: expected frames with finite positions, got none: check the "
-                "file."
-            )
-        self.rollouts = [
-            histogram(frames, n_blocks=options.n_blocks)  # type: ignore[call-arg]
-            for frames in trajectories
-        ]
+        self.mode, self.options, self.volume = mode, options, volume
+        self.fine_reference, self.fine_rollouts = reference, rollouts
+        self.reference = reference.coarsened(options.n_blocks)
+        self.rollouts = [rollout.coarsened(options.n_blocks) for rollout in rollouts]
         self.merged = merge(self.rollouts)
 
     def curves(self) -> dict[str, RDF]:
@@ -135,7 +193,7 @@ class _Sample:
             if not (w @ frames and v @ frames_reference):
                 return float("nan")
             curve = (w @ rollouts) / (w @ frames)
-            return float(metric.function(curve, (v @ reference) / (v @ frames_reference)))
+            return self._apply(metric, curve, (v @ reference) / (v @ frames_reference))
 
         return bootstrap_interval(
             statistic,
@@ -155,8 +213,14 @@ class _Sample:
         curve, curve_reference = (
             blocks.sum(axis=0) for blocks in self._blocks(metric, pair, histogram, reference)
         )
-        value = float(metric.function(curve / frames, curve_reference / frames_reference))
+        value = self._apply(metric, curve / frames, curve_reference / frames_reference)
         return value if np.isfinite(value) else None
+
+    def _apply(
+        self, metric: Metric, curve: NDArray[np.float64], reference: NDArray[np.float64]
+    ) -> float:
+        extra = (self.reference.bin_width,) if metric.integral else ()
+        return float(metric.function(curve, reference, *extra))
 
     def _blocks(
         self, metric: Metric, pair: str, histogram: PairHistogram, reference: PairHistogram

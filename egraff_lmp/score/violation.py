@@ -59,10 +59,10 @@ def energy_violation_released(
 
 def force_violation(truth: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[np.float64]:
     """FV(t) of eq. 4, (T,) from forces (T, N, 3); the norm runs over all atoms and components."""
-    difference = np.linalg.norm(model - truth, axis=(1, 2))
-    return _divide(
-        difference, np.linalg.norm(model, axis=(1, 2)) + np.linalg.norm(truth, axis=(1, 2))
-    )
+    # Frame by frame: the difference of whole trajectories would be a third one in memory.
+    difference = np.array([_norm(a - b) for a, b in zip(model, truth, strict=True)])
+    norms = np.array([_norm(a) + _norm(b) for a, b in zip(model, truth, strict=True)])
+    return _divide(difference, norms)
 
 
 def geometric_mean(values: NDArray[np.float64]) -> GeometricMean:
@@ -76,6 +76,12 @@ def geometric_mean(values: NDArray[np.float64]) -> GeometricMean:
     return GeometricMean(
         mean, int(positive.size), int(finite.size - positive.size), int(values.size - finite.size)
     )
+
+
+def _norm(forces: NDArray[np.float64]) -> float:
+    flat = forces.ravel()
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.sqrt(flat @ flat))
 
 
 def _divide(

@@ -12,10 +12,14 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score import METRICS, score_trajectory
 from egraff_lmp.score.records import KIND, SCHEMA
+from egraff_lmp.score.table import BULK
+from egraff_lmp.score.violation import force_violation, geometric_mean
 
 SPECIES = ("Ge",) * 8 + ("Te",) * 12
 RERUNS = ("rerun-reference", "rerun-oracle")
 QUICK = {"n_resamples": 40}
+# Random positions: what follows atoms in time has nothing to follow.
+FOLLOWED = ("rmsd", "divergence_time", "diffusivity_error", "diffusivity_error_eq4")
 
 
 def liquid(n_frames=20, seed=0, **changes):
@@ -38,8 +42,12 @@ def test_a_rollout_that_is_the_reference_scores_zero_everywhere():
     reference = liquid()
     reruns = dict.fromkeys(RERUNS, (reference, reference))
     scores = score_trajectory(reference, reference, reruns=reruns, **QUICK)
-    assert {score.key for score in scores.scores} == set(METRICS)
+    assert {score.key for score in scores.scores} == {
+        key for key, metric in METRICS.items() if BULK in metric.systems
+    }
     for score in scores.scores:
+        if METRICS[score.key].better == "higher" or score.key in FOLLOWED:
+            continue
         assert score.value == pytest.approx(0, abs=1e-12), score.key
     assert scores.find("fv", "trajectory").n_zero == 20
 
@@ -60,7 +68,8 @@ def test_every_value_carries_what_is_needed_to_read_it():
         if score.n_zero == 0:
             low, high = score.interval
             assert low <= score.value <= high
-        assert score.floor > 0
+        # Windows of 40 fs of 20 atoms are as noisy as unstable ones.
+        assert score.floor > 0 or score.key == "stability"
         assert "starts" in score.resampled or score.comparison in RERUNS
         assert score.n_frames == (20 if score.comparison in RERUNS else 4 * 18)
         assert score.n_starts == (None if score.comparison in RERUNS else 4)
@@ -171,7 +180,11 @@ def test_modes_select_rows():
     for mode in ("egraff", "paper"):
         scores = score_trajectory(liquid(), liquid(seed=1), mode=mode, **QUICK)
         assert {score.mode for score in scores.scores} == {mode}
-        expected = {key for key, metric in METRICS.items() if mode in metric.modes}
+        expected = {
+            key
+            for key, metric in METRICS.items()
+            if mode in metric.modes and BULK in metric.systems
+        }
         assert {score.key for score in scores.scores} == expected
         assert all(name.startswith(mode) for name in scores.curves)
 
@@ -318,6 +331,24 @@ def test_floors_of_the_published_data(ab_initio_data, first, second, a, b, perce
         )
     scores = score_trajectory(reference, trajectory, mode="paper", **QUICK)
     assert round(scores.find("wf_unrooted").value, 2) == percent
+
+
+# Frames that know nothing of each other: FV says about 1/sqrt(2), whatever the model. Over ALL
+# pairs of these sets (Gram matrix, float64) the geometric mean is 0.7054 to 0.7060 and the
+# arithmetic one 0.7072 to 0.7094; a few hundred pairs scatter around them by 0.003.
+FV_GEOMETRIC, FV_ARITHMETIC = 0.7057, 0.7083
+FV_TOLERANCE = 0.0015  # 30 shifts of a shuffled set against all its pairs, and between sets
+
+
+@pytest.mark.parametrize("part", ["acac/data/test", "Data_lips/data/val", "3bpa/data/val"])
+def test_fv_of_random_pairs_of_the_published_data(ab_initio_data, part):
+    frames = published(ab_initio_data, part, slice(None))
+    forces = frames.forces[np.random.default_rng(0).permutation(len(frames))]
+    pairs = [force_violation(forces, np.roll(forces, k, axis=0)) for k in range(1, 31)]
+    values = np.concatenate(pairs)
+    assert geometric_mean(values).value == pytest.approx(FV_GEOMETRIC, abs=FV_TOLERANCE)
+    assert values.mean() == pytest.approx(FV_ARITHMETIC, abs=FV_TOLERANCE)
+    assert round(geometric_mean(values).value, 2) == 0.71
 
 
 def test_two_parts_of_one_gete_trajectory(ab_initio_data):

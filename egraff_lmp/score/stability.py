@@ -1,0 +1,147 @@
+"""Stability: how long a rollout stays physical, and what ended it.
+
+Criteria of Fu et al., "Forces are not enough" (appendix C), with their thresholds:
+
+    molecules, eq. 9   max over bonds | |x_i - x_j| - b_ij | > 0.5 A
+    bulk, eq. 8        integral |<g_ref(r)> - <g(r)>_T^(T+tau)| dr > Delta, tau = 1 ps,
+                       Delta = 3.0 A for each partial g of water, 1.0 A for the total g of LiPS
+                       (and of everything else that they did not treat)
+
+and what ends a run besides: values that are not finite, lost atoms, a temperature out of bounds.
+Each function returns the first frame that violates its criterion, None if none does; a criterion
+that a frame cannot be tested against (NaN) counts as violated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOND_THRESHOLD_A = 0.5
+WINDOW_FS = 1000.0
+WATER_THRESHOLD_A = 3.0
+BULK_THRESHOLD_A = 1.0
+# Kinetic temperature of N atoms fluctuates by sqrt(2/3N) of itself: 8 % for 100 atoms, 25 % for 10.
+TEMPERATURE_BOUNDS = (0.2, 3.0)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """The first violation of a criterion.
+
+    Attributes:
+        frame: its index; of a window, the first frame.
+        reason: in words, with the number that was too large.
+    """
+
+    frame: int
+    reason: str
+
+
+def rdf_threshold(species: Iterable[str]) -> tuple[float, bool]:
+    """Delta in A of eq. 8, and whether it holds for each partial (water) or for the total."""
+    if set(species) == {"H", "O"}:
+        return WATER_THRESHOLD_A, True
+    return BULK_THRESHOLD_A, False
+
+
+def broken_bond(
+    lengths: NDArray[np.float64],
+    equilibrium: NDArray[np.float64],
+    threshold: float = BOND_THRESHOLD_A,
+    names: Sequence[str] = (),
+) -> Violation | None:
+    """Eq. 9: the first frame in which a bond deviates by more than the threshold.
+
+    Args:
+        lengths: (T, B) in A.
+        equilibrium: (B,) b_ij in A.
+        threshold: in A.
+        names: of the B bonds, for the reason.
+    """
+    if not lengths.size:
+        return None
+    deviation = np.abs(lengths - equilibrium)
+    violated = ~(deviation <= threshold)
+    if not violated.any():
+        return None
+    frame = int(np.flatnonzero(violated.any(axis=1))[0])
+    worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
+    name = f" {names[worst]}" if names else ""
+    return Violation(
+        frame,
+        f"bond{name} at {lengths[frame, worst]:.2f} A, {equilibrium[worst]:.2f} A at equilibrium",
+    )
+
+
+def rdf_departure(
+    errors: NDArray[np.float64], first_frames: NDArray[np.int64], threshold: float
+) -> Violation | None:
+    """Eq. 8: the first window whose g(r) is too far from the reference.
+
+    Args:
+        errors: (W,) integrals of |g_ref - g| in A over windows of the length tau.
+        first_frames: (W,) index of the first frame of each window.
+        threshold: Delta in A.
+    """
+    violated = np.flatnonzero(~(errors <= threshold))
+    if not violated.size:
+        return None
+    window = int(violated[0])
+    return Violation(
+        int(first_frames[window]),
+        f"g(r) of a window {errors[window]:.2f} A from the reference, {threshold:g} A allowed",
+    )
+
+
+def not_finite(*arrays: NDArray[np.float64] | None) -> Violation | None:
+    """The first frame with a value that is not finite in arrays (T, ...); None entries pass."""
+    firsts = []
+    for array in arrays:
+        if array is not None:
+            bad = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
+            firsts += bad[:1].tolist()
+    return Violation(min(firsts), "a value that is not finite") if firsts else None
+
+
+def lost_atoms(n_atoms: NDArray[np.int64], expected: int) -> Violation | None:
+    """The first frame with another number of atoms than expected; n_atoms (T,)."""
+    lost = np.flatnonzero(np.asarray(n_atoms) != expected)
+    if not lost.size:
+        return None
+    frame = int(lost[0])
+    return Violation(frame, f"{int(n_atoms[frame])} of {expected} atoms left")
+
+
+def temperature_out_of_bounds(
+    temperature_kelvin: NDArray[np.float64],
+    target_kelvin: float,
+    bounds: tuple[float, float] = TEMPERATURE_BOUNDS,
+) -> Violation | None:
+    """The first frame whose kinetic temperature leaves bounds, in multiples of the target.
+
+    Args:
+        temperature_kelvin: (T,) in K.
+        target_kelvin: of the thermostat.
+        bounds: lowest and highest as multiples of the target.
+    """
+    low, high = (bound * target_kelvin for bound in bounds)
+    # A rollout may start at rest: what is cold counts only after it has been warm.
+    warm = np.maximum.accumulate(np.nan_to_num(temperature_kelvin) >= low)
+    inside = (temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm)
+    outside = np.flatnonzero(~inside)
+    if not outside.size:
+        return None
+    frame = int(outside[0])
+    return Violation(
+        frame, f"temperature {temperature_kelvin[frame]:.4g} K, {low:.4g} to {high:.4g} K allowed"
+    )
+
+
+def first_violation(violations: Iterable[Violation | None]) -> Violation | None:
+    """The earliest of several criteria, the first named one of those of the same frame."""
+    found = [violation for violation in violations if violation is not None]
+    return min(found, key=lambda violation: violation.frame) if found else None

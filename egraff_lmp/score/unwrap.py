@@ -1,0 +1,93 @@
+"""Coordinates that follow the atoms: unwrapped, without the drift of the centre of mass.
+
+With w(t) wrapped into the cell h(t), the displacement of each step is the shortest one,
+
+    x(t+1) = x(t) + d - round(d h(t+1)^-1) h(t+1),        d = w(t+1) - w(t),
+
+the toroidal-view-preserving scheme of von Bulow, Bullerjahn and Hummer (J. Chem. Phys. 153 (2020)
+021101), which also holds where the cell fluctuates. Coordinates that are unwrapped already come
+out as they were, up to a whole lattice vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+
+# A step of half a cell cannot be told from the one to the other side; beyond this fraction of the
+# cell the frames are taken to be too far apart for the atoms to be followed.
+AMBIGUOUS_STEP = 0.45
+
+
+def unwrapped(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: Sequence[bool]
+) -> NDArray[np.float64]:
+    """Positions (T, N, 3) in A that are continuous in time.
+
+    Args:
+        positions: (T, N, 3) in A, wrapped or not.
+        cell: (T, 3, 3) in A, rows are lattice vectors.
+        pbc: periodicity; without any the positions are returned as they are.
+
+    Raises:
+        EgraffError: an atom moves by almost half a cell between two frames: no time series, or
+            one with too large a stride.
+    """
+    if not any(pbc) or len(positions) < 2:
+        return positions
+    periodic = np.asarray(pbc, dtype=np.float64)
+    inverse = np.linalg.inv(cell)
+    x = np.empty_like(positions)
+    x[0] = positions[0]
+    previous = _wrapped(positions[0], cell[0], inverse[0], periodic)
+    for t in range(1, len(positions)):
+        current = _wrapped(positions[t], cell[t], inverse[t], periodic)
+        step = current - previous
+        fraction = step @ inverse[t]
+        images = np.round(fraction) * periodic
+        if np.max(np.abs(fraction - images) * periodic) > AMBIGUOUS_STEP:
+            raise EgraffError(
+                "expected frames close enough in time to follow the atoms, got a step of almost "
+                f"half a cell between frames {t - 1} and {t}: write frames more often."
+            )
+        x[t] = x[t - 1] + step - images @ cell[t]
+        previous = current
+    return x
+
+
+def finite_start(frames: Frames) -> int:
+    """Number of frames before the first one that is not finite."""
+    bad = ~(
+        np.isfinite(frames.positions).reshape(len(frames), -1).all(axis=1)
+        & np.isfinite(frames.cell).reshape(len(frames), -1).all(axis=1)
+    )
+    return int(np.argmax(bad)) if bad.any() else len(frames)
+
+
+def without_drift(
+    positions: NDArray[np.float64], masses: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Positions (T, N, 3) with the centre of mass of every frame at the origin.
+
+    Args:
+        positions: (T, N, 3) in A, unwrapped.
+        masses: (N,) in amu.
+    """
+    centre = np.einsum("tnx,n->tx", positions, masses / masses.sum())
+    return positions - centre[:, None]
+
+
+def masses_of(species: Sequence[str]) -> NDArray[np.float64]:
+    """Standard atomic masses in amu, (N,)."""
+    from ase.data import atomic_masses, atomic_numbers
+
+    return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in species])
+
+
+def _wrapped(positions, cell, inverse, periodic):  # type: ignore[no-untyped-def]
+    return positions - (np.floor(positions @ inverse) * periodic) @ cell

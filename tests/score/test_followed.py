@@ -1,0 +1,216 @@
+"""Whole scorings: RMSD, divergence, diffusivity, stability, free energies of angles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.score import score_trajectory
+
+SPECIES = ("Li",) * 8 + ("S",) * 19
+LENGTH = 12.0
+SITES = np.stack(np.meshgrid(*[np.arange(3.0)] * 3, indexing="ij"), axis=-1).reshape(27, 3) * 4
+QUICK = {"n_resamples": 40, "mode": "egraff"}
+STEP_A, STEP_FS = 0.05, 2.0
+
+
+def walk(n_frames=800, seed=0, scale=1.0, **changes):
+    """Lithium walks at random, sulphur rattles; wrapped into the cell."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(0, STEP_A * scale, (n_frames, 27, 3))
+    steps[0] = 0
+    x = steps.cumsum(axis=0)
+    x[:, 8:] = rng.normal(0, 0.1, (n_frames, 19, 3))
+    x += SITES
+    frames = Frames(
+        species=SPECIES,
+        positions=x - np.floor(x / LENGTH) * LENGTH,
+        cell=np.broadcast_to(LENGTH * np.eye(3), (n_frames, 3, 3)).copy(),
+        pbc=(True,) * 3,
+        energy=None, forces=None, timestep_fs=STEP_FS, source=f"walk {seed}",
+    )  # fmt: skip
+    return replace(frames, **changes)
+
+
+def test_the_diffusivity_of_walking_lithium():
+    scores = score_trajectory(walk(), [walk(seed=s, scale=2) for s in (1, 2, 3)], **QUICK)
+    d = 1000 * STEP_A**2 / (2 * STEP_FS)
+    lithium = scores.find("diffusivity_error", pair="Li")
+    # Four times D, of 3 x 8 walkers in lags of 10 to 30 %: about 20 %.
+    assert lithium.value == pytest.approx(3 * d, rel=0.5)
+    low, high = lithium.interval
+    assert 0 < low <= lithium.value <= high
+    assert 0 < lithium.floor < 3 * d
+    assert lithium.unit == "A^2/ps"
+    assert lithium.resampled == "3 starts"
+    assert len(lithium.per_start) == 3
+    sulphur = scores.find("diffusivity_error", pair="S")
+    assert sulphur.value < 0.05 * d
+    assert "not diffusive there" in sulphur.note
+    assert lithium.window == "lags of 160 to 480 fs"
+    msd = [series for series in scores.series if series.key == "msd"]
+    assert len(msd) == 3
+    assert msd[0].values[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_same_trajectory_has_no_error_and_no_deviation():
+    scores = score_trajectory(walk(), walk(), **QUICK)
+    assert scores.find("diffusivity_error").value == 0
+    assert scores.find("rmsd").value == pytest.approx(0, abs=1e-9)
+    time = scores.find("divergence_time")
+    assert time.value == 799 * STEP_FS
+    assert "1 of 1 rollouts never diverged (a lower bound)" in time.note
+    assert "hold no velocities" in time.note
+
+
+def test_divergence_at_a_known_time():
+    reference = walk()
+    rollout = walk()
+    # Lithium runs away from the reference at 0.002 A a frame, alternately up and down.
+    masses = np.array([6.94] * 8 + [32.06] * 19)
+    signs = np.where(np.arange(27) % 2, 1.0, -1.0) * (np.arange(27) < 8)
+    drift = 0.002 * np.arange(800)[:, None] * signs
+    rollout.positions[:, :, 2] += drift
+    rollout.positions[:] %= LENGTH
+    # RMSD = 0.002 n sqrt(share of lithium's mass), without drift since the signs cancel.
+    speed = 0.002 * np.sqrt(6.94 * 8 / masses.sum())
+    scores = score_trajectory(reference, rollout, rmsd_threshold=0.1, **QUICK)
+    expected = np.floor(0.1 / speed + 1) * STEP_FS
+    assert scores.find("divergence_time").value == pytest.approx(expected, abs=STEP_FS)
+    assert scores.find("rmsd").value == pytest.approx(speed * 799 / 2, rel=1e-6)
+
+
+def test_another_first_frame_has_an_rmsd_but_no_divergence_time():
+    scores = score_trajectory(walk(), walk(seed=1).select(slice(100, None)), **QUICK)
+    assert scores.find("rmsd").value > 0.1
+    assert scores.find("rmsd").floor > 0.1
+    assert "does not start at its reference frame" in scores.find("divergence_time").note
+
+
+def test_no_time_no_diffusivity():
+    scores = score_trajectory(walk(timestep_fs=None), walk(seed=1, timestep_fs=None), **QUICK)
+    error = scores.find("diffusivity_error")
+    assert error.value is None
+    assert "walk 0: expected a time between frames, got none" in error.note
+    stability = scores.find("stability")
+    assert stability.value is None
+    assert "states no time between its frames" in stability.note
+
+
+def test_bulk_that_melts_is_unstable_from_that_window_on():
+    reference = walk(2000, scale=0.0)
+    rollout = walk(2000, seed=1, scale=0.0)
+    rng = np.random.default_rng(5)
+    rollout.positions[1000:] = LENGTH * rng.random((1000, 27, 3))
+    scores = score_trajectory(reference, rollout, **QUICK)
+    stability = scores.find("stability")
+    assert stability.value == 2000.0  # windows of 1 ps, 500 frames: the third one
+    assert "0 of 1 rollouts reached their end" in stability.note
+    assert "1 A allowed" in stability.note
+    assert stability.floor == pytest.approx(999 * STEP_FS)
+    assert score_trajectory(reference, reference, **QUICK).find("stability").value == 1999 * STEP_FS
+
+
+def test_a_frame_that_is_not_finite_ends_a_run():
+    rollout = walk(seed=1, scale=0.0)
+    rollout.positions[300:, 3] = np.nan
+    scores = score_trajectory(walk(scale=0.0), rollout, **QUICK)
+    assert scores.find("stability").value == 300 * STEP_FS
+    assert "a value that is not finite" in scores.find("stability").note
+    assert scores.find("diffusivity_error").n_failed == 500
+
+
+def test_hot_runs_end_where_they_leave_the_bounds():
+    temperatures = np.full(800, 500.0)
+    temperatures[400:] = 5000.0
+    scores = score_trajectory(
+        walk(scale=0.0), walk(seed=1, scale=0.0), temperature_kelvin=520.0,
+        temperatures=[temperatures], **QUICK,
+    )  # fmt: skip
+    assert scores.find("stability").value == 400 * STEP_FS
+    assert "temperature 5000 K, 104 to 1560 K allowed" in scores.find("stability").note
+    with pytest.raises(EgraffError, match="expected 1 series of temperatures of 800 entries"):
+        score_trajectory(
+            walk(), walk(seed=1), temperature_kelvin=520.0, temperatures=[temperatures[:5]], **QUICK
+        )
+
+
+def molecule(n_frames=60, seed=0, atoms=None, **changes):
+    build = pytest.importorskip("ase.build")
+    atoms = atoms or build.molecule("CH3CH2OH")
+    rng = np.random.default_rng(seed)
+    frames = Frames(
+        species=tuple(atoms.get_chemical_symbols()),
+        positions=atoms.positions + rng.normal(0, 0.03, (n_frames, len(atoms), 3)),
+        cell=np.zeros((n_frames, 3, 3)),
+        pbc=(False,) * 3,
+        energy=None, forces=None, timestep_fs=0.5, source="ethanol",
+    )  # fmt: skip
+    return replace(frames, **changes)
+
+
+def test_a_molecule_loses_an_atom():
+    rollout = molecule(seed=1)
+    hydrogen = rollout.species.index("H")
+    rollout.positions[40:, hydrogen] += 3.0
+    scores = score_trajectory(molecule(), rollout, **QUICK)
+    assert scores.find("stability").value == 20.0
+    assert "bond" in scores.find("stability").note
+    assert score_trajectory(molecule(), molecule(seed=2), **QUICK).find("stability").value == 29.5
+    assert 0 < scores.find("h_mae").value < 2
+    assert not [score for score in scores.scores if score.key == "rdf_mae"]
+
+
+def dipeptide(phi, seed=0):
+    """Heavy atoms and amide hydrogens of alanine dipeptide, turned about phi; frames as phi."""
+    from ase import Atoms
+
+    symbols = "CCONHCCCONHC"
+    z_matrix = [  # bonded to, angle with, dihedral with, length, angle, dihedral
+        (0, None, None, 1.51, 0, 0), (1, 0, None, 1.23, 121, 0), (1, 0, 2, 1.34, 116, 180),
+        (3, 1, 0, 1.01, 119, 0), (3, 1, 0, 1.46, 122, 180), (5, 3, 1, 1.53, 110, 120),
+        (5, 3, 1, 1.53, 110, -120), (7, 5, 3, 1.23, 120, -33), (7, 5, 3, 1.34, 116, 147),
+        (9, 7, 5, 1.01, 119, 0), (9, 7, 5, 1.46, 122, 180),
+    ]  # fmt: skip
+    x = [np.zeros(3)]
+    for a, b, c, length, angle, torsion in z_matrix:
+        if b is None:
+            x.append(np.array([length, 0, 0]))
+            continue
+        axis = x[a] - x[b]
+        axis /= np.linalg.norm(axis)
+        plane = x[b] - x[c] if c is not None else np.array([0, 1.0, 0])
+        normal = np.cross(plane, axis)
+        normal /= np.linalg.norm(normal)
+        third = np.cross(normal, axis)
+        t, p = np.radians(angle), np.radians(torsion)
+        x.append(
+            x[a]
+            + length * (-np.cos(t) * axis + np.sin(t) * (np.cos(p) * third + np.sin(p) * normal))
+        )
+    atoms = Atoms(list(symbols), x)
+    positions = []
+    for value in np.degrees(phi):
+        atoms.set_dihedral(1, 3, 5, 7, value, indices=[6, 7, 8, 9, 10, 11])
+        positions.append(atoms.positions.copy())
+    return molecule(len(phi), seed, atoms, positions=np.array(positions))
+
+
+def test_free_energies_of_alanine_dipeptide():
+    rng = np.random.default_rng(0)
+    reference = dipeptide(rng.uniform(-np.pi, np.pi, 600))
+    other = dipeptide(rng.uniform(-np.pi, 0, 600))
+    scores = score_trajectory(reference, other, temperature_kelvin=300.0, **QUICK)
+    phi, psi = (scores.find("free_energy", pair=name) for name in ("phi", "psi"))
+    assert psi.value == pytest.approx(0, abs=1e-9)  # psi does not turn
+    assert phi.value > 3 * phi.floor > 0
+    assert "bins that the reference visits were not visited" in phi.note
+    low, high = phi.interval
+    assert low <= phi.value <= high
+    unknown = score_trajectory(reference, other, **QUICK).find("free_energy", pair="phi")
+    assert unknown.value is None
+    assert "--temperature" in unknown.note

@@ -1,0 +1,77 @@
+"""Stability: each criterion ends a run at the right frame, for the right reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from egraff_lmp.score.bonds import bond_lengths, bonds_of
+from egraff_lmp.score.stability import (
+    Violation,
+    broken_bond,
+    first_violation,
+    lost_atoms,
+    not_finite,
+    rdf_departure,
+    rdf_threshold,
+    temperature_out_of_bounds,
+)
+
+WATER = np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+
+
+def test_bonds_of_small_molecules():
+    assert bonds_of(("O", "H", "H"), WATER).tolist() == [[0, 1], [0, 2]]
+    build = pytest.importorskip("ase.build")
+    for name, expected in (("CH3CH2OH", 8), ("C6H6", 12), ("CH4", 4)):
+        atoms = build.molecule(name)
+        assert len(bonds_of(atoms.get_chemical_symbols(), atoms.positions)) == expected
+
+
+def test_a_bond_breaks_beyond_half_an_angstrom():
+    stretch = np.array([0.0, 0.3, 0.49, 0.51, 2.0])
+    frames = np.repeat(WATER[None], 5, axis=0)
+    frames[:, 1, 0] += stretch
+    bonds = bonds_of(("O", "H", "H"), WATER)
+    lengths = bond_lengths(frames, bonds)
+    violation = broken_bond(lengths, lengths[0], names=["O0-H1", "O0-H2"])
+    assert violation.frame == 3
+    assert violation.reason == "bond O0-H1 at 1.47 A, 0.96 A at equilibrium"
+    assert broken_bond(lengths[:3], lengths[0]) is None
+    squeezed = lengths - 0.6
+    assert broken_bond(squeezed, lengths[0]).frame == 0
+
+
+def test_windows_over_the_threshold():
+    errors, firsts = np.array([0.2, 0.99, 1.01, 0.1]), np.array([0, 50, 100, 150])
+    assert rdf_departure(errors, firsts, 1.0).frame == 100
+    assert rdf_departure(errors, firsts, 3.0) is None
+    assert rdf_departure(np.array([np.nan]), firsts[:1], 3.0).frame == 0
+
+
+def test_thresholds_of_the_paper():
+    assert rdf_threshold(("O", "H", "H")) == (3.0, True)
+    assert rdf_threshold(("Li", "P", "S")) == (1.0, False)
+
+
+def test_values_that_are_not_finite_and_lost_atoms():
+    positions, energy = np.zeros((6, 2, 3)), np.zeros(6)
+    assert not_finite(positions, None, energy) is None
+    positions[4, 1, 2], energy[3] = np.nan, np.inf
+    assert not_finite(positions, None, energy).frame == 3
+    assert lost_atoms(np.array([8, 8, 7, 6]), 8) == Violation(2, "7 of 8 atoms left")
+    assert lost_atoms(np.array([8, 8]), 8) is None
+
+
+def test_temperatures():
+    fine = np.array([0.0, 100.0, 290.0, 310.0, 450.0])  # started at rest
+    assert temperature_out_of_bounds(fine, 300.0) is None
+    assert temperature_out_of_bounds(np.array([300.0, 950.0]), 300.0).frame == 1
+    assert temperature_out_of_bounds(np.array([300.0, 20.0]), 300.0).frame == 1  # frozen
+    assert temperature_out_of_bounds(np.array([300.0, np.nan]), 300.0).frame == 1
+
+
+def test_the_first_violation_counts():
+    early, late = Violation(3, "early"), Violation(9, "late")
+    assert first_violation([None, late, early]) is early
+    assert first_violation([None]) is None
