@@ -59,8 +59,10 @@ $(installed): $(packages) CMakeLists.txt $(sources)
 demo: setup ## the main job on an embedded default: train, deploy, run, score, report
 	.venv/bin/egraff bench demo
 
+# Those that start MPI want the cores for themselves; the others share them, module by module.
 test: setup lint ## lint, then all tests
-	$(python) -m pytest
+	$(python) -m pytest -m "not mpi and not study" -n 2 --dist loadscope
+	$(python) -m pytest -m "mpi and not study"
 
 study: setup ## the tests that take too long for `make test`: more ranks, all force fields
 	$(python) -m pytest -m study
