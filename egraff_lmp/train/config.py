@@ -131,6 +131,9 @@ class TrainConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     stop: StopConfig = StopConfig()
     batch_size: int = Field(default=5, ge=1)
+    accumulate: int = Field(
+        default=1, ge=1, description="batches of each step: 4 batches of 2 need less memory than 8"
+    )
     ema_decay: float | None = Field(default=0.99, gt=0, lt=1)
     second_stage: SecondStageConfig | None = None
     seed: int = Field(default=0, ge=0)

@@ -61,6 +61,7 @@ class ForceFieldModule(lightning.LightningModule):
         self._errors = ErrorSums()
         self._epoch_start = 0.0
         self._rate = 0.0
+        self._steps = 0
 
     @property
     def second_stage(self) -> SecondStageConfig | None:
@@ -98,6 +99,7 @@ class ForceFieldModule(lightning.LightningModule):
     def on_train_start(self) -> None:
         """Continue the random numbers and the rate where the checkpoint left them."""
         self._rate = self._group()["lr"]
+        self._steps = self.trainer.global_step
         if self.trainer.world_size > 1 and self.average is not None:
             # A process that was started gets tensors in memory that it shares with the others;
             # Lightning takes those of the module out of it.
@@ -120,9 +122,9 @@ class ForceFieldModule(lightning.LightningModule):
     def on_train_batch_start(self, *_: Any) -> None:
         """Warm up."""
         schedule = self.config.schedule
-        steps = max(
-            schedule.warmup_steps, schedule.warmup_epochs * int(self.trainer.num_training_batches)
-        )
+        batches = int(self.trainer.num_training_batches)
+        per_epoch = -(-batches // self.config.accumulate)
+        steps = max(schedule.warmup_steps, schedule.warmup_epochs * per_epoch)
         if self.second_stage is None and steps:
             factor = warmup_factor(self.trainer.global_step, steps)
             self._group()["lr"] = self._rate * factor
@@ -142,9 +144,10 @@ class ForceFieldModule(lightning.LightningModule):
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average."""
-        if self.average is not None:
+        """Move the average after a step, which may be one of several batches."""
+        if self.average is not None and self.trainer.global_step > self._steps:
             self.average.update(self.model)
+        self._steps = self.trainer.global_step
 
     def on_validation_start(self) -> None:
         """Validate with the averaged weights."""

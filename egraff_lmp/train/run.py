@@ -172,6 +172,7 @@ def _fit(
             strategy="ddp_spawn_find_unused_parameters_true" if config.devices > 1 else "auto",
             use_distributed_sampler=False,
             max_epochs=config.stop.max_epochs,
+            accumulate_grad_batches=config.accumulate,
             gradient_clip_val=config.optimiser.gradient_clip,
             callbacks=callbacks,
             # Without this, Lightning takes over from Slurm or MPI that happen to be around.

@@ -188,6 +188,20 @@ def test_two_processes_train_like_one(toy, tmp_path):
         assert [row[key] for row in log_2] == pytest.approx([row[key] for row in log_1])
 
 
+def test_accumulated_batches_are_one_batch(toy_config, tmp_path):
+    """Two batches of four a step give the weights and the average of one of eight."""
+    found = []
+    for batch_size, accumulate in ((8, 1), (4, 2)):
+        config = toy_config(batch_size=batch_size, accumulate=accumulate, stop__max_epochs=3)
+        result = train(config, tmp_path / str(batch_size), progress=False)
+        checkpoint = load_checkpoint(result.checkpoint)
+        found.append({**checkpoint.weights, **checkpoint.state["average"]["average"]})
+        assert checkpoint.state["average"]["updates"] == result.best_epoch
+    one, two = found
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=ROUNDING)
+
+
 def test_samples_are_shared_out():
     """Training: every frame at least once, equal shares; validation: every frame once."""
     shares = [list(EpochSampler(7, 0, rank, 3)) for rank in range(3)]
