@@ -1,12 +1,14 @@
 """What `egraff bench` is asked to do: one YAML file, checked before anything runs.
 
 Frames of the reference are counted over all its sources in order, from 0; a part is the half-open
-range [first, last) of them, every `every`-th frame.
+range [first, last) of them, every `every`-th frame. A part with sources of its own counts the
+frames of each of them instead: that is how a model learns from one set and runs on another.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,13 +30,13 @@ from egraff_lmp.train.config import parse_config as parse_training
 SHIPPED = Path(__file__).resolve().parent / "configs"
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     """Unknown keys are errors: a misspelt one must not be ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Classical(_Strict):
+class Classical(Strict):
     """A reference made on the spot: a crystal, melted or not, under a classical potential.
 
     The potential can be evaluated on any frame, so energy and force violation are exact.
@@ -53,20 +55,32 @@ class Classical(_Strict):
     length_ps: PositiveFloat
 
 
-class AbInitio(_Strict):
-    """A reference that is read: parts of a known data set ("gete:test") or paths, in time order."""
+class AbInitio(Strict):
+    """A reference that is read: parts of a known data set ("gete:test") or paths, in time order.
+
+    With `time_series: false` the frames sample an ensemble and have no times: structure is scored
+    against all held-out frames, nothing is compared at equal times, and `stride_fs` is the time
+    between dumped frames of a rollout alone. `periodic: false` drops the cell of frames that hold a
+    single molecule in a large box.
+    """
 
     kind: Literal["ab-initio"]
     sources: tuple[str, ...] = Field(min_length=1)
     stride_fs: PositiveFloat
+    time_series: bool = True
+    periodic: Literal[False] | None = None
 
 
-class Part(_Strict):
-    """Frames [first, last) of the reference, every `every`-th."""
+class Part(Strict):
+    """Frames [first, last), every `every`-th, of the reference or of each of `sources`.
+
+    Each source holds one composition, which may be another than the reference's.
+    """
 
     first: int = Field(ge=0)
     last: PositiveInt
     every: PositiveInt = 1
+    sources: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _not_empty(self) -> Part:
@@ -80,11 +94,15 @@ class Part(_Strict):
         return slice(self.first, self.last, self.every)
 
     def overlaps(self, other: Part) -> bool:
-        """Whether the two ranges share a frame number."""
-        return self.first < other.last and other.first < self.last
+        """Whether the two ranges share a frame number of the same frames.
+
+        Ranges of different sources may still hold the same frames: that is found by their content.
+        """
+        same = set(self.sources) & set(other.sources) or not (self.sources or other.sources)
+        return bool(same) and self.first < other.last and other.first < self.last
 
 
-class Split(_Strict):
+class Split(Strict):
     """Which frames are trained on, steer the training, and are kept for the scores."""
 
     train: Part
@@ -95,6 +113,8 @@ class Split(_Strict):
     def _disjoint(self) -> Split:
         parts = {"train": self.train, "validation": self.validation, "held_out": self.held_out}
         names = list(parts)
+        if self.held_out.sources:
+            raise ValueError("held_out must be a part of the reference: leave its sources out")
         for k, name in enumerate(names):
             for other in names[k + 1 :]:
                 if parts[name].overlaps(parts[other]):
@@ -105,7 +125,7 @@ class Split(_Strict):
         return self
 
 
-class Model(_Strict):
+class Model(Strict):
     """One model of the comparison.
 
     `settings` changes the preset of the force field; `training` changes the common training
@@ -119,7 +139,7 @@ class Model(_Strict):
     training: dict[str, Any] = {}
 
 
-class Rollout(_Strict):
+class Rollout(Strict):
     """The simulations: NVT (Nose-Hoover) from held-out frames, each with its own seed.
 
     `starts` are frame numbers of the reference; start number k has the seed `seed` + k. The time
@@ -135,7 +155,7 @@ class Rollout(_Strict):
     device: Literal["auto", "cpu", "cuda"] = "cpu"
 
 
-class Scoring(_Strict):
+class Scoring(Strict):
     """How rollouts are compared with the held-out part.
 
     `skip_fs` is left out at the beginning of each rollout for the structure (it starts from a
@@ -148,7 +168,7 @@ class Scoring(_Strict):
     rerun_every: PositiveInt = 1
 
 
-class BenchConfig(_Strict):
+class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
     name: str
@@ -184,8 +204,10 @@ class BenchConfig(_Strict):
             self.train_settings(model, "train", "validation")
         return self
 
-    def train_settings(self, model: Model, train: str, validation: str) -> TrainConfig:
-        """Settings of the trainer for one model, with the paths of its two parts.
+    def train_settings(
+        self, model: Model, train: str | Sequence[str], validation: str | Sequence[str]
+    ) -> TrainConfig:
+        """Settings of the trainer for one model, with the path or paths of its two parts.
 
         Raises:
             EgraffError: a key that the trainer does not know, or a wrong value.
@@ -201,9 +223,14 @@ class BenchConfig(_Strict):
             "forcefield": model.forcefield,
             "preset": model.preset,
             "overrides": model.settings,
-            "data": {"train": [train], "validation": [validation]},
+            "data": {"train": _listed(train), "validation": _listed(validation)},
         }
         return parse_training(raw, f"training of model {model.name}")
+
+    @property
+    def time_series(self) -> bool:
+        """Whether frames of the reference can be compared with a rollout's at equal times."""
+        return isinstance(self.reference, Classical) or self.reference.time_series
 
     @property
     def stride_fs(self) -> float:
@@ -222,6 +249,10 @@ class BenchConfig(_Strict):
         return dumps * self.dump_every
 
 
+def _listed(paths: str | Sequence[str]) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
 def _whole(name: str, length_fs: float, step_fs: float) -> int:
     count = round(length_fs / step_fs)
     if count < 1 or abs(count * step_fs - length_fs) > 1e-6 * length_fs:
@@ -238,10 +269,19 @@ def shipped() -> dict[str, Path]:
 
 
 def load_config(source: str | os.PathLike[str]) -> BenchConfig:
-    """Read and check a config: a path, or the name of a shipped one.
+    """Read and check the config of one system: a path, or the name of a shipped one.
 
     Raises:
         EgraffError: there is none, it is no YAML, or a value is wrong; every mistake is listed.
+    """
+    return parse_config(*read_raw(source))
+
+
+def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
+    """The plain values of a config and its path; nothing but the YAML is checked.
+
+    Raises:
+        EgraffError: there is none, or it is no mapping in YAML.
     """
     known = shipped()
     path = known.get(str(source), Path(source))
@@ -258,7 +298,7 @@ def load_config(source: str | os.PathLike[str]) -> BenchConfig:
         ) from None
     if not isinstance(raw, dict):
         raise EgraffError(f"{path}: expected a YAML mapping, got {type(raw).__name__}.")
-    return parse_config(raw, str(path))
+    return raw, str(path)
 
 
 def parse_config(raw: dict[str, Any], source: str) -> BenchConfig:
@@ -266,8 +306,12 @@ def parse_config(raw: dict[str, Any], source: str) -> BenchConfig:
     try:
         return BenchConfig.model_validate(raw)
     except ValidationError as error:
-        mistakes = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
-            for item in error.errors()
-        )
-        raise EgraffError(f"{source}: {mistakes}.") from None
+        raise EgraffError(f"{source}: {mistakes(error)}.") from None
+
+
+def mistakes(error: ValidationError) -> str:
+    """Every mistake of a config with the place where it stands."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
+        for item in error.errors()
+    )

@@ -6,6 +6,7 @@ npz archives that the trainer reads.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +64,72 @@ def write_npz(frames: Frames, path: Path) -> None:
 
 
 def read_ab_initio(settings: AbInitio) -> Frames:
-    """The sources one after the other as one time series.
+    """The sources one after the other: a time series, unless the settings say that it is none.
 
     Raises:
         EgraffError: a source is missing, or they are not the same atoms.
     """
     from egraff_lmp.data.table import read_source
 
-    return joined([read_source(source) for source in settings.sources], settings.stride_fs)
+    pieces = [read_source(source) for source in settings.sources]
+    frames = without_box(joined(pieces, settings.stride_fs), settings)
+    return frames if settings.time_series else replace(frames, timestep_fs=None)
+
+
+def without_box(frames: Frames, settings: AbInitio) -> Frames:
+    """The frames as a molecule in empty space where the settings ask for it."""
+    return frames if settings.periodic is None else replace(frames, pbc=(False, False, False))
+
+
+def parts_of(
+    frames: Frames, config: BenchConfig
+) -> tuple[dict[str, Frames], dict[str, list[str]], int]:
+    """The parts of the split: of the reference, or of sources of their own.
+
+    A part that is read from elsewhere may hold frames that are held out (MD17's `train` shares some
+    with its `test`); those are left out of it. Frames shared otherwise are an error.
+
+    Returns:
+        File name to frames; part ("train", "validation", "held_out") to its file names, one for
+        each source; and how many frames were left out.
+
+    Raises:
+        EgraffError: a source is missing or too short, or two parts share frames.
+    """
+    from egraff_lmp.data.split import check_leakage, frame_hashes
+
+    held_out = part_of(frames, config.split.held_out, "held_out")
+    kept_out = set(frame_hashes(held_out))
+    found: dict[str, Frames] = {}
+    names: dict[str, list[str]] = {}
+    left_out = 0
+    for name, part in split_names(config).items():
+        if name == "held_out":
+            pieces = [held_out]
+        elif not part.sources:
+            pieces = [part_of(frames, part, name)]
+        else:
+            pieces = []
+            for piece in _read_part(part, name, config):
+                fresh = [hash_ not in kept_out for hash_ in frame_hashes(piece)]
+                left_out += fresh.count(False)
+                pieces.append(piece if all(fresh) else piece.select(np.flatnonzero(fresh)))
+        names[name] = [name] if len(pieces) == 1 else [f"{name}-{k}" for k in range(len(pieces))]
+        found.update(zip(names[name], pieces, strict=True))
+    check_leakage({part: [found[file] for file in files] for part, files in names.items()})
+    return found, names, left_out
+
+
+def _read_part(part: Part, name: str, config: BenchConfig) -> list[Frames]:
+    from egraff_lmp.data.table import read_source
+
+    pieces = []
+    for source in part.sources:
+        piece = joined([read_source(source)], config.stride_fs)
+        if isinstance(config.reference, AbInitio):
+            piece = without_box(piece, config.reference)
+        pieces.append(part_of(piece, part, f"{name} ({source})"))
+    return pieces
 
 
 def joined(pieces: list[Frames], stride_fs: float) -> Frames:

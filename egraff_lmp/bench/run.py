@@ -4,6 +4,7 @@
                                  -> rollout (one per start) -> oracle -> score -> report
 
 Every stage but the report is done once (see `stage`); the report is cheap and always written.
+Training and deployment may lie in a folder that several runs share; see `run_bench`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import Any
 from egraff_lmp import __version__
 from egraff_lmp.bench import work
 from egraff_lmp.bench.config import BenchConfig, Classical, Model
-from egraff_lmp.bench.stage import Stage, StageResult, run_stage
+from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
 from egraff_lmp.bench.view import assemble
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
 
 REPORT, SUMMARY, LOCK = "report.html", "bench.json", ".lock"
+SHARED_DIGITS = 16  # of the hash that names a folder of shared models
 
 # Called with (number of the stage, stages in all, its title).
 Begin = Callable[[int, int, str], None]
@@ -85,6 +87,7 @@ class _Runner:
     """Runs stages one after the other and tells of them."""
 
     out: Path
+    models: Path | None
     total: int
     begin: Begin | None
     end: End | None
@@ -98,15 +101,29 @@ class _Runner:
         inputs: Mapping[str, Any],
         do: Callable[[Path], work.Outcome],
         *needs: StageResult,
+        out: Path | None = None,
     ) -> StageResult:
         self.number += 1
         if self.begin is not None:
             self.begin(self.number, self.total, title)
-        versioned = {"egraff_lmp": __version__, **inputs}
-        result = run_stage(Stage(name, title, versioned, do, needs), self.out)
+        stage = Stage(name, title, {"egraff_lmp": __version__, **inputs}, do, needs)
+        if out is None:
+            result = run_stage(stage, self.out)
+        else:
+            with locked(out, wait=True):
+                result = run_stage(stage, out)
         if self.end is not None:
             self.end(self.number, self.total, result)
         return result
+
+    def shared(self, name: str, inputs: Mapping[str, Any]) -> Path | None:
+        """Folder for stages that other runs may need too, named after what decides the first."""
+        if self.models is None:
+            return None
+        key = stage_key(name, {"egraff_lmp": __version__, **inputs})
+        folder = self.models / key[:SHARED_DIGITS]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def run_bench(
@@ -115,6 +132,7 @@ def run_bench(
     begin: Begin | None = None,
     end: End | None = None,
     progress: work.Progress | None = None,
+    models: str | Path | None = None,
 ) -> BenchResult:
     """Run, or go on with, the whole chain and write `report.html` and `bench.json` into `out`.
 
@@ -126,6 +144,9 @@ def run_bench(
         begin: told of each stage before it begins.
         end: told of each stage's result.
         progress: told of (steps done, steps in all) while LAMMPS runs.
+        models: folder of trained models that several runs share: a model with the same settings
+            and the same frames is trained once, and who comes while another run trains it waits.
+            None keeps them in `out`.
 
     Raises:
         EgraffError: another run writes into `out`, or it holds foreign files.
@@ -134,10 +155,12 @@ def run_bench(
     if out.exists() and not out.is_dir():
         raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
     out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with locked(out):
         classical = isinstance(config.reference, Classical)
         per_model = 4 + len(config.rollout.starts) + (1 if classical else 0)
-        run = _Runner(out, 1 + per_model * len(config.models), begin, end, progress)
+        total = 1 + per_model * len(config.models)
+        shared = None if models is None else Path(models).absolute()
+        run = _Runner(out, shared, total, begin, end, progress)
         reference = run(
             "reference",
             "reference trajectory",
@@ -153,13 +176,16 @@ def run_bench(
 def _run_model(config: BenchConfig, model: Model, reference: StageResult, run: _Runner) -> Cell:
     name = model.name
     settings = config.train_settings(model, "train", "validation").model_dump(mode="json")
-    parts = {part: _hash(reference, part) for part in ("train", "validation")}
+    parts = {part: _hashes(reference, part) for part in ("train", "validation")}
+    inputs = {"settings": settings, "parts": parts}
+    shared = run.shared(f"train-{name}", inputs) if reference.done else None
     train = run(
         f"train-{name}",
         f"train {name}",
-        {"settings": settings, "parts": parts},
+        inputs,
         partial(work.train_model, config, model, reference),
         reference,
+        out=shared,
     )
     deploy = run(
         f"deploy-{name}",
@@ -167,6 +193,7 @@ def _run_model(config: BenchConfig, model: Model, reference: StageResult, run: _
         {"checkpoint": _hash(train, "checkpoint")},
         partial(work.deploy_model, model, train),
         train,
+        out=shared,
     )
     common = {"model": _hash(deploy, "model"), "stride_fs": config.stride_fs}
     machine = config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})
@@ -235,6 +262,13 @@ def _hash(result: StageResult, name: str) -> str | None:
     return result.sha256(name) if result.done else None
 
 
+def _hashes(result: StageResult, part: str) -> list[str]:
+    """Hashes of the files of a part of the reference, one for each source; none without one."""
+    if not result.done:
+        return []
+    return [result.sha256(name) for name in result.value.get("part_files", {}).get(part, [part])]
+
+
 def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
     from egraff_lmp.report import write_report
 
@@ -256,7 +290,10 @@ def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
                     "key": stage.key,
                     "value": stage.value,
                     "files": {
-                        name: {"path": f"{stage.name}/{path}", "sha256": digest}
+                        name: {
+                            "path": os.path.relpath(stage.folder / path, out),
+                            "sha256": digest,
+                        }
                         for name, (path, digest) in stage.files.items()
                     },
                 }
@@ -268,13 +305,16 @@ def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep a second run out of `folder` until this one ends, however it ends."""
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keep a second run out of `folder` until this one ends, however it ends.
+
+    The second one is refused, or waits.
+    """
     import fcntl
 
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(descriptor)
         raise EgraffError(

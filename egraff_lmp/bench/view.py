@@ -46,6 +46,12 @@ _NO_ORACLE = (
 )
 
 
+_NO_TIMES = (
+    "The reference is no time series: its frames sample the ensemble and have no times. Structure "
+    "is compared with all held-out frames; EV and FV of the kind “trajectory” are left out."
+)
+
+
 def assemble(config: BenchConfig, reference: StageResult, cells: Sequence[Cell]) -> Report:
     """The report of a run, whatever part of it gave results."""
     scores = [_scores(cell.score) for cell in cells]
@@ -54,6 +60,8 @@ def assemble(config: BenchConfig, reference: StageResult, cells: Sequence[Cell])
     limits = [*config.remarks, *_LIMITS]
     if not isinstance(config.reference, Classical):
         limits.insert(len(config.remarks), _NO_ORACLE)
+    if not config.time_series:
+        limits.insert(len(config.remarks), _NO_TIMES)
     return Report(
         title=config.title,
         what=_what(config, reference, cells, stages),
@@ -114,9 +122,25 @@ def _reference_pairs(config: BenchConfig, reference: StageResult) -> list[tuple[
         value = reference.value
         formula = " ".join(f"{n} {s}" for s, n in value["species"].items())
         pairs += [
-            ("system", f"{value['n_atoms']} atoms ({formula}), periodic"),
-            ("frames", f"{value['n_frames']}, one every {settings.stride_fs:g} fs"),
+            (
+                "system",
+                f"{value['n_atoms']} atoms ({formula}), "
+                + ("periodic" if value.get("periodic", True) else "not periodic"),
+            ),
+            (
+                "frames",
+                f"{value['n_frames']}, "
+                + (
+                    f"one every {settings.stride_fs:g} fs"
+                    if config.time_series
+                    else "no time series"
+                ),
+            ),
         ]
+        if value.get("left_out"):
+            pairs.append(
+                ("left out", f"{value['left_out']} training frames that are held out as well")
+            )
     if isinstance(settings, Classical):
         pairs += [
             ("potential", f"{settings.pair_style}, {settings.potential} (ships with LAMMPS)"),
@@ -136,7 +160,9 @@ def _reference_pairs(config: BenchConfig, reference: StageResult) -> list[tuple[
     ):
         every = "" if part.every == 1 else f", every {part.every}th"
         count = len(range(part.first, part.last, part.every))
-        pairs.append((name, f"frames {part.first} to {part.last - 1}{every}: {count} frames"))
+        where = f" of each of {', '.join(part.sources)}" if part.sources else ""
+        text = f"frames {part.first} to {part.last - 1}{every}{where}: {count} frames"
+        pairs.append((name, text + (" each" if len(part.sources) > 1 else "")))
     return pairs
 
 
@@ -154,7 +180,8 @@ def _protocol_pairs(config: BenchConfig) -> list[tuple[str, str]]:
         (
             "length",
             f"{config.steps} steps, {length / 1000:.3g} ps; a frame every "
-            f"{config.dump_every} steps ({config.stride_fs:g} fs), as in the reference",
+            f"{config.dump_every} steps ({config.stride_fs:g} fs)"
+            + (", as in the reference" if config.time_series else ""),
         ),
         ("starts", "held-out frames " + ", ".join(map(str, rollout.starts))),
         (
@@ -222,7 +249,7 @@ def _facts(cell: Cell) -> list[tuple[str, str]]:
             ("parameters", number(int(value["n_parameters"]))),
             ("cutoff", f"{value['r_max']:g} Å"),
             ("precision", value["dtype"]),
-            ("file", f"{cell.deploy.name}/{cell.deploy.files['model'][0]}"),
+            ("file", f"{cell.deploy.folder.name}/{cell.deploy.files['model'][0]}"),
             ("SHA-256 of the file", cell.deploy.sha256("model")),
         ]
     if cell.train.done:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from egraff_lmp.bench.accuracy import accuracy
 from egraff_lmp.bench.config import BenchConfig, Classical, Model
 from egraff_lmp.bench.reference import (
     crystal,
-    part_of,
+    parts_of,
     read_ab_initio,
     split_names,
     write_npz,
@@ -29,7 +29,14 @@ from egraff_lmp.data.npz import read_npz
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 
+if TYPE_CHECKING:
+    from egraff_lmp.score.records import Scores
+
 FRAMES = "frames"
+NO_TIMES = (
+    "not available: the reference is no time series, so its frames and the rollouts' have no "
+    "times in common"
+)
 
 # Told of (steps done, steps in all) while LAMMPS runs.
 Progress = Callable[[int, int], None]
@@ -37,16 +44,15 @@ Progress = Callable[[int, int], None]
 
 def make_reference(config: BenchConfig, progress: Progress | None, folder: Path) -> Outcome:
     """Read or make the reference, and write it and its parts as archives."""
-    from egraff_lmp.data.split import check_leakage
-
     settings = config.reference
     extra: dict[str, Any] = {}
     if isinstance(settings, Classical):
         frames, extra = _simulate(config, settings, progress, folder)
     else:
         frames = read_ab_initio(settings)
-    parts = {name: part_of(frames, part, name) for name, part in split_names(config).items()}
-    check_leakage({name: [part] for name, part in parts.items()})
+    parts, names, left_out = parts_of(frames, config)
+    if left_out:
+        extra["left_out"] = left_out
     files = {}
     for name, part in {FRAMES: frames, **parts}.items():
         files[name] = folder / f"{name}.npz"
@@ -57,7 +63,9 @@ def make_reference(config: BenchConfig, progress: Progress | None, folder: Path)
         "n_atoms": frames.n_atoms,
         "species": {s: frames.species.count(s) for s in sorted(set(frames.species))},
         "cell": frames.cell[0].tolist(),
-        "parts": {name: len(part) for name, part in parts.items()},
+        "periodic": all(frames.pbc),
+        "parts": {name: sum(len(parts[f]) for f in files) for name, files in names.items()},
+        "part_files": names,
         "sha256": frames.sha256(),
         **extra,
     }
@@ -120,7 +128,7 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     from egraff_lmp.train.run import train
 
     settings = config.train_settings(
-        model, reference.files["train"][0], reference.files["validation"][0]
+        model, *(part_paths(reference, part) for part in ("train", "validation"))
     )
     result = train(settings, folder / "training", base=reference.folder)
     value = {
@@ -132,6 +140,12 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
         "precision": settings.dtype,
     }
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
+
+
+def part_paths(reference: StageResult, part: str) -> list[str]:
+    """Paths of the files of a part, relative to the reference's folder."""
+    names = reference.value.get("part_files", {}).get(part, [part])
+    return [reference.files[name][0] for name in names]
 
 
 def deploy_model(model: Model, trained: StageResult, folder: Path) -> Outcome:
@@ -210,8 +224,9 @@ def check_model(
     )
     path = folder / "rerun.npz"
     write_npz(seen, path)
-    span = (len(truth) - 1) * (truth.timestep_fs or 0.0) / 1000
-    window = f"held-out part: {len(truth)} frames over {span:.3g} ps"
+    window = f"held-out part: {len(truth)} frames"
+    if truth.timestep_fs:
+        window += f" over {(len(truth) - 1) * truth.timestep_fs / 1000:.3g} ps"
     return Outcome(asdict(accuracy(truth, seen, window)), {"rerun": path})
 
 
@@ -248,7 +263,7 @@ def score_model(
     if checked.done:
         reruns["rerun-reference"] = (
             truth.select(slice(None, None, every)),
-            archive(checked.path("rerun"), config.stride_fs * every),
+            archive(checked.path("rerun"), truth.timestep_fs and truth.timestep_fs * every),
         )
     if oracle is not None and oracle.done:
         model = concatenated(trajectories)
@@ -264,22 +279,42 @@ def score_model(
         r_max=config.scoring.r_max_angstrom,
         bin_width=config.scoring.bin_width_angstrom,
         skip=round(config.scoring.skip_fs / config.stride_fs),
-        starts=tuple(result.value["frame"] - config.split.held_out.first for result in rollouts),
+        starts=tuple(result.value["frame"] - config.split.held_out.first for result in rollouts)
+        if config.time_series
+        else (),
         seed=config.seed,
     )
+    if not config.time_series:
+        scores = without_times(scores)
     path = folder / "scores.json"
     write_text(path, scores.to_json() + "\n")
     return Outcome({"lengths": [len(frames) for frames in trajectories]}, {"scores": path})
 
 
+def without_times(scores: Scores) -> Scores:
+    """The scores less everything that compares a rollout with the reference at equal times."""
+    from egraff_lmp.score.records import TRAJECTORY
+
+    values = tuple(
+        replace(
+            score, value=None, interval=None, resampled="", floor=None, n_frames=0,
+            n_frames_reference=0, per_start=(), n_zero=0, n_failed=0, window="", note=NO_TIMES,
+        )
+        if score.comparison == TRAJECTORY else score
+        for score in scores.scores
+    )  # fmt: skip
+    series = tuple(series for series in scores.series if series.comparison != TRAJECTORY)
+    return replace(scores, scores=values, series=series)
+
+
 def held_out(config: BenchConfig, reference: StageResult) -> Frames:
-    """The held-out part as a time series."""
-    step = config.stride_fs * config.split.held_out.every
+    """The held-out part, as a time series where it is one."""
+    step = config.stride_fs * config.split.held_out.every if config.time_series else None
     return archive(reference.path("held_out"), step)
 
 
-def archive(path: Path, step_fs: float) -> Frames:
-    """An archive that a stage wrote, as a time series.
+def archive(path: Path, step_fs: float | None) -> Frames:
+    """An archive that a stage wrote, as a time series if a time step is given.
 
     Read without the checks on foreign data: a bad model's forces may be absurd, and are a result.
     """
@@ -323,4 +358,11 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
         value["seed"] = config.seed
     else:
         value["sources_sha256"] = read_ab_initio(settings).sha256()
+    elsewhere = dict.fromkeys(
+        source for part in split_names(config).values() for source in part.sources
+    )
+    if elsewhere:
+        from egraff_lmp.data.table import read_source
+
+        value["split_sha256"] = {source: read_source(source).sha256() for source in elsewhere}
     return value

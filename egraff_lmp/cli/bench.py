@@ -3,39 +3,85 @@
 from __future__ import annotations
 
 import logging
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from egraff_lmp.bench import StageResult
+    from egraff_lmp.bench import CellConfig, Matrix, StageResult
+
+
+class Scheduler(str, Enum):
+    """Programs that run job arrays."""
+
+    slurm = "slurm"
 
 
 def command(
     config: Annotated[
-        str, typer.Argument(help="YAML file, or a shipped config: demo (no data needed) or gete.")
+        str,
+        typer.Argument(
+            help="YAML file, or a shipped config: demo (no data needed), gete, and the matrices "
+            "reduced and full."
+        ),
     ] = "demo",
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the results [default: bench-NAME].")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")
+    ] = False,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option("--cell", help="Of a matrix, only this cell: name or number; repeatable."),
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Of a matrix, only the page of what is there.")
+    ] = False,
+    submit: Annotated[
+        Scheduler | None,
+        typer.Option(
+            "--submit",
+            help="Write a matrix as a job array and hand it to sbatch; with --dry-run, write only.",
+        ),
+    ] = None,
 ) -> None:
     """Train force fields, run them in LAMMPS, score the rollouts and write an HTML report.
 
-    Repeating the command goes on where it stopped and repeats nothing that is finished; a changed
-    config repeats what depends on the change.
+    A matrix does so for several systems and temperatures and sums them up on one page. Repeating
+    the command goes on where it stopped and repeats nothing that is finished; a changed config
+    repeats what depends on the change.
     """
+    from egraff_lmp.bench.config import read_raw
+    from egraff_lmp.bench.matrix import KIND
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("egraff_lmp.train").setLevel(logging.INFO)  # one line an epoch in a log
+    logging.getLogger("MDAnalysis").setLevel(logging.ERROR)  # it misses formats not used here
+    raw, source = read_raw(config)
+    if raw.get("kind") == KIND:
+        _matrix(config, out, dry_run=dry_run, names=cell, summary=summary, submit=submit)
+        return
+    if dry_run or cell or summary or submit:
+        raise EgraffError(
+            f"{source}: expected a matrix (`kind: matrix`) for --dry-run, --cell, --summary and "
+            "--submit, got the config of one system: leave these options out."
+        )
+    _single(config, out)
+
+
+def _single(config: str, out: Path | None) -> None:
     from egraff_lmp.bench import load_config, run_bench
 
     settings = load_config(config)
     folder = out if out is not None else Path(f"bench-{settings.name}")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("egraff_lmp.train").setLevel(logging.INFO)  # one line an epoch in a log
-    logging.getLogger("MDAnalysis").setLevel(logging.ERROR)  # it misses formats not used here
     display = _Display()
     try:
         result = run_bench(
@@ -43,10 +89,80 @@ def command(
         )
     finally:
         display.close()
-    output.print(
-        f"report: {result.report.absolute()}", highlight=False, markup=False, soft_wrap=True
+    _close(result.report, result.complete)
+
+
+def _matrix(
+    config: str,
+    out: Path | None,
+    *,
+    dry_run: bool,
+    names: list[str] | None,
+    summary: bool,
+    submit: Scheduler | None,
+) -> None:
+    from egraff_lmp.bench import describe, load_matrix, run_matrix
+
+    matrix, cells = load_matrix(config)
+    folder = out if out is not None else Path(f"bench-{matrix.name}")
+    if submit is not None:
+        _submit(matrix, cells, folder, dry_run)
+        return
+    chosen = cells if names is None else tuple(_chosen(cells, name) for name in names)
+    if dry_run:
+        for number, entry in enumerate(cells):
+            if entry in chosen:
+                output.print(
+                    f"{number:>2}  {describe(entry)}", highlight=False, markup=False, soft_wrap=True
+                )
+        return
+    display = _Display()
+    try:
+        result = run_matrix(
+            matrix,
+            cells,
+            folder,
+            () if summary else chosen,
+            begin_cell=display.begin_cell,
+            begin=display.begin,
+            end=display.end,
+            progress=display.progress,
+        )
+    finally:
+        display.close()
+    _close(result.report, result.complete)
+
+
+def _chosen(cells: tuple[CellConfig, ...], name: str) -> CellConfig:
+    """The cell of that name, or of that number in the order of the matrix."""
+    for number, cell in enumerate(cells):
+        if name in (cell.name, str(number)):
+            return cell
+    raise EgraffError(
+        f"--cell: expected a number from 0 to {len(cells) - 1} or one of "
+        f"{', '.join(cell.name for cell in cells)}, got '{name}'."
     )
-    if not result.complete:
+
+
+def _submit(matrix: Matrix, cells: tuple[CellConfig, ...], folder: Path, dry_run: bool) -> None:
+    from egraff_lmp.bench.slurm import render_script, submit
+
+    script = render_script(matrix, cells, folder, Path.cwd())
+    output.print(f"script: {script}", highlight=False, markup=False, soft_wrap=True)
+    if dry_run:
+        return
+    job = submit(script)
+    if job is None:
+        raise EgraffError(
+            f"expected the program sbatch to submit {script}, there is none on the PATH: run this "
+            "command, or `sbatch` with the script, where Slurm is."
+        )
+    output.print(f"job: {job}, {len(cells)} tasks", highlight=False, markup=False)
+
+
+def _close(report: Path, complete: bool) -> None:
+    output.print(f"report: {report.absolute()}", highlight=False, markup=False, soft_wrap=True)
+    if not complete:
         errors.print(
             "egraff: some stages gave no result, or a rollout broke down; the report says which "
             "and why. Repeating the command tries failed stages again.",
@@ -63,6 +179,10 @@ class _Display:
     def __init__(self) -> None:
         self._status: Status | None = None
         self._quarter = 0
+
+    def begin_cell(self, number: int, total: int, cell: CellConfig) -> None:
+        """A cell of a matrix begins."""
+        errors.print(f"cell {number}/{total}: {cell.config.title}", style="bold", markup=False)
 
     def begin(self, number: int, total: int, title: str) -> None:
         """A stage begins."""

@@ -99,4 +99,4 @@ def test_a_run_with_a_failure_ends_with_status_1_and_still_names_the_report(invo
 def test_an_unknown_config_names_the_shipped_ones(invoke: Any) -> None:
     result = invoke(Runner(stage("reference", "done")), "nowhere.yaml")
     assert isinstance(result.exception, EgraffError)
-    assert "demo, gete" in str(result.exception)
+    assert "demo, full, gete, reduced" in str(result.exception)

@@ -1,0 +1,242 @@
+"""A matrix of benchmarks: force fields x systems x temperatures x starts, in one YAML file.
+
+Every pair of a system and a temperature is a cell: an ordinary `BenchConfig`, made by laying the
+values of the system, and then those of the temperature, over the common ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from egraff_lmp.bench.config import BenchConfig, Model, Strict, mistakes, parse_config, read_raw
+from egraff_lmp.errors import EgraffError
+
+KIND = "matrix"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+# Parts of a system that a temperature may change.
+_SECTIONS = ("reference", "split", "training", "rollout", "scoring")
+
+
+class Temperature(Strict):
+    """A temperature of a system, with what differs there from the system's other temperatures."""
+
+    kelvin: PositiveFloat
+    reference: dict[str, Any] = Field(default={})
+    split: dict[str, Any] = Field(default={})
+    rollout: dict[str, Any] = Field(default={})
+    scoring: dict[str, Any] = Field(default={})
+    remarks: tuple[str, ...] = ()
+
+
+class System(Strict):
+    """One system: its data, and what it changes of the common settings.
+
+    `models` names those of the matrix' models that run on it; all of them if it is left out.
+    """
+
+    name: str = Field(pattern=_NAME)
+    title: str
+    reference: dict[str, Any]
+    split: dict[str, Any]
+    temperature: PositiveFloat | None = None
+    temperatures: tuple[PositiveFloat | Temperature, ...] = ()
+    training: dict[str, Any] = Field(default={})
+    rollout: dict[str, Any] = Field(default={})
+    scoring: dict[str, Any] = Field(default={})
+    models: tuple[str, ...] | None = Field(default=None, min_length=1)
+    remarks: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _some_temperature(self) -> System:
+        if (self.temperature is None) == (not self.temperatures):
+            raise ValueError("give either temperature or temperatures, in K")
+        kelvins = [condition.kelvin for condition in self.conditions]
+        if len(set(kelvins)) != len(kelvins):
+            raise ValueError(f"a temperature is given twice: {', '.join(map(str, kelvins))}")
+        return self
+
+    @property
+    def conditions(self) -> tuple[Temperature, ...]:
+        """The temperatures, each with its changes."""
+        given = self.temperatures or (self.temperature or 0.0,)
+        return tuple(t if isinstance(t, Temperature) else Temperature(kelvin=t) for t in given)
+
+
+class Slurm(Strict):
+    """What the script of the job array asks of Slurm."""
+
+    time: str = "04:00:00"
+    partition: str | None = None
+    account: str | None = None
+    at_once: PositiveInt | None = Field(default=None, description="tasks that run at one time")
+    options: tuple[str, ...] = Field(default=(), description="further #SBATCH options, as --x=y")
+    setup: tuple[str, ...] = Field(default=(), description="lines of shell before the command")
+
+
+class Matrix(Strict):
+    """Common settings and the systems they are applied to."""
+
+    kind: Literal["matrix"]
+    name: str = Field(pattern=_NAME)
+    title: str
+    seed: int = Field(ge=1, lt=2**31 - 1000)
+    models: tuple[Model, ...] = Field(min_length=1)
+    training: dict[str, Any] = Field(default={})
+    rollout: dict[str, Any] = Field(default={})
+    scoring: dict[str, Any] = Field(default={})
+    systems: tuple[System, ...] = Field(min_length=1)
+    slurm: Slurm = Slurm()
+    remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of the matrix")
+
+    @model_validator(mode="after")
+    def _names(self) -> Matrix:
+        for what, names in (
+            ("model", [model.name for model in self.models]),
+            ("system", [system.name for system in self.systems]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"every {what} needs a name of its own, got {', '.join(names)}")
+        known = {model.name for model in self.models}
+        for system in self.systems:
+            unknown = sorted(set(system.models or ()) - known)
+            if unknown:
+                raise ValueError(
+                    f"system {system.name} names models that are not among those of the matrix: "
+                    f"{', '.join(unknown)}"
+                )
+        return self
+
+
+@dataclass(frozen=True)
+class CellConfig:
+    """One system at one temperature.
+
+    Attributes:
+        name: of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several.
+        system: name of the system.
+        temperature_kelvin: of its rollouts.
+        config: what is run there.
+    """
+
+    name: str
+    system: str
+    temperature_kelvin: float
+    config: BenchConfig
+
+
+def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
+    """Read and check a matrix and all its cells: a path, or the name of a shipped one.
+
+    Raises:
+        EgraffError: there is none, it is no YAML, or a value is wrong; every mistake is listed.
+    """
+    return parse_matrix(*read_raw(source))
+
+
+def parse_matrix(raw: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
+    """A checked matrix and its cells from plain values; `source` is named in errors.
+
+    Raises:
+        EgraffError: a value is wrong, in the matrix or in one of its cells.
+    """
+    try:
+        matrix = Matrix.model_validate(raw)
+    except ValidationError as error:
+        raise EgraffError(f"{source}: {mistakes(error)}.") from None
+    cells = tuple(
+        _cell(matrix, system, condition, source)
+        for system in matrix.systems
+        for condition in system.conditions
+    )
+    names = [cell.name for cell in cells]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise EgraffError(
+            f"{source}: expected systems whose folders differ, got {', '.join(twice)} twice: "
+            "rename a system."
+        )
+    return matrix, cells
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, mapping by mapping; lists and plain values replace each other.
+
+    A mapping of another `kind` or `name` (another reference, another schedule) replaces the whole.
+    """
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            tag = next((t for t in ("kind", "name") if t in value), None)
+            value = dict(value) if tag and old.get(tag) != value[tag] else merged(old, value)
+        result[key] = value
+    return result
+
+
+def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -> CellConfig:
+    several = len(system.conditions) > 1
+    name = f"{system.name}-{condition.kelvin:g}K" if several else system.name
+    common = {section: getattr(matrix, section, {}) for section in _SECTIONS}
+    own = {section: getattr(system, section) for section in _SECTIONS}
+    here = {section: getattr(condition, section, {}) for section in _SECTIONS}
+    sections = merged(merged(common, own), here)
+    where = f"{source}: system {name}"
+    sections["rollout"] = _rollout(sections, where)
+    chosen = [m for m in matrix.models if system.models is None or m.name in system.models]
+    raw = {
+        "name": name,
+        "title": f"{system.title}, {condition.kelvin:g} K" if several else system.title,
+        "seed": matrix.seed,
+        "temperature_kelvin": condition.kelvin,
+        **sections,
+        "models": [model.model_dump() for model in chosen],
+        "remarks": [*system.remarks, *condition.remarks],
+    }
+    return CellConfig(name, system.name, condition.kelvin, parse_config(raw, where))
+
+
+def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The rollout with `steps` turned into a length and a number of `starts` into frames."""
+    rollout = dict(sections["rollout"])
+    try:
+        if "steps" in rollout:
+            if "length_fs" in rollout:
+                raise EgraffError(f"{where}: rollout: give either steps or length_fs, not both.")
+            rollout["length_fs"] = int(rollout.pop("steps")) * float(rollout["timestep_fs"])
+        starts = rollout.get("starts")
+        if isinstance(starts, int) and not isinstance(starts, bool):
+            rollout["starts"] = spread_starts(
+                starts,
+                int(sections["split"]["held_out"]["first"]),
+                int(sections["split"]["held_out"]["last"]),
+                _frames_needed(sections, rollout),
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise EgraffError(
+            f"{where}: expected numbers for rollout.timestep_fs, rollout.steps or length_fs, "
+            f"reference.stride_fs and split.held_out, got {error!r}: complete the system."
+        ) from None
+    return rollout
+
+
+def _frames_needed(sections: Mapping[str, Any], rollout: Mapping[str, Any]) -> int:
+    """Frames after a start that a time series must still hold; none where there are no times."""
+    if not sections["reference"].get("time_series", True):
+        return 0
+    return round(float(rollout["length_fs"]) / float(sections["reference"]["stride_fs"]))
+
+
+def spread_starts(number: int, first: int, last: int, needed: int) -> list[int]:
+    """Start frames at equal distances over [first, last), each with `needed` frames after it.
+
+    Where the part is too short for that they lie close together, down to all on one frame; they
+    then differ in their velocities.
+    """
+    if number < 1:
+        raise ValueError(f"rollout.starts must be at least 1, got {number}")
+    room = max(1, last - first - needed)
+    return [first + (k * room) // number for k in range(number)]

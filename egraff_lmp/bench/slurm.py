@@ -1,0 +1,103 @@
+"""A matrix as a Slurm job array: one task a cell, MPI inside the task."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from egraff_lmp.bench.matrix import CellConfig, Matrix
+from egraff_lmp.bench.matrix_run import COPY, prepare
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import write_text
+
+SCRIPT, LOGS = "submit.sbatch", "slurm"
+
+
+def render_script(
+    matrix: Matrix, cells: Sequence[CellConfig], out: str | Path, workdir: str | Path
+) -> Path:
+    """Write the script of the job array into the folder of the matrix.
+
+    Task k runs cell number k and then writes the summary of all that is there, so the last task to
+    end leaves the page of the whole matrix. A task that was killed is submitted again as it is.
+
+    Args:
+        matrix: the matrix.
+        cells: all its cells.
+        out: its folder.
+        workdir: folder that relative paths of the matrix start from.
+
+    Returns:
+        Path of the script.
+
+    Raises:
+        EgraffError: see `matrix_run.prepare`.
+    """
+    out = prepare(matrix, cells, out)
+    (out / LOGS).mkdir(exist_ok=True)
+    wishes = matrix.slurm
+    tasks = max(cell.config.rollout.ranks for cell in cells)
+    threads = max(cell.config.rollout.threads for cell in cells)
+    at_once = f"%{wishes.at_once}" if wishes.at_once else ""
+    options = [
+        f"--job-name=egraff-{matrix.name}",
+        f"--array=0-{len(cells) - 1}{at_once}",
+        "--nodes=1",
+        f"--ntasks={tasks}",
+        f"--cpus-per-task={threads}",
+        f"--time={wishes.time}",
+        *([f"--partition={wishes.partition}"] if wishes.partition else []),
+        *([f"--account={wishes.account}"] if wishes.account else []),
+        f"--chdir={Path(workdir).absolute()}",
+        f"--output={out / LOGS}/%x-%A-%a.log",
+        *wishes.options,
+    ]
+    for option in options:
+        if "\n" in option or not option.startswith("--"):
+            raise EgraffError(
+                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
+            )
+    program = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
+    command = shlex.join([*program, "bench", str(out / COPY), "--out", str(out)])
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {option}" for option in options),
+        "",
+        "# One task of the array is one cell of the matrix:",
+        *(f"#   {number}: {cell.name}" for number, cell in enumerate(cells)),
+        f"export OMP_NUM_THREADS={threads}",
+        *wishes.setup,
+        f'exec {command} --cell "$SLURM_ARRAY_TASK_ID"',
+        "",
+    ]
+    path = out / SCRIPT
+    write_text(path, "\n".join(lines))
+    return path
+
+
+def submit(script: Path) -> str | None:
+    """Hand the script to `sbatch`.
+
+    Returns:
+        The number of the job, or None where there is no `sbatch` on the PATH.
+
+    Raises:
+        EgraffError: `sbatch` refused it.
+    """
+    program = shutil.which("sbatch")
+    if program is None:
+        return None
+    done = subprocess.run([program, str(script)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise EgraffError(
+            f"expected sbatch to take {script}, got status {done.returncode}: {said}: correct "
+            "`slurm:` in the matrix."
+        )
+    number = re.search(r"\d+", done.stdout)
+    return number.group() if number else done.stdout.strip()

@@ -1,0 +1,136 @@
+"""The values of a matrix: one flat record each, as in `scores.json` and `scores.csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+SCHEMA = 1
+KIND = "egraff matrix scores"
+DONE, FAILED, NOT_RUN = "done", "failed", "not run"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number of one model on one system at one temperature.
+
+    Attributes:
+        system, temperature_kelvin, model, forcefield: where it belongs.
+        key: row of the table of metrics, or "force_mae", "ms_per_step", "finished_starts", ...
+        label: short name for tables.
+        unit: of value, interval and floor; "1" for pure numbers.
+        comparison: "structure", "trajectory", "rerun-reference", "rerun-oracle", "accuracy",
+            "rollouts" or "cost".
+        mode: "egraff" or "paper": the form of the formula; "" where there is one form only.
+        pair: "total" or a pair of elements for structure, else "".
+        value: None where it is not available (`note` says why).
+        interval: confidence interval (low, high), or None.
+        floor: reference against reference in the same formula, or None.
+        window: frames, times or distances that the value covers.
+        n_frames: frames of the model used.
+        n_frames_reference: reference frames used.
+        n_starts: independent rollouts.
+        note: what else the reader must know.
+    """
+
+    system: str
+    temperature_kelvin: float
+    model: str
+    forcefield: str
+    key: str
+    label: str
+    unit: str
+    comparison: str
+    mode: str = ""
+    pair: str = ""
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    floor: float | None = None
+    window: str = ""
+    n_frames: int | None = None
+    n_frames_reference: int | None = None
+    n_starts: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """All values of one model in one cell of the matrix.
+
+    Attributes:
+        cell: name of the cell's folder.
+        title: of the cell.
+        system: its system.
+        temperature_kelvin: of its rollouts.
+        model: name of the model.
+        state: "done" (there are scores), "failed" or "not run".
+        reason: what failed or broke down on the way, "" if nothing did.
+        values: all numbers there are.
+        page: address of the cell's own page from the matrix' folder, or None.
+    """
+
+    cell: str
+    title: str
+    system: str
+    temperature_kelvin: float
+    model: str
+    state: str
+    reason: str
+    values: Sequence[Value]
+    page: str | None
+
+    def find(self, key: str, comparison: str, mode: str = "", pair: str = "") -> Value | None:
+        """The value with these four, or None."""
+        for value in self.values:
+            if (value.key, value.comparison, value.mode, value.pair) == (
+                key, comparison, mode, pair,
+            ):  # fmt: skip
+                return value
+        return None
+
+
+# Units of the columns of scores.csv; those of value, interval and floor stand in the row itself.
+_COLUMN_UNITS = {"temperature_kelvin": "K", "n_frames": "frames", "n_frames_reference": "frames",
+                 "n_starts": "starts", "value": "see unit", "interval_low": "see unit",
+                 "interval_high": "see unit", "floor": "see unit"}  # fmt: skip
+
+
+def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
+    """The content of `scores.json`."""
+    return {
+        "kind": KIND,
+        "schema": SCHEMA,
+        "name": name,
+        "cells": [
+            {
+                "cell": cell.cell,
+                "system": cell.system,
+                "temperature_kelvin": cell.temperature_kelvin,
+                "model": cell.model,
+                "state": cell.state,
+                "reason": cell.reason,
+            }
+            for cell in cells
+        ],
+        "scores": [asdict(value) for cell in cells for value in cell.values],
+    }
+
+
+def to_csv(cells: Iterable[CellSummary]) -> str:
+    """The content of `scores.csv`: names of the columns, their units, then a row for each value."""
+    columns = [field.name for field in fields(Value)]
+    place = columns.index("interval")
+    columns[place : place + 1] = ["interval_low", "interval_high"]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerow({name: _COLUMN_UNITS.get(name, "") for name in columns})
+    for cell in cells:
+        for value in cell.values:
+            row = asdict(value)
+            low, high = row.pop("interval") or (None, None)
+            writer.writerow({**row, "interval_low": low, "interval_high": high})
+    return stream.getvalue()
