@@ -97,7 +97,11 @@ def transport_scores(
             for part in (TOTAL, *sorted(set(reference.species)))
         }
     except EgraffError as error:
-        note = f"not available: {error}"
+        # Without the file's name: a result says the same wherever its folder lies.
+        reason = str(error)
+        for frames in (reference, *kept):
+            reason = reason.removeprefix(f"{frames.source}: ")
+        note = f"not available: {reason}"
         return [_absent(metric, mode, kept, note) for mode, metric in wanted], []
     for mode, metric in wanted:
         scores += [
