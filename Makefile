@@ -2,7 +2,7 @@
 # the targets. Needs Python 3.10-3.13 with venv, a C++ compiler and a package index.
 #
 #   make setup PYTHON=python3.12                                      another Python than python3
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup    torch without CUDA
+#   PIP_EXTRA_INDEX_URL=INDEX make setup      an index of torch without CUDA
 
 PYTHON ?= python3
 SHELL := bash
