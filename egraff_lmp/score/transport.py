@@ -99,8 +99,10 @@ def transport_scores(
     except EgraffError as error:
         # Without the file's name: a result says the same wherever its folder lies.
         reason = str(error)
-        for frames in (reference, *kept):
-            reason = reason.removeprefix(f"{frames.source}: ")
+        names = ["reference", *(f"rollout {k}" for k in range(1, len(kept) + 1))]
+        for name, frames in zip(names, (reference, *kept), strict=True):
+            if reason.startswith(f"{frames.source}: "):
+                reason = name + reason.removeprefix(frames.source)
         note = f"not available: {reason}"
         return [_absent(metric, mode, kept, note) for mode, metric in wanted], []
     for mode, metric in wanted:

@@ -95,7 +95,7 @@ def test_no_time_no_diffusivity():
     scores = score_trajectory(walk(timestep_fs=None), walk(seed=1, timestep_fs=None), **QUICK)
     error = scores.find("diffusivity_error")
     assert error.value is None
-    assert "walk 0: expected a time between frames, got none" in error.note
+    assert "reference: expected a time between frames, got none" in error.note
     stability = scores.find("stability")
     assert stability.value is None
     assert "states no time between its frames" in stability.note
