@@ -24,12 +24,12 @@ from e3nn import o3
 
 from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.building import fresh_weights, require_counts, require_known
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.layers import (
     bessel_basis,
     depthwise_product,
     polynomial_envelope,
-    require_counts,
     sum_over_neighbours,
 )
 
@@ -253,6 +253,7 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         ValueError: an unknown `radial`.
         KeyError: a setting is missing.
     """
+    require_known(settings, PRESETS["small"])
     if settings["radial"] not in ("agnostic", "element"):
         raise ValueError(f"radial: expected 'agnostic' or 'element', got '{settings['radial']}'")
     require_counts(settings, "num_interactions", "num_bessel", "num_polynomial_cutoff")
@@ -261,17 +262,8 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
             f"hidden_irreps: expected some 0e, which energies are read from, got "
             f"'{settings['hidden_irreps']}'"
         )
-    unknown = sorted(set(settings) - set(PRESETS["small"]))
-    if unknown:
-        raise ValueError(f"unknown setting {', '.join(unknown)}")
-    previous = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(context.seed)
-        torch.set_default_dtype(context.dtype)
-        try:
-            return BOTNetNetwork(settings, context)
-        finally:
-            torch.set_default_dtype(previous)
+    with fresh_weights(context):
+        return BOTNetNetwork(settings, context)
 
 
 BOTNET = ForceField(

@@ -38,13 +38,13 @@ from e3nn import o3
 
 from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.building import fresh_weights, require_counts, require_known
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.layers import (
     depthwise_product,
     expnorm_basis,
     expnorm_initial,
     polynomial_envelope,
-    require_counts,
     softmax_over_neighbours,
     sum_over_neighbours,
 )
@@ -412,21 +412,13 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         ValueError: lists of different lengths, or an unknown setting.
         KeyError: a setting is missing.
     """
+    require_known(settings, PRESETS["small"])
     lengths = {name: len(settings[name]) for name in ("embedding", "head", "feed_forward")}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"expected one number for each degree in each of {lengths}")
     require_counts(settings, "num_layers", "num_heads", "num_rbf", "feature")
-    unknown = sorted(set(settings) - set(PRESETS["small"]))
-    if unknown:
-        raise ValueError(f"unknown setting {', '.join(unknown)}")
-    previous = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(context.seed)
-        torch.set_default_dtype(context.dtype)
-        try:
-            return EquiformerNetwork(settings, context)
-        finally:
-            torch.set_default_dtype(previous)
+    with fresh_weights(context):
+        return EquiformerNetwork(settings, context)
 
 
 EQUIFORMER = ForceField(

@@ -6,7 +6,6 @@ Functions of tensors are compiled by TorchScript, and accept zero edges and atom
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -77,14 +76,6 @@ def expnorm_basis(
     """
     gaussians = torch.exp(-betas * (torch.exp((-5.0 / r_max) * lengths) - means) ** 2)
     return cosine_envelope(lengths, r_max) * gaussians
-
-
-def require_counts(settings: Mapping[str, Any], *names: str) -> None:
-    """ValueError if one of the settings is not a whole number above zero."""
-    for name in names:
-        value = settings[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name}: expected a whole number above 0, got {value!r}")
 
 
 def sum_over_neighbours(

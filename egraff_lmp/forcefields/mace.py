@@ -6,7 +6,6 @@ MACE's edge vectors point from neighbour to centre (receiver minus sender) and i
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 
 from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.building import fresh_weights, quiet
 from egraff_lmp.forcefields.exchange import exchange
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -234,8 +234,7 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
     Both interactions are `RealAgnosticResidualInteractionBlock`, the package's default. An
     isolated atom then has a network energy that depends on its species alone.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         from ase.data import atomic_numbers
         from e3nn import o3
         from mace.modules import MACE as MACEModel
@@ -244,24 +243,18 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         arguments = dict(settings)
         arguments["hidden_irreps"] = o3.Irreps(arguments["hidden_irreps"])
         arguments["MLP_irreps"] = o3.Irreps(arguments["MLP_irreps"])
-        previous = torch.get_default_dtype()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(context.seed)
-            torch.set_default_dtype(context.dtype)
-            try:
-                mace = MACEModel(
-                    **arguments,
-                    r_max=context.r_max,
-                    interaction_cls=RealAgnosticResidualInteractionBlock,
-                    interaction_cls_first=RealAgnosticResidualInteractionBlock,
-                    num_elements=len(context.species),
-                    atomic_energies=np.zeros(len(context.species)),
-                    avg_num_neighbors=context.avg_num_neighbors,
-                    atomic_numbers=[atomic_numbers[element] for element in context.species],
-                    gate=torch.nn.functional.silu,
-                )
-            finally:
-                torch.set_default_dtype(previous)
+        with fresh_weights(context):
+            mace = MACEModel(
+                **arguments,
+                r_max=context.r_max,
+                interaction_cls=RealAgnosticResidualInteractionBlock,
+                interaction_cls_first=RealAgnosticResidualInteractionBlock,
+                num_elements=len(context.species),
+                atomic_energies=np.zeros(len(context.species)),
+                avg_num_neighbors=context.avg_num_neighbors,
+                atomic_numbers=[atomic_numbers[element] for element in context.species],
+                gate=torch.nn.functional.silu,
+            )
         return MACENetwork(mace)
 
 

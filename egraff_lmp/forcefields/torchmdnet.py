@@ -27,12 +27,12 @@ import torch
 
 from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.building import fresh_weights, require_counts, require_known
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.layers import (
     cosine_envelope,
     expnorm_basis,
     expnorm_initial,
-    require_counts,
     sum_over_neighbours,
 )
 
@@ -238,24 +238,15 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         ValueError: heads that do not divide the width, or an unknown setting.
         KeyError: a setting is missing.
     """
-    require_counts(settings, "num_heads")
+    require_known(settings, PRESETS["small"])
+    require_counts(settings, "embedding_dimension", "num_heads", "num_layers", "num_rbf")
     width, n_heads = settings["embedding_dimension"], settings["num_heads"]
     if width % n_heads:
         raise ValueError(
             f"embedding_dimension: expected a multiple of num_heads = {n_heads}, got {width}"
         )
-    require_counts(settings, "embedding_dimension", "num_layers", "num_rbf")
-    unknown = sorted(set(settings) - set(PRESETS["small"]))
-    if unknown:
-        raise ValueError(f"unknown setting {', '.join(unknown)}")
-    previous = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(context.seed)
-        torch.set_default_dtype(context.dtype)
-        try:
-            return TorchMDNetNetwork(settings, context)
-        finally:
-            torch.set_default_dtype(previous)
+    with fresh_weights(context):
+        return TorchMDNetNetwork(settings, context)
 
 
 TORCHMDNET = ForceField(

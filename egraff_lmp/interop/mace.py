@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import io
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel
+from egraff_lmp.forcefields.building import quiet
 from egraff_lmp.forcefields.mace import RESIDUAL, MACENetwork
 from egraff_lmp.graph import find_edges
 from egraff_lmp.interop.foreign import Foreign, one_line
@@ -111,8 +110,7 @@ def _older_e3nn() -> Iterator[None]:
 
 
 def _load(path: Path) -> Any:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             import mace.modules  # noqa: F401 (the classes must exist before they are unpickled)
         except ImportError:
@@ -290,12 +288,7 @@ def _rebuild(
     Constants of e3nn are computed anew in that precision; all else comes from the file.
     """
     previous = torch.get_default_dtype()
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        torch.random.fork_rng(devices=[]),
-    ):
-        warnings.simplefilter("ignore")
+    with quiet(), torch.random.fork_rng(devices=[]):
         from mace.modules import MACE, blocks
 
         arguments = {

@@ -31,13 +31,21 @@ class Display(Callback):
     """Shows the progress on `console` if it is a terminal, else through `logging`."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        # Made where training starts: with several devices that is another process, and a console
+        # cannot be sent there.
+        self._console = console
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Open the bar."""
-        if not self._console.is_terminal or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
+            return
+        # A process that was started for this training shows its lines where its parent would.
+        if trainer.world_size > 1 and not logging.root.handlers:
+            logging.basicConfig(level=logging.INFO, format="%(message)s")
+        self._console = self._console or Console(stderr=True)
+        if not self._console.is_terminal:
             return
         columns = (TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn())
         self._bar = Progress(*columns, console=self._console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -32,6 +33,8 @@ from egraff_lmp.train.record import make_record
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
+_LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
+_TORCH_LOG = "TORCH_CPP_LOG_LEVEL"
 SHORTEST_A = 0.1  # no bond is shorter than that of H2, 0.74 A
 
 
@@ -176,7 +179,7 @@ def _fit(
             gradient_clip_val=config.optimiser.gradient_clip,
             callbacks=callbacks,
             # Without this, Lightning takes over from Slurm or MPI that happen to be around.
-            plugins=[LightningEnvironment()],
+            plugins=[_Processes()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -200,6 +203,15 @@ def _fit(
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
+
+
+class _Processes(LightningEnvironment):
+    """Processes of this program alone, as quiet as the one that started them."""
+
+    def set_global_rank(self, rank: int) -> None:
+        """Called first of all in each process."""
+        _silence()
+        super().set_global_rank(rank)
 
 
 def _of_process(error: Exception) -> Exception:
@@ -276,16 +288,27 @@ def _result(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Lightning's advice about loggers, workers and devices; errors still come through."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [entry.level for entry in loggers]
-    for entry in loggers:
-        entry.setLevel(logging.ERROR)
+    """Silence Lightning's advice while the block runs; errors still come through."""
+    levels = [entry.level for entry in _LIGHTNING]
+    # Read by the processes that a training starts, when they load torch: whether an architecture
+    # has parameters that the energy does not depend on is no news to a user.
+    previous = os.environ.get(_TORCH_LOG)
+    os.environ.setdefault(_TORCH_LOG, "ERROR")
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\..*")
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+            _silence()
             yield
     finally:
-        for entry, level in zip(loggers, levels, strict=True):
+        if previous is None:
+            del os.environ[_TORCH_LOG]
+        for entry, level in zip(_LIGHTNING, levels, strict=True):
             entry.setLevel(level)
+
+
+def _silence() -> None:
+    """No advice about loggers, workers and devices in this process."""
+    for entry in _LIGHTNING:
+        entry.setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message="Grad strides do not match.*")  # of one-row weights
