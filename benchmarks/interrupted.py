@@ -3,7 +3,8 @@
     python benchmarks/interrupted.py [--config reduced] [--kills 5] [--out bench-interrupted]
 
 The second run is killed (SIGKILL to the program, mpiexec and LAMMPS together) at moments drawn over
-the time of the first, and then left to finish. All of scores.csv must be equal but wall times. What is in --out is gone on with, so that the script itself can be interrupted.
+the time of the first, and then left to finish. All of scores.csv must be equal but wall times.
+What is in --out is gone on with, so that the script itself can be interrupted.
 """
 
 from __future__ import annotations
