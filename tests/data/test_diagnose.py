@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from ase.units import fs, kB
 
-from egraff_lmp.data.diagnose import CHECKS, PartInput, check_part, check_paths, check_set
+from egraff_lmp.data.diagnose import check_part, check_paths, check_set
 from egraff_lmp.data.entry import DATA_VARIABLE
+from egraff_lmp.data.finding import PartInput
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.part_checks import CHECKS
 from egraff_lmp.data.store import write_store
 from egraff_lmp.data.table import DATA_SETS, data_set
 from egraff_lmp.errors import EgraffError

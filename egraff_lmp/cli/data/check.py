@@ -11,7 +11,7 @@ import typer
 from egraff_lmp.cli.console import output
 
 if TYPE_CHECKING:
-    from egraff_lmp.data.diagnose import CheckResult
+    from egraff_lmp.data.finding import CheckResult
 
 _STYLES = {"error": "red", "warning": "yellow", "note": ""}
 
