@@ -66,7 +66,7 @@ def render_script(
     command = shlex.join([*program, "bench", str(out / COPY), "--out", str(out)])
     lines = [
         "#!/bin/bash",
-        *(f"#SBATCH {option}" for option in options),
+        *(f"#SBATCH {_quoted(option)}" for option in options),
         "",
         "# One task of the array is one cell of the matrix:",
         *(f"#   {number}: {cell.name}" for number, cell in enumerate(cells)),
@@ -78,6 +78,12 @@ def render_script(
     path = out / SCRIPT
     write_text(path, "\n".join(lines))
     return path
+
+
+def _quoted(option: str) -> str:
+    """An option as sbatch reads it: like a shell, as far as spaces are concerned."""
+    name, equals, value = option.partition("=")
+    return f'{name}{equals}"{value}"' if " " in value else option
 
 
 def submit(script: Path) -> str | None:
