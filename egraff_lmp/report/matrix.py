@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.errors import require
 from egraff_lmp.fileio import write_text
 from egraff_lmp.report.numbers import DASH, number
+from egraff_lmp.report.templates import check_installed, fill
 from egraff_lmp.report.value import DONE, FAILED, CellSummary, Value
 
 _TEMPLATE = "matrix.html.j2"
@@ -134,18 +134,9 @@ def render_page(page: MatrixPage) -> str:
     Raises:
         EgraffError: jinja2 or matplotlib is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise require(error.name or "matplotlib", "report") from None
+    check_installed()
     from egraff_lmp.report.heatmap import Panel, heat_map
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     tables = [_table(page, headline) for headline in HEADLINES]
     panels = [
         Panel(_titled(_PICTURED[headline.key], table), table["values"])
@@ -153,7 +144,8 @@ def render_page(page: MatrixPage) -> str:
         if headline.key in _PICTURED
     ]
     rows = [page.labels[cell] for cell in page.labels]
-    return environment.get_template(_TEMPLATE).render(
+    return fill(
+        _TEMPLATE,
         page=page,
         what=_what(page),
         tables=tables,
