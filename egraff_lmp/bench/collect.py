@@ -20,6 +20,7 @@ from egraff_lmp.score.table import METRICS
 ACCURACY = "accuracy"
 COST = "cost"
 ROLLOUTS = "rollouts"
+PAPER = "paper"  # the unit and normalisation of the paper's tables
 _ACCURACY = (
     ("energy_mae", "energy MAE", "energy_mae_mev_per_atom", "meV/atom"),
     ("energy_rmse", "energy RMSE", "energy_rmse_mev_per_atom", "meV/atom"),
@@ -162,12 +163,20 @@ def _accuracy(
     if check is None or check["state"] != "done":
         return []
     value = check["value"]
-    return [
-        _value(
-            cell, model, key=key, label=label, comparison=ACCURACY, value=value[name], unit=unit,
-            window=value["window"], n_frames=value["frames"], n_frames_reference=value["frames"],
-        )
+    common = {
+        "comparison": ACCURACY, "window": value["window"], "n_frames": value["frames"],
+        "n_frames_reference": value["frames"],
+    }  # fmt: skip
+    found = [
+        _value(cell, model, key=key, label=label, value=value[name], unit=unit, **common)
         for key, label, name, unit in _ACCURACY
+    ]
+    atoms = stages["reference"]["value"]["n_atoms"]
+    whole = value["energy_mae_mev_per_atom"] * atoms
+    return [
+        *found,
+        _value(cell, model, key="energy_mae", label="energy MAE of the structure", mode=PAPER,
+               value=whole, unit="meV", **common),
     ]  # fmt: skip
 
 
@@ -197,11 +206,17 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
     values = []
     train = stages.get(f"train-{model.name}")
     if train is not None and train["state"] == "done":
-        epochs = train["value"]["epochs"]
+        epochs, seconds = train["value"]["epochs"], train["value"]["wall_seconds"]
+        common: dict[str, Any] = {"comparison": COST, "window": f"{epochs} epochs"}
         values.append(
-            _value(cell, model, key="training_time", label="training", comparison=COST,
-                   value=train["value"]["wall_seconds"], unit="s", window=f"{epochs} epochs")
+            _value(cell, model, key="training_time", label="training", value=seconds, unit="s",
+                   **common)
         )  # fmt: skip
+        if epochs:
+            values.append(
+                _value(cell, model, key="training_time", label="training, an epoch", mode=PAPER,
+                       value=seconds / 60 / epochs, unit="min/epoch", **common)
+            )  # fmt: skip
     timed = []
     for k in range(len(cell.config.rollout.starts)):
         stage = stages.get(f"rollout-{model.name}-{k + 1}")
@@ -215,6 +230,10 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
         values.append(
             _value(cell, model, key="ms_per_step", label="time of a step", value=mean,
                    unit="ms/step", **common)
+        )  # fmt: skip
+        values.append(
+            _value(cell, model, key="ms_per_step", label="time of 1000 steps", mode=PAPER,
+                   value=mean / 60, unit="min", **common)
         )  # fmt: skip
         atoms = stages["reference"]["value"]["n_atoms"]
         values.append(

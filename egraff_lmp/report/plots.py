@@ -27,7 +27,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 # Two uncorrelated vectors of equal norm: |a - b| / (|a| + |b|) = sqrt(2) / 2.
 UNCORRELATED = 2**-0.5
 
-_STYLE: Any = {
+STYLE: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "axes.edgecolor": "#57606a",
@@ -199,7 +199,7 @@ def _figure(panels: int) -> Iterator[tuple[Figure, list[Axes]]]:
 
     columns = 1 if panels == 1 else 2
     rows = -(-panels // columns)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.9 * columns, 3.0 * rows + 0.35), layout="constrained")
         FigureCanvasSVG(figure)
         axes = [figure.add_subplot(rows, columns, k + 1) for k in range(panels)]
