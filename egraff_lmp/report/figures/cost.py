@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from egraff_lmp.report.figures.base import Material, PageFigure, canvas, finish, legend, table
+from egraff_lmp.report.plots import plain_log
 
 _PANELS = (
     ("training_time", "", "training (s)", "s"),
@@ -22,7 +23,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
     if not cells:
         return
     data = []
-    with canvas(1, 3, 0.24 * len(cells) + 0.5, left=2.0, top=0.75, bottom=0.4, wspace=0.08,
+    with canvas(1, 3, 0.24 * len(cells) + 0.5, left=2.0, top=0.62, bottom=0.4, wspace=0.12,
                 sharey=True) as (figure, axes):  # fmt: skip
         for axis, (key, mode, title, _) in zip(axes.flat, _PANELS, strict=True):
             for row, cell in enumerate(cells):
@@ -33,7 +34,8 @@ def draw(material: Material) -> Iterator[PageFigure]:
                     axis.scatter([found[0]], [row], s=30, color=material.colour(model), alpha=0.85,
                                  linewidths=0)  # fmt: skip
                     data.append((cell, model, key, found[0]))
-            axis.set_xscale("log")
+            if axis.collections:
+                plain_log(axis, "x")
             axis.set_title(title, fontsize=9)
             axis.tick_params(labelsize=8)
         axes[0, 0].set_yticks(range(len(cells)), [material.labels[c] for c in cells], fontsize=8)

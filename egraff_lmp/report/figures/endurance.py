@@ -18,7 +18,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
         return
     data = []
     count = len(material.models)
-    with canvas(1, 1, 0.35 * len(cells) + 0.4, left=2.0, top=0.5, bottom=0.5) as (figure, axes):
+    with canvas(1, 1, 0.35 * len(cells) + 0.4, left=2.0, top=0.4, bottom=0.5) as (figure, axes):
         axis = axes[0, 0]
         for row, cell in enumerate(cells):
             for place, model in enumerate(material.models):

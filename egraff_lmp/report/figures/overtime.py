@@ -16,7 +16,7 @@ from egraff_lmp.report.figures.base import (
     numbered,
     table,
 )
-from egraff_lmp.report.plots import INK
+from egraff_lmp.report.plots import INK, plain_log
 from egraff_lmp.report.record import Curve
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def draw_curves(
         columns = min(len(group), 4)
         rows = -(-len(group) // columns)
         data = []
-        with canvas(rows, columns, 2.15, top=0.62, hspace=0.42, wspace=0.24, left=0.75,
+        with canvas(rows, columns, 2.15, top=0.58, hspace=0.42, wspace=0.24, left=0.75,
                     width=max(5.0, 1.2 + 2.5 * columns)) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes.flat, group, strict=False):
                 for model in material.models:
@@ -136,10 +136,10 @@ def _line(axis: Axes, curve: Curve, colour: str) -> None:
 def _dress(axis: Axes, title: str, log: bool, line: float | None) -> None:
     axis.set_title(title, fontsize=9)
     axis.tick_params(labelsize=8)
-    if log:
-        axis.set_yscale("log")
     if line is not None:
         axis.axhline(line, color=INK, ls="--", lw=1)
+    if log:
+        plain_log(axis)
 
 
 def _label(axes: object, used: int, columns: int, ordinate: str) -> None:

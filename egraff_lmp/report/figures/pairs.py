@@ -23,7 +23,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
     found = {(c, k): shares(material, c, k) for c in material.labels for k in MEASURES}
     if not any(found.values()):
         return
-    with canvas(1, 4, 2.6, top=0.55, wspace=0.36, left=0.6) as (figure, axes):
+    with canvas(1, 4, 2.6, top=0.42, wspace=0.36, left=0.6) as (figure, axes):
         for axis, (x, y) in zip(axes.flat, _PAIRS, strict=True):
             for model in material.models:
                 points = []

@@ -49,8 +49,8 @@ def draw(material: Material) -> Iterator[PageFigure]:
         columns = min(4, len(group))
         rows = -(-len(group) // columns)
         data = []
-        with canvas(rows, columns, 2.95, top=0.75, bottom=0.3, left=0.5, right=0.5, wspace=0.45,
-                    hspace=0.35, width=max(5.0, 1.0 + 2.6 * columns),
+        with canvas(rows, columns, 2.35, top=0.85, bottom=0.25, left=0.5, right=0.5, wspace=0.45,
+                    hspace=0.42, width=max(5.0, 1.0 + 2.6 * columns),
                     subplot_kw={"projection": "polar"}) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes.flat, group, strict=False):
                 for model in material.models:

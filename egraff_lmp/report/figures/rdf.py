@@ -33,11 +33,14 @@ def draw(material: Material) -> Iterator[PageFigure]:
 
 
 def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
+
     columns = len(material.models)
     data = []
     with canvas(
-        len(cells), columns, 1.25, left=0.75, top=0.62, sharex="row", sharey="row",
-        hspace=0.32, wspace=0.06, width=min(12.0, max(5.0, 1.0 + 1.9 * columns)),
+        len(cells), columns, 1.25, left=0.75, top=0.58, sharex="row", sharey="row",
+        hspace=0.42, wspace=0.1, width=min(12.0, max(5.0, 1.0 + 1.9 * columns)),
     ) as (figure, axes):  # fmt: skip
         for line, cell in zip(axes, cells, strict=True):
             for axis, model in zip(line, material.models, strict=True):
@@ -59,6 +62,8 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
                               transform=axis.transAxes, fontsize=8)  # fmt: skip
                 axis.tick_params(labelsize=7.5)
                 axis.label_outer()
+                axis.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
+                axis.margins(x=0)
             line[0].set_ylim(bottom=0)
             shown = next(
                 (material.traces[cell, m].distribution for m in material.models
@@ -71,8 +76,6 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
                 axis.tick_params(labelbottom=True)
         for axis in axes[-1]:
             axis.set_xlabel("r (Å)", fontsize=8)
-        from matplotlib.patches import Patch
-
         colours = [material.colour(m) for m in material.models]
         reference_patch = Patch(color="#c3cad2", label="reference")
         legend(figure, list(material.models), colours, [reference_patch])

@@ -40,7 +40,7 @@ def draw_bars(material: Material) -> Iterator[PageFigure]:
     groups = material.groups(cells)
     for place, group in enumerate(groups, 1):
         data: list[tuple[object, ...]] = []
-        with canvas(2, 2, 2.3, bottom=1.05, top=0.62, hspace=0.22, wspace=0.17, left=0.75,
+        with canvas(2, 2, 2.3, bottom=0.85, top=0.55, hspace=0.16, wspace=0.17, left=0.75,
                     sharex=True) as (figure, axes):  # fmt: skip
             for line, comparison in zip(axes, _COMPARISONS, strict=True):
                 for axis, key in zip(line, _NAMES, strict=True):
@@ -86,9 +86,11 @@ def _bars(
     if not data:
         axis.text(0.5, 0.5, "no such comparison here", ha="center", va="center", color="#57606a",
                   transform=axis.transAxes, fontsize=8)  # fmt: skip
-    axis.set_yscale("log")
-    axis.set_ylim(10 ** np.floor(np.log10(0.99 * lowest)), 2.0)
-    if key == "fv":
+    if key == "ev":
+        axis.set_yscale("log")
+        axis.set_ylim(10 ** np.floor(np.log10(0.99 * lowest)), 2.0)
+    else:
+        axis.set_ylim(0.0, 1.0)
         axis.axhline(UNCORRELATED, color=INK, ls="--", lw=1)
     axis.set_xticks(range(len(cells)), [material.labels[c] for c in cells], rotation=30,
                     ha="right", fontsize=8)  # fmt: skip
