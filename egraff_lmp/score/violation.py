@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNCORRELATED = 0.5**0.5  # FV of two independent force vectors of equal norm
-# Norms that differ by 30 % still give 0.71; a model that knows the forces at all is below this.
+# Norms of unrelated forces that differ by a third give 0.714, by a half 0.721.
 UNCORRELATED_TOLERANCE = 0.02
 
 
@@ -93,8 +93,8 @@ def without_information(label: str, value: float | None, uncorrelated: float | N
     if not abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE:
         return ""
     return (
-        f"{label} of {value:.4f} carries no information about the model: the trajectories have "
-        f"decorrelated, and unrelated frames give {uncorrelated:.4f}"
+        f"{label} of {value:.4f} carries no information about the model: two unrelated frames "
+        f"give {uncorrelated:.4f}"
     )
 
 
