@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.rdf import RDF
 
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `Scores.to_json`
 KIND = "egraff scores"
 STRUCTURE = "structure"
 TRAJECTORY = "trajectory"
