@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
@@ -19,7 +19,9 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -31,9 +33,22 @@ SHIPPED = Path(__file__).resolve().parent / "configs"
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors: a misspelt one must not be ignored."""
+    """Unknown keys are errors: a misspelt one must not be ignored.
+
+    Fields named in `later` came after results had been written. At their default they are left out
+    of every dump, so that hashes of stages and the configs in `bench.json` stay what they were.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = dump(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                plain.pop(name, None)
+        return plain
 
 
 class Classical(Strict):
@@ -159,13 +174,27 @@ class Scoring(Strict):
     """How rollouts are compared with the held-out part.
 
     `skip_fs` is left out at the beginning of each rollout for the structure (it starts from a
-    reference frame, and the thermostat has to settle).
+    reference frame, and the thermostat has to settle). A rollout whose temperature leaves
+    `temperature_bounds`, multiples of the target, ends there.
     """
+
+    later = ("temperature_bounds",)
 
     r_max_angstrom: PositiveFloat | None = None
     bin_width_angstrom: PositiveFloat = 0.05
     skip_fs: float = Field(default=0.0, ge=0)
     rerun_every: PositiveInt = 1
+    temperature_bounds: tuple[float, float] = (0.25, 4.0)
+
+    @model_validator(mode="after")
+    def _target_within(self) -> Scoring:
+        low, high = self.temperature_bounds
+        if not 0 <= low < 1 < high:
+            raise ValueError(
+                f"temperature_bounds are multiples of the target below and above 1, got {low:g} "
+                f"and {high:g}"
+            )
+        return self
 
 
 class BenchConfig(Strict):

@@ -13,18 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.report import STRUCTURE, VIOLATION, Curve, Score
-from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY
-from egraff_lmp.score.table import METRICS
+from egraff_lmp.report import MOTION, STRUCTURE, VIOLATION, Curve, Score
+from egraff_lmp.score.records import (
+    RERUN_ORACLE,
+    RERUN_REFERENCE,
+    STABILITY,
+    TRAJECTORY,
+    TRANSPORT,
+)
+from egraff_lmp.score.table import DEVIATION_INPUTS, METRICS
 
 MAX_POINTS = 80
-_UNITS = {"1": ""}
-# Comparison of a score to the table of the report that it stands in; others have none of their own.
+_UNITS = {"1": "", "A": "Å", "A^2/ps": "Å²/ps", "eV rad": "eV·rad"}
+# Comparison of a score to the table of the report that it stands in.
 _KINDS = {
     STRUCTURE: STRUCTURE,
     TRAJECTORY: VIOLATION,
     RERUN_REFERENCE: VIOLATION,
     RERUN_ORACLE: VIOLATION,
+    TRANSPORT: MOTION,
+    STABILITY: MOTION,
 }
 
 
@@ -42,6 +50,9 @@ def _row(item: Mapping[str, Any]) -> Score:
     if item["n_failed"]:
         notes.append(f"{item['n_failed']} frames not finite")
     metric = METRICS.get(item["key"])
+    kind = _KINDS.get(item["comparison"], item["comparison"])
+    if metric is not None and metric.input in DEVIATION_INPUTS:
+        kind = MOTION  # at equal times as EV and FV are, but of positions
     return Score(
         metric=metric.label if metric else item["key"],
         subject=item["pair"] or item["comparison"],
@@ -54,7 +65,7 @@ def _row(item: Mapping[str, Any]) -> Score:
         frames=item["n_frames"],
         starts=item["n_starts"],
         note="; ".join(note for note in notes if note),
-        kind=_KINDS.get(item["comparison"], item["comparison"]),
+        kind=kind,
     )
 
 

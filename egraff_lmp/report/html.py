@@ -10,7 +10,7 @@ from egraff_lmp.report import plots
 from egraff_lmp.report.findings import findings, headline
 from egraff_lmp.report.numbers import DASH, NBSP, number
 from egraff_lmp.report.record import STRUCTURE, ModelReport, Report
-from egraff_lmp.report.tables import paper_table, structure_table, violation_table
+from egraff_lmp.report.tables import motion_table, paper_table, structure_table, violation_table
 from egraff_lmp.report.templates import check_installed, fill
 
 _TEMPLATE = "template.html.j2"
@@ -54,6 +54,7 @@ def _context(report: Report) -> dict[str, Any]:
         "accuracy": [_accuracy(m, plots.colour_of(i)) for i, m in enumerate(models) if m.accuracy],
         "structure": structure_table(models),
         "violation": violation_table(models),
+        "motion": motion_table(models),
         "paper": paper_table(models),
         "costs": [_cost(m, plots.colour_of(i)) for i, m in enumerate(models) if m.cost],
         "stages": [(name, state, number(s), key) for name, state, s, key in report.stages],

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `to_json`
 KIND = "egraff matrix scores"
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
 
@@ -99,7 +102,7 @@ _COLUMN_UNITS = {"temperature_kelvin": "K", "n_frames": "frames", "n_frames_refe
 
 
 def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
-    """The content of `scores.json`."""
+    """The content of `scores.json`; whatever is not finite becomes None, with a note."""
     return {
         "kind": KIND,
         "schema": SCHEMA,
@@ -115,7 +118,7 @@ def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
             }
             for cell in cells
         ],
-        "scores": [asdict(value) for cell in cells for value in cell.values],
+        "scores": [_plain(value) for cell in cells for value in cell.values],
     }
 
 
@@ -130,7 +133,20 @@ def to_csv(cells: Iterable[CellSummary]) -> str:
     writer.writerow({name: _COLUMN_UNITS.get(name, "") for name in columns})
     for cell in cells:
         for value in cell.values:
-            row = asdict(value)
+            row = _plain(value)
             low, high = row.pop("interval") or (None, None)
             writer.writerow({**row, "interval_low": low, "interval_high": high})
     return stream.getvalue()
+
+
+def _plain(value: Value) -> dict[str, Any]:
+    """Fields of a value as strict JSON has them."""
+    row = asdict(value)
+    if value.value is not None and not math.isfinite(value.value):
+        reason = f"not available: the value is not finite ({value.value})"
+        row |= {"value": None, "note": "; ".join(filter(None, (reason, value.note)))}
+    if value.interval is not None and not all(map(math.isfinite, value.interval)):
+        row["interval"] = None
+    if value.floor is not None and not math.isfinite(value.floor):
+        row["floor"] = None
+    return row

@@ -24,7 +24,7 @@ from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY, Score, Series
 from egraff_lmp.score.structure import resampled_over
 from egraff_lmp.score.table import VIOLATION_INPUTS, Metric, metrics_for, modes_of
-from egraff_lmp.score.violation import geometric_mean, relative_energies
+from egraff_lmp.score.violation import geometric_mean, relative_energies, without_information
 
 ABSENT = {
     RERUN_REFERENCE: (
@@ -202,6 +202,9 @@ class _Sample:
     def _note(self, series: list[NDArray[np.float64]], value: float | None) -> str:
         reasons = [self._missing(pairing) or pairing.note for pairing in self.paired]
         distinct = list(dict.fromkeys(filter(None, reasons)))
+        if self.comparison == TRAJECTORY:
+            sentence = without_information(self.metric.label, value, self.metric.uncorrelated)
+            distinct += [sentence] if sentence else []
         if series and value is None:
             distinct.insert(0, "not available: no frame is finite")
         if series and len(series) < len(self.paired):
