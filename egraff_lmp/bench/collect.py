@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.bench.config import Model
+from egraff_lmp.bench.config import Model, parse_config
 from egraff_lmp.bench.matrix import CellConfig
 from egraff_lmp.bench.run import SUMMARY
-from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, CellSummary, Value
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, SURVIVED, CellSummary, Value
 from egraff_lmp.score.table import METRICS
 
 ACCURACY = "accuracy"
@@ -57,11 +58,14 @@ def _record(cell: CellConfig, out: Path) -> tuple[dict[str, Any] | None, str]:
     path = out / cell.name / SUMMARY
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        same = record["config"] == json.loads(cell.config.model_dump_json())
+        # Parsed, not compared as JSON: a run of before some field was born has its default.
+        same = parse_config(record["config"], str(path)) == cell.config
     except FileNotFoundError:
         return None, "not run yet, or not to its end"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"{SUMMARY} cannot be read: {error}"
+    except EgraffError:  # no config of this version
+        same = False
     if not same:
         return None, "run with other settings; not yet with these"
     return record, ""
@@ -99,6 +103,7 @@ def _summary(
         reason=reason,
         values=tuple(values),
         page=f"{cell.name}/report.html" if page else None,
+        control=model.control,
     )
 
 
@@ -107,7 +112,8 @@ def _reasons(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, A
     numbers = range(1, len(cell.config.rollout.starts) + 1)
     names = [
         "reference",
-        *(f"{stage}-{model.name}" for stage in ("train", "deploy", "check")),
+        f"train-{cell.config.trained(model).name}",
+        *(f"{stage}-{model.name}" for stage in ("deploy", "check")),
         *(f"rollout-{model.name}-{k}" for k in numbers),
         *(f"{stage}-{model.name}" for stage in ("oracle", "score")),
     ]
@@ -130,6 +136,7 @@ def _value(cell: CellConfig, model: Model, **fields: Any) -> Value:
         temperature_kelvin=cell.temperature_kelvin,
         model=model.name,
         forcefield=model.forcefield,
+        control=model.control,
         **fields,
     )
 
@@ -183,7 +190,7 @@ def _accuracy(
 def _rollouts(
     cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]]
 ) -> list[Value]:
-    """How many rollouts reached their end, and how long the shortest lasted."""
+    """How many rollouts reached their end, how long the shortest lasted, and all of them."""
     asked = len(cell.config.rollout.starts)
     found = [stages.get(f"rollout-{model.name}-{k + 1}") for k in range(asked)]
     done = [stage["value"] for stage in found if stage is not None and stage["state"] == "done"]
@@ -191,6 +198,7 @@ def _rollouts(
         return []
     finished = sum(value["status"] == "finished" for value in done)
     shortest = min(value["n_steps"] for value in done) * cell.config.rollout.timestep_fs
+    lived = sum(value["n_steps"] for value in done) / (asked * cell.config.steps)
     window = f"{asked} rollouts of {cell.config.steps} steps"
     common = {"comparison": ROLLOUTS, "window": window, "n_starts": asked}
     return [
@@ -198,6 +206,8 @@ def _rollouts(
                value=float(finished), unit="starts", **common),
         _value(cell, model, key="shortest_rollout", label="shortest rollout",
                value=shortest, unit="fs", **common),
+        _value(cell, model, key=SURVIVED, label="part of the steps that were reached",
+               value=lived, unit="1", **common),
     ]  # fmt: skip
 
 

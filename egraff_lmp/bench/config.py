@@ -21,6 +21,9 @@ from pydantic import (
     PositiveInt,
     SerializerFunctionWrapHandler,
     ValidationError,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -30,6 +33,7 @@ from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
 
 SHIPPED = Path(__file__).resolve().parent / "configs"
+SHUFFLED, HALF_CUTOFF = "shuffled", "half-cutoff"
 
 
 class Strict(BaseModel):
@@ -145,13 +149,37 @@ class Model(Strict):
 
     `settings` changes the preset of the force field; `training` changes the common training
     settings for this model.
+
+    A control is broken on purpose, to see which scores can tell: "shuffled" is the trained model
+    `of` with the entries of every weight tensor permuted, and is not trained itself;
+    "half-cutoff" is trained as any other, with half the r_max.
     """
 
+    later = ("control", "of")
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    forcefield: str
+    forcefield: str = ""
     preset: str = "small"
     settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    control: Literal["shuffled", "half-cutoff"] | None = None
+    of: str | None = None
+
+    @model_validator(mode="after")
+    def _origin(self) -> Model:
+        if self.control != SHUFFLED:
+            if not self.forcefield:
+                raise ValueError(f"model {self.name}: expected forcefield, got none")
+            if self.of is not None:
+                raise ValueError(f"model {self.name}: `of` belongs to `control: {SHUFFLED}` alone")
+            return self
+        if self.of is None:
+            raise ValueError(f"model {self.name}: `control: {SHUFFLED}` needs `of`, a model's name")
+        if self.settings or self.training or self.preset != "small":
+            raise ValueError(
+                f"model {self.name} is not trained: leave preset, settings and training to {self.of}"
+            )
+        return self
 
 
 class Rollout(Strict):
@@ -212,6 +240,11 @@ class BenchConfig(Strict):
     scoring: Scoring = Scoring()
     remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
 
+    @field_validator("models")
+    @classmethod
+    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
+        return with_origins(models)
+
     @model_validator(mode="after")
     def _consistent(self) -> BenchConfig:
         names = [model.name for model in self.models]
@@ -230,13 +263,21 @@ class BenchConfig(Strict):
 
         for model in self.models:
             force_field(model.forcefield)
-            self.train_settings(model, "train", "validation")
+            self.train_settings(self.trained(model), "train", "validation")
         return self
+
+    def trained(self, model: Model) -> Model:
+        """The model that is trained for `model`: itself, or what a shuffled one is made of."""
+        if model.control != SHUFFLED:
+            return model
+        return next(other for other in self.models if other.name == model.of)
 
     def train_settings(
         self, model: Model, train: str | Sequence[str], validation: str | Sequence[str]
     ) -> TrainConfig:
         """Settings of the trainer for one model, with the path or paths of its two parts.
+
+        The half-cutoff control gets half the r_max of the others.
 
         Raises:
             EgraffError: a key that the trainer does not know, or a wrong value.
@@ -254,7 +295,10 @@ class BenchConfig(Strict):
             "overrides": model.settings,
             "data": {"train": _listed(train), "validation": _listed(validation)},
         }
-        return parse_training(raw, f"training of model {model.name}")
+        settings = parse_training(raw, f"training of model {model.name}")
+        if model.control == HALF_CUTOFF:
+            settings = settings.model_copy(update={"r_max": settings.r_max / 2})
+        return settings
 
     @property
     def time_series(self) -> bool:
@@ -276,6 +320,32 @@ class BenchConfig(Strict):
         """Steps of a rollout: a whole number of dumps."""
         dumps = max(1, round(self.rollout.length_fs / self.stride_fs))
         return dumps * self.dump_every
+
+
+def with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
+    """The same models, shuffled ones with the force field of what they are made of.
+
+    Raises:
+        ValueError: `of` names no trained model of these.
+    """
+    trained = {model.name: model for model in models if model.control != SHUFFLED}
+    found = []
+    for model in models:
+        if model.of is not None:
+            origin = trained.get(model.of)
+            if origin is None:
+                raise ValueError(
+                    f"model {model.name}: expected `of` to name a trained model "
+                    f"({', '.join(trained) or 'there is none'}), got '{model.of}'"
+                )
+            if model.forcefield not in ("", origin.forcefield):
+                raise ValueError(
+                    f"model {model.name}: expected the force field of {origin.name}, "
+                    f"{origin.forcefield}, got {model.forcefield}: leave it out"
+                )
+            model = model.model_copy(update={"forcefield": origin.forcefield})
+        found.append(model)
+    return tuple(found)
 
 
 def _listed(paths: str | Sequence[str]) -> list[str]:

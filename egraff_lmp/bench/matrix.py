@@ -16,10 +16,19 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
-from egraff_lmp.bench.config import BenchConfig, Model, Strict, mistakes, parse_config, read_raw
+from egraff_lmp.bench.config import (
+    BenchConfig,
+    Model,
+    Strict,
+    mistakes,
+    parse_config,
+    read_raw,
+    with_origins,
+)
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import PaperRow, check_rows
 
@@ -131,6 +140,11 @@ class Matrix(Strict):
     systems: tuple[System, ...] = Field(min_length=1)
     slurm: Slurm = Slurm()
     remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of the matrix")
+
+    @field_validator("models")
+    @classmethod
+    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
+        return with_origins(models)
 
     @model_validator(mode="after")
     def _names(self) -> Matrix:

@@ -146,14 +146,17 @@ def part_paths(reference: StageResult, part: str) -> list[str]:
     return [reference.files[name][0] for name in names]
 
 
-def deploy_model(model: Model, trained: StageResult, folder: Path) -> Outcome:
-    """Turn the best checkpoint into a deployed file."""
+def deploy_model(
+    model: Model, trained: StageResult, folder: Path, shuffle_seed: int | None = None
+) -> Outcome:
+    """Turn the best checkpoint into a deployed file; with a seed, one of shuffled weights."""
     from egraff_lmp.train.deploy import deploy
 
     path = folder / f"{model.name}.pt"
-    contract = deploy(trained.path("checkpoint"), path)
+    contract = deploy(trained.path("checkpoint"), path, shuffle_seed=shuffle_seed)
+    control = "" if model.control is None else f" ({model.control} control)"
     value = {
-        "architecture": contract.architecture,
+        "architecture": contract.architecture + control,
         "r_max": contract.r_max,
         "n_layers": contract.n_layers,
         "exchange_widths": list(contract.exchange_widths),

@@ -14,6 +14,7 @@ SCHEMA = 1
 SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `to_json`
 KIND = "egraff matrix scores"
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
+SURVIVED = "survived"  # key of the part of the steps that the rollouts reached
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Value:
         n_frames_reference: reference frames used.
         n_starts: independent rollouts.
         note: what else the reader must know.
+        control: "shuffled" or "half-cutoff" for a model broken on purpose, else None.
     """
 
     system: str
@@ -57,6 +59,7 @@ class Value:
     n_frames_reference: int | None = None
     n_starts: int | None = None
     note: str = ""
+    control: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class CellSummary:
         reason: what failed or broke down on the way, "" if nothing did.
         values: all numbers there are.
         page: address of the cell's own page from the matrix' folder, or None.
+        control: as in `Value`.
     """
 
     cell: str
@@ -84,6 +88,7 @@ class CellSummary:
     reason: str
     values: Sequence[Value]
     page: str | None
+    control: str | None = None
 
     def find(self, key: str, comparison: str, mode: str = "", pair: str = "") -> Value | None:
         """The value with these four, or None."""
@@ -113,6 +118,7 @@ def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
                 "system": cell.system,
                 "temperature_kelvin": cell.temperature_kelvin,
                 "model": cell.model,
+                "control": cell.control,
                 "state": cell.state,
                 "reason": cell.reason,
             }
