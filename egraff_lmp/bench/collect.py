@@ -15,7 +15,8 @@ from egraff_lmp.bench.config import Model, parse_config
 from egraff_lmp.bench.matrix import CellConfig
 from egraff_lmp.bench.run import SUMMARY
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, SURVIVED, CellSummary, Value
+from egraff_lmp.report.ranking import SURVIVED
+from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, CellSummary, Value
 from egraff_lmp.score.table import METRICS
 
 ACCURACY = "accuracy"
@@ -74,6 +75,7 @@ def _record(cell: CellConfig, out: Path) -> tuple[dict[str, Any] | None, str]:
 def _finished(cell: CellConfig, model: Model, record: Mapping[str, Any], out: Path) -> CellSummary:
     stages = {stage["name"]: stage for stage in record["stages"]}
     values: list[Value] = []
+    lives: Sequence[float] = ()
     score = stages.get(f"score-{model.name}")
     reasons = _reasons(cell, model, stages)
     if score is not None and score["state"] == "done":
@@ -81,10 +83,11 @@ def _finished(cell: CellConfig, model: Model, record: Mapping[str, Any], out: Pa
         try:
             scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
             values += [_score(cell, model, item) for item in scores]
+            lives = _lives(scores)
         except (OSError, ValueError, KeyError) as error:
             reasons.append(f"{path.name} of {score['name']} cannot be read: {error}")
     values += _accuracy(cell, model, stages)
-    values += _rollouts(cell, model, stages)
+    values += _rollouts(cell, model, stages, lives)
     values += _cost(cell, model, stages)
     state = DONE if any(v.key in METRICS for v in values) else FAILED
     return _summary(cell, model, state, " ".join(reasons), values, True)
@@ -187,10 +190,41 @@ def _accuracy(
     ]  # fmt: skip
 
 
+def _lives(scores: Sequence[Mapping[str, Any]]) -> Sequence[float]:
+    """Time in fs at which each rollout stopped being physical, as scored."""
+    return next(
+        (s["per_start"] for s in scores if s["key"] == "stability" and s["mode"] == "egraff"), ()
+    )
+
+
+def _survived(
+    cell: CellConfig, done: Sequence[Mapping[str, Any]], lives: Sequence[float], periodic: bool
+) -> float:
+    """Part of the time asked for that all rollouts together were whole, in [0, 1].
+
+    A rollout ends where LAMMPS stopped it, a molecule also where its first bond broke: a
+    thermostat can keep the pieces of a molecule at their temperature. The criterion of the bulk
+    is g(r), which is a score of its own, and not taken here.
+    """
+    step = cell.config.rollout.timestep_fs
+    times = [value["n_steps"] * step for value in done]
+    if not periodic and len(lives) == len(times):
+        times = [min(pair) for pair in zip(times, lives, strict=True)]
+    whole = len(cell.config.rollout.starts) * cell.config.steps * step
+    # A sum of times in floating point may miss the end by a rounding error.
+    return min(1.0, round(sum(times) / whole, 9))
+
+
 def _rollouts(
-    cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]]
+    cell: CellConfig,
+    model: Model,
+    stages: Mapping[str, Mapping[str, Any]],
+    lives: Sequence[float],
 ) -> list[Value]:
-    """How many rollouts reached their end, how long the shortest lasted, and all of them."""
+    """How many rollouts reached their end, how long the shortest lasted, and all of them.
+
+    `lives` as of `_lives`.
+    """
     asked = len(cell.config.rollout.starts)
     found = [stages.get(f"rollout-{model.name}-{k + 1}") for k in range(asked)]
     done = [stage["value"] for stage in found if stage is not None and stage["state"] == "done"]
@@ -198,7 +232,8 @@ def _rollouts(
         return []
     finished = sum(value["status"] == "finished" for value in done)
     shortest = min(value["n_steps"] for value in done) * cell.config.rollout.timestep_fs
-    lived = sum(value["n_steps"] for value in done) / (asked * cell.config.steps)
+    periodic = stages["reference"]["value"].get("periodic", True)
+    survived = _survived(cell, done, lives, periodic)
     window = f"{asked} rollouts of {cell.config.steps} steps"
     common = {"comparison": ROLLOUTS, "window": window, "n_starts": asked}
     return [
@@ -206,8 +241,8 @@ def _rollouts(
                value=float(finished), unit="starts", **common),
         _value(cell, model, key="shortest_rollout", label="shortest rollout",
                value=shortest, unit="fs", **common),
-        _value(cell, model, key=SURVIVED, label="part of the steps that were reached",
-               value=lived, unit="1", **common),
+        _value(cell, model, key=SURVIVED, label="part of the rollouts before they broke",
+               value=survived, unit="1", **common),
     ]  # fmt: skip
 
 

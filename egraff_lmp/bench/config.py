@@ -177,7 +177,8 @@ class Model(Strict):
             raise ValueError(f"model {self.name}: `control: {SHUFFLED}` needs `of`, a model's name")
         if self.settings or self.training or self.preset != "small":
             raise ValueError(
-                f"model {self.name} is not trained: leave preset, settings and training to {self.of}"
+                f"model {self.name} is not trained: leave preset, settings and training to "
+                f"{self.of}"
             )
         return self
 

@@ -214,13 +214,14 @@ def _run_model(
     if origin.name not in trained:
         trained[origin.name] = _train(config, origin, reference, run)
     train = trained[origin.name].result
+    seed = config.seed if model.control == SHUFFLED else None
     # The inputs of ordinary models are what they were before there were controls.
-    seed = {"shuffle_seed": config.seed} if model.control == SHUFFLED else {}
+    control = {} if seed is None else {"shuffle_seed": seed}
     deploy = run(
         f"deploy-{name}",
         f"deploy {name}",
-        {"checkpoint": _hash(train, "checkpoint"), **seed},
-        partial(work.deploy_model, model, train, **seed),
+        {"checkpoint": _hash(train, "checkpoint"), **control},
+        partial(work.deploy_model, model, train, shuffle_seed=seed),
         train,
         out=trained[origin.name].shared,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from egraff_lmp.fileio import write_text
 from egraff_lmp.report.figures import Material, PageFigure, draw_all, write_files
+from egraff_lmp.report.controls import no_information, section
 from egraff_lmp.report.numbers import DASH, number
 from egraff_lmp.report.papertable import fields_of, rebuilt, untouched
 from egraff_lmp.report.printed import SOURCE, PaperRow
@@ -130,6 +131,10 @@ class MatrixPage:
         """The summary of one model in one cell, None where it does not run there."""
         return next((c for c in self.cells if (c.cell, c.model) == (cell, model)), None)
 
+    def control_of(self, model: str) -> str | None:
+        """How a model was broken on purpose, None for an ordinary one."""
+        return next((c.control for c in self.cells if c.model == model), None)
+
     def page_of(self, cell: str) -> str | None:
         """Address of a cell's own page, None where there is none yet."""
         return next((c.page for c in self.cells if c.cell == cell and c.page), None)
@@ -188,6 +193,8 @@ def render_page(page: MatrixPage, figures: Sequence[PageFigure] = ()) -> str:
         untouched=untouched(page.paper),
         source=SOURCE,
         figures=figures,
+        controls=section(page.cells, page.labels),
+        no_information=no_information(page.cells),
         troubles=[c for c in page.cells if c.reason],
         heat_map=heat_map(rows, page.models, panels),
         written=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -223,11 +230,14 @@ def _table(page: MatrixPage, headline: Headline) -> dict[str, Any]:
             if value is not None:
                 unit = value.unit
                 floor = value.floor if floor is None else floor
-            entries.append(_entry(summary, value))
+            entries.append({**_entry(summary, value), "control": page.control_of(model)})
             numbers.append(None if value is None else value.value)
-        best = _best(numbers, headline)
+        best = _best(
+            [n for n, m in zip(numbers, page.models, strict=True) if not page.control_of(m)],
+            headline,
+        )
         for entry, this in zip(entries, numbers, strict=True):
-            entry["best"] = best is not None and this == best
+            entry["best"] = best is not None and this == best and not entry["control"]
         values.append(numbers)
         rows.append({
             "label": label, "page": page.page_of(cell), "entries": entries,

@@ -2,9 +2,9 @@
 
 The rules:
 
-- A rollout that broke (it did not reach its end, lost atoms, exploded) is behind all that
-  survived, whatever its score reads: the few frames that it left lie near the start and look good.
-  Of two that broke, the one that got further is better.
+- A rollout that broke (it did not reach its end, lost atoms, exploded, its molecule fell apart)
+  is behind all that survived, whatever its score reads: the few frames that it left lie near the
+  start and look good. Of two that broke, the one that got further is better.
 - A score below its floor, reference against reference, is as good as one at the floor: nothing
   below can be ranked.
 - Two scores whose confidence intervals overlap are not told apart, nor are those without one.
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from egraff_lmp.score.violation import UNCORRELATED
+
+SURVIVED = "survived"  # key of the value that `Entry.survived` is
 
 TELLS = "tells"
 NOT_BEYOND = "last, not beyond the intervals"
@@ -37,8 +39,8 @@ class Entry:
         model: its name.
         value: the score, or None where there is none.
         interval: confidence interval, or None.
-        survived: part of the steps that its rollouts reached, in [0, 1]; 1 for scores that no
-            rollout enters.
+        survived: part of the time asked for that its rollouts were whole, in [0, 1]; 1 for scores
+            that no rollout enters.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Ranking:
         of: models ranked, the control among them.
         no_better: models at or behind the control, in the order given.
         reason: what decided, for a reader.
+        broke: whether it was that rollouts broke, not the score of what is left of them.
     """
 
     verdict: str
@@ -64,6 +67,7 @@ class Ranking:
     of: int
     no_better: tuple[str, ...]
     reason: str
+    broke: bool = False
 
 
 def decorrelated(unrelated: float | None, models: Sequence[Entry]) -> bool:
@@ -112,12 +116,14 @@ def rank_control(
     for model in ranked[1:]:
         best = model if order.worse(best, model) else best
     beyond = order.beyond(control, best)
-    if no_better:
-        verdict = NOT_LAST if beyond else CANNOT
-    else:
-        verdict = TELLS if beyond else NOT_BEYOND
+    last, behind = (TELLS, NOT_LAST) if beyond else (NOT_BEYOND, CANNOT)
     return Ranking(
-        verdict, 1 + len(ahead), 1 + len(ranked), no_better, order.reason(control, best, beyond)
+        behind if no_better else last,
+        1 + len(ahead),
+        1 + len(ranked),
+        no_better,
+        order.reason(control, best, beyond),
+        broke=control.survived != best.survived,
     )
 
 
@@ -157,8 +163,8 @@ class _Order:
         """What decided between the control and the best model."""
         if control.survived != best.survived:
             return (
-                f"{control.model} reached {_percent(control.survived)} of its steps, {best.model} "
-                f"{_percent(best.survived)}: the score of what is left is not compared"
+                f"rollouts of {control.model} were whole for {_percent(control.survived)} of their "
+                f"time, those of {best.model} for {_percent(best.survived)}"
             )
         if control.value is None or best.value is None:
             return "no score of the frames that are left"
@@ -171,5 +177,5 @@ class _Order:
 
 
 def _percent(part: float) -> str:
-    # "100 %" is for what reached its end alone.
-    return "all" if part >= 1 else f"{min(100 * part, 99):.2g} %"
+    # 100 % is for what reached its end alone.
+    return "100 %" if part >= 1 else f"{min(100 * part, 99):.2g} %"

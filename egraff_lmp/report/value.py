@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from egraff_lmp.report.controls import controls, controls_json
+
 SCHEMA = 1
 SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `to_json`
 KIND = "egraff matrix scores"
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
-SURVIVED = "survived"  # key of the part of the steps that the rollouts reached
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
             for cell in cells
         ],
         "scores": [_plain(value) for cell in cells for value in cell.values],
+        "controls": controls_json(controls(cells)),
     }
 
 
