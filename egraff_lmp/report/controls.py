@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from egraff_lmp.report.ranking import (
     CANNOT,
-    DECORRELATED_WITHIN,
     NO_INFORMATION,
     NOT_AVAILABLE,
     NOT_BEYOND,
@@ -111,13 +110,19 @@ def controls(cells: Sequence[CellSummary]) -> list[ControlVerdict]:
     return found
 
 
-def uninformative(cells: Sequence[CellSummary]) -> list[str]:
-    """Names, for a reader, of the cells where FV at equal times carries no information."""
-    found = []
+def uninformative(cells: Sequence[CellSummary]) -> dict[str, float | None]:
+    """Where FV at equal times carries no information.
+
+    Returns:
+        Name of a cell for a reader to FV of the reference against itself at another time.
+    """
+    found = {}
     for name in dict.fromkeys(cell.cell for cell in cells):
         here = [cell for cell in cells if cell.cell == name]
         if _unrelated(here):
-            found.append(f"{here[0].system}, {here[0].temperature_kelvin:g} K")
+            values = [cell.find("fv", TRAJECTORY, "egraff") for cell in here]
+            floor = next((v.floor for v in values if v is not None and v.floor is not None), None)
+            found[f"{here[0].system}, {here[0].temperature_kelvin:g} K"] = floor
     return found
 
 
@@ -186,15 +191,18 @@ def sentences(verdicts: Sequence[ControlVerdict]) -> list[str]:
 
 def no_information(cells: Sequence[CellSummary]) -> str:
     """The sentence on FV at equal times, "" where it does not apply."""
-    where = uninformative(cells)
+    where = [
+        name if floor is None else f"{name} (the reference against itself: {floor:.3f})"
+        for name, floor in uninformative(cells).items()
+    ]
     if not where:
         return ""
     return (
-        f"FV at equal times (“trajectory”) carries no information in {_listed(where)}: "
-        f"reference against reference reads 0.7071 there within {DECORRELATED_WITHIN:g}, which is "
-        "what any two unrelated sets of forces give, so a value near it says nothing about a "
-        "model, and one above it only that forces are too large or too small. Neither does EV at "
-        "equal times, which pairs the same frames."
+        f"FV at equal times (“trajectory”) carries no information in {_listed(where)}: no rollout "
+        "follows the reference there, and any two unrelated sets of forces read 0.70 to 0.71 "
+        "(1/√2 = 0.7071), so that a value near it says nothing about a model, and one above it "
+        "only that forces are too large or too small. Neither does EV at equal times, which pairs "
+        "the same frames."
     )
 
 
@@ -226,7 +234,7 @@ def _verdict(
     ]
     violation = metric.input in VIOLATION_INPUTS
     if violation and comparison == TRAJECTORY and _unrelated([control, *models]):
-        reason = "reference against reference is what unrelated frames give"
+        reason = "no rollout follows the reference: unrelated forces give 0.7071 for any model"
         ranking = alone = Ranking(NO_INFORMATION, None, len(entries), (), reason)
     else:
         noise = floor if comparison in _NOISE else None
@@ -268,10 +276,11 @@ def _entry_of(cell: CellSummary, value: Value | None, comparison: str) -> Entry:
 
 def _unrelated(cells: Sequence[CellSummary]) -> bool:
     """Whether FV at equal times carries no information in these, which are of one cell."""
-    found = [(cell, cell.find("fv", TRAJECTORY, "egraff")) for cell in cells]
-    floor = next((v.floor for _, v in found if v is not None and v.floor is not None), None)
-    models = [_entry_of(cell, value, TRAJECTORY) for cell, value in found if cell.control is None]
-    return decorrelated(floor, models)
+    return decorrelated([
+        _entry_of(cell, cell.find("fv", TRAJECTORY, "egraff"), TRAJECTORY)
+        for cell in cells
+        if cell.control is None
+    ])  # fmt: skip
 
 
 def _entry(verdict: ControlVerdict | None) -> dict[str, str]:
