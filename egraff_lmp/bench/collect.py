@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.bench.config import Model, parse_config
 from egraff_lmp.bench.matrix import CellConfig
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import SUMMARY
-from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.ranking import SURVIVED
 from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, CellSummary, Value
 from egraff_lmp.score.table import METRICS
@@ -59,14 +58,11 @@ def _record(cell: CellConfig, out: Path) -> tuple[dict[str, Any] | None, str]:
     path = out / cell.name / SUMMARY
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        # Parsed, not compared as JSON: a run of before some field was born has its default.
-        same = parse_config(record["config"], str(path)) == cell.config
+        same = record["config"] == json.loads(cell.config.model_dump_json())
     except FileNotFoundError:
         return None, "not run yet, or not to its end"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"{SUMMARY} cannot be read: {error}"
-    except EgraffError:  # no config of this version
-        same = False
     if not same:
         return None, "run with other settings; not yet with these"
     return record, ""
@@ -75,7 +71,7 @@ def _record(cell: CellConfig, out: Path) -> tuple[dict[str, Any] | None, str]:
 def _finished(cell: CellConfig, model: Model, record: Mapping[str, Any], out: Path) -> CellSummary:
     stages = {stage["name"]: stage for stage in record["stages"]}
     values: list[Value] = []
-    lives: Sequence[float] = ()
+    lives: dict[int, float] = {}
     score = stages.get(f"score-{model.name}")
     reasons = _reasons(cell, model, stages)
     if score is not None and score["state"] == "done":
@@ -83,7 +79,7 @@ def _finished(cell: CellConfig, model: Model, record: Mapping[str, Any], out: Pa
         try:
             scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
             values += [_score(cell, model, item) for item in scores]
-            lives = _lives(scores)
+            lives = _lives(scores, score["value"].get("scored"))
         except (OSError, ValueError, KeyError) as error:
             reasons.append(f"{path.name} of {score['name']} cannot be read: {error}")
     values += _accuracy(cell, model, stages)
@@ -190,15 +186,16 @@ def _accuracy(
     ]  # fmt: skip
 
 
-def _lives(scores: Sequence[Mapping[str, Any]]) -> Sequence[float]:
-    """Time in fs at which each rollout stopped being physical, as scored."""
-    return next(
+def _lives(scores: Sequence[Mapping[str, Any]], scored: Sequence[int] | None) -> dict[int, float]:
+    """Number of a rollout to the time in fs at which it stopped being physical, as scored."""
+    times: Sequence[float] = next(
         (s["per_start"] for s in scores if s["key"] == "stability" and s["mode"] == "egraff"), ()
     )
+    return dict(zip(range(len(times)) if scored is None else scored, times, strict=False))
 
 
 def _survived(
-    cell: CellConfig, done: Sequence[Mapping[str, Any]], lives: Sequence[float], periodic: bool
+    cell: CellConfig, done: Sequence[Mapping[str, Any]], lives: Mapping[int, float], periodic: bool
 ) -> float:
     """Part of the time asked for that all rollouts together were whole, in [0, 1].
 
@@ -208,8 +205,8 @@ def _survived(
     """
     step = cell.config.rollout.timestep_fs
     times = [value["n_steps"] * step for value in done]
-    if not periodic and len(lives) == len(times):
-        times = [min(pair) for pair in zip(times, lives, strict=True)]
+    if not periodic:
+        times = [min(time, lives.get(number, time)) for number, time in enumerate(times)]
     whole = len(cell.config.rollout.starts) * cell.config.steps * step
     # A sum of times in floating point may miss the end by a rounding error.
     return min(1.0, round(sum(times) / whole, 9))
@@ -219,7 +216,7 @@ def _rollouts(
     cell: CellConfig,
     model: Model,
     stages: Mapping[str, Mapping[str, Any]],
-    lives: Sequence[float],
+    lives: Mapping[int, float],
 ) -> list[Value]:
     """How many rollouts reached their end, how long the shortest lasted, and all of them.
 

@@ -10,49 +10,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
+from egraff_lmp.bench.model import HALF_CUTOFF, SHUFFLED, Model, with_origins
+from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
 
 SHIPPED = Path(__file__).resolve().parent / "configs"
-SHUFFLED, HALF_CUTOFF = "shuffled", "half-cutoff"
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors: a misspelt one must not be ignored.
-
-    Fields named in `later` came after results had been written. At their default they are left out
-    of every dump, so that hashes of stages and the configs in `bench.json` stay what they were.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    later: ClassVar[tuple[str, ...]] = ()
-
-    @model_serializer(mode="wrap")
-    def _without_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        plain: dict[str, Any] = dump(self)
-        for name in self.later:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                plain.pop(name, None)
-        return plain
 
 
 class Classical(Strict):
@@ -141,45 +117,6 @@ class Split(Strict):
                         f"the parts {name} and {other} share frames: a model would be scored "
                         "on what it has seen"
                     )
-        return self
-
-
-class Model(Strict):
-    """One model of the comparison.
-
-    `settings` changes the preset of the force field; `training` changes the common training
-    settings for this model.
-
-    A control is broken on purpose, to see which scores can tell: "shuffled" is the trained model
-    `of` with the entries of every weight tensor permuted, and is not trained itself;
-    "half-cutoff" is trained as any other, with half the r_max.
-    """
-
-    later = ("control", "of")
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    forcefield: str = ""
-    preset: str = "small"
-    settings: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    control: Literal["shuffled", "half-cutoff"] | None = None
-    of: str | None = None
-
-    @model_validator(mode="after")
-    def _origin(self) -> Model:
-        if self.control != SHUFFLED:
-            if not self.forcefield:
-                raise ValueError(f"model {self.name}: expected forcefield, got none")
-            if self.of is not None:
-                raise ValueError(f"model {self.name}: `of` belongs to `control: {SHUFFLED}` alone")
-            return self
-        if self.of is None:
-            raise ValueError(f"model {self.name}: `control: {SHUFFLED}` needs `of`, a model's name")
-        if self.settings or self.training or self.preset != "small":
-            raise ValueError(
-                f"model {self.name} is not trained: leave preset, settings and training to "
-                f"{self.of}"
-            )
         return self
 
 
@@ -321,32 +258,6 @@ class BenchConfig(Strict):
         """Steps of a rollout: a whole number of dumps."""
         dumps = max(1, round(self.rollout.length_fs / self.stride_fs))
         return dumps * self.dump_every
-
-
-def with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
-    """The same models, shuffled ones with the force field of what they are made of.
-
-    Raises:
-        ValueError: `of` names no trained model of these.
-    """
-    trained = {model.name: model for model in models if model.control != SHUFFLED}
-    found = []
-    for model in models:
-        if model.of is not None:
-            origin = trained.get(model.of)
-            if origin is None:
-                raise ValueError(
-                    f"model {model.name}: expected `of` to name a trained model "
-                    f"({', '.join(trained) or 'there is none'}), got '{model.of}'"
-                )
-            if model.forcefield not in ("", origin.forcefield):
-                raise ValueError(
-                    f"model {model.name}: expected the force field of {origin.name}, "
-                    f"{origin.forcefield}, got {model.forcefield}: leave it out"
-                )
-            model = model.model_copy(update={"forcefield": origin.forcefield})
-        found.append(model)
-    return tuple(found)
 
 
 def _listed(paths: str | Sequence[str]) -> list[str]:

@@ -53,6 +53,20 @@ def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
     return replace(found, frames=frames, temperature_kelvin=temperature, end=end)
 
 
+def outlasting(lengths: Sequence[int], skip: int) -> tuple[list[int], int]:
+    """Which rollouts can be scored without their first `skip` frames, and what to skip of them.
+
+    Those that broke before are left out where others did not; where none is left, fewer frames
+    are skipped: a model that breaks at once has no structure, but its reruns have scores.
+
+    Args:
+        lengths: frames of each rollout.
+        skip: frames to leave out at the beginning of each.
+    """
+    kept = [number for number, length in enumerate(lengths) if length > skip]
+    return (kept, skip) if kept else (list(range(len(lengths))), max(0, min(lengths) - 1))
+
+
 def concatenated(pieces: Sequence[Frames]) -> Frames:
     """Trajectories of the same atoms one after the other."""
     from egraff_lmp.bench.reference import joined

@@ -22,13 +22,12 @@ from pydantic import (
 
 from egraff_lmp.bench.config import (
     BenchConfig,
-    Model,
-    Strict,
     mistakes,
     parse_config,
     read_raw,
-    with_origins,
 )
+from egraff_lmp.bench.model import Model, with_origins
+from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import PaperRow, check_rows
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from egraff_lmp import __version__
 from egraff_lmp.bench import work
-from egraff_lmp.bench.config import SHUFFLED, BenchConfig, Classical, Model
+from egraff_lmp.bench.config import BenchConfig, Classical
+from egraff_lmp.bench.model import SHUFFLED, Model
 from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
 from egraff_lmp.bench.view import assemble
 from egraff_lmp.errors import EgraffError

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egraff_lmp.bench.accuracy import accuracy
-from egraff_lmp.bench.config import BenchConfig, Classical, Model
-from egraff_lmp.bench.frames import archive, concatenated, held_out, rollout_of
+from egraff_lmp.bench.config import BenchConfig, Classical
+from egraff_lmp.bench.frames import archive, concatenated, held_out, outlasting, rollout_of
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.reference import (
     crystal,
     parts_of,
@@ -273,17 +274,20 @@ def score_model(
             archive(oracle.path("oracle"), config.stride_fs),
             model,
         )
+    lengths = [len(frames) for frames in trajectories]
+    scored, skip = outlasting(lengths, round(config.scoring.skip_fs / config.stride_fs))
+    first = config.split.held_out.first
     scores = score_trajectory(
         truth,
-        trajectories,
+        [trajectories[k] for k in scored],
         reruns=reruns,
-        temperatures=[one.temperature_kelvin for one in ran],
-        ends=[one.end for one in ran],
+        temperatures=[ran[k].temperature_kelvin for k in scored],
+        ends=[ran[k].end for k in scored],
         mode="both",
         r_max=config.scoring.r_max_angstrom,
         bin_width=config.scoring.bin_width_angstrom,
-        skip=round(config.scoring.skip_fs / config.stride_fs),
-        starts=tuple(result.value["frame"] - config.split.held_out.first for result in rollouts)
+        skip=skip,
+        starts=tuple(rollouts[k].value["frame"] - first for k in scored)
         if config.time_series
         else (),
         seed=config.seed,
@@ -294,7 +298,7 @@ def score_model(
         scores = without_times(scores)
     path = folder / "scores.json"
     write_text(path, scores.to_json() + "\n")
-    return Outcome({"lengths": [len(frames) for frames in trajectories]}, {"scores": path})
+    return Outcome({"lengths": lengths, "scored": scored}, {"scores": path})
 
 
 def without_times(scores: Scores) -> Scores:
