@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from egraff_lmp.report.ranking import (
@@ -266,12 +267,9 @@ def _entry_of(cell: CellSummary, value: Value | None, comparison: str) -> Entry:
     if comparison in _OF_ROLLOUTS:
         whole = cell.find(SURVIVED, "rollouts")
         survived = 1.0 if whole is None or whole.value is None else whole.value
-    return Entry(
-        cell.model,
-        None if value is None else value.value,
-        None if value is None else value.interval,
-        survived,
-    )
+    if value is None or value.value is None or not isfinite(value.value):
+        return Entry(cell.model, None, None, survived)
+    return Entry(cell.model, value.value, value.interval, survived)
 
 
 def _unrelated(cells: Sequence[CellSummary]) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from egraff_lmp.fileio import write_text
-from egraff_lmp.report.figures import Material, PageFigure, draw_all, write_files
 from egraff_lmp.report.controls import no_information, section
+from egraff_lmp.report.figures import Material, PageFigure, draw_all, write_files
 from egraff_lmp.report.numbers import DASH, number
 from egraff_lmp.report.papertable import fields_of, rebuilt, untouched
 from egraff_lmp.report.printed import SOURCE, PaperRow
@@ -184,12 +184,13 @@ def render_page(page: MatrixPage, figures: Sequence[PageFigure] = ()) -> str:
         if headline.key in _PICTURED
     ]
     rows = [page.labels[cell] for cell in page.labels]
+    broken = [model for model in page.models if page.control_of(model)]
     return fill(
         _TEMPLATE,
         page=page,
         what=_what(page),
         tables=tables,
-        paper_tables=rebuilt(page.cells, page.paper, fields_of(page.forcefields)),
+        paper_tables=rebuilt(page.cells, page.paper, fields_of(page.forcefields, broken)),
         untouched=untouched(page.paper),
         source=SOURCE,
         figures=figures,

@@ -21,7 +21,7 @@ from egraff_lmp.report.controls import (
 )
 from egraff_lmp.report.matrix import MatrixPage, render_page
 from egraff_lmp.report.ranking import CANNOT, NO_INFORMATION, TELLS, VERDICTS
-from egraff_lmp.report.value import CellSummary, Value, to_csv, to_json
+from egraff_lmp.report.value import SCHEMA_FILE, CellSummary, Value, to_csv, to_json
 from egraff_lmp.score import score_trajectory
 from egraff_lmp.score.table import METRICS
 
@@ -165,6 +165,8 @@ def test_scores_carry_verdicts_and_controls():
         40.0, 6.0, "shuffled", "structure",
     )  # fmt: skip
     assert [cell["control"] for cell in record["cells"]] == [None, "shuffled"]
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    pytest.importorskip("jsonschema").validate(json.loads(json.dumps(record)), schema)
     head = to_csv([replace(BROKEN, values=[replace(BROKEN.values[0], control="shuffled")])])
     assert head.splitlines()[0].endswith(",control")
     assert head.splitlines()[2].endswith(",shuffled")
