@@ -76,10 +76,11 @@ class BenchResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every stage has its result and every rollout reached its end."""
+        """Whether every stage has its result and every rollout but a control's reached its end."""
         return all(result.done for result in self.stages) and all(
             rollout.value["status"] == "finished"
             for cell in self.cells
+            if cell.model.control is None
             for rollout in cell.rollouts
         )
 

@@ -292,6 +292,8 @@ def _entry(verdict: ControlVerdict | None) -> dict[str, str]:
     if ranking.broke and ranking.verdict in (TELLS, NOT_LAST):
         text += ", as it broke"
         hint += f"; the score of what frames there are: {verdict.alone}"
+        if verdict.comparison != STABILITY and verdict.alone not in (TELLS, NOT_LAST):
+            text += f" (by its frames: {verdict.alone})"
     return {
         "mark": MARKS[ranking.verdict],
         "text": text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,23 @@ def test_an_origin_that_cannot_be_trained_stops_its_control(fakes: Fakes, tmp_pa
     states = {stage.name: stage.state for stage in result.stages}
     assert states["deploy-shuffled"] == "blocked"
     assert states["score-allegro"] == "done"
+
+
+def test_a_control_that_breaks_down_is_no_failure(
+    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = fakes.run_start
+
+    def breaks(who: str, *arguments: Any) -> Any:
+        found = rollout(*arguments)
+        if who in arguments[-1].name:
+            found.value.update(status="failed", reason="lost atoms", n_steps=10)
+        return found
+
+    monkeypatch.setattr(work, "run_start", partial(breaks, "shuffled"))
+    assert run_bench(config(models=models(SHUFFLED)), tmp_path / "a").complete
+    monkeypatch.setattr(work, "run_start", partial(breaks, "allegro"))
+    assert not run_bench(config(models=models(SHUFFLED)), tmp_path / "b").complete
 
 
 def test_controls_leave_finished_results_alone(fakes: Fakes, tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_a_broken_rollout_is_last_in_what_rollouts_enter_and_only_there():
     assert row.alone == CANNOT  # its frames alone would have been the best
     shown = section([GOOD, perfect], LABELS)
     assert shown is not None
-    assert shown["tables"][0]["rows"][0]["entries"][0]["text"] == "tells, as it broke"
+    assert shown["tables"][0]["rows"][0]["entries"][0]["text"] == (
+        "tells, as it broke (by its frames: cannot tell)"
+    )
 
 
 def test_a_control_without_any_score_is_last_if_it_broke():
