@@ -259,6 +259,11 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
                 _value(cell, model, key="training_time", label="training, an epoch", mode=PAPER,
                        value=seconds / 60 / epochs, unit="min/epoch", **common)
             )  # fmt: skip
+            each = train["value"]["wall_seconds"] / epochs
+            values.append(
+                _value(cell, model, key="epoch_time", label="training, an epoch", comparison=COST,
+                       value=each, unit="s/epoch", window=f"{epochs} epochs")
+            )  # fmt: skip
     timed = []
     for k in range(len(cell.config.rollout.starts)):
         stage = stages.get(f"rollout-{model.name}-{k + 1}")
@@ -267,7 +272,14 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
     steps = sum(value["n_steps"] for value in timed)
     if steps:
         mean = sum(value["ms_per_step"] * value["n_steps"] for value in timed) / steps
-        window = f"{steps} steps on {timed[0]['ranks']} ranks"
+        first = timed[0]
+        window = f"{steps} steps on {first['ranks']} ranks"
+        if "threads" in first:
+            window += f" of {first['threads']} threads"
+        if first.get("hardware"):
+            window += f", {first['hardware']}"
+        if train is not None and train["state"] == "done" and train["value"].get("precision"):
+            window += f", {train['value']['precision']}"
         common = {"comparison": COST, "window": window, "n_starts": len(timed)}
         values.append(
             _value(cell, model, key="ms_per_step", label="time of a step", value=mean,

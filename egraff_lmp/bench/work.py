@@ -179,6 +179,7 @@ def run_start(
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
     from egraff_lmp.rollout import run_rollout
+    from egraff_lmp.rollout.record import machine_words
 
     settings = rollout_settings(
         config,
@@ -203,6 +204,7 @@ def run_start(
         "frame": config.rollout.starts[number],
         "ranks": config.rollout.ranks,
         "threads": config.rollout.threads,
+        "hardware": machine_words(config.rollout.device),
         "wall_seconds": result.wall_seconds,
         "ms_per_step": ms_per_step(result.out_dir),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -14,6 +15,8 @@ WRIGHT_LIMIT_PERCENT = 9.0
 # The first and the last fifth of the rollouts are compared; less than this is fluctuation.
 DRIFT_PARTS = 5
 DRIFT_FACTOR = 1.5
+# "rollout 2 at 400 fs: 60 of 64 atoms left", in the note of a stability
+_ENDED = re.compile(r"rollout \d+ at (\S+) fs: ")
 
 
 def headline(model: ModelReport, metric: str, subjects: Sequence[str]) -> Score | None:
@@ -103,15 +106,20 @@ def _endurance(model: ModelReport) -> str | None:
     if score is None or score.value is None:
         return None
     parts = score.note.split("; ")
-    ended = [part for part in parts if part.startswith("rollout ")]
+    ended = [part for part in parts if _ENDED.match(part)]
     if not ended:
         return (
             f"None of its rollouts violated a criterion of stability in {number(score.value)} fs."
         )
     return (
         f"Its rollouts stayed within the criteria of stability for {number(score.value)} fs on "
-        f"average; {ended[0]}."
+        f"average; {min(ended, key=_time_of)}."
     )
+
+
+def _time_of(ended: str) -> float:
+    found = _ENDED.match(ended)
+    return float(found[1]) if found else float("inf")
 
 
 def _trajectory(model: ModelReport) -> str | None:

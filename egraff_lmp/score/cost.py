@@ -75,7 +75,7 @@ class Cost:
         """What it ran on, in words."""
         return (
             f"{self.n_atoms} atoms on {self.ranks} MPI ranks of {self.threads} threads, "
-            f"{self.hardware}; precision {self.precision}"
+            f"hardware {self.hardware}; precision {self.precision}"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -160,11 +160,22 @@ def _life(
     violations = [fate.end, _structural(reference, frames, sample, equilibrium, fine)]
     if mode == "egraff":
         # First, so that it names what happened where a broken bond follows from it.
-        finite = not_finite(frames.positions, frames.forces, frames.energy)
+        finite = not_finite(frames.positions, frames.forces, _told_energies(frames))
         violations = [finite, fate.hot, *violations]
     violation = first_violation(violations)
     last = len(frames) - 1 if violation is None else violation.frame
     return Life((skipped + last) * float(frames.timestep_fs or 0.0), violation)
+
+
+def _told_energies(frames: Frames) -> NDArray[np.float64] | None:
+    """Energies (T,) without the NaN of steps that no thermo row tells of.
+
+    A model whose energy is NaN has forces of NaN too: NaN beside finite forces is a missing row.
+    """
+    if frames.energy is None or frames.forces is None:
+        return frames.energy
+    fine = np.isfinite(frames.forces).all(axis=(1, 2))
+    return np.where(np.isnan(frames.energy) & fine, 0.0, frames.energy)
 
 
 def _structural(

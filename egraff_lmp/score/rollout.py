@@ -114,21 +114,18 @@ def _end(folder: Path, run: DumpedRun, log: LammpsLog | None) -> Violation | Non
 
 
 def _cost(folder: Path, run: DumpedRun, log: LammpsLog) -> Cost | None:
-    from egraff_lmp.rollout.record import read_record
+    from egraff_lmp.rollout.record import machine_words, read_record
 
     if not (log.n_steps and log.seconds > 0 and log.n_atoms and log.ranks):
         return None
-    hardware = NOT_STATED
     try:
         record = read_record(folder)
     except EgraffError:
         record = None
-    if record is not None:
-        machine = record.hardware
-        processor = machine.get("processor") or machine.get("machine") or NOT_STATED
-        hardware = f"{processor}, {machine.get('cores', '?')} cores"
-    if log.device:
-        hardware += f", {log.device}"
+    if record is None:
+        hardware = ", ".join(filter(None, (NOT_STATED, log.device)))
+    else:
+        hardware = machine_words(log.device, record.hardware)
     return Cost(
         n_steps=log.n_steps,
         n_atoms=log.n_atoms,

@@ -37,6 +37,8 @@ def sentences(*scores: Score) -> str:
 def test_the_first_violation_and_its_reason() -> None:
     text = sentences(endurance(ENDED))
     assert "for 512 fs on average; rollout 2 at 400 fs: 60 of 64 atoms left at step 200." in text
+    earlier = ENDED.replace("rollout 2 at 400 fs", "rollout 1 at 700 fs: hot; rollout 2 at 400 fs")
+    assert "on average; rollout 2 at 400 fs: 60 of 64" in sentences(endurance(earlier))
     text = sentences(endurance("2 of 2 rollouts reached their end (a lower bound)"))
     assert "None of its rollouts violated a criterion of stability in 512 fs." in text
 

@@ -125,6 +125,17 @@ def test_a_frame_that_is_not_finite_ends_a_run():
     assert scores.find("diffusivity_error").n_failed == 500
 
 
+def test_steps_without_a_thermo_row_are_no_violation():
+    energy, forces = np.zeros(800), np.ones((800, 27, 3))
+    energy[1::2] = np.nan  # a row every second frame
+    still, rollout = walk(scale=0.0), walk(scale=0.0, energy=energy, forces=forces)
+    assert score_trajectory(still, rollout, **QUICK).find("stability").value == 799 * STEP_FS
+    broken = forces.copy()
+    broken[301] = np.nan
+    rollout = replace(rollout, forces=broken)
+    assert score_trajectory(still, rollout, **QUICK).find("stability").value == 301 * STEP_FS
+
+
 def test_hot_runs_end_where_they_leave_the_bounds():
     temperatures = np.full(800, 500.0)
     temperatures[400:] = 5000.0
