@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.bench.config import Model
 from egraff_lmp.bench.matrix import CellConfig
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import SUMMARY
+from egraff_lmp.report.ranking import SURVIVED
 from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, CellSummary, Value
 from egraff_lmp.score.table import METRICS
 
 ACCURACY = "accuracy"
 COST = "cost"
 ROLLOUTS = "rollouts"
+PAPER = "paper"  # the unit and normalisation of the paper's tables
 _ACCURACY = (
     ("energy_mae", "energy MAE", "energy_mae_mev_per_atom", "meV/atom"),
     ("energy_rmse", "energy RMSE", "energy_rmse_mev_per_atom", "meV/atom"),
@@ -69,6 +71,7 @@ def _record(cell: CellConfig, out: Path) -> tuple[dict[str, Any] | None, str]:
 def _finished(cell: CellConfig, model: Model, record: Mapping[str, Any], out: Path) -> CellSummary:
     stages = {stage["name"]: stage for stage in record["stages"]}
     values: list[Value] = []
+    lives: dict[int, float] = {}
     score = stages.get(f"score-{model.name}")
     reasons = _reasons(cell, model, stages)
     if score is not None and score["state"] == "done":
@@ -76,10 +79,11 @@ def _finished(cell: CellConfig, model: Model, record: Mapping[str, Any], out: Pa
         try:
             scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
             values += [_score(cell, model, item) for item in scores]
+            lives = _lives(scores, score["value"].get("scored"))
         except (OSError, ValueError, KeyError) as error:
             reasons.append(f"{path.name} of {score['name']} cannot be read: {error}")
     values += _accuracy(cell, model, stages)
-    values += _rollouts(cell, model, stages)
+    values += _rollouts(cell, model, stages, lives)
     values += _cost(cell, model, stages)
     state = DONE if any(v.key in METRICS for v in values) else FAILED
     return _summary(cell, model, state, " ".join(reasons), values, True)
@@ -98,6 +102,7 @@ def _summary(
         reason=reason,
         values=tuple(values),
         page=f"{cell.name}/report.html" if page else None,
+        control=model.control,
     )
 
 
@@ -106,7 +111,8 @@ def _reasons(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, A
     numbers = range(1, len(cell.config.rollout.starts) + 1)
     names = [
         "reference",
-        *(f"{stage}-{model.name}" for stage in ("train", "deploy", "check")),
+        f"train-{cell.config.trained(model).name}",
+        *(f"{stage}-{model.name}" for stage in ("deploy", "check")),
         *(f"rollout-{model.name}-{k}" for k in numbers),
         *(f"{stage}-{model.name}" for stage in ("oracle", "score")),
     ]
@@ -129,6 +135,7 @@ def _value(cell: CellConfig, model: Model, **fields: Any) -> Value:
         temperature_kelvin=cell.temperature_kelvin,
         model=model.name,
         forcefield=model.forcefield,
+        control=model.control,
         **fields,
     )
 
@@ -162,19 +169,59 @@ def _accuracy(
     if check is None or check["state"] != "done":
         return []
     value = check["value"]
-    return [
-        _value(
-            cell, model, key=key, label=label, comparison=ACCURACY, value=value[name], unit=unit,
-            window=value["window"], n_frames=value["frames"], n_frames_reference=value["frames"],
-        )
+    common = {
+        "comparison": ACCURACY, "window": value["window"], "n_frames": value["frames"],
+        "n_frames_reference": value["frames"],
+    }  # fmt: skip
+    found = [
+        _value(cell, model, key=key, label=label, value=value[name], unit=unit, **common)
         for key, label, name, unit in _ACCURACY
+    ]
+    atoms = stages["reference"]["value"]["n_atoms"]
+    whole = value["energy_mae_mev_per_atom"] * atoms
+    return [
+        *found,
+        _value(cell, model, key="energy_mae", label="energy MAE of the structure", mode=PAPER,
+               value=whole, unit="meV", **common),
     ]  # fmt: skip
 
 
+def _lives(scores: Sequence[Mapping[str, Any]], scored: Sequence[int] | None) -> dict[int, float]:
+    """Number of a rollout to the time in fs at which it stopped being physical, as scored."""
+    times: Sequence[float] = next(
+        (s["per_start"] for s in scores if s["key"] == "stability" and s["mode"] == "egraff"), ()
+    )
+    return dict(zip(range(len(times)) if scored is None else scored, times, strict=False))
+
+
+def _survived(
+    cell: CellConfig, done: Sequence[Mapping[str, Any]], lives: Mapping[int, float], periodic: bool
+) -> float:
+    """Part of the time asked for that all rollouts together were whole, in [0, 1].
+
+    A rollout ends where LAMMPS stopped it, a molecule also where its first bond broke: a
+    thermostat can keep the pieces of a molecule at their temperature. The criterion of the bulk
+    is g(r), which is a score of its own, and not taken here.
+    """
+    step = cell.config.rollout.timestep_fs
+    times = [value["n_steps"] * step for value in done]
+    if not periodic:
+        times = [min(time, lives.get(number, time)) for number, time in enumerate(times)]
+    whole = len(cell.config.rollout.starts) * cell.config.steps * step
+    # A sum of times in floating point may miss the end by a rounding error.
+    return min(1.0, round(sum(times) / whole, 9))
+
+
 def _rollouts(
-    cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]]
+    cell: CellConfig,
+    model: Model,
+    stages: Mapping[str, Mapping[str, Any]],
+    lives: Mapping[int, float],
 ) -> list[Value]:
-    """How many rollouts reached their end, and how long the shortest lasted."""
+    """How many rollouts reached their end, how long the shortest lasted, and all of them.
+
+    `lives` as of `_lives`.
+    """
     asked = len(cell.config.rollout.starts)
     found = [stages.get(f"rollout-{model.name}-{k + 1}") for k in range(asked)]
     done = [stage["value"] for stage in found if stage is not None and stage["state"] == "done"]
@@ -182,6 +229,8 @@ def _rollouts(
         return []
     finished = sum(value["status"] == "finished" for value in done)
     shortest = min(value["n_steps"] for value in done) * cell.config.rollout.timestep_fs
+    periodic = stages["reference"]["value"].get("periodic", True)
+    survived = _survived(cell, done, lives, periodic)
     window = f"{asked} rollouts of {cell.config.steps} steps"
     common = {"comparison": ROLLOUTS, "window": window, "n_starts": asked}
     return [
@@ -189,6 +238,8 @@ def _rollouts(
                value=float(finished), unit="starts", **common),
         _value(cell, model, key="shortest_rollout", label="shortest rollout",
                value=shortest, unit="fs", **common),
+        _value(cell, model, key=SURVIVED, label="part of the rollouts before they broke",
+               value=survived, unit="1", **common),
     ]  # fmt: skip
 
 
@@ -197,11 +248,22 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
     values = []
     train = stages.get(f"train-{model.name}")
     if train is not None and train["state"] == "done":
-        epochs = train["value"]["epochs"]
+        epochs, seconds = train["value"]["epochs"], train["value"]["wall_seconds"]
+        common: dict[str, Any] = {"comparison": COST, "window": f"{epochs} epochs"}
         values.append(
-            _value(cell, model, key="training_time", label="training", comparison=COST,
-                   value=train["value"]["wall_seconds"], unit="s", window=f"{epochs} epochs")
+            _value(cell, model, key="training_time", label="training", value=seconds, unit="s",
+                   **common)
         )  # fmt: skip
+        if epochs:
+            values.append(
+                _value(cell, model, key="training_time", label="training, an epoch", mode=PAPER,
+                       value=seconds / 60 / epochs, unit="min/epoch", **common)
+            )  # fmt: skip
+            each = train["value"]["wall_seconds"] / epochs
+            values.append(
+                _value(cell, model, key="epoch_time", label="training, an epoch", comparison=COST,
+                       value=each, unit="s/epoch", window=f"{epochs} epochs")
+            )  # fmt: skip
     timed = []
     for k in range(len(cell.config.rollout.starts)):
         stage = stages.get(f"rollout-{model.name}-{k + 1}")
@@ -210,11 +272,22 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
     steps = sum(value["n_steps"] for value in timed)
     if steps:
         mean = sum(value["ms_per_step"] * value["n_steps"] for value in timed) / steps
-        window = f"{steps} steps on {timed[0]['ranks']} ranks"
+        first = timed[0]
+        window = f"{steps} steps on {first['ranks']} ranks"
+        if "threads" in first:
+            window += f" of {first['threads']} threads"
+        if first.get("hardware"):
+            window += f", {first['hardware']}"
+        if train is not None and train["state"] == "done" and train["value"].get("precision"):
+            window += f", {train['value']['precision']}"
         common = {"comparison": COST, "window": window, "n_starts": len(timed)}
         values.append(
             _value(cell, model, key="ms_per_step", label="time of a step", value=mean,
                    unit="ms/step", **common)
+        )  # fmt: skip
+        values.append(
+            _value(cell, model, key="ms_per_step", label="time of 1000 steps", mode=PAPER,
+                   value=mean / 60, unit="min", **common)
         )  # fmt: skip
         atoms = stages["reference"]["value"]["n_atoms"]
         values.append(

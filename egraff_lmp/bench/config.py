@@ -14,26 +14,21 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from egraff_lmp.bench.model import HALF_CUTOFF, SHUFFLED, Model, with_origins
+from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
 
 SHIPPED = Path(__file__).resolve().parent / "configs"
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors: a misspelt one must not be ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Classical(Strict):
@@ -125,20 +120,6 @@ class Split(Strict):
         return self
 
 
-class Model(Strict):
-    """One model of the comparison.
-
-    `settings` changes the preset of the force field; `training` changes the common training
-    settings for this model.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    forcefield: str
-    preset: str = "small"
-    settings: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-
-
 class Rollout(Strict):
     """The simulations: NVT (Nose-Hoover) from held-out frames, each with its own seed.
 
@@ -159,13 +140,27 @@ class Scoring(Strict):
     """How rollouts are compared with the held-out part.
 
     `skip_fs` is left out at the beginning of each rollout for the structure (it starts from a
-    reference frame, and the thermostat has to settle).
+    reference frame, and the thermostat has to settle). A rollout whose temperature leaves
+    `temperature_bounds`, multiples of the target, ends there.
     """
+
+    later = ("temperature_bounds",)
 
     r_max_angstrom: PositiveFloat | None = None
     bin_width_angstrom: PositiveFloat = 0.05
     skip_fs: float = Field(default=0.0, ge=0)
     rerun_every: PositiveInt = 1
+    temperature_bounds: tuple[float, float] = (0.25, 4.0)
+
+    @model_validator(mode="after")
+    def _target_within(self) -> Scoring:
+        low, high = self.temperature_bounds
+        if not 0 <= low < 1 < high:
+            raise ValueError(
+                f"temperature_bounds are multiples of the target below and above 1, got {low:g} "
+                f"and {high:g}"
+            )
+        return self
 
 
 class BenchConfig(Strict):
@@ -182,6 +177,11 @@ class BenchConfig(Strict):
     rollout: Rollout
     scoring: Scoring = Scoring()
     remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
+
+    @field_validator("models")
+    @classmethod
+    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
+        return with_origins(models)
 
     @model_validator(mode="after")
     def _consistent(self) -> BenchConfig:
@@ -201,13 +201,21 @@ class BenchConfig(Strict):
 
         for model in self.models:
             force_field(model.forcefield)
-            self.train_settings(model, "train", "validation")
+            self.train_settings(self.trained(model), "train", "validation")
         return self
+
+    def trained(self, model: Model) -> Model:
+        """The model that is trained for `model`: itself, or what a shuffled one is made of."""
+        if model.control != SHUFFLED:
+            return model
+        return next(other for other in self.models if other.name == model.of)
 
     def train_settings(
         self, model: Model, train: str | Sequence[str], validation: str | Sequence[str]
     ) -> TrainConfig:
         """Settings of the trainer for one model, with the path or paths of its two parts.
+
+        The half-cutoff control gets half the r_max of the others.
 
         Raises:
             EgraffError: a key that the trainer does not know, or a wrong value.
@@ -225,7 +233,10 @@ class BenchConfig(Strict):
             "overrides": model.settings,
             "data": {"train": _listed(train), "validation": _listed(validation)},
         }
-        return parse_training(raw, f"training of model {model.name}")
+        settings = parse_training(raw, f"training of model {model.name}")
+        if model.control == HALF_CUTOFF:
+            settings = settings.model_copy(update={"r_max": settings.r_max / 2})
+        return settings
 
     @property
     def time_series(self) -> bool:

@@ -13,18 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.report import STRUCTURE, VIOLATION, Curve, Score
-from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY
-from egraff_lmp.score.table import METRICS
+from egraff_lmp.report import MOTION, STRUCTURE, VIOLATION, Curve, Score
+from egraff_lmp.score.records import (
+    RERUN_ORACLE,
+    RERUN_REFERENCE,
+    STABILITY,
+    TRAJECTORY,
+    TRANSPORT,
+)
+from egraff_lmp.score.table import DEVIATION_INPUTS, METRICS
 
 MAX_POINTS = 80
-_UNITS = {"1": ""}
-# Comparison of a score to the table of the report that it stands in; others have none of their own.
+_UNITS = {"1": "", "A": "Å", "A^2/ps": "Å²/ps", "eV rad": "eV·rad"}
+# Comparison of a score to the table of the report that it stands in.
 _KINDS = {
     STRUCTURE: STRUCTURE,
     TRAJECTORY: VIOLATION,
     RERUN_REFERENCE: VIOLATION,
     RERUN_ORACLE: VIOLATION,
+    TRANSPORT: MOTION,
+    STABILITY: MOTION,
 }
 
 
@@ -42,6 +50,9 @@ def _row(item: Mapping[str, Any]) -> Score:
     if item["n_failed"]:
         notes.append(f"{item['n_failed']} frames not finite")
     metric = METRICS.get(item["key"])
+    kind = _KINDS.get(item["comparison"], item["comparison"])
+    if metric is not None and metric.input in DEVIATION_INPUTS:
+        kind = MOTION  # at equal times as EV and FV are, but of positions
     return Score(
         metric=metric.label if metric else item["key"],
         subject=item["pair"] or item["comparison"],
@@ -54,7 +65,7 @@ def _row(item: Mapping[str, Any]) -> Score:
         frames=item["n_frames"],
         starts=item["n_starts"],
         note="; ".join(note for note in notes if note),
-        kind=_KINDS.get(item["comparison"], item["comparison"]),
+        kind=kind,
     )
 
 
@@ -103,34 +114,54 @@ def violation_curves(scores: Mapping[str, Any], key: str) -> dict[str, Curve]:
     return {name: _mean_curve(group) for name, group in found.items() if group[0]["values"]}
 
 
-def _mean_curve(group: Sequence[Mapping[str, Any]]) -> Curve:
+def series_curve(
+    scores: Mapping[str, Any], key: str, comparison: str, *, geometric: bool
+) -> Curve | None:
+    """One quantity in egraff form over time, averaged over starts; None where there is none.
+
+    As `violation_curves`, but with the arithmetic mean where `geometric` is false.
+    """
+    wanted = (key, "egraff", comparison)
+    group = [s for s in scores["series"] if (s["key"], s["mode"], s["comparison"]) == wanted]
+    group = [s for s in group if s["values"]]
+    return _mean_curve(group, geometric) if group else None
+
+
+def _mean_curve(group: Sequence[Mapping[str, Any]], geometric: bool = True) -> Curve:
     length = max(len(series["values"]) for series in group)
     window = -(-length // MAX_POINTS)
     starts = np.full((len(group), -(-length // window)), np.nan)
     for row, series in zip(starts, group, strict=True):
-        means = _window_means(np.array(series["values"], dtype=np.float64), window)
+        means = _window_means(np.array(series["values"], dtype=np.float64), window, geometric)
         row[: len(means)] = means
     step = group[0]["step_fs"] or 1.0
     x = (np.arange(starts.shape[1]) + 0.5) * window * step - 0.5 * step
-    logs = np.log(starts)
-    some = np.isfinite(logs).any(axis=0)
-    logs, x = logs[:, some], x[some]
+    rows = np.log(starts) if geometric else starts
+    some = np.isfinite(rows).any(axis=0)
+    rows, x = rows[:, some], x[some]
     if not x.size:
         return Curve("", (), ())
-    y, low, high = (np.exp(f(logs, axis=0)) for f in (np.nanmean, np.nanmin, np.nanmax))
+    y, low, high = (f(rows, axis=0) for f in (np.nanmean, np.nanmin, np.nanmax))
+    if geometric:
+        y, low, high = np.exp(y), np.exp(low), np.exp(high)
     band = (low.tolist(), high.tolist()) if len(group) > 1 else ((), ())
     return Curve("", x.tolist(), y.tolist(), *band)
 
 
-def _window_means(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Geometric means of the positive entries of consecutive windows; NaN where there is none."""
-    logs = np.full(-(-len(values) // window) * window, np.nan)
-    good = np.isfinite(values) & (values > 0)
-    logs[: len(values)][good] = np.log(values[good])
-    rows = logs.reshape(-1, window)
+def _window_means(
+    values: NDArray[np.float64], window: int, geometric: bool = True
+) -> NDArray[np.float64]:
+    """Means over consecutive windows; NaN where there is nothing to average.
+
+    The geometric mean is of the positive entries, the arithmetic one of the finite ones.
+    """
+    padded = np.full(-(-len(values) // window) * window, np.nan)
+    good = np.isfinite(values) & ((values > 0) if geometric else True)
+    padded[: len(values)][good] = np.log(values[good]) if geometric else values[good]
+    rows = padded.reshape(-1, window)
     count = np.isfinite(rows).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.where(count > 0, np.exp(np.nansum(rows, axis=1) / np.maximum(count, 1)), np.nan)
+    means = np.nansum(rows, axis=1) / np.maximum(count, 1)
+    return np.where(count > 0, np.exp(means) if geometric else means, np.nan)
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, list[float]]:

@@ -8,17 +8,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from egraff_lmp.bench.config import BenchConfig, Model, Strict, mistakes, parse_config, read_raw
+from egraff_lmp.bench.config import (
+    BenchConfig,
+    mistakes,
+    parse_config,
+    read_raw,
+)
+from egraff_lmp.bench.model import Model, with_origins
+from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.report.printed import PaperRow, check_rows
 
 KIND = "matrix"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 # Parts of a system that a temperature may change.
 _SECTIONS = ("reference", "split", "training", "rollout", "scoring")
+
+
+class PaperName(Strict):
+    """A row of the paper's tables that a system stands for: `{dataset: 3BPA, condition: 300K}`."""
+
+    dataset: str
+    condition: str = ""
+
+    @model_validator(mode="after")
+    def _printed(self) -> PaperName:
+        try:
+            check_rows([self.row])
+        except EgraffError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def row(self) -> PaperRow:
+        """The row itself."""
+        return PaperRow(self.dataset, self.condition)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, Mapping) else value
+
+
+# One row or a list of them.
+PaperNames = Annotated[tuple[PaperName, ...], BeforeValidator(_listed)]
 
 
 class Temperature(Strict):
@@ -29,6 +73,7 @@ class Temperature(Strict):
     split: dict[str, Any] = Field(default={})
     rollout: dict[str, Any] = Field(default={})
     scoring: dict[str, Any] = Field(default={})
+    paper: PaperNames = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -36,6 +81,8 @@ class System(Strict):
     """One system: its data, and what it changes of the common settings.
 
     `models` names those of the matrix' models that run on it; all of them if it is left out.
+    `paper` names the rows of the paper's tables that it stands for; a temperature with rows of its
+    own has those instead. Several systems of one row are averaged.
     """
 
     name: str = Field(pattern=_NAME)
@@ -48,6 +95,7 @@ class System(Strict):
     rollout: dict[str, Any] = Field(default={})
     scoring: dict[str, Any] = Field(default={})
     models: tuple[str, ...] | None = Field(default=None, min_length=1)
+    paper: PaperNames = ()
     remarks: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -92,6 +140,11 @@ class Matrix(Strict):
     slurm: Slurm = Slurm()
     remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of the matrix")
 
+    @field_validator("models")
+    @classmethod
+    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
+        return with_origins(models)
+
     @model_validator(mode="after")
     def _names(self) -> Matrix:
         for what, names in (
@@ -120,12 +173,14 @@ class CellConfig:
         system: name of the system.
         temperature_kelvin: of its rollouts.
         config: what is run there.
+        paper: rows of the paper's tables that it stands for; they only concern the page.
     """
 
     name: str
     system: str
     temperature_kelvin: float
     config: BenchConfig
+    paper: tuple[PaperRow, ...] = ()
 
 
 def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
@@ -196,7 +251,8 @@ def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -
         "models": [model.model_dump() for model in chosen],
         "remarks": [*system.remarks, *condition.remarks],
     }
-    return CellConfig(name, system.name, condition.kelvin, parse_config(raw, where))
+    rows = tuple(named.row for named in condition.paper or system.paper)
+    return CellConfig(name, system.name, condition.kelvin, parse_config(raw, where), rows)
 
 
 def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -4,26 +4,34 @@ OUT/matrix.yaml                     the matrix as it was asked for
 OUT/models/HASH/                    trained models, shared by all cells that train the same
 OUT/SYSTEM[-TEMPERATUREK]/          an ordinary `egraff bench` folder
 OUT/report.html, scores.json, scores.csv
+OUT/report-files/                   every figure of the page as PNG, its data as CSV
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from egraff_lmp.bench.collect import collect
+from egraff_lmp.bench.config import Model
 from egraff_lmp.bench.matrix import CellConfig, Matrix
 from egraff_lmp.bench.run import REPORT, Begin, End, locked, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
-from egraff_lmp.report.value import DONE, CellSummary, to_csv, to_json
+from egraff_lmp.report.value import DONE, NOT_RUN, CellSummary, to_csv, to_json
+
+if TYPE_CHECKING:
+    from egraff_lmp.report.matrix import MatrixPage
+    from egraff_lmp.report.traces import Traces
 
 MODELS, COPY, SCORES, TABLE = "models", "matrix.yaml", "scores.json", "scores.csv"
-RESERVED = {MODELS, REPORT, COPY, SCORES, TABLE}
+FIGURES = "report-files"
+RESERVED = {MODELS, REPORT, COPY, SCORES, TABLE, FIGURES}
 
 # Called with (number of the cell, cells in all, the cell).
 BeginCell = Callable[[int, int, CellConfig], None]
@@ -85,8 +93,14 @@ def run_matrix(
         except EgraffError as error:
             refused[cell.name] = str(error)
         summaries = write_summary(matrix, cells, out, refused)
+    summaries = write_summary(matrix, cells, out, refused, figures=True)
     asked = {cell.name for cell in chosen}
-    complete = all(s.state == DONE and not s.reason for s in summaries if s.cell in asked)
+    # What is broken on purpose may break down.
+    complete = all(
+        s.state == DONE and (s.control is not None or not s.reason)
+        for s in summaries
+        if s.cell in asked
+    )
     return MatrixResult(out / REPORT, tuple(summaries), complete)
 
 
@@ -117,32 +131,57 @@ def yaml_text(matrix: Matrix) -> str:
 
 
 def write_summary(
-    matrix: Matrix, cells: Sequence[CellConfig], out: Path, refused: dict[str, str] | None = None
+    matrix: Matrix,
+    cells: Sequence[CellConfig],
+    out: Path,
+    refused: dict[str, str] | None = None,
+    figures: bool = False,
 ) -> list[CellSummary]:
     """Write the page and the tables of whatever cells have results.
 
-    Under a lock, so that of several processes the last one to end sees the results of all.
+    Under a lock, so that of several processes the last one to end sees the results of all. The
+    figures over all cells take seconds, and are left out while cells are still run.
     """
-    from egraff_lmp.report.matrix import MatrixPage, write_page
+    from egraff_lmp.bench.collect_traces import collect_traces
+    from egraff_lmp.report.matrix import write_page
 
     with locked(out, wait=True):
         found = collect(cells, out, refused)
         write_json(out / SCORES, to_json(matrix.name, found))
         write_text(out / TABLE, to_csv(found))
-        labels = {cell.name: label(cell) for cell in cells}
-        remarks = {cell.name: list(cell.config.remarks) for cell in cells if cell.config.remarks}
-        page = MatrixPage(
+        run = {summary.cell for summary in found if summary.state != NOT_RUN}
+        known = [cell for cell in cells if cell.name in run]
+        traces = collect_traces(known, out) if figures else []
+        page = replace(
+            matrix_page(cells, matrix.models, found, traces),
             title=matrix.title,
-            models=[model.name for model in matrix.models],
-            labels=labels,
-            cells=found,
             limits=list(matrix.remarks),
-            remarks=remarks,
             config=yaml_text(matrix),
             seed=matrix.seed,
         )
-        write_page(page, out / REPORT)
+        write_page(page, out / REPORT, figures)
     return found
+
+
+def matrix_page(
+    cells: Sequence[CellConfig],
+    models: Sequence[Model],
+    summaries: Sequence[CellSummary],
+    traces: Sequence[Traces],
+) -> MatrixPage:
+    """The page of these cells, without what is known of their matrix alone."""
+    from egraff_lmp.report.matrix import MatrixPage
+
+    return MatrixPage(
+        title="",
+        models=[model.name for model in models],
+        labels={cell.name: label(cell) for cell in cells},
+        cells=summaries,
+        remarks={cell.name: list(cell.config.remarks) for cell in cells if cell.config.remarks},
+        forcefields={model.name: model.forcefield for model in models},
+        paper={cell.name: cell.paper for cell in cells},
+        traces=traces,
+    )
 
 
 def label(cell: CellConfig) -> str:

@@ -19,7 +19,8 @@ from typing import Any
 
 from egraff_lmp import __version__
 from egraff_lmp.bench import work
-from egraff_lmp.bench.config import BenchConfig, Classical, Model
+from egraff_lmp.bench.config import BenchConfig, Classical
+from egraff_lmp.bench.model import SHUFFLED, Model
 from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
 from egraff_lmp.bench.view import assemble
 from egraff_lmp.errors import EgraffError
@@ -48,9 +49,10 @@ class Cell:
 
     @property
     def stages(self) -> tuple[StageResult, ...]:
-        """The results in the order of the chain."""
+        """The results in the order of the chain; a training belongs to the model of its name."""
         oracle = () if self.oracle is None else (self.oracle,)
-        return (self.train, self.deploy, self.check, *self.rollouts, *oracle, self.score)
+        train = () if self.model.control == SHUFFLED else (self.train,)
+        return (*train, self.deploy, self.check, *self.rollouts, *oracle, self.score)
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,11 @@ class BenchResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every stage has its result and every rollout reached its end."""
+        """Whether every stage has its result and every rollout but a control's reached its end."""
         return all(result.done for result in self.stages) and all(
             rollout.value["status"] == "finished"
             for cell in self.cells
+            if cell.model.control is None
             for rollout in cell.rollouts
         )
 
@@ -158,7 +161,8 @@ def run_bench(
     with locked(out):
         classical = isinstance(config.reference, Classical)
         per_model = 4 + len(config.rollout.starts) + (1 if classical else 0)
-        total = 1 + per_model * len(config.models)
+        untrained = sum(model.control == SHUFFLED for model in config.models)
+        total = 1 + per_model * len(config.models) - untrained
         shared = None if models is None else Path(models).absolute()
         run = _Runner(out, shared, total, begin, end, progress)
         reference = run(
@@ -167,19 +171,28 @@ def run_bench(
             {"reference": work.potential_inputs(config), "split": config.split.model_dump()},
             partial(work.make_reference, config, progress),
         )
-        cells = tuple(_run_model(config, model, reference, run) for model in config.models)
+        trained: dict[str, _Trained] = {}
+        cells = tuple(_run_model(config, model, reference, trained, run) for model in config.models)
         result = BenchResult(out / REPORT, reference, cells)
         _write(config, result, out)
     return result
 
 
-def _run_model(config: BenchConfig, model: Model, reference: StageResult, run: _Runner) -> Cell:
+@dataclass(frozen=True)
+class _Trained:
+    """A training and the folder that it shares with other runs, if it does."""
+
+    result: StageResult
+    shared: Path | None
+
+
+def _train(config: BenchConfig, model: Model, reference: StageResult, run: _Runner) -> _Trained:
     name = model.name
     settings = config.train_settings(model, "train", "validation").model_dump(mode="json")
     parts = {part: _hashes(reference, part) for part in ("train", "validation")}
     inputs = {"settings": settings, "parts": parts}
     shared = run.shared(f"train-{name}", inputs) if reference.done else None
-    train = run(
+    result = run(
         f"train-{name}",
         f"train {name}",
         inputs,
@@ -187,13 +200,32 @@ def _run_model(config: BenchConfig, model: Model, reference: StageResult, run: _
         reference,
         out=shared,
     )
+    return _Trained(result, shared)
+
+
+def _run_model(
+    config: BenchConfig,
+    model: Model,
+    reference: StageResult,
+    trained: dict[str, _Trained],
+    run: _Runner,
+) -> Cell:
+    """All stages of one model; `trained` holds those trained so far, and gets this one's."""
+    name = model.name
+    origin = config.trained(model)
+    if origin.name not in trained:
+        trained[origin.name] = _train(config, origin, reference, run)
+    train = trained[origin.name].result
+    seed = config.seed if model.control == SHUFFLED else None
+    # The inputs of ordinary models are what they were before there were controls.
+    control = {} if seed is None else {"shuffle_seed": seed}
     deploy = run(
         f"deploy-{name}",
         f"deploy {name}",
-        {"checkpoint": _hash(train, "checkpoint")},
-        partial(work.deploy_model, model, train),
+        {"checkpoint": _hash(train, "checkpoint"), **control},
+        partial(work.deploy_model, model, train, shuffle_seed=seed),
         train,
-        out=shared,
+        out=trained[origin.name].shared,
     )
     common = {"model": _hash(deploy, "model"), "stride_fs": config.stride_fs}
     machine = config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})

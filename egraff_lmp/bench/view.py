@@ -189,6 +189,15 @@ def _protocol_pairs(config: BenchConfig) -> list[tuple[str, str]]:
             f"Maxwell–Boltzmann at {config.temperature_kelvin:g} K, seeds "
             + ", ".join(map(str, seeds)),
         ),
+        (
+            "ends a rollout",
+            "lost atoms, values that are not finite, a temperature outside "
+            + " to ".join(
+                f"{bound * config.temperature_kelvin:g}"
+                for bound in config.scoring.temperature_bounds
+            )
+            + " K; at the latest its length",
+        ),
         ("left out for g(r)", f"the first {config.scoring.skip_fs:g} fs of each rollout"),
         ("parallel", f"{rollout.ranks} MPI ranks, {rollout.threads} thread each, {rollout.device}"),
     ]

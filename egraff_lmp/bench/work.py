@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from egraff_lmp.bench.accuracy import accuracy
-from egraff_lmp.bench.config import BenchConfig, Classical, Model
+from egraff_lmp.bench.config import BenchConfig, Classical
+from egraff_lmp.bench.frames import archive, concatenated, held_out, outlasting, rollout_of
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.reference import (
     crystal,
     parts_of,
@@ -24,8 +24,7 @@ from egraff_lmp.bench.reference import (
 )
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.bench.timing import ms_per_step
-from egraff_lmp.data import Frames, read_frames
-from egraff_lmp.data.npz import read_npz
+from egraff_lmp.data import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 
@@ -148,14 +147,17 @@ def part_paths(reference: StageResult, part: str) -> list[str]:
     return [reference.files[name][0] for name in names]
 
 
-def deploy_model(model: Model, trained: StageResult, folder: Path) -> Outcome:
-    """Turn the best checkpoint into a deployed file."""
+def deploy_model(
+    model: Model, trained: StageResult, folder: Path, shuffle_seed: int | None = None
+) -> Outcome:
+    """Turn the best checkpoint into a deployed file; with a seed, one of shuffled weights."""
     from egraff_lmp.train.deploy import deploy
 
     path = folder / f"{model.name}.pt"
-    contract = deploy(trained.path("checkpoint"), path)
+    contract = deploy(trained.path("checkpoint"), path, shuffle_seed=shuffle_seed)
+    control = "" if model.control is None else f" ({model.control} control)"
     value = {
-        "architecture": contract.architecture,
+        "architecture": contract.architecture + control,
         "r_max": contract.r_max,
         "n_layers": contract.n_layers,
         "exchange_widths": list(contract.exchange_widths),
@@ -177,6 +179,7 @@ def run_start(
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
     from egraff_lmp.rollout import run_rollout
+    from egraff_lmp.rollout.record import machine_words
 
     settings = rollout_settings(
         config,
@@ -201,6 +204,7 @@ def run_start(
         "frame": config.rollout.starts[number],
         "ranks": config.rollout.ranks,
         "threads": config.rollout.threads,
+        "hardware": machine_words(config.rollout.device),
         "wall_seconds": result.wall_seconds,
         "ms_per_step": ms_per_step(result.out_dir),
     }
@@ -237,7 +241,7 @@ def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Pat
     settings = config.reference
     if not isinstance(settings, Classical):
         raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
-    frames = concatenated([trajectory_of(config, result) for result in rollouts])
+    frames = concatenated([rollout_of(config, result).frames for result in rollouts])
     potential = classical(settings.pair_style, pair_coefficients(settings))
     seen = rerun(potential, frames, folder / "rerun", elements=settings.species)
     path = folder / "oracle.npz"
@@ -258,7 +262,8 @@ def score_model(
 
     truth = held_out(config, reference)
     every = config.scoring.rerun_every
-    trajectories = [trajectory_of(config, result) for result in rollouts]
+    ran = [rollout_of(config, result) for result in rollouts]
+    trajectories = [one.frames for one in ran]
     reruns: dict[str, tuple[Frames, Frames]] = {}
     if checked.done:
         reruns["rerun-reference"] = (
@@ -271,24 +276,31 @@ def score_model(
             archive(oracle.path("oracle"), config.stride_fs),
             model,
         )
+    lengths = [len(frames) for frames in trajectories]
+    scored, skip = outlasting(lengths, round(config.scoring.skip_fs / config.stride_fs))
+    first = config.split.held_out.first
     scores = score_trajectory(
         truth,
-        trajectories,
+        [trajectories[k] for k in scored],
         reruns=reruns,
+        temperatures=[ran[k].temperature_kelvin for k in scored],
+        ends=[ran[k].end for k in scored],
         mode="both",
         r_max=config.scoring.r_max_angstrom,
         bin_width=config.scoring.bin_width_angstrom,
-        skip=round(config.scoring.skip_fs / config.stride_fs),
-        starts=tuple(result.value["frame"] - config.split.held_out.first for result in rollouts)
+        skip=skip,
+        starts=tuple(rollouts[k].value["frame"] - first for k in scored)
         if config.time_series
         else (),
         seed=config.seed,
+        temperature_kelvin=config.temperature_kelvin,
+        temperature_bounds=config.scoring.temperature_bounds,
     )
     if not config.time_series:
         scores = without_times(scores)
     path = folder / "scores.json"
     write_text(path, scores.to_json() + "\n")
-    return Outcome({"lengths": [len(frames) for frames in trajectories]}, {"scores": path})
+    return Outcome({"lengths": lengths, "scored": scored}, {"scores": path})
 
 
 def without_times(scores: Scores) -> Scores:
@@ -305,42 +317,6 @@ def without_times(scores: Scores) -> Scores:
     )  # fmt: skip
     series = tuple(series for series in scores.series if series.comparison != TRAJECTORY)
     return replace(scores, scores=values, series=series)
-
-
-def held_out(config: BenchConfig, reference: StageResult) -> Frames:
-    """The held-out part, as a time series where it is one."""
-    step = config.stride_fs * config.split.held_out.every if config.time_series else None
-    return archive(reference.path("held_out"), step)
-
-
-def archive(path: Path, step_fs: float | None) -> Frames:
-    """An archive that a stage wrote, as a time series if a time step is given.
-
-    Read without the checks on foreign data: a bad model's forces may be absurd, and are a result.
-    """
-    return replace(read_npz(path), timestep_fs=step_fs)
-
-
-def trajectory_of(config: BenchConfig, rollout: StageResult) -> Frames:
-    """The frames of a rollout as a time series, up to the first that is not finite.
-
-    Of a rollout that broke down, that is what can be looked at; where and why it ended stands in
-    the result of its stage.
-    """
-    frames = read_frames(rollout.path("trajectory"), timestep_fs=config.stride_fs)
-    finite = np.isfinite(frames.positions).all(axis=(1, 2))
-    if frames.forces is not None:
-        finite &= np.isfinite(frames.forces).all(axis=(1, 2))
-    if frames.energy is not None:
-        finite &= np.isfinite(frames.energy)
-    return frames if finite.all() else frames.select(slice(0, int(np.argmin(finite))))
-
-
-def concatenated(pieces: Sequence[Frames]) -> Frames:
-    """Trajectories of the same atoms one after the other."""
-    from egraff_lmp.bench.reference import joined
-
-    return joined(list(pieces), pieces[0].timestep_fs or 1.0)
 
 
 def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ COMMANDS = (
     "run",
     "score",
     "bench",
+    "report",
 )
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended: 128 + SIGINT
 

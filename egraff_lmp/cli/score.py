@@ -10,10 +10,13 @@ import typer
 from egraff_lmp.cli.console import output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
     from egraff_lmp.data.frames import Frames
     from egraff_lmp.score import Score, Scores
+    from egraff_lmp.score.cost import Cost
 
 _TITLES = {
     "structure": "Structure",
@@ -58,20 +61,43 @@ def command(
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Of the ensemble in K, for the free energies of phi and psi."),
+        typer.Option(help="Of the ensemble in K, for its bounds and for free energies."),
+    ] = None,
+    temperature_bounds: Annotated[
+        tuple[float, float],
+        typer.Option(help="Multiples of --temperature; a run that leaves them ends there."),
+    ] = (0.25, 4.0),
+    log: Annotated[
+        list[Path] | None,
+        typer.Option(help="LAMMPS log of a rollout; once per rollout. [default: beside its dump]"),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write the values here, with a row of units.")
     ] = None,
     rmsd_threshold: Annotated[
         float, typer.Option(help="RMSD in A beyond which a rollout has diverged.")
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Score rollouts: structure, energy and force violation, transport, stability."""
+    """Score rollouts: structure, energy and force violation, transport, stability, cost."""
+    from egraff_lmp.errors import EgraffError
+    from egraff_lmp.fileio import write_text
     from egraff_lmp.score import score_trajectory
     from egraff_lmp.score.align import concatenate
     from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE
+    from egraff_lmp.score.rollout import read_rollout
 
+    if log and len(log) != len(trajectory):
+        raise EgraffError(
+            f"expected one log for each of the {len(trajectory)} rollouts, got {len(log)}: give "
+            "--log once per rollout, or not at all."
+        )
     truth = _read(reference, timestep_fs)
-    rollouts = [_read(path, timestep_fs) for path in trajectory]
+    ran = [
+        read_rollout(path, timestep_fs, [log[number]] if log else ())
+        for number, path in enumerate(trajectory)
+    ]
+    rollouts = [one.frames for one in ran]
     reruns = {}
     if rerun_reference is not None:
         reruns[RERUN_REFERENCE] = (truth, _read(rerun_reference, timestep_fs))
@@ -82,15 +108,21 @@ def command(
         truth,
         rollouts,
         reruns=reruns,
+        temperatures=[one.temperature_kelvin for one in ran],
+        ends=[one.end for one in ran],
+        costs=[one.cost for one in ran],
         mode=mode,
         r_max=r_max,
         bin_width=bin_width,
         skip=skip,
         starts=tuple(start or ()),
         temperature_kelvin=temperature,
+        temperature_bounds=temperature_bounds,
         rmsd_threshold=rmsd_threshold,
         seed=seed,
     )
+    if csv is not None:
+        write_text(csv, scores.to_csv())
     if as_json:
         typer.echo(scores.to_json())
     else:
@@ -120,7 +152,7 @@ def _show(scores: Scores) -> None:
         groups.setdefault((score.comparison, score.mode), []).append(score)
     shown: set[tuple[str, str]] = set()
     for (comparison, mode), group in groups.items():
-        notes = list(dict.fromkeys(score.note for score in group if score.note))
+        notes = _notes(group)
         if all(score.value is None for score in group):
             if (comparison, notes[0]) not in shown:
                 _text(f"\n{_TITLES[comparison]}", style="bold")
@@ -131,6 +163,11 @@ def _show(scores: Scores) -> None:
         output.print(_table(group, confidence))
         for line in [*_remarks(group), *notes]:
             _text(line, indent=2)
+    if any(scores.costs):
+        _text("\nCost", style="bold")
+        output.print(_costs(scores.costs))
+        for machine in dict.fromkeys(cost.machine for cost in scores.costs if cost):
+            _text(machine, indent=2)
     _text(f"\nFloor: {FLOOR}. Intervals: block bootstrap.")
 
 
@@ -160,13 +197,31 @@ def _table(group: list[Score], confidence: str) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for score in group:
         unit = "" if score.unit == "1" else f" {score.unit}"
-        interval = "-" if score.interval is None else "{:.3g}..{:.3g}".format(*score.interval)
+        interval = "-" if score.interval is None else "..".join(map(_short, score.interval))
         table.add_row(
             METRICS[score.key].label + unit,
             *([score.pair] if pairs else []),
             _number(score.value),
             interval,
             _number(score.floor),
+        )
+    return table
+
+
+def _costs(costs: Sequence[Cost | None]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("rollout", "steps", "ms/step", "us/atom/step", "steps/s", "ns/day"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, cost in enumerate(costs, 1):
+        if cost is None:
+            table.add_row(str(number), *"-----")
+            continue
+        values = (cost.ms_per_step, cost.us_per_atom_and_step, cost.frames_per_second)
+        table.add_row(
+            str(number), str(cost.n_steps), *map(_number, values), _number(cost.ns_per_day)
         )
     return table
 
@@ -190,12 +245,28 @@ def _remarks(group: list[Score]) -> list[str]:
             lines.append(f"{max(counted)} frames {what}")
     for score in group:
         metric = METRICS[score.key]
-        if metric.uncorrelated is not None and score.comparison == "trajectory":
+        told = metric.uncorrelated is not None and f"{metric.uncorrelated:.4f}" in score.note
+        if metric.uncorrelated is not None and score.comparison == "trajectory" and not told:
             lines.append(f"{metric.label} of unrelated frames: {metric.uncorrelated:.4f}")
         if metric.accepted_below and score.pair == "total" and score.value is not None:
             verdict = "passes" if score.value < metric.accepted_below else "fails"
             lines.append(f"{metric.label} total {verdict} the {metric.accepted_below:g} % rule")
     return lines
+
+
+def _notes(group: list[Score]) -> list[str]:
+    """What the scores of a table say besides, each thing once, with its row where rows differ."""
+    distinct = list(dict.fromkeys(score.note for score in group if score.note))
+    if len(distinct) < 2 or group[0].comparison != "transport":
+        # One line for each rollout that ended early.
+        apart = group[0].comparison == "stability"
+        return [line for note in distinct for line in (note.split("; ") if apart else [note])]
+    return [f"{score.pair}: {score.note}" for score in group if score.note]
+
+
+def _short(value: float) -> str:
+    """Three digits, whole numbers from 1000 on."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _number(value: float | None) -> str:

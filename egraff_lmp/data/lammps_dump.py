@@ -7,6 +7,7 @@ and so do the complaints about damage that MDAnalysis would read over.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,28 @@ from egraff_lmp.errors import EgraffError
 UNWRAPPED = ("xu", "yu", "zu")
 WRAPPED = ("x", "y", "z")
 FORCES = ("fx", "fy", "fz")
+VELOCITIES = ("vx", "vy", "vz")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DumpedRun:
+    """The whole frames of a dump, and what it says of the run besides.
+
+    Attributes:
+        frames: up to the first frame with fewer atoms than the first one.
+        steps: (T,) MD steps of the frames.
+        velocities: (T, N, 3) as dumped (A/ps in metal units), or None.
+        lost: (atoms of the first frame, atoms left, step) of the first frame with fewer, or None.
+        timestep_fs: MD time step, or None where it is not known.
+    """
+
+    frames: Frames
+    steps: NDArray[np.int64]
+    velocities: NDArray[np.float64] | None
+    lost: tuple[int, int, int] | None
+    timestep_fs: float | None
 
 
 def read_lammps_dump(
@@ -52,14 +73,42 @@ def read_lammps_dump(
     Raises:
         EgraffError: not a dump, missing columns, atoms that change, a damaged frame.
     """
+    run = _read(Path(path), species_by_type, timestep_fs, headers=scan_dump(Path(path)))
+    return run.frames
+
+
+def read_dumped_run(path: str | Path, timestep_fs: float | None = None) -> DumpedRun:
+    """As `read_lammps_dump`, of a run that may have lost atoms: that is told, and no error.
+
+    Args:
+        path: the dump.
+        timestep_fs: MD time step; if None it is taken from `thermo.csv`, if that is there.
+    """
     path = Path(path)
-    headers = scan_dump(path)
+    headers = _last_of_each_step(scan_dump(path), path)
+    n_atoms = headers[0].n_atoms
+    fewer = next((k for k, header in enumerate(headers) if header.n_atoms < n_atoms), None)
+    run = _read(path, None, timestep_fs, headers=headers[:fewer], velocities=True)
+    if fewer is None:
+        return run
+    return replace(run, lost=(n_atoms, headers[fewer].n_atoms, headers[fewer].step))
+
+
+def _read(
+    path: Path,
+    species_by_type: tuple[str, ...] | None,
+    timestep_fs: float | None,
+    headers: list[DumpHeader],
+    velocities: bool = False,
+) -> DumpedRun:
     first = headers[0]
     for header in headers[1:]:
         _check_alike(first, header, path)
     coordinates = _coordinate_columns(first, path)
     has_forces = set(FORCES) <= set(first.columns)
+    has_velocities = velocities and set(VELOCITIES) <= set(first.columns)
     wanted = ["id", *coordinates, *(FORCES if has_forces else ())]
+    wanted += VELOCITIES if has_velocities else ()
     wanted += ["type"] if "type" in first.columns else []
     kept = _last_of_each_step(headers, path)
     data = _read_columns(path, kept, wanted, coordinates)
@@ -72,16 +121,22 @@ def read_lammps_dump(
             )
     steps = np.array([header.step for header in kept], dtype=np.int64)
     energy, md_step = _thermo(path, steps, timestep_fs)
-    return Frames(
+    frames = Frames(
         species=_species(path, first, data, species_by_type),
         positions=np.stack([data[name] for name in coordinates], axis=-1),
         cell=np.stack([header.cell for header in kept]),
         pbc=first.pbc,
         energy=energy,
-        forces=np.stack([data[name] for name in FORCES], axis=-1) if has_forces else None,
+        forces=_vectors(data, FORCES) if has_forces else None,
         timestep_fs=_frame_step(steps, md_step, path),
         source=str(path),
     )
+    moving = _vectors(data, VELOCITIES) if has_velocities else None
+    return DumpedRun(frames, steps, moving, None, md_step)
+
+
+def _vectors(data: dict[str, NDArray[np.float64]], names: tuple[str, ...]) -> NDArray[np.float64]:
+    return np.stack([data[name] for name in names], axis=-1)
 
 
 def _check_alike(first: DumpHeader, header: DumpHeader, path: Path) -> None:

@@ -57,6 +57,10 @@ class Thermo:
         found[inside] = self.potential_ev[where[inside]]
         return found
 
+    def temperature_at(self, steps: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Temperature in K at the given steps, (T,), see `at_steps`; None without any row there."""
+        return at_steps(steps, self.step, self.temperature_kelvin)
+
     def timestep_fs(self) -> float | None:
         """MD time step in fs, or None where it cannot be told or is not constant."""
         steps, times = np.diff(self.step), np.diff(self.time_fs)
@@ -66,6 +70,19 @@ class Thermo:
         # Times are written with finitely many digits: allow for them, not for a real change.
         constant = np.allclose(each, np.median(each), rtol=1e-3)
         return float(times.sum() / steps.sum()) if constant else None
+
+
+def at_steps(
+    steps: NDArray[np.int64], known: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Values (T,) at `steps` from those (R,) at the steps `known`, ascending.
+
+    Exact where a row was written; between rows the straight line, beyond the last row its value.
+    None if no step lies among the rows.
+    """
+    if not len(known) or steps[-1] < known[0] or steps[0] > known[-1]:
+        return None
+    return np.interp(steps, known, values)
 
 
 def read_thermo(path: str | Path) -> Thermo:

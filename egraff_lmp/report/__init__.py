@@ -2,6 +2,7 @@
 
 from egraff_lmp.report.html import render, write_report
 from egraff_lmp.report.record import (
+    MOTION,
     STRUCTURE,
     VIOLATION,
     Accuracy,
@@ -14,6 +15,7 @@ from egraff_lmp.report.record import (
 )
 
 __all__ = [
+    "MOTION",
     "STRUCTURE",
     "VIOLATION",
     "Accuracy",

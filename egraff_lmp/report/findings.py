@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from statistics import fmean
 
 from egraff_lmp.report.numbers import NBSP, number
 from egraff_lmp.report.record import ModelReport, Report, Score
+from egraff_lmp.score.violation import UNCORRELATED, without_information
 
 # Wright's criterion for agreement of two g(r), valid for the rooted form only.
 WRIGHT_LIMIT_PERCENT = 9.0
 # The first and the last fifth of the rollouts are compared; less than this is fluctuation.
 DRIFT_PARTS = 5
 DRIFT_FACTOR = 1.5
+# "rollout 2 at 400 fs: 60 of 64 atoms left", in the note of a stability
+_ENDED = re.compile(r"rollout \d+ at (\S+) fs: ")
 
 
 def headline(model: ModelReport, metric: str, subjects: Sequence[str]) -> Score | None:
@@ -36,7 +40,13 @@ def findings(report: Report) -> list[str]:
 def _of_model(model: ModelReport) -> list[str]:
     parts = [
         sentence
-        for sentence in (_structure(model), _accuracy(model), _oracle(model))
+        for sentence in (
+            _structure(model),
+            _endurance(model),
+            _accuracy(model),
+            _oracle(model),
+            _trajectory(model),
+        )
         if sentence is not None
     ]
     if not parts:
@@ -50,9 +60,10 @@ def _structure(model: ModelReport) -> str | None:
         return None
     verdict = "passes" if score.value < WRIGHT_LIMIT_PERCENT else "fails"
     percent = f"{number(score.value)}{NBSP}%"
+    curve = "h(r)" if "on h(r)" in score.note else "g(r)"
     text = (
-        f"its g(r) differs from the reference by a Wright's factor of {percent} and {verdict} the "
-        f"{WRIGHT_LIMIT_PERCENT:.0f}{NBSP}% criterion"
+        f"its {curve} differs from the reference by a Wright's factor of {percent} and {verdict} "
+        f"the {WRIGHT_LIMIT_PERCENT:.0f}{NBSP}% criterion"
     )
     if score.floor:
         ratio = score.value / score.floor
@@ -87,6 +98,39 @@ def _oracle(model: ModelReport) -> str | None:
         f"Along its own trajectories, checked against the exact reference, the force violation is "
         f"{number(score.value)} (0 is exact, 0.7071 is no relation at all)." + _drift(model)
     )
+
+
+def _endurance(model: ModelReport) -> str | None:
+    """How long the rollouts stayed physical, and what the first violation was."""
+    score = headline(model, "stable for", ("stability",))
+    if score is None or score.value is None:
+        return None
+    parts = score.note.split("; ")
+    ended = [part for part in parts if _ENDED.match(part)]
+    if not ended:
+        return (
+            f"None of its rollouts violated a criterion of stability in {number(score.value)} fs."
+        )
+    return (
+        f"Its rollouts stayed within the criteria of stability for {number(score.value)} fs on "
+        f"average; {min(ended, key=_time_of)}."
+    )
+
+
+def _time_of(ended: str) -> float:
+    found = _ENDED.match(ended)
+    return float(found[1]) if found else float("inf")
+
+
+def _trajectory(model: ModelReport) -> str | None:
+    """That FV at equal times says nothing, where it does not."""
+    score = headline(model, "FV", ("trajectory",))
+    if score is None:
+        return None
+    sentence = without_information("FV at equal times", score.value, UNCORRELATED)
+    if sentence and score.floor is not None:
+        sentence += f" (two halves of the reference: {score.floor:.4f})"
+    return f"{sentence}." if sentence else None
 
 
 def _drift(model: ModelReport) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.errors import require
 from egraff_lmp.fileio import write_text
 from egraff_lmp.report import plots
 from egraff_lmp.report.findings import findings, headline
 from egraff_lmp.report.numbers import DASH, NBSP, number
 from egraff_lmp.report.record import STRUCTURE, ModelReport, Report
-from egraff_lmp.report.tables import paper_table, structure_table, violation_table
+from egraff_lmp.report.tables import motion_table, paper_table, structure_table, violation_table
+from egraff_lmp.report.templates import check_installed, fill
 
 _TEMPLATE = "template.html.j2"
 # Rows of the summary card: label, metric, subject; the first of the subjects that exists is shown.
@@ -36,17 +36,8 @@ def render(report: Report) -> str:
     Raises:
         EgraffError: jinja2 or matplotlib is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise require(error.name or "matplotlib", "report") from None
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(_TEMPLATE).render(**_context(report))
+    check_installed()
+    return fill(_TEMPLATE, **_context(report))
 
 
 def _context(report: Report) -> dict[str, Any]:
@@ -63,6 +54,7 @@ def _context(report: Report) -> dict[str, Any]:
         "accuracy": [_accuracy(m, plots.colour_of(i)) for i, m in enumerate(models) if m.accuracy],
         "structure": structure_table(models),
         "violation": violation_table(models),
+        "motion": motion_table(models),
         "paper": paper_table(models),
         "costs": [_cost(m, plots.colour_of(i)) for i, m in enumerate(models) if m.cost],
         "stages": [(name, state, number(s), key) for name, state, s, key in report.stages],

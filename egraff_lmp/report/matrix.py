@@ -6,14 +6,19 @@ Self-contained: no network, figures embedded; a few lines of script sort the tab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.errors import require
 from egraff_lmp.fileio import write_text
+from egraff_lmp.report.controls import no_information, section
+from egraff_lmp.report.figures import Material, PageFigure, draw_all, write_files
 from egraff_lmp.report.numbers import DASH, number
+from egraff_lmp.report.papertable import fields_of, rebuilt, untouched
+from egraff_lmp.report.printed import SOURCE, PaperRow
+from egraff_lmp.report.templates import check_installed, fill
+from egraff_lmp.report.traces import Traces
 from egraff_lmp.report.value import DONE, FAILED, CellSummary, Value
 
 _TEMPLATE = "matrix.html.j2"
@@ -100,7 +105,12 @@ class MatrixPage:
         limits: sentences on what the numbers cannot say.
         remarks: name of a cell to sentences on its data.
         config: the matrix as YAML.
-        seed: of everything random.
+        seed: of everything random, or several as text.
+        forcefields: name of a model to its force field.
+        paper: name of a cell to the rows of the paper's tables that it stands for.
+        traces: curves of cells and models for the figures.
+        tables: address of the folder of scores.csv and scores.json, "" beside the page.
+        files: address of the folder with the figures' files.
     """
 
     title: str
@@ -110,42 +120,63 @@ class MatrixPage:
     limits: Sequence[str] = ()
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     config: str = ""
-    seed: int = 0
+    seed: int | str = 0
+    forcefields: Mapping[str, str] = field(default_factory=dict)
+    paper: Mapping[str, Sequence[PaperRow]] = field(default_factory=dict)
+    traces: Sequence[Traces] = ()
+    tables: str = ""
+    files: str = ""
 
     def of(self, cell: str, model: str) -> CellSummary | None:
         """The summary of one model in one cell, None where it does not run there."""
         return next((c for c in self.cells if (c.cell, c.model) == (cell, model)), None)
+
+    def control_of(self, model: str) -> str | None:
+        """How a model was broken on purpose, None for an ordinary one."""
+        return next((c.control for c in self.cells if c.model == model), None)
 
     def page_of(self, cell: str) -> str | None:
         """Address of a cell's own page, None where there is none yet."""
         return next((c.page for c in self.cells if c.cell == cell and c.page), None)
 
 
-def write_page(page: MatrixPage, path: str | Path) -> Path:
-    """Write the page atomically and return its path."""
+def write_page(page: MatrixPage, path: str | Path, figures: bool = True) -> Path:
+    """Write the page atomically, with its figures' files in STEM-files beside it.
+
+    Args:
+        page: what it shows.
+        path: where it goes.
+        figures: False leaves out the figures over all cells, which take seconds.
+    """
     path = Path(path)
-    write_text(path, render_page(page))
+    check_installed()
+    drawn: Sequence[PageFigure] = ()
+    if figures:
+        drawn = draw_all(_material(page))
+        page = replace(page, files=f"{path.stem}-files")
+        write_files(drawn, path.with_name(page.files))
+    write_text(path, render_page(page, drawn))
     return path
 
 
-def render_page(page: MatrixPage) -> str:
-    """The page as text.
+def _material(page: MatrixPage) -> Material:
+    return Material(
+        labels=page.labels,
+        models=page.models,
+        summaries={(cell.cell, cell.model): cell for cell in page.cells},
+        traces={(t.cell, t.model): t for t in page.traces},
+    )
+
+
+def render_page(page: MatrixPage, figures: Sequence[PageFigure] = ()) -> str:
+    """The page as text, with figures that are already drawn.
 
     Raises:
         EgraffError: jinja2 or matplotlib is not installed.
     """
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise require(error.name or "matplotlib", "report") from None
+    check_installed()
     from egraff_lmp.report.heatmap import Panel, heat_map
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
     tables = [_table(page, headline) for headline in HEADLINES]
     panels = [
         Panel(_titled(_PICTURED[headline.key], table), table["values"])
@@ -153,10 +184,18 @@ def render_page(page: MatrixPage) -> str:
         if headline.key in _PICTURED
     ]
     rows = [page.labels[cell] for cell in page.labels]
-    return environment.get_template(_TEMPLATE).render(
+    broken = [model for model in page.models if page.control_of(model)]
+    return fill(
+        _TEMPLATE,
         page=page,
         what=_what(page),
         tables=tables,
+        paper_tables=rebuilt(page.cells, page.paper, fields_of(page.forcefields, broken)),
+        untouched=untouched(page.paper),
+        source=SOURCE,
+        figures=figures,
+        controls=section(page.cells, page.labels),
+        no_information=no_information(page.cells),
         troubles=[c for c in page.cells if c.reason],
         heat_map=heat_map(rows, page.models, panels),
         written=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -192,11 +231,14 @@ def _table(page: MatrixPage, headline: Headline) -> dict[str, Any]:
             if value is not None:
                 unit = value.unit
                 floor = value.floor if floor is None else floor
-            entries.append(_entry(summary, value))
+            entries.append({**_entry(summary, value), "control": page.control_of(model)})
             numbers.append(None if value is None else value.value)
-        best = _best(numbers, headline)
+        best = _best(
+            [n for n, m in zip(numbers, page.models, strict=True) if not page.control_of(m)],
+            headline,
+        )
         for entry, this in zip(entries, numbers, strict=True):
-            entry["best"] = best is not None and this == best
+            entry["best"] = best is not None and this == best and not entry["control"]
         values.append(numbers)
         rows.append({
             "label": label, "page": page.page_of(cell), "entries": entries,

@@ -27,13 +27,14 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 # Two uncorrelated vectors of equal norm: |a - b| / (|a| + |b|) = sqrt(2) / 2.
 UNCORRELATED = 2**-0.5
 
-_STYLE: Any = {
+STYLE: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "axes.edgecolor": "#57606a",
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10.5,
@@ -114,7 +115,7 @@ def _violation_panel(axis: Axes, models: Sequence[ModelReport], name: str, kind:
     if kind == "force":
         axis.axhline(UNCORRELATED, color=INK, lw=1, ls="--", label="0.7071: uncorrelated forces")
     if _positive(axis):
-        _plain_log(axis)
+        plain_log(axis)
     if kind == "force":
         axis.set_ylim(bottom=min(0.2, axis.get_ylim()[0]), top=1.0)
 
@@ -140,7 +141,7 @@ def learning_figure(models: Sequence[ModelReport]) -> str | None:
             axis.set_ylabel(unit)
             axis.set_title(unit.split(" (")[0])
             if _positive(axis):
-                _plain_log(axis)
+                plain_log(axis)
         return _finish(figure, axes)
 
 
@@ -177,17 +178,21 @@ def _positive(axis: Axes) -> bool:
     return bool(values) and all(np.any(v > 0) for v in values)
 
 
-def _plain_log(axis: Axes) -> None:
-    """A logarithmic ordinate that reads 5, 10, 20, 50 where it spans little, else powers of ten."""
+def plain_log(axis: Axes, which: str = "y") -> None:
+    """A logarithmic axis that reads 5, 10, 20, 50 where it spans little, else powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.set_yscale("log")
-    low, high = axis.get_ylim()
+    if which == "y":
+        axis.set_yscale("log")
+    else:
+        axis.set_xscale("log")
+    ruler = axis.yaxis if which == "y" else axis.xaxis
+    low, high = ruler.get_view_interval()
     if high / low > 1e3:
         return
-    axis.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=20))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ruler.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=20))
+    ruler.set_minor_locator(NullLocator())
+    ruler.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 @contextmanager
@@ -199,7 +204,7 @@ def _figure(panels: int) -> Iterator[tuple[Figure, list[Axes]]]:
 
     columns = 1 if panels == 1 else 2
     rows = -(-panels // columns)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.9 * columns, 3.0 * rows + 0.35), layout="constrained")
         FigureCanvasSVG(figure)
         axes = [figure.add_subplot(rows, columns, k + 1) for k in range(panels)]

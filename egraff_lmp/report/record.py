@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-STRUCTURE, VIOLATION = "structure", "violation"
+STRUCTURE, VIOLATION, MOTION = "structure", "violation", "motion"
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Score:
     """One row of the table of scores.
 
     Attributes:
-        metric: "Wright's factor", "JSD", "EV", "FV".
-        subject: what it was computed for: "total", "Cd-Te", "trajectory", "rerun-oracle".
+        metric: "WF", "JSD", "EV", "FV", "RMSD", "|D - D_ref|", "stable for", ...
+        subject: what it was computed for: "total", "Cd-Te", "Cd", "trajectory", "rerun-oracle".
         mode: "egraff" or "paper": the form of the formula.
         unit: "%", "bit", or "" for a pure number.
         value: the value, or None where it is not available (`note` says why).
@@ -29,7 +29,7 @@ class Score:
         frames: frames used.
         starts: independent rollouts used.
         note: what a reader must know: kind of interval, why there is no value.
-        kind: "structure" or "violation": decides the table.
+        kind: "structure", "violation" or "motion": decides the table.
     """
 
     metric: str

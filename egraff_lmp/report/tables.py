@@ -8,7 +8,7 @@ from string import ascii_lowercase
 
 from egraff_lmp.report.numbers import DASH, number
 from egraff_lmp.report.plots import colour_of
-from egraff_lmp.report.record import STRUCTURE, VIOLATION, ModelReport, Score
+from egraff_lmp.report.record import MOTION, STRUCTURE, VIOLATION, ModelReport, Score
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,18 @@ class ScoreTable:
 
 
 def structure_table(models: Sequence[ModelReport]) -> ScoreTable | None:
-    """Wright's factor and JSD in `egraff` form; None without any."""
+    """WF, JSD, MAE of g(r) or h(r), free energies in `egraff` form; None without any."""
     return _table(models, lambda s: s.mode == "egraff" and s.kind == STRUCTURE, "floor")
 
 
 def violation_table(models: Sequence[ModelReport]) -> ScoreTable | None:
     """EV and FV in `egraff` form; None without any."""
     return _table(models, lambda s: s.mode == "egraff" and s.kind == VIOLATION, "unrelated")
+
+
+def motion_table(models: Sequence[ModelReport]) -> ScoreTable | None:
+    """RMSD, divergence time, diffusivity and stability in `egraff` form; None without any."""
+    return _table(models, lambda s: s.mode == "egraff" and s.kind == MOTION, "ref. vs ref.")
 
 
 def paper_table(models: Sequence[ModelReport]) -> ScoreTable | None:

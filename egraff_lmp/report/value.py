@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from egraff_lmp.report.controls import controls, controls_json
+
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `to_json`
 KIND = "egraff matrix scores"
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
 
@@ -34,6 +39,7 @@ class Value:
         n_frames_reference: reference frames used.
         n_starts: independent rollouts.
         note: what else the reader must know.
+        control: "shuffled" or "half-cutoff" for a model broken on purpose, else None.
     """
 
     system: str
@@ -54,6 +60,7 @@ class Value:
     n_frames_reference: int | None = None
     n_starts: int | None = None
     note: str = ""
+    control: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class CellSummary:
         reason: what failed or broke down on the way, "" if nothing did.
         values: all numbers there are.
         page: address of the cell's own page from the matrix' folder, or None.
+        control: as in `Value`.
     """
 
     cell: str
@@ -81,6 +89,7 @@ class CellSummary:
     reason: str
     values: Sequence[Value]
     page: str | None
+    control: str | None = None
 
     def find(self, key: str, comparison: str, mode: str = "", pair: str = "") -> Value | None:
         """The value with these four, or None."""
@@ -99,7 +108,7 @@ _COLUMN_UNITS = {"temperature_kelvin": "K", "n_frames": "frames", "n_frames_refe
 
 
 def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
-    """The content of `scores.json`."""
+    """The content of `scores.json`; whatever is not finite becomes None, with a note."""
     return {
         "kind": KIND,
         "schema": SCHEMA,
@@ -110,12 +119,14 @@ def to_json(name: str, cells: Sequence[CellSummary]) -> dict[str, Any]:
                 "system": cell.system,
                 "temperature_kelvin": cell.temperature_kelvin,
                 "model": cell.model,
+                "control": cell.control,
                 "state": cell.state,
                 "reason": cell.reason,
             }
             for cell in cells
         ],
-        "scores": [asdict(value) for cell in cells for value in cell.values],
+        "scores": [_plain(value) for cell in cells for value in cell.values],
+        "controls": controls_json(controls(cells)),
     }
 
 
@@ -130,7 +141,20 @@ def to_csv(cells: Iterable[CellSummary]) -> str:
     writer.writerow({name: _COLUMN_UNITS.get(name, "") for name in columns})
     for cell in cells:
         for value in cell.values:
-            row = asdict(value)
+            row = _plain(value)
             low, high = row.pop("interval") or (None, None)
             writer.writerow({**row, "interval_low": low, "interval_high": high})
     return stream.getvalue()
+
+
+def _plain(value: Value) -> dict[str, Any]:
+    """Fields of a value as strict JSON has them."""
+    row = asdict(value)
+    if value.value is not None and not math.isfinite(value.value):
+        reason = f"not available: the value is not finite ({value.value})"
+        row |= {"value": None, "note": "; ".join(filter(None, (reason, value.note)))}
+    if value.interval is not None and not all(map(math.isfinite, value.interval)):
+        row["interval"] = None
+    if value.floor is not None and not math.isfinite(value.floor):
+        row["floor"] = None
+    return row

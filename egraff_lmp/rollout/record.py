@@ -151,6 +151,13 @@ def hardware() -> dict[str, Any]:
     }
 
 
+def machine_words(device: str, machine: Mapping[str, Any] | None = None) -> str:
+    """The machine of a run in words, "AMD EPYC, 2 cores, cpu"; this one if none is given."""
+    found = hardware() if machine is None else machine
+    name = found.get("processor") or found.get("machine") or "unknown processor"
+    return ", ".join(filter(None, (name, f"{found.get('cores', '?')} cores", device)))
+
+
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:

@@ -8,6 +8,7 @@ the correlation time for the interval to be honest; the number of blocks is ther
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,15 +57,8 @@ def bootstrap_interval(
     sizes = [int(unit.max()) + 1 if unit.size else 0 for unit in units]
     if max(sizes, default=0) < 2 or not np.isfinite(estimate):
         return None
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(n_resamples):
-        weights = (
-            np.bincount(rng.integers(0, size, size), minlength=size)[unit].astype(np.float64)
-            for unit, size in zip(units, sizes, strict=True)
-        )
-        draws.append(statistic(*weights))
-    values = np.array(draws)
+    weights = _weights(tuple(tuple(unit.tolist()) for unit in units), n_resamples, seed)
+    values = np.array([statistic(*drawn) for drawn in zip(*weights, strict=True)])
     values = values[np.isfinite(values)]
     if values.size < n_resamples // 2:
         return None
@@ -72,3 +66,21 @@ def bootstrap_interval(
     low, high = 2 * estimate - np.quantile(values, [1 - tail, tail])
     low, high = np.clip([low, high], *bounds)
     return float(min(low, estimate)), float(max(high, estimate))
+
+
+@lru_cache(maxsize=16)  # all metrics of a scoring draw the same blocks
+def _weights(
+    units: tuple[tuple[int, ...], ...], n_resamples: int, seed: int
+) -> tuple[NDArray[np.float64], ...]:
+    """How often each block is drawn, one array (n_resamples, K) for each sample; not writable."""
+    rng = np.random.default_rng(seed)
+    sizes = [max(unit) + 1 if unit else 0 for unit in units]
+    drawn: list[list[NDArray[np.int64]]] = [[] for _ in units]
+    for _ in range(n_resamples):
+        for unit, size, rows in zip(units, sizes, drawn, strict=True):
+            often = np.bincount(rng.integers(0, size, size), minlength=size)
+            rows.append(often[list(unit)])
+    weights = tuple(np.array(rows, dtype=np.float64) for rows in drawn)
+    for array in weights:
+        array.flags.writeable = False
+    return weights

@@ -72,13 +72,14 @@ def _squared(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float
     origin = x[:, :1]
     with np.errstate(over="ignore"):
         a, b = (x - origin).astype(np.float32), (y - origin).astype(np.float32)
-    squared = np.zeros((len(x), x.shape[1], y.shape[1]), dtype=np.float32)
+    squared = np.empty((len(x), x.shape[1], y.shape[1]), dtype=np.float32)
     d = np.empty_like(squared)
     with np.errstate(over="ignore"):  # of what flew away; infinity is beyond r_max as well
-        for axis in range(3):
-            np.subtract(a[:, :, None, axis], b[:, None, :, axis], out=d)
-            np.multiply(d, d, out=d)
-            squared += d
+        for axis, target in enumerate((squared, d, d)):
+            np.subtract(a[:, :, None, axis], b[:, None, :, axis], out=target)
+            np.multiply(target, target, out=target)
+            if axis:
+                squared += d
     return squared
 
 

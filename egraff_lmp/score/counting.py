@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -31,9 +31,12 @@ from egraff_lmp.score.distances import (
     pair_names,
 )
 
-FRAMES_AT_A_TIME = 64
-# Distances at a time: arrays of 64 kB (float32), of which several stay in the cache of a core.
-DISTANCES_AT_A_TIME = 16_384
+# A batch of frames: coordinates and counts that stay in the cache of a core.
+COORDINATES_AT_A_TIME = 25_600
+COUNTS_AT_A_TIME = 131_072
+MIN_FRAMES = 16
+# Enough to pay for looking through all counts once more, few enough for the cache.
+BINS_AT_A_TIME = 262_144
 MAX_THREADS = 2  # each holds sorted atoms and images of its own
 
 
@@ -78,14 +81,21 @@ def _dense_counts(
 ) -> Iterator[NDArray[np.float64]]:
     periodic = is_periodic(frames)
     kinds, table = label_table(frames.species)
-    first, second = (index.astype(np.intp) for index in np.triu_indices(frames.n_atoms, 1))
-    offsets = table[kinds[first], kinds[second]] * size[1]
-    for start in range(0, len(frames), FRAMES_AT_A_TIME):
-        batch = slice(start, start + FRAMES_AT_A_TIME)
-        yield from _batch_counts(
-            *_coordinates(frames.positions[batch], frames.cell[batch], periodic),
-            first, second, offsets, size, width,
-        )  # fmt: skip
+    # Of atoms i and i + shift, for every shift: the pairs of a shift are two slices of an array.
+    offsets = [
+        (table[kinds[:-shift], kinds[shift:]] * size[1]).astype(np.int32)
+        for shift in range(1, frames.n_atoms)
+    ]
+    fit = min(COORDINATES_AT_A_TIME // frames.n_atoms, COUNTS_AT_A_TIME // (size[0] * size[1]))
+    n_batch = max(MIN_FRAMES, fit)
+
+    def count(start: int) -> NDArray[np.float64]:
+        batch = slice(start, start + n_batch)
+        x, cell = _coordinates(frames.positions[batch], frames.cell[batch], periodic)
+        return _batch_counts(x, cell, offsets, size, width)
+
+    for counts in _in_order(count, range(0, len(frames), n_batch)):
+        yield from counts
 
 
 def _coordinates(
@@ -110,43 +120,40 @@ def _coordinates(
 def _batch_counts(
     x: NDArray[np.float32],
     cell: NDArray[np.float32] | None,
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    offsets: NDArray[np.intp],
+    offsets: Sequence[NDArray[np.int32]],
     size: tuple[int, int],
     width: float,
 ) -> NDArray[np.float64]:
-    """Counts (F, P, B + 1) of a batch of frames."""
+    """Counts (F, P, B + 1) of a batch of frames.
+
+    Args:
+        x: (3, N, F) coordinates, see `_coordinates`.
+        cell: (3, 3, F), or None.
+        offsets: for each shift, (N - shift,) first bin of the pairs of atoms i and i + shift.
+        size: P, B + 1.
+        width: of a bin in A.
+    """
     n_frames = x.shape[2]
-    length = size[0] * size[1]
-    counts = np.zeros(n_frames * length, dtype=np.int64)
-    frame = np.arange(n_frames, dtype=np.intp) * length
-    step = max(1, DISTANCES_AT_A_TIME // n_frames)
-    # A cell without shear and without change needs one factor an axis.
+    counts = np.zeros(n_frames * size[0] * size[1], dtype=np.int64)
+    frame = np.arange(n_frames, dtype=np.int32) * np.int32(size[0] * size[1])
+    # A cell without shear needs one factor an axis.
     straight = cell is not None and not cell[[1, 2, 2], [0, 0, 1]].any()
-    waiting: list[NDArray[np.intp]] = []
+    lengths = None if cell is None else cell[[0, 1, 2], [0, 1, 2]][:, None]
+    n_atoms = x.shape[1]
+    d_all, image = (np.empty((3, n_atoms - 1, n_frames), dtype=np.float32) for _ in range(2))
+    found = np.empty(BINS_AT_A_TIME + (n_atoms - 1) * n_frames, dtype=np.int32)
+    done = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        for begin in range(0, len(first), step):
-            i, j = first[begin : begin + step], second[begin : begin + step]
-            d = [np.take(x[axis], i, axis=0) for axis in range(3)]
-            for axis in range(3):
-                d[axis] -= np.take(x[axis], j, axis=0)
+        for shift, offset in enumerate(offsets, 1):
+            d = d_all[:, : n_atoms - shift]
+            np.subtract(x[:, :-shift], x[:, shift:], out=d)
             if cell is not None:
-                for axis in range(3):
-                    d[axis] -= np.rint(d[axis])
+                d -= np.rint(d, out=image[:, : n_atoms - shift])
                 if not straight:
-                    # Rows in this order overwrite nothing that is still needed.
-                    d[0] *= cell[0, 0]
-                    d[0] += d[1] * cell[1, 0]
-                    d[0] += d[2] * cell[2, 0]
-                    d[1] *= cell[1, 1]
-                    d[1] += d[2] * cell[2, 1]
-                    d[2] *= cell[2, 2]
+                    _unsheared(d, cell)
                 else:
-                    for axis in range(3):
-                        d[axis] *= cell[axis, axis]
-            for axis in range(3):
-                d[axis] *= d[axis]
+                    d *= lengths
+            d *= d
             squared = d[0]
             squared += d[1]
             squared += d[2]
@@ -154,14 +161,25 @@ def _batch_counts(
             squared *= np.float32(1 / width)
             # NaN where an exploded molecule overflows float32: beyond the last bin as well.
             np.fmin(squared, np.float32(size[1] - 1), out=squared)
-            bins = squared.astype(np.intp)
-            bins += offsets[begin : begin + step, None]
+            bins = found[done : done + squared.size].reshape(squared.shape)
+            np.copyto(bins, squared, casting="unsafe")  # the whole part, as a cast has it
+            bins += offset[:, None]
             bins += frame
-            waiting.append(bins.ravel())
-            if len(waiting) * step * n_frames >= 4 * len(counts) or begin + step >= len(first):
-                counts += np.bincount(np.concatenate(waiting), minlength=len(counts))
-                waiting = []
+            done += squared.size
+            if done >= BINS_AT_A_TIME or shift == len(offsets):
+                counts += np.bincount(found[:done], minlength=len(counts))
+                done = 0
     return counts.reshape(n_frames, *size).astype(np.float64)
+
+
+def _unsheared(d: NDArray[np.float32], cell: NDArray[np.float32]) -> None:
+    """Fractional differences (3, M, F) to A in place; rows in this order overwrite no input."""
+    d[0] *= cell[0, 0]
+    d[0] += d[1] * cell[1, 0]
+    d[0] += d[2] * cell[2, 0]
+    d[1] *= cell[1, 1]
+    d[1] += d[2] * cell[2, 1]
+    d[2] *= cell[2, 2]
 
 
 def _sorted_counts(
@@ -174,10 +192,17 @@ def _sorted_counts(
         cell = frames.cell[index] if periodic else None
         return column_counts(frames.positions[index], cell, kinds, table, size, width)
 
+    yield from _in_order(count, range(len(frames)))
+
+
+def _in_order(
+    count: Callable[[int], NDArray[np.float64]], indices: Iterable[int]
+) -> Iterator[NDArray[np.float64]]:
+    """Results of `count` in the order of `indices`, made by a few threads just ahead of it."""
     threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(threads) as pool:
         running: deque[Future[NDArray[np.float64]]] = deque()
-        for index in range(len(frames)):
+        for index in indices:
             running.append(pool.submit(count, index))
             if len(running) > threads:
                 yield running.popleft().result()

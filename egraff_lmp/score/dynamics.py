@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY, Score, Series
 from egraff_lmp.score.structure import resampled_over
 from egraff_lmp.score.table import VIOLATION_INPUTS, Metric, metrics_for, modes_of
-from egraff_lmp.score.violation import geometric_mean, relative_energies
+from egraff_lmp.score.violation import geometric_mean, relative_energies, without_information
 
 ABSENT = {
     RERUN_REFERENCE: (
@@ -73,7 +74,7 @@ def dynamics_scores(
             for metric in metrics_for(mode, VIOLATION_INPUTS):
                 sample = _Sample(reference, paired, metric, mode, comparison, options)
                 scores.append(sample.score())
-                series += sample.series()
+                series += sample.series
     return scores, series
 
 
@@ -88,6 +89,7 @@ class _Sample:
     comparison: str
     options: Options
 
+    @cached_property
     def series(self) -> list[Series]:
         """The metric frame by frame, for each rollout or rerun."""
         found = []
@@ -105,7 +107,7 @@ class _Sample:
 
     def score(self) -> Score:
         """Geometric mean over all frames of all rollouts, with interval and floor."""
-        series = [entry.values for entry in self.series()]
+        series = [entry.values for entry in self.series]
         mean = geometric_mean(np.concatenate(series) if series else np.empty(0))
         blocks = [min(self.options.n_blocks, len(values)) for values in series]
         value = mean.value if np.isfinite(mean.value) else None
@@ -202,6 +204,9 @@ class _Sample:
     def _note(self, series: list[NDArray[np.float64]], value: float | None) -> str:
         reasons = [self._missing(pairing) or pairing.note for pairing in self.paired]
         distinct = list(dict.fromkeys(filter(None, reasons)))
+        if self.comparison == TRAJECTORY:
+            sentence = without_information(self.metric.label, value, self.metric.uncorrelated)
+            distinct += [sentence] if sentence else []
         if series and value is None:
             distinct.insert(0, "not available: no frame is finite")
         if series and len(series) < len(self.paired):

@@ -1,7 +1,8 @@
 """Stability of rollouts: every row of the table that tells how long they stay physical.
 
-`egraff` form: bonds of molecules or windowed g(r) of bulk, values that are not finite. `paper`
-form: the criterion of Fu et al. alone, on their normalisation of g(r). A rollout that reaches its
+`egraff` form: bonds of molecules or windowed g(r) of bulk, values that are not finite, temperature
+out of bounds. `paper` form: the criterion of Fu et al. alone, on their normalisation of g(r). A run
+that was ended by its engine (lost atoms) ends there in both. A rollout that reaches its
 end is counted with its length, a lower bound, and their number is stated. Short windows of few
 atoms are noisy; how far the reference's own windows are from its mean is stated as well.
 """
@@ -9,7 +10,7 @@ atoms are noisy; how far the reference's own windows are from its mean is stated
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +51,28 @@ class Life:
     violation: Violation | None
 
 
+@dataclass(frozen=True)
+class Fate:
+    """What is known of a rollout besides its frames.
+
+    Attributes:
+        end: what ended it before its time, or None.
+        hot: where its temperature left the bounds, or None.
+        checked: whether it has a temperature and bounds.
+    """
+
+    end: Violation | None = None
+    hot: Violation | None = None
+    checked: bool = False
+
+
 def stability_scores(
     reference: Frames,
     trajectories: Sequence[Frames],
     counted: Mapping[str, Sample],
     options: Options,
     temperatures: Sequence[NDArray[np.float64] | None] | None = None,
+    ends: Sequence[Violation | None] | None = None,
 ) -> list[Score]:
     """Stability of the rollouts in all modes.
 
@@ -65,18 +82,25 @@ def stability_scores(
         counted: `structure.samples` of the same.
         options: see `Options`.
         temperatures: kinetic temperature of each rollout's frames in K, (T,) or None.
+        ends: what ended each rollout before its time (lost atoms), frames counted from its first.
     """
     kept = [frames.select(slice(options.skip, None)) for frames in trajectories]
     hot: list[Violation | None] = [None] * len(kept)
+    checked = [False] * len(kept)
     if options.temperature_kelvin is not None and temperatures is not None:
-        hot = [
-            None
-            if one is None
-            else temperature_out_of_bounds(one[options.skip :], options.temperature_kelvin)
-            for one in temperatures
-        ]
+        for number, one in enumerate(temperatures):
+            if one is not None:
+                checked[number] = True
+                hot[number] = temperature_out_of_bounds(
+                    one[options.skip :], options.temperature_kelvin, options.temperature_bounds
+                )
+    ended = [
+        None if end is None else replace(end, frame=max(0, end.frame - options.skip))
+        for end in ends or [None] * len(kept)
+    ]
+    fates = [Fate(*one) for one in zip(ended, hot, checked, strict=True)]
     return [
-        _score(metric, mode, reference, kept, sample, options, hot)
+        _score(metric, mode, reference, kept, sample, options, fates)
         for mode, sample in counted.items()
         for metric in metrics_for(mode, STABILITY_INPUTS)
     ]
@@ -89,14 +113,14 @@ def _score(
     kept: Sequence[Frames],
     sample: Sample,
     options: Options,
-    hot: Sequence[Violation | None],
+    fates: Sequence[Fate],
 ) -> Score:
     timed = all(frames.timestep_fs for frames in kept)
     lives = []
     if timed:
         lives = [
-            _life(mode, reference, frames, sample, sample.reference, fine, options.skip, too_hot)
-            for frames, fine, too_hot in zip(kept, sample.fine_rollouts, hot, strict=True)
+            _life(mode, reference, frames, sample, sample.reference, fine, options.skip, fate)
+            for frames, fine, fate in zip(kept, sample.fine_rollouts, fates, strict=True)
         ]
     times = np.array([life.time_fs for life in lives])
     return Score(
@@ -115,7 +139,7 @@ def _score(
         per_start=tuple(times.tolist()),
         n_zero=0,
         n_failed=sample.merged.n_failed,
-        window=_window(kept, reference, sample) if timed else "",
+        window=_window(kept, reference, sample, fates, options) if timed else "",
         note=_note(lives, reference, sample)
         if timed
         else "not available: a rollout states no time between its frames",
@@ -130,16 +154,28 @@ def _life(
     equilibrium: PairHistogram,
     fine: PairHistogram,
     skipped: int = 0,
-    hot: Violation | None = None,
+    fate: Fate | None = None,
 ) -> Life:
-    violations = [_structural(reference, frames, sample, equilibrium, fine)]
+    fate = fate or Fate()
+    violations = [fate.end, _structural(reference, frames, sample, equilibrium, fine)]
     if mode == "egraff":
         # First, so that it names what happened where a broken bond follows from it.
-        finite = not_finite(frames.positions, frames.forces, frames.energy)
-        violations = [finite, hot, *violations]
+        finite = not_finite(frames.positions, frames.forces, _told_energies(frames))
+        violations = [finite, fate.hot, *violations]
     violation = first_violation(violations)
     last = len(frames) - 1 if violation is None else violation.frame
     return Life((skipped + last) * float(frames.timestep_fs or 0.0), violation)
+
+
+def _told_energies(frames: Frames) -> NDArray[np.float64] | None:
+    """Energies (T,) without the NaN of steps that no thermo row tells of.
+
+    A model whose energy is NaN has forces of NaN too: NaN beside finite forces is a missing row.
+    """
+    if frames.energy is None or frames.forces is None:
+        return frames.energy
+    fine = np.isfinite(frames.forces).all(axis=(1, 2))
+    return np.where(np.isnan(frames.energy) & fine, 0.0, frames.energy)
 
 
 def _structural(
@@ -213,7 +249,13 @@ def _interval(times: NDArray[np.float64], options: Options) -> tuple[float, floa
     )
 
 
-def _window(kept: Sequence[Frames], reference: Frames, sample: Sample) -> str:
+def _window(
+    kept: Sequence[Frames],
+    reference: Frames,
+    sample: Sample,
+    fates: Sequence[Fate],
+    options: Options,
+) -> str:
     first = kept[0]
     length = (len(first) - 1) * float(first.timestep_fs or 0.0)
     text = f"{len(first)} frames over {length:g} fs"
@@ -221,8 +263,22 @@ def _window(kept: Sequence[Frames], reference: Frames, sample: Sample) -> str:
         threshold, partials = rdf_threshold(reference.species)
         which = "each partial" if partials else "total"
         text += f", {which} g(r) in windows of {WINDOW_FS:g} fs within {threshold:g} A"
-        return f"{text}, r < {sample.reference.r_max:.4g} A"
-    return f"{text}, bonds within {BOND_THRESHOLD_A:g} A of their mean in the reference"
+        text += f", r < {sample.reference.r_max:.4g} A"
+    else:
+        text += f", bonds within {BOND_THRESHOLD_A:g} A of their mean in the reference"
+    if sample.mode == "egraff":
+        target = options.temperature_kelvin
+        low, high = (bound * (target or 0.0) for bound in options.temperature_bounds)
+        bounds = f"{low:.4g} to {high:.4g} K"
+        number = sum(fate.checked for fate in fates)
+        if number == len(fates):
+            text += f", temperature within {bounds}"
+        elif number:
+            text += f", temperature of {number} rollouts within {bounds}"
+        else:
+            why = "no target" if target is None else "no temperature is told"
+            text += f", temperature not checked ({why})"
+    return text
 
 
 def _note(lives: Sequence[Life], reference: Frames, sample: Sample) -> str:

@@ -9,6 +9,7 @@ from egraff_lmp.score.bootstrap import CONFIDENCE, N_RESAMPLES
 from egraff_lmp.score.diffusivity import FIT_WINDOW, MIN_FRAMES, fit_lags
 from egraff_lmp.score.divergence import THRESHOLD_A
 from egraff_lmp.score.rdf import BIN_WIDTH, N_BLOCKS
+from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.score.table import modes_of
 
 
@@ -28,7 +29,8 @@ class Options:
         seed: of the bootstrap.
         rmsd_threshold: in A, beyond which a rollout has diverged from the reference.
         fit_window: lags between which the MSD is fitted, as fractions of a trajectory.
-        temperature_kelvin: of the ensemble, for free energies; None if unknown.
+        temperature_kelvin: of the ensemble, for free energies and for the bounds; None if unknown.
+        temperature_bounds: multiples of it that end a run which leaves them.
     """
 
     mode: str = "both"
@@ -43,6 +45,7 @@ class Options:
     rmsd_threshold: float = THRESHOLD_A
     fit_window: tuple[float, float] = FIT_WINDOW
     temperature_kelvin: float | None = None
+    temperature_bounds: tuple[float, float] = TEMPERATURE_BOUNDS
 
     def __post_init__(self) -> None:
         modes_of(self.mode)
@@ -61,6 +64,13 @@ class Options:
         if self.temperature_kelvin is not None and not self.temperature_kelvin > 0:
             raise EgraffError(
                 f"expected a temperature above 0 K, got {self.temperature_kelvin:g} K."
+            )
+
+        low, high = self.temperature_bounds
+        if not 0 <= low < 1 < high:
+            raise EgraffError(
+                "expected temperature bounds below and above 1, as multiples of the target, got "
+                f"{low:g} and {high:g}."
             )
 
     def start_of(self, rollout: int) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.rdf import RDF
 
 SCHEMA = 1
+SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `Scores.to_json`
 KIND = "egraff scores"
 STRUCTURE = "structure"
 TRAJECTORY = "trajectory"
@@ -20,6 +25,12 @@ RERUN_REFERENCE = "rerun-reference"
 RERUN_ORACLE = "rerun-oracle"
 TRANSPORT = "transport"
 STABILITY = "stability"
+# Units of the columns of scores.csv; those of value, interval and floor stand in the row itself.
+COLUMN_UNITS = {
+    **dict.fromkeys(("value", "interval_low", "interval_high", "floor"), "see unit"),
+    **dict.fromkeys(("n_frames", "n_frames_reference", "n_zero", "n_failed"), "frames"),
+    "n_starts": "starts",
+}
 FLOOR = (
     "the same formula on the first half of the reference frames against the second half; for EV, "
     "FV and RMSD, frame by frame at equal index; for a stability, the second half against the "
@@ -103,7 +114,8 @@ class Scores:
         settings: everything that was chosen: r_max, bins, skipped frames, blocks, seed, ...
         scores: the values.
         curves: RDFs by name ("egraff reference", "egraff trajectory", "paper reference", ...).
-        series: EV(t) and FV(t).
+        series: EV(t), FV(t), RMSD(t) and MSD over the lag.
+        costs: of each rollout, or None where no log told; empty where none was asked for.
     """
 
     reference: Mapping[str, Any]
@@ -112,6 +124,7 @@ class Scores:
     scores: tuple[Score, ...]
     curves: Mapping[str, RDF]
     series: tuple[Series, ...]
+    costs: tuple[Cost | None, ...] = ()
 
     def find(
         self, key: str, comparison: str | None = None, pair: str = "total", mode: str | None = None
@@ -149,12 +162,27 @@ class Scores:
             "scores": [asdict(score) for score in self.scores],
             "curves": {name: asdict(curve) for name, curve in self.curves.items()},
             "series": [asdict(series) for series in self.series],
+            "costs": [None if cost is None else cost.to_dict() for cost in self.costs],
         })  # fmt: skip
         return dict(plain)
 
     def to_json(self) -> str:
         """JSON text of `to_dict`, strict (no NaN)."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def to_csv(self) -> str:
+        """The values as a table: names of the columns, their units, then a row for each value."""
+        columns = [one.name for one in fields(Score) if one.name != "per_start"]
+        place = columns.index("interval")
+        columns[place : place + 1] = ["interval_low", "interval_high"]
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerow({name: COLUMN_UNITS.get(name, "") for name in columns})
+        for score in self.to_dict()["scores"]:
+            low, high = score.pop("interval") or (None, None)
+            writer.writerow({**score, "interval_low": low, "interval_high": high})
+        return stream.getvalue()
 
 
 def _plain(value: Any) -> Any:

@@ -14,11 +14,13 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.score.align import check_composition, formula
 from egraff_lmp.score.conformation import conformation_scores
+from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.deviation import deviation_scores
 from egraff_lmp.score.dynamics import dynamics_scores
 from egraff_lmp.score.endurance import stability_scores
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import Scores
+from egraff_lmp.score.stability import Violation
 from egraff_lmp.score.structure import samples, structure_scores
 from egraff_lmp.score.transport import transport_scores
 
@@ -29,6 +31,8 @@ def score_trajectory(
     *,
     reruns: Mapping[str, tuple[Frames, Frames]] | None = None,
     temperatures: Sequence[NDArray[np.float64] | None] | None = None,
+    ends: Sequence[Violation | None] | None = None,
+    costs: Sequence[Cost | None] | None = None,
     mode: str = "both",
     **choices: Any,
 ) -> Scores:
@@ -44,6 +48,8 @@ def score_trajectory(
             with the energies and forces of the ground truth and of the model.
         temperatures: kinetic temperature of each rollout's frames in K, (T,) or None; with
             `temperature_kelvin`, leaving the bounds ends a run.
+        ends: what ended each rollout before its time (lost atoms), or None.
+        costs: what each rollout cost, or None; recorded beside the values.
         mode: "egraff", "paper" or "both".
         **choices: the other fields of `Options` (r_max, bin_width, skip, starts, ...).
 
@@ -58,6 +64,12 @@ def score_trajectory(
     options = Options(mode=mode, **choices)
     _check(reference, trajectories, options)
     _check_temperatures(trajectories, temperatures)
+    for what, given in (("ends", ends), ("costs", costs)):
+        if given is not None and len(given) != len(trajectories):
+            raise EgraffError(
+                f"expected {what} of the {len(trajectories)} trajectories, one each or None, got "
+                f"{len(given)}."
+            )
     # Cheap first: what is wrong with reruns or starts is said before any histogram is made.
     violations, series = dynamics_scores(reference, trajectories, reruns or {}, options)
     deviations, rmsd = deviation_scores(reference, trajectories, options)
@@ -65,7 +77,7 @@ def score_trajectory(
     scores, curves = structure_scores(counted)
     scores += conformation_scores(reference, trajectories, options)
     transport, msd = transport_scores(reference, trajectories, options)
-    stability = stability_scores(reference, trajectories, counted, options, temperatures)
+    stability = stability_scores(reference, trajectories, counted, options, temperatures, ends)
     return Scores(
         reference=_describe(reference),
         trajectories=tuple(_describe(frames) for frames in trajectories),
@@ -73,6 +85,7 @@ def score_trajectory(
         scores=(*scores, *violations, *deviations, *transport, *stability),
         curves=curves,
         series=(*series, *rmsd, *msd),
+        costs=tuple(costs or ()),
     )
 
 

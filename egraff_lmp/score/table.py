@@ -44,6 +44,7 @@ INPUTS = (
     *STABILITY_INPUTS,
 )
 BULK, MOLECULE = "bulk", "molecule"
+STRUCTURE, DYNAMICS, ENERGIES = "structure", "dynamics", "energies"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Metric:
         systems: what it is defined for, "bulk" (periodic), "molecule" or both.
         integral: the function takes the bin width in A as a third argument.
         better: "lower" or "higher".
+        sees: what it claims to see, "structure", "dynamics" or "energies": what is ranked against
+            force fields that are broken on purpose.
     """
 
     key: str
@@ -84,6 +87,7 @@ class Metric:
     systems: tuple[str, ...] = (BULK, MOLECULE)
     integral: bool = False
     better: str = "lower"
+    sees: str = STRUCTURE
 
 
 _ROWS = (
@@ -130,47 +134,51 @@ _ROWS = (
     Metric(
         "ev", "EV", energy_violation, "relative_energy", ("egraff",), "1", (0.0, 2.0),
         "geometric mean of eq. 4 on energies per atom relative to the mean of the reference",
+        sees=ENERGIES,
     ),
     Metric(
         "ev_eq4", "EV eq. 4", energy_violation, "total_energy", ("paper",), "1", (0.0, 2.0),
         "geometric mean of eq. 4 as printed, on total energies with their arbitrary zero",
+        sees=ENERGIES,
     ),
     Metric(
         "ev_released", "EV tables", energy_violation_released, "total_energy", ("paper",), "1",
         (0.0, 1.0),
         "geometric mean of |E^ - E|/(|E^| + |E|), which the paper's tables hold (times 1e5)",
+        sees=ENERGIES,
     ),
     Metric(
         "fv", "FV", force_violation, "forces", ("egraff", "paper"), "1", (0.0, 1.0),
         "geometric mean of |F^ - F|/(|F^| + |F|); 0.7071 is what unrelated forces give",
-        uncorrelated=UNCORRELATED,
+        uncorrelated=UNCORRELATED, sees=DYNAMICS,
     ),
     Metric(
         "rmsd", "RMSD", rmsd, "positions", ("egraff",), "A", (0.0, np.inf),
         "mean over time of the RMSD of unwrapped positions without drift, mass-weighted",
+        sees=DYNAMICS,
     ),
     Metric(
         "divergence_time", "divergence time", divergence_time, "rmsd", ("egraff",), "fs",
         (0.0, np.inf),
         "time until the RMSD from a reference with the same first state passes a threshold",
-        better="higher",
+        better="higher", sees=DYNAMICS,
     ),
     Metric(
         "diffusivity_error", "|D - D_ref|", difference, "msd", ("egraff",), "A^2/ps",
         (0.0, np.inf),
         "error of the diffusivity, slope/6 of the MSD in a window of lags, all time origins",
-        partials=True, systems=(BULK,),
+        partials=True, systems=(BULK,), sees=DYNAMICS,
     ),
     Metric(
         "diffusivity_error_eq4", "|D - D_ref| eq. 4", difference, "displacement", ("paper",),
         "A^2/ps", (0.0, np.inf),
         "the same with D = |x(T) - x(0)|^2/(6 T), eq. 4 of Fu et al. (2023)",
-        partials=True, systems=(BULK,),
+        partials=True, systems=(BULK,), sees=DYNAMICS,
     ),
     Metric(
         "stability", "stable for", first_violation, "violations", MODES, "fs", (0.0, np.inf),
         "time to the first violation: bonds, g(r) of a window, values that are not finite",
-        better="higher",
+        better="higher", sees=DYNAMICS,
     ),
 )  # fmt: skip
 

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNCORRELATED = 0.5**0.5  # FV of two independent force vectors of equal norm
+# Norms of unrelated forces that differ by a third give 0.714, by a half 0.721.
+UNCORRELATED_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,24 @@ def geometric_mean(values: NDArray[np.float64]) -> GeometricMean:
         mean = 0.0 if finite.size else float("nan")
     return GeometricMean(
         mean, int(positive.size), int(finite.size - positive.size), int(values.size - finite.size)
+    )
+
+
+def without_information(label: str, value: float | None, uncorrelated: float | None) -> str:
+    """Sentence for a violation that is what unrelated frames give; "" for any other.
+
+    Args:
+        label: name of the metric, "FV".
+        value: geometric mean over the frames of a trajectory comparison.
+        uncorrelated: what two unrelated frames give, None where that is not known.
+    """
+    if value is None or uncorrelated is None:
+        return ""
+    if not abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE:
+        return ""
+    return (
+        f"{label} of {value:.4f} carries no information about the model: two unrelated frames "
+        f"give {uncorrelated:.4f}"
     )
 
 

@@ -18,6 +18,7 @@ from egraff_lmp.forcefields import force_field
 from egraff_lmp.forcefields.export import export_model
 from egraff_lmp.train.checkpoint import DTYPES, Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.graphs import type_indices
+from egraff_lmp.train.shuffle import shuffle_weights
 
 
 def deploy(
@@ -26,6 +27,7 @@ def deploy(
     *,
     dtype: str | None = None,
     self_test_frame: Frames | None = None,
+    shuffle_seed: int | None = None,
 ) -> Contract:
     """Write the deployed file of a checkpoint.
 
@@ -35,6 +37,7 @@ def deploy(
         dtype: "float32" or "float64"; None keeps the precision of the training.
         self_test_frame: whose first frame is stored with its energies and forces; None takes the
             validation frame in the checkpoint.
+        shuffle_seed: break the model on purpose, see `train.shuffle`; the file says so.
 
     Returns:
         The contract that was written.
@@ -52,8 +55,14 @@ def deploy(
     record = loaded.record
     frame = self_test_frame or record.self_test_frame()
     type_indices(frame.species, record.species, frame.source)  # unknown elements fail here
+    model, provenance = loaded.build(dtype), _provenance(loaded)
+    if shuffle_seed is not None:
+        names = shuffle_weights(model, shuffle_seed)
+        # The errors are those of the weights before they were shuffled.
+        del provenance["validation_errors"]
+        provenance["broken_on_purpose"] = {"weights_shuffled": len(names), "seed": shuffle_seed}
     return export_model(
-        loaded.build(dtype),
+        model,
         replace(
             force_field(record.forcefield),
             citations=(*force_field(record.forcefield).citations, *_data_citations(record)),
@@ -63,7 +72,7 @@ def deploy(
             record.reference_method, dict(zip(record.species, record.reference_ev, strict=True))
         ),
         frame,
-        _provenance(loaded),
+        provenance,
         out,
     )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from egraff_lmp.bench import parse_config
-from egraff_lmp.bench.config import BenchConfig, Model
+from egraff_lmp.bench.config import BenchConfig
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import Outcome, StageResult
 
 STAGES = (
@@ -100,12 +101,15 @@ class Fakes:
         text = repr(config.training) + ref.sha256("train")
         return self.outcome(at, value, checkpoint=text, log="epoch\n1\n")
 
-    def deploy_model(self, model: Model, trained: StageResult, folder: Path) -> Outcome:
+    def deploy_model(
+        self, model: Model, trained: StageResult, folder: Path, shuffle_seed: int | None = None
+    ) -> Outcome:
         value = {
             "architecture": model.name.title(), "r_max": 4.8, "n_layers": 2, "exchange_widths": [],
             "n_parameters": 1234, "dtype": "float32", "versions": {}, "citations": [],
         }  # fmt: skip
-        return self.outcome(folder, value, model=trained.sha256("checkpoint"))
+        text = trained.sha256("checkpoint") + ("" if shuffle_seed is None else str(shuffle_seed))
+        return self.outcome(folder, value, model=text)
 
     def check_model(self, config: BenchConfig, dep: StageResult, ref: Any, at: Path) -> Outcome:
         value = {

@@ -111,3 +111,19 @@ def test_unreadable_files(tmp_path: Path, content: str | None, message: str) -> 
         path.write_text(content)
     with pytest.raises(EgraffError, match=message):
         load_config(path)
+
+
+def test_fields_that_came_later_leave_old_results_valid(raw):
+    from egraff_lmp.bench.config import Scoring
+    from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
+
+    assert Scoring().temperature_bounds == TEMPERATURE_BOUNDS
+    plain = parse_config(raw, "plain")
+    assert "temperature_bounds" not in plain.model_dump()["scoring"]
+    assert "temperature_bounds" not in plain.model_dump_json()
+    chosen = parse_config({**raw, "scoring": {"temperature_bounds": [0.5, 2]}}, "chosen")
+    dumped = chosen.model_dump(mode="json")
+    assert dumped["scoring"]["temperature_bounds"] == [0.5, 2]
+    assert parse_config(dumped, "again") == chosen
+    with pytest.raises(EgraffError, match="multiples of the target below and above 1"):
+        parse_config({**raw, "scoring": {"temperature_bounds": [2, 3]}}, "wrong")

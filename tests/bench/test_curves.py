@@ -15,6 +15,7 @@ from egraff_lmp.bench.curves import (
     thin,
     violation_curves,
 )
+from egraff_lmp.report import MOTION, STRUCTURE, VIOLATION
 
 ROW = {
     "key": "wf", "mode": "egraff", "comparison": "structure", "pair": "Ge-Te", "value": 7.5,
@@ -47,6 +48,19 @@ def test_pure_numbers_have_no_unit_and_missing_values_stay_missing() -> None:
     assert row.unit == ""
     assert row.value is None
     assert row.interval is None
+
+
+@pytest.mark.parametrize(
+    ("key", "comparison", "kind"),
+    [
+        ("rdf_mae", "structure", STRUCTURE), ("fv", "trajectory", VIOLATION),
+        ("rmsd", "trajectory", MOTION), ("divergence_time", "trajectory", MOTION),
+        ("diffusivity_error", "transport", MOTION), ("stability", "stability", MOTION),
+    ],
+)  # fmt: skip
+def test_every_score_has_a_table(key: str, comparison: str, kind: str) -> None:
+    (row,) = score_rows({"scores": [{**ROW, "key": key, "comparison": comparison}]})
+    assert row.kind == kind
 
 
 def test_the_mean_over_starts_is_geometric_and_the_band_spans_them() -> None:

@@ -38,20 +38,24 @@ def egraff(monkeypatch):
 def rollout(tmp_path):
     """Writes a dump with thermo.csv; every seed is another rollout of the same positions seed."""
 
-    def write(name, seed, positions_seed=None, forces=True):
+    def write(name, seed, positions_seed=None, forces=True, lost=None, kelvin=300, calm=False):
         folder: Path = tmp_path / name
         folder.mkdir()
         positions = np.random.default_rng(positions_seed or seed).random((12, 12, 3)) * 8
+        if calm:  # the same sites in every dump, or g(r) alone ends a rollout
+            sites = np.random.default_rng(0).random((12, 3)) * 8
+            positions = sites + 1e-6 * positions
         labels = np.random.default_rng(seed)
         lines, rows = [], [",".join(COLUMNS)]
         for step, frame in enumerate(positions):
-            lines += ["ITEM: TIMESTEP", str(10 * step), "ITEM: NUMBER OF ATOMS", "12"]
+            left = 12 if lost is None or step < lost else 10
+            lines += ["ITEM: TIMESTEP", str(10 * step), "ITEM: NUMBER OF ATOMS", str(left)]
             lines += ["ITEM: BOX BOUNDS pp pp pp", *["0 8"] * 3]
             lines += ["ITEM: ATOMS id element xu yu zu" + (" fx fy fz" if forces else "")]
-            for atom, (element, r) in enumerate(zip(SPECIES, frame, strict=True)):
+            for atom, (element, r) in enumerate(zip(SPECIES[:left], frame[:left], strict=True)):
                 values = [*r, *(labels.normal(size=3) if forces else ())]
                 lines.append(f"{atom + 1} {element} " + " ".join(map(repr, map(float, values))))
-            rows.append(f"{10 * step},{20 * step},300,{labels.normal(-50):.6f},0,0,512")
+            rows.append(f"{10 * step},{20 * step},{kelvin},{labels.normal(-50):.6f},0,0,512")
         (folder / "traj.dump").write_text("\n".join(lines) + "\n")
         (folder / "thermo.csv").write_text("\n".join(rows) + "\n")
         return folder / "traj.dump"
@@ -139,3 +143,63 @@ def test_refusals_reach_the_user(egraff, rollout):
         result = egraff(*arguments)
         assert isinstance(result.exception, EgraffError), arguments
         assert message in str(result.exception)
+
+
+LOG = """\
+  2 rank(s) (2 on this node), device cpu, 1 thread(s) per rank
+Loop time of 2.2 on 2 procs for 110 steps with 12 atoms
+"""
+
+
+def stability(result):
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)["scores"]
+    return next(s for s in scores if s["key"] == "stability" and s["mode"] == "egraff")
+
+
+def test_a_dump_that_loses_atoms_is_a_result(egraff, rollout):
+    result = egraff(rollout("a", 1, calm=True), rollout("b", 2, calm=True, lost=7), "--json")
+    found = stability(result)
+    assert found["value"] == 140.0
+    assert "rollout 1 at 140 fs: 10 of 12 atoms left at step 70" in found["note"]
+    assert json.loads(result.stdout)["trajectories"][0]["n_frames"] == 7
+
+
+def test_a_run_that_leaves_its_temperature_ends(egraff, rollout):
+    reference, hot = rollout("a", 1, calm=True), rollout("b", 2, calm=True, kelvin=900)
+    assert stability(egraff(reference, hot, "--json", "--temperature", 300))["value"] == 220
+    bounds = ("--temperature-bounds", 0.5, 2)
+    found = stability(egraff(reference, hot, "--json", "--temperature", 300, *bounds))
+    assert found["value"] == 0
+    assert "temperature 900 K, 150 to 600 K allowed" in found["note"]
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_cost_from_the_log(egraff, rollout, columns):
+    first, second = rollout("b", 2), rollout("c", 3)
+    (first.parent / "log.0.lammps").write_text(LOG)
+    result = egraff(rollout("a", 1), first, second, columns=columns)
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert "1 110 20 1667" in text  # steps, ms/step, us/atom/step
+    assert "12 atoms on 2 MPI ranks of 1 threads" in text
+    costs = json.loads(egraff(rollout("d", 1), first, second, "--json").stdout)["costs"]
+    assert costs[0]["ms_per_step"] == pytest.approx(20)
+    assert costs[1] is None
+    result = egraff(first, second, "--log", first.parent / "log.0.lammps", "--json")
+    assert json.loads(result.stdout)["costs"][0]["n_steps"] == 110
+    result = egraff(first, first, second, "--log", first.parent / "log.0.lammps")
+    assert "expected one log for each of the 2 rollouts" in str(result.exception)
+
+
+def test_csv_with_a_row_of_units(egraff, rollout, tmp_path):
+    import csv
+
+    path = tmp_path / "scores.csv"
+    result = egraff(rollout("a", 1), rollout("b", 2), "--csv", path)
+    assert result.exit_code == 0, result.output
+    with open(path, newline="", encoding="utf-8") as stream:
+        units, *rows = csv.DictReader(stream)
+    assert (units["value"], units["n_frames"]) == ("see unit", "frames")
+    assert {"wf", "fv", "stability"} <= {row["key"] for row in rows}
+    assert all(float(row["value"]) >= 0 for row in rows if row["value"])

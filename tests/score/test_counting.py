@@ -80,6 +80,12 @@ def test_molecules_and_what_flew_away(monkeypatch, dense):
     assert len(found) == 3
 
 
-def test_more_frames_than_a_batch():
-    frames = gas(40, n_frames=counting.FRAMES_AT_A_TIME + 5)
+def test_more_frames_than_a_batch_and_more_bins_than_a_buffer(monkeypatch):
+    frames = gas(40, n_frames=70)
+    whole = np.array(list(frame_counts(frames, 40, WIDTH)))
     assert len(list(same(frames, 40))) == len(frames)
+    monkeypatch.setattr(counting, "COORDINATES_AT_A_TIME", 40 * 17)
+    monkeypatch.setattr(counting, "BINS_AT_A_TIME", 1000)
+    assert np.array_equal(list(frame_counts(frames, 40, WIDTH)), whole)
+    monkeypatch.setattr(counting, "MAX_THREADS", 1)
+    assert np.array_equal(list(frame_counts(frames, 40, WIDTH)), whole)

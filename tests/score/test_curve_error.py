@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -24,3 +26,14 @@ def test_disjoint_distributions_are_two_apart():
     h_ref = np.zeros(100)
     h_ref[50] = other
     assert curve_error(h, h_ref, 0.05) == pytest.approx(2.0)
+
+
+def test_shifted_harmonic_bonds():
+    """Gaussians of width s, d apart: integral |h - h_ref| = 2 erf(d / (2 sqrt(2) s))."""
+    r, s, d = np.arange(0, 6, 0.001), 0.1, 0.15
+    h_ref, h = (
+        np.exp(-((r - centre) ** 2) / (2 * s**2)) / (s * np.sqrt(2 * np.pi))
+        for centre in (3.0, 3.0 + d)
+    )
+    exact = 2 * math.erf(d / (2 * math.sqrt(2) * s))
+    assert curve_error(h, h_ref, 0.001) == pytest.approx(exact, rel=1e-5)

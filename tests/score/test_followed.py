@@ -10,6 +10,7 @@ import pytest
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score import score_trajectory
+from egraff_lmp.score.stability import Violation
 
 SPECIES = ("Li",) * 8 + ("S",) * 19
 LENGTH = 12.0
@@ -124,6 +125,17 @@ def test_a_frame_that_is_not_finite_ends_a_run():
     assert scores.find("diffusivity_error").n_failed == 500
 
 
+def test_steps_without_a_thermo_row_are_no_violation():
+    energy, forces = np.zeros(800), np.ones((800, 27, 3))
+    energy[1::2] = np.nan  # a row every second frame
+    still, rollout = walk(scale=0.0), walk(scale=0.0, energy=energy, forces=forces)
+    assert score_trajectory(still, rollout, **QUICK).find("stability").value == 799 * STEP_FS
+    broken = forces.copy()
+    broken[301] = np.nan
+    rollout = replace(rollout, forces=broken)
+    assert score_trajectory(still, rollout, **QUICK).find("stability").value == 301 * STEP_FS
+
+
 def test_hot_runs_end_where_they_leave_the_bounds():
     temperatures = np.full(800, 500.0)
     temperatures[400:] = 5000.0
@@ -132,11 +144,40 @@ def test_hot_runs_end_where_they_leave_the_bounds():
         temperatures=[temperatures], **QUICK,
     )  # fmt: skip
     assert scores.find("stability").value == 400 * STEP_FS
-    assert "temperature 5000 K, 104 to 1560 K allowed" in scores.find("stability").note
+    assert "temperature 5000 K, 130 to 2080 K allowed" in scores.find("stability").note
     with pytest.raises(EgraffError, match="expected 1 series of temperatures of 800 entries"):
         score_trajectory(
             walk(), walk(seed=1), temperature_kelvin=520.0, temperatures=[temperatures[:5]], **QUICK
         )
+
+
+def test_bounds_can_be_chosen_and_are_said():
+    temperatures = np.full(800, 500.0)
+    temperatures[100:] = 1000.0
+    kelvin = {"temperature_kelvin": 520.0, "temperatures": [temperatures]}
+    fine = score_trajectory(walk(), walk(seed=1), **kelvin, **QUICK).find("stability")
+    assert "temperature within 130 to 2080 K" in fine.window
+    tight = score_trajectory(
+        walk(), walk(seed=1), temperature_bounds=(0.5, 1.5), **kelvin, **QUICK
+    ).find("stability")
+    assert tight.value == 100 * STEP_FS < fine.value
+    unchecked = score_trajectory(walk(), walk(seed=1), **QUICK).find("stability")
+    assert "temperature not checked (no target)" in unchecked.window
+    with pytest.raises(EgraffError, match="expected temperature bounds below and above 1"):
+        score_trajectory(walk(), walk(), temperature_bounds=(1.5, 2), **QUICK)
+
+
+def test_lost_atoms_end_a_run_in_both_modes():
+    ends = [Violation(300, "20 of 27 atoms left")]
+    rollout = walk(300, seed=1)
+    scores = score_trajectory(walk(), rollout, ends=ends, skip=10, mode="both", n_resamples=40)
+    for mode in ("egraff", "paper"):
+        found = scores.find("stability", mode=mode)
+        assert found.value == 300 * STEP_FS
+        assert "rollout 1 at 600 fs: 20 of 27 atoms left" in found.note
+        assert "0 of 1 rollouts reached their end" in found.note
+    with pytest.raises(EgraffError, match="expected ends of the 1 trajectories"):
+        score_trajectory(walk(), rollout, ends=[], **QUICK)
 
 
 def molecule(n_frames=60, seed=0, atoms=None, **changes):

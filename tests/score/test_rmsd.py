@@ -71,3 +71,11 @@ def test_exponential_divergence_has_its_time():
 def test_what_never_diverges_is_a_lower_bound_and_nan_is_the_end():
     assert divergence_time(np.zeros(11), 2.0) == (20.0, False)
     assert divergence_time(np.array([0.0, 0.1, np.nan, 0.1]), 2.0) == (4.0, True)
+
+
+def test_two_crystals_of_independent_oscillators():
+    """Each coordinate of variance s^2 about its site: RMSD^2 = 2 * 3 s^2 of many atoms."""
+    s, n_atoms = 0.1, 4000
+    x, y = np.random.default_rng(0).normal(0, s, (2, 5, n_atoms, 3))
+    # A mean of 3 N squares of a normal number: relative error of its root 1/sqrt(6 N) = 0.6 %.
+    assert rmsd(x, y, np.ones(n_atoms)) == pytest.approx([np.sqrt(6) * s] * 5, rel=0.03)

@@ -66,7 +66,7 @@ def test_values_that_are_not_finite_and_lost_atoms():
 def test_temperatures():
     fine = np.array([0.0, 100.0, 290.0, 310.0, 450.0])  # started at rest
     assert temperature_out_of_bounds(fine, 300.0) is None
-    assert temperature_out_of_bounds(np.array([300.0, 950.0]), 300.0).frame == 1
+    assert temperature_out_of_bounds(np.array([300.0, 1250.0]), 300.0).frame == 1
     assert temperature_out_of_bounds(np.array([300.0, 20.0]), 300.0).frame == 1  # frozen
     assert temperature_out_of_bounds(np.array([300.0, np.nan]), 300.0).frame == 1
 

@@ -12,6 +12,7 @@ from egraff_lmp.score.violation import (
     force_violation,
     geometric_mean,
     relative_energies,
+    without_information,
 )
 
 RNG = np.random.default_rng(0)
@@ -92,3 +93,22 @@ def test_frames_that_are_not_finite_stay_so_and_spoil_no_other():
     assert np.isfinite(force_violation(truth, model)).tolist() == [True, False, True]
     values = energy_violation(np.array([1.0, 1.0]), np.array([np.inf, 2.0]))
     assert np.isfinite(values).tolist() == [False, True]
+
+
+def test_two_harmonic_oscillators_out_of_phase():
+    """F = -k cos(w t + phase): FV = |cos a - cos b| / (|cos a| + |cos b|), 1 in antiphase."""
+    t = np.linspace(0, 20, 200)
+    truth, behind, anti = (
+        -np.cos(t + phase)[:, None, None] * np.array([[[1.0, 0, 0]]]) for phase in (0, 0.3, np.pi)
+    )
+    a, b = np.cos(t), np.cos(t + 0.3)
+    exact = np.abs(a - b) / (np.abs(a) + np.abs(b))
+    assert force_violation(truth, behind) == pytest.approx(exact)
+    assert force_violation(truth, anti) == pytest.approx(np.ones(200))
+
+
+def test_what_unrelated_frames_give_is_said_to_tell_nothing():
+    assert "carries no information" in without_information("FV", 0.7041, UNCORRELATED)
+    for value in (None, 0.3, 0.99, float("nan")):
+        assert without_information("FV", value, UNCORRELATED) == ""
+    assert without_information("EV", 0.7071, None) == ""

@@ -43,3 +43,14 @@ def test_common_scale_drops_out_but_the_reference_is_no_equal_partner():
 def test_an_empty_reference_gives_no_number():
     assert np.isnan(wright_factor(G_REF, np.zeros(4)))
     assert np.isnan(wright_factor_unrooted(G_REF, np.zeros(4)))
+
+
+def test_harmonic_bonds_of_two_widths():
+    """Gaussians of widths s and t: sum g^2 = 1/(2 s sqrt(pi)), sum g h = 1/sqrt(2 pi (s^2+t^2))."""
+    r = np.arange(0, 6, 0.002)
+    s, t = 0.1, 0.2  # twice the width is four times the temperature
+    g_ref, g = (np.exp(-((r - 3) ** 2) / (2 * w**2)) / (w * np.sqrt(2 * np.pi)) for w in (s, t))
+    own, theirs = (1 / (2 * w * np.sqrt(np.pi)) for w in (s, t))
+    mixed = 1 / np.sqrt(2 * np.pi * (s**2 + t**2))
+    exact = 100 * np.sqrt((own + theirs - 2 * mixed) / own)
+    assert wright_factor(g, g_ref) == pytest.approx(exact, rel=1e-6)

@@ -1,0 +1,26 @@
+"""The base of all records in configs of `egraff bench`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors: a misspelt one must not be ignored.
+
+    Fields named in `later` came after results had been written. At their default they are left out
+    of every dump, so that hashes of stages and the configs in `bench.json` stay what they were.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = dump(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                plain.pop(name, None)
+        return plain

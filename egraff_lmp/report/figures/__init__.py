@@ -1,0 +1,51 @@
+"""The figures of a matrix, one file a family, one row each in the table below.
+
+A family is a function of the `Material` that yields finished figures, none where it has nothing to
+draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from egraff_lmp.fileio import atomic_path, write_text
+from egraff_lmp.report.figures import cost, deviation, endurance, pairs, radar, rdf, violation
+from egraff_lmp.report.figures.base import Material, PageFigure
+
+FAMILIES: tuple[Callable[[Material], Iterator[PageFigure]], ...] = (
+    rdf.draw,
+    violation.draw_bars,
+    violation.draw_over_time,
+    radar.draw,
+    pairs.draw,
+    deviation.draw,
+    endurance.draw,
+    cost.draw,
+)
+# Figures that an earlier page wrote, to be taken away where they are no more.
+_OURS = ("fig[3-9]-*", "stability", "cost")
+
+
+def draw_all(material: Material) -> list[PageFigure]:
+    """Every figure that there is material for."""
+    return [figure for family in FAMILIES for figure in family(material)]
+
+
+def write_files(figures: Iterable[PageFigure], folder: Path) -> None:
+    """Write NAME.png and NAME.csv of every figure, and take away those of an earlier page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = set()
+    for figure in figures:
+        with atomic_path(folder / f"{figure.name}.png") as path:
+            path.write_bytes(figure.png)
+        write_text(folder / f"{figure.name}.csv", figure.csv)
+        written.add(figure.name)
+    for pattern in _OURS:
+        for ending in ("png", "csv"):
+            for path in folder.glob(f"{pattern}.{ending}"):
+                if path.stem not in written:
+                    path.unlink()
+
+
+__all__ = ["FAMILIES", "Material", "PageFigure", "draw_all", "write_files"]

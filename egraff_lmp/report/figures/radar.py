@@ -1,0 +1,83 @@
+"""Every measure of every model in one picture a system, over the largest value (Fig. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import pi
+
+from egraff_lmp.report.figures.base import (
+    Material,
+    PageFigure,
+    canvas,
+    finish,
+    hide_rest,
+    legend,
+    numbered,
+    table,
+)
+
+# Short name, then key, comparison, mode and pair: small is good for all of them.
+MEASURES: Mapping[str, tuple[str, str, str, str]] = {
+    "WF": ("wf", "structure", "egraff", "total"),
+    "JSD": ("jsd", "structure", "egraff", "total"),
+    "EV": ("ev", "rerun-reference", "egraff", ""),
+    "FV": ("fv", "rerun-reference", "egraff", ""),
+    "MAE E": ("energy_mae", "accuracy", "", ""),
+    "MAE F": ("force_mae", "accuracy", "", ""),
+    "train": ("training_time", "cost", "paper", ""),
+    "step": ("ms_per_step", "cost", "", ""),
+}
+_UNITS = {"cell": "", "model": "", "measure": "", "value": "as in scores.csv", "share": "%"}
+_ENOUGH = 3  # corners of a polygon
+
+
+def shares(material: Material, cell: str, measure: str) -> dict[str, tuple[float, float]]:
+    """Model to (value, value over the largest of the cell's models, 0 where all are 0)."""
+    found = {m: material.value(cell, m, *MEASURES[measure]) for m in material.models}
+    values = {m: v[0] for m, v in found.items() if v is not None}
+    largest = max(values.values(), default=0.0)
+    return {m: (v, v / largest if largest > 0 else 0.0) for m, v in values.items()}
+
+
+def draw(material: Material) -> Iterator[PageFigure]:
+    """A polar panel a cell."""
+    by_cell = {c: {k: shares(material, c, k) for k in MEASURES} for c in material.labels}
+    cells = [c for c, found in by_cell.items() if sum(map(bool, found.values())) >= _ENOUGH]
+    groups = material.groups(cells)
+    angles = [2 * pi * k / len(MEASURES) for k in range(len(MEASURES))]
+    for place, group in enumerate(groups, 1):
+        columns = min(4, len(group))
+        rows = -(-len(group) // columns)
+        data = []
+        with canvas(rows, columns, 2.35, top=0.85, bottom=0.25, left=0.5, right=0.5, wspace=0.45,
+                    hspace=0.42, width=max(5.0, 1.0 + 2.6 * columns),
+                    subplot_kw={"projection": "polar"}) as (figure, axes):  # fmt: skip
+            for axis, cell in zip(axes.flat, group, strict=False):
+                for model in material.models:
+                    points = [(angle, k, by_cell[cell][k][model])
+                              for angle, k in zip(angles, MEASURES, strict=True)
+                              if model in by_cell[cell][k]]  # fmt: skip
+                    if not points:
+                        continue
+                    data += [(cell, model, k, v, 100 * s) for _, k, (v, s) in points]
+                    turn = [*points, points[0]]
+                    axis.plot([p[0] for p in turn], [100 * p[2][1] for p in turn],
+                              color=material.colour(model), lw=1.3, marker="o", ms=2.2)  # fmt: skip
+                axis.set_theta_zero_location("N")
+                axis.set_theta_direction(-1)
+                axis.set_xticks(angles, list(MEASURES), fontsize=7.5)
+                axis.tick_params(pad=1)
+                axis.set_ylim(0, 105)
+                axis.set_yticks([25, 50, 75, 100], ["", "50", "", "100 %"], fontsize=6.5)
+                axis.set_title(material.labels[cell], fontsize=9, loc="center", pad=11)
+            hide_rest(axes.flat, len(group))
+            legend(figure, list(material.models), [material.colour(m) for m in material.models])
+            yield finish(
+                figure, numbered("fig6-radar", place, len(groups)),
+                "All measures at once (as Fig. 6)",
+                "Every value over the largest of the models on this system: 100 % is the worst, "
+                "which may still be good. WF, JSD of structure; EV, FV on held-out reference "
+                "frames; MAE of energies and forces; time of an epoch and of a step. A corner "
+                "without a value is left out.",
+                table(_UNITS, data),
+            )  # fmt: skip

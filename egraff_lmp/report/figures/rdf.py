@@ -1,0 +1,87 @@
+"""g(r) of every model on every system against the reference (Fig. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from egraff_lmp.report.figures.base import (
+    Material,
+    PageFigure,
+    canvas,
+    finish,
+    legend,
+    numbered,
+    table,
+)
+
+_UNITS = {"cell": "", "model": "", "distribution": "", "r": "A", "rollout": "1 or 1/A",
+          "reference": "1 or 1/A"}  # fmt: skip
+
+
+def draw(material: Material) -> Iterator[PageFigure]:
+    """A row a cell, a column a model."""
+    cells = [
+        cell
+        for cell in material.labels
+        if any(material.traces.get((cell, m)) and material.traces[cell, m].rollout
+               for m in material.models)
+    ]  # fmt: skip
+    groups = material.groups(cells)
+    for place, group in enumerate(groups, 1):
+        yield _figure(material, group, numbered("fig3-rdf", place, len(groups)))
+
+
+def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
+
+    columns = len(material.models)
+    data = []
+    with canvas(
+        len(cells), columns, 1.25, left=0.75, top=0.58, sharex="row", sharey="row",
+        hspace=0.42, wspace=0.1, width=min(12.0, max(5.0, 1.0 + 1.9 * columns)),
+    ) as (figure, axes):  # fmt: skip
+        for line, cell in zip(axes, cells, strict=True):
+            for axis, model in zip(line, material.models, strict=True):
+                traces = material.traces.get((cell, model))
+                reference = traces.reference if traces else None
+                rollout = traces.rollout if traces else None
+                if reference is not None:
+                    axis.fill_between(reference.x, reference.y, color="#c3cad2", lw=0)
+                if rollout is not None:
+                    axis.plot(rollout.x, rollout.y, color=material.colour(model), lw=1.2)
+                    truth = reference.y if reference is not None else ()
+                    kind = traces.distribution if traces else ""
+                    data += [
+                        (cell, model, kind, x, y, z)
+                        for x, y, z in zip_longest(rollout.x, rollout.y, truth)
+                    ]
+                else:
+                    axis.text(0.5, 0.5, "no result", ha="center", va="center", color="#57606a",
+                              transform=axis.transAxes, fontsize=8)  # fmt: skip
+                axis.tick_params(labelsize=7.5)
+                axis.label_outer()
+                axis.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
+                axis.margins(x=0)
+            line[0].set_ylim(bottom=0)
+            shown = next(
+                (material.traces[cell, m].distribution for m in material.models
+                 if (cell, m) in material.traces and material.traces[cell, m].rollout), "g",
+            )  # fmt: skip
+            line[0].set_ylabel(f"{shown}(r)", fontsize=8)
+            line[0].text(0, 1.04, material.labels[cell], transform=line[0].transAxes, fontsize=8.5,
+                         fontweight="bold")  # fmt: skip
+            for axis in line:
+                axis.tick_params(labelbottom=True)
+        for axis in axes[-1]:
+            axis.set_xlabel("r (Å)", fontsize=8)
+        colours = [material.colour(m) for m in material.models]
+        reference_patch = Patch(color="#c3cad2", label="reference")
+        legend(figure, list(material.models), colours, [reference_patch])
+        return finish(
+            figure, name, "Pair distributions (as Fig. 3 of the paper)",
+            "Total g(r), for molecules the distribution h(r) of pair distances in 1/Å. Grey: "
+            "held-out frames of the reference; line: mean over the rollouts of a model.",
+            table(_UNITS, data),
+        )  # fmt: skip

@@ -1,0 +1,182 @@
+"""Whether a score can tell a force field that is broken on purpose: a pure ranking.
+
+The rules:
+
+- A rollout that broke (it did not reach its end, lost atoms, exploded, its molecule fell apart)
+  is behind all that survived, whatever its score reads: the few frames that it left lie near the
+  start and look good. Of two that broke, the one that got further is better.
+- A score below its floor, reference against reference, is as good as one at the floor: nothing
+  below can be ranked.
+- Two scores whose confidence intervals overlap are not told apart, nor are those without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from egraff_lmp.score.violation import UNCORRELATED
+
+SURVIVED = "survived"  # key of the value that `Entry.survived` is
+
+TELLS = "tells"
+NOT_BEYOND = "last, not beyond the intervals"
+NOT_LAST = "tells, but a model is no better"
+CANNOT = "cannot tell"
+NO_INFORMATION = "carries no information"
+NOT_AVAILABLE = "not available"
+VERDICTS = (TELLS, NOT_BEYOND, NOT_LAST, CANNOT, NO_INFORMATION, NOT_AVAILABLE)
+# How far below 0.7071 the FV of related forces must lie: that of two unrelated parts of the
+# published GeTe, LiPS, 3BPA and acetylacetone trajectories is between 0.694 and 0.726.
+DECORRELATED_WITHIN = 0.01
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model's score.
+
+    Attributes:
+        model: its name.
+        value: the score, or None where there is none.
+        interval: confidence interval, or None.
+        survived: part of the time asked for that its rollouts were whole, in [0, 1]; 1 for scores
+            that no rollout enters.
+    """
+
+    model: str
+    value: float | None
+    interval: tuple[float, float] | None = None
+    survived: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Where a control stands among the models.
+
+    Attributes:
+        verdict: out of `VERDICTS`.
+        rank: 1 + the number of models that are better than the control, None where not ranked.
+        of: models ranked, the control among them.
+        no_better: models at or behind the control, in the order given.
+        reason: what decided, for a reader.
+        broke: whether it was that rollouts broke, not the score of what is left of them.
+    """
+
+    verdict: str
+    rank: int | None
+    of: int
+    no_better: tuple[str, ...]
+    reason: str
+    broke: bool = False
+
+
+def decorrelated(models: Sequence[Entry]) -> bool:
+    """Whether FV at equal times carries no information: no rollout follows the reference.
+
+    Two unrelated sets of forces read 1/sqrt(2), whatever the model. So that is where there are
+    models with a value and none lies below 1/sqrt(2) - `DECORRELATED_WITHIN` with its whole
+    interval. Above, FV is no longer about directions: forces that are too large or too small by a
+    factor read more.
+
+    Args:
+        models: FV of rollout against reference at equal times; no controls among them.
+    """
+    bound = UNCORRELATED - DECORRELATED_WITHIN
+    known = [entry for entry in models if entry.value is not None]
+    return bool(known) and not any(
+        entry.interval is not None and entry.interval[1] < bound for entry in known
+    )
+
+
+def rank_control(
+    control: Entry, models: Sequence[Entry], *, better: str = "lower", floor: float | None = None
+) -> Ranking:
+    """The verdict on one score, by the rules above.
+
+    Args:
+        control: the force field that is broken on purpose.
+        models: those that are not; what has neither a score nor a broken rollout is left out.
+        better: "lower" or "higher".
+        floor: what reference against reference gives in the same unit, where that is the noise of
+            the score.
+
+    Returns:
+        TELLS where the control is behind every model and beyond the best one's interval;
+        NOT_BEYOND where it is behind every model, but not told apart from the best one;
+        NOT_LAST where it is beyond the best one's interval, but not behind every other;
+        CANNOT where it is neither.
+    """
+    ranked = [model for model in models if _known(model)]
+    if not _known(control) or not ranked:
+        who = f"{control.model} has no score" if not _known(control) else "no model has a score"
+        return Ranking(NOT_AVAILABLE, None, len(ranked), (), who)
+    order = _Order(better, floor)
+    ahead = [model for model in ranked if order.worse(control, model)]
+    no_better = tuple(model.model for model in ranked if model not in ahead)
+    best = ranked[0]
+    for model in ranked[1:]:
+        best = model if order.worse(best, model) else best
+    beyond = order.beyond(control, best)
+    last, behind = (TELLS, NOT_LAST) if beyond else (NOT_BEYOND, CANNOT)
+    return Ranking(
+        behind if no_better else last,
+        1 + len(ahead),
+        1 + len(ranked),
+        no_better,
+        order.reason(control, best, beyond),
+        broke=control.survived != best.survived,
+    )
+
+
+def _known(entry: Entry) -> bool:
+    return entry.value is not None or entry.survived < 1
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is worse than what."""
+
+    better: str
+    floor: float | None
+
+    def badness(self, value: float) -> float:
+        """Larger is worse; nothing is better than the floor."""
+        sign = -1.0 if self.better == "higher" else 1.0
+        return sign * value if self.floor is None else max(sign * value, sign * self.floor)
+
+    def worse(self, one: Entry, other: Entry) -> bool:
+        """Whether `one` is worse than `other`, by however little."""
+        if one.survived != other.survived:
+            return one.survived < other.survived
+        if one.value is None or other.value is None:
+            return one.value is None and other.value is not None
+        return self.badness(one.value) > self.badness(other.value)
+
+    def beyond(self, one: Entry, other: Entry) -> bool:
+        """Whether `one` is worse than `other` and told apart from it."""
+        if one.survived != other.survived:
+            return one.survived < 1 == other.survived
+        if one.interval is None or other.interval is None:
+            return False
+        return min(map(self.badness, one.interval)) > max(map(self.badness, other.interval))
+
+    def reason(self, control: Entry, best: Entry, beyond: bool) -> str:
+        """What decided between the control and the best model."""
+        if control.survived != best.survived:
+            return (
+                f"rollouts of {control.model} were whole for {_percent(control.survived)} of their "
+                f"time, those of {best.model} for {_percent(best.survived)}"
+            )
+        if control.value is None or best.value is None:
+            return "no score of the frames that are left"
+        against = f"{control.model} {control.value:.3g}, best model {best.model} {best.value:.3g}"
+        if self.floor is not None and self.badness(control.value) == self.badness(self.floor):
+            return f"{against}, reference against reference {self.floor:.3g}"
+        if control.interval is None or best.interval is None:
+            return f"{against}; no interval"
+        return against if beyond else f"{against}; not told apart"
+
+
+def _percent(part: float) -> str:
+    # 100 % is for what reached its end alone.
+    return "100 %" if part >= 1 else f"{min(100 * part, 99):.2g} %"

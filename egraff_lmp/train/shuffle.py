@@ -1,0 +1,42 @@
+"""A force field broken on purpose: its trained weights permuted among themselves.
+
+It stands between a trained model and noise: the same network, cutoff, units, energy zero and
+spread of weights, still smooth, invariant and conservative, but nothing that was learned. A score
+that cannot tell it from the model that it was made of says nothing about either.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import torch
+
+# Trainable constants of the radial bases (frequencies, centres, widths): no weights, but what
+# makes the distance a distance. Their order is their meaning.
+RADIAL_BASIS = ("bessel_roots", "bessel_weights", "means", "betas")
+
+
+def shuffle_weights(model: torch.nn.Module, seed: int) -> tuple[str, ...]:
+    """Permute the entries of every weight tensor of `model` in place, each within itself.
+
+    Buffers (energy scale and shifts, neighbour norms) and the constants of the radial basis stay.
+
+    Args:
+        model: a network, or an `AtomicEnergyModel` around one.
+        seed: of the permutations; with the name of a tensor it decides its permutation, so that
+            it does not depend on the other tensors.
+
+    Returns:
+        Names of the tensors that were permuted.
+    """
+    names = []
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.rsplit(".", 1)[-1] in RADIAL_BASIS or weight.numel() < 2:
+                continue
+            generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
+            order = torch.randperm(weight.numel(), generator=generator)
+            flat = weight.detach().reshape(-1)
+            weight.copy_(flat[order.to(flat.device)].reshape(weight.shape))
+            names.append(name)
+    return tuple(names)

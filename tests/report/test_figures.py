@@ -1,0 +1,112 @@
+"""The figures of a matrix: their data are the numbers given, and many of them stay cheap."""
+
+from __future__ import annotations
+
+import csv
+import io
+import struct
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from matrix_synthetic import KEYS, R, T, page, traces, value_of
+
+from egraff_lmp.report.figures import draw_all, write_files
+from egraff_lmp.report.figures.base import GROUP, Material
+from egraff_lmp.report.matrix import MatrixPage, write_page
+
+# A page of 30 cells and 6 models is to open at once, and to be written while one waits.
+MAX_MEGABYTES = 10
+# 10 s on the machine it was made on; a busy one may take thrice that.
+MAX_SECONDS = 45
+
+
+def material(found: MatrixPage) -> Material:
+    return Material(
+        found.labels, found.models, {(c.cell, c.model): c for c in found.cells},
+        {(t.cell, t.model): t for t in found.traces},
+    )  # fmt: skip
+
+
+def rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
+    lines = list(csv.DictReader(io.StringIO(text)))
+    return list(lines[0].values()), lines[1:]
+
+
+def test_every_family_draws_and_its_data_are_what_was_drawn() -> None:
+    found = {figure.name: figure for figure in draw_all(material(page(cells=2, models=2)))}
+    assert set(found) == {
+        "fig3-rdf", "fig4-violation", "fig5-ev", "fig5-fv", "fig6-radar", "fig7-pairs",
+        "fig8-rmsd", "fig9-rmsd", "fig8-displacement", "fig9-displacement", "stability", "cost",
+    }  # fmt: skip
+    for figure in found.values():
+        assert figure.png.startswith(b"\x89PNG")
+        assert struct.unpack(">II", figure.png[16:24]) == (figure.width, figure.height)
+        assert figure.title
+        assert figure.caption
+
+    units, lines = rows(found["fig3-rdf"].csv)
+    assert units[3] == "A"
+    mine = [line for line in lines if (line["cell"], line["model"]) == ("cell1", "nequip")]
+    given = traces(1, 0, "nequip")
+    assert given.rollout is not None
+    assert given.reference is not None
+    assert [float(line["r"]) for line in mine] == R
+    assert [float(line["rollout"]) for line in mine] == list(given.rollout.y)
+    assert [float(line["reference"]) for line in mine] == list(given.reference.y)
+
+    units, lines = rows(found["fig5-fv"].csv)
+    mine = [line for line in lines if (line["cell"], line["model"]) == ("cell0", "nequip")]
+    assert units[2] == "fs"
+    assert [float(line["t"]) for line in mine] == T
+    assert [float(line["low"]) for line in mine] == list(traces(0, 0, "nequip").over_time["fv"].low)
+
+    _, lines = rows(found["fig4-violation"].csv)
+    place = KEYS.index(("fv", "trajectory", "egraff", "", "1"))
+    value = next(float(line["value"]) for line in lines
+                 if (line["cell"], line["model"], line["key"], line["comparison"])
+                 == ("cell1", "allegro", "fv", "trajectory"))  # fmt: skip
+    assert value == value_of(1, 1, place)
+
+    _, lines = rows(found["stability"].csv)
+    assert {line["lasted"] for line in lines} == {"790.0", "400.0"}
+
+
+def test_radars_are_over_the_largest_value_of_a_system() -> None:
+    found = {figure.name: figure for figure in draw_all(material(page(cells=2, models=3)))}
+    _, lines = rows(found["fig6-radar"].csv)
+    for measure in {line["measure"] for line in lines}:
+        mine = [line for line in lines if (line["cell"], line["measure"]) == ("cell1", measure)]
+        largest = max(float(line["value"]) for line in mine)
+        assert max(float(line["share"]) for line in mine) == 100.0
+        for line in mine:
+            assert abs(float(line["share"]) - 100 * float(line["value"]) / largest) < 1e-9
+
+
+def test_nothing_to_draw_gives_no_figures() -> None:
+    empty = replace(page(), cells=(), traces=())
+    assert draw_all(material(empty)) == []
+
+
+def test_many_cells_make_several_figures_and_a_page_of_sane_size(tmp_path: Path) -> None:
+    start = time.perf_counter()
+    path = write_page(page(cells=30, models=6), tmp_path / "big.html")
+    seconds = time.perf_counter() - start
+    assert path.stat().st_size < MAX_MEGABYTES * 1e6
+    assert seconds < MAX_SECONDS
+    names = sorted(p.stem for p in (tmp_path / "big-files").glob("*.png"))
+    assert [n for n in names if n.startswith("fig3")] == [f"fig3-rdf-{k}" for k in range(1, 5)]
+    assert GROUP * 4 >= 30
+    assert names == sorted(p.stem for p in (tmp_path / "big-files").glob("*.csv"))
+
+
+def test_figures_of_an_earlier_page_are_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    drawn = draw_all(material(page(cells=1, models=1)))
+    (tmp_path / "notes.csv").write_text("mine")
+    (tmp_path / "fig3-rdf-4.png").write_text("old")
+    write_files(drawn, tmp_path)
+    assert (tmp_path / "notes.csv").is_file()
+    assert not (tmp_path / "fig3-rdf-4.png").exists()
+    assert (tmp_path / "fig3-rdf.png").read_bytes() == drawn[0].png

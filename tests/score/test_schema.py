@@ -1,0 +1,98 @@
+"""What `egraff score --json` prints obeys the schema that is shipped with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score import score_trajectory
+from egraff_lmp.score.cost import Cost
+from egraff_lmp.score.records import SCHEMA_FILE
+
+pytest.importorskip("MDAnalysis")
+jsonschema = pytest.importorskip("jsonschema")
+
+QUICK = {"n_resamples": 10, "mode": "both"}
+COST = Cost(20, 12, 0.5, None, "a processor", 2, 1, "float32")
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def frames(n_frames=30, seed=0, periodic=True, labels=True):
+    rng = np.random.default_rng(seed)
+    shape = (n_frames, 12, 3)
+    return Frames(
+        species=("Ge",) * 4 + ("Te",) * 8,
+        positions=rng.random((12, 3)) * 8 + 0.1 * rng.normal(size=shape),
+        cell=np.broadcast_to(8 * np.eye(3) * periodic, (n_frames, 3, 3)).copy(),
+        pbc=(periodic,) * 3,
+        energy=rng.normal(size=n_frames) if labels else None,
+        forces=rng.normal(size=shape) if labels else None,
+        timestep_fs=2.0,
+        source=f"random {seed}",
+    )
+
+
+def broken():
+    rollout = frames(seed=2)
+    positions, energy = rollout.positions.copy(), np.array(rollout.energy)
+    positions[20:], energy[25:] = np.nan, np.inf
+    return replace(rollout, positions=positions, energy=energy)
+
+
+@pytest.mark.parametrize(
+    ("reference", "rollouts", "choices"),
+    [
+        (frames(), [frames(seed=1)], {}),
+        (frames(), [frames(seed=1), frames(seed=2), frames(seed=3)], {"temperature_kelvin": 300.0}),
+        (frames(), [broken()], {}),
+        (frames(labels=False), [frames(seed=1, labels=False)], {}),
+        (frames(periodic=False), [frames(periodic=False, seed=1)], {"costs": [COST]}),
+        (frames(1), [frames(1, seed=1)], {"costs": [None]}),
+    ],
+    ids=["bulk", "starts", "not finite", "no labels", "molecule", "one frame"],
+)
+def test_real_output_is_valid(validator, reference, rollouts, choices):
+    text = score_trajectory(reference, rollouts, **choices, **QUICK).to_json()
+    for token in ("NaN", "Infinity"):
+        assert token not in text
+    record = json.loads(text)
+    validator.validate(record)
+    absent = [score for score in record["scores"] if score["value"] is None]
+    assert absent
+    assert all(score["note"] for score in absent)
+
+
+@pytest.mark.parametrize(
+    ("where", "wrong"),
+    [
+        (("kind",), "other"),
+        (("scores", 0, "value"), "7"),
+        (("scores", 0, "mode"), "both"),
+        (("scores", 0, "interval"), [1.0]),
+        (("scores", 0, "n_frames"), -1),
+        (("reference", "sha256"), "abc"),
+    ],
+)
+def test_the_schema_refuses(validator, where, wrong):
+    record = json.loads(score_trajectory(frames(), frames(seed=1), **QUICK).to_json())
+    place = record
+    for key in where[:-1]:
+        place = place[key]
+    place[where[-1]] = wrong
+    assert not validator.is_valid(record)
+
+
+def test_no_value_needs_a_reason(validator):
+    record = json.loads(score_trajectory(frames(), frames(seed=1), **QUICK).to_json())
+    record["scores"][0] |= {"value": None, "interval": None, "note": ""}
+    assert not validator.is_valid(record)
