@@ -18,8 +18,8 @@ from egraff_lmp.report.figures.base import GROUP, Material
 from egraff_lmp.report.matrix import MatrixPage, write_page
 
 # A page of 30 cells and 6 models is to open at once (10 MB) and to be written in half a minute;
-# half as many cells take half of that. Processor time, as others may use the machine.
-CELLS, MAX_MEGABYTES, MAX_SECONDS = 15, 5, 20
+# a third of the cells takes a third of that. Processor time, as others may use the machine.
+CELLS, MAX_MEGABYTES, MAX_SECONDS = 10, 3.3, 15
 
 
 def material(found: MatrixPage) -> Material:
