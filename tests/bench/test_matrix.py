@@ -22,6 +22,7 @@ from egraff_lmp.bench import load_matrix, parse_matrix, run_matrix, shipped, wor
 from egraff_lmp.bench.matrix import merged, spread_starts
 from egraff_lmp.bench.slurm import render_script, submit
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.report import matrix as matrix_page
 
 MATRICES = ("reduced", "full")
 
@@ -86,6 +87,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Cells:
         monkeypatch.setattr(work, name, getattr(found, name))
     # The cells' own pages are tested with `run_bench`; their figures take most of the time.
     monkeypatch.setattr(report, "write_report", lambda record, path: path.write_text("page"))
+    monkeypatch.setattr(matrix_page, "draw_all", lambda material: [])  # see test_gather.py
     return found
 
 
