@@ -250,7 +250,7 @@ def _mean(
     for name, summary in zip(names, ours, strict=True):
         value = None if summary is None else _value(summary, pick)
         if value is None or value.value is None:
-            reasons.append(f"{name}: {_reason(summary, value)}")
+            reasons.append(f"{name}: {_reason(summary, value, pick)}")
         else:
             values.append(value)
     if not values:
@@ -286,11 +286,15 @@ def _window(value: Value) -> str:
     return ", ".join(filter(None, [frames, starts, value.window]))
 
 
-def _reason(summary: CellSummary | None, value: Value | None) -> str:
+def _reason(summary: CellSummary | None, value: Value | None, pick: Pick) -> str:
     if summary is None:
         return "not part of the matrix"
     note = value.note if value is not None else ""
-    return note or (summary.reason if summary.state != DONE else "") or "no such value"
+    if not note and summary.state != DONE:
+        note = summary.reason
+    if not note and pick.comparison == "trajectory":
+        note = "no reference frames at equal times: its frames are no time series"
+    return note or "no such value"
 
 
 def _printed(found: Printed | None, field: Field) -> dict[str, str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DPI = 120
 WIDTH_INCHES = 10.5
 COLOURS = 128
+# The reduction makes the white of the paper 253 of 255, which shows on a white page.
+NEARLY_WHITE = 251
 # Cells in one figure; more of them make another.
 GROUP = 8
 FV_TITLE = "0.7071: unrelated forces"
@@ -144,6 +146,8 @@ def finish(figure: Figure, name: str, title: str, caption: str, data: str) -> Pa
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     picture = picture.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    palette = picture.getpalette() or []
+    picture.putpalette([255 if v >= NEARLY_WHITE else v for v in palette])
     stream = io.BytesIO()
     picture.save(stream, format="png")
     return PageFigure(name, title, caption, stream.getvalue(), data, *picture.size)

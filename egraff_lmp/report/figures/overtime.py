@@ -138,6 +138,8 @@ def _dress(axis: Axes, title: str, log: bool, line: float | None) -> None:
     axis.tick_params(labelsize=8)
     if line is not None:
         axis.axhline(line, color=INK, ls="--", lw=1)
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(low, 0.55 * line), max(high, 1.0))
     if log:
         plain_log(axis)
 
