@@ -121,11 +121,16 @@ class Split(Strict):
 
 
 class Rollout(Strict):
-    """The simulations: NVT (Nose-Hoover) from held-out frames, each with its own seed.
+    """The simulations: NVT (Nose-Hoover) or NVE from held-out frames, each with its own seed.
 
-    `starts` are frame numbers of the reference; start number k has the seed `seed` + k. The time
-    between dumped frames is that of the reference.
+    `starts` are frame numbers of the reference; start number k has the seed `seed` + k, of its
+    Maxwell-Boltzmann velocities. Recovered velocities are the reference's own, by central
+    differences of the frames around the start. The time between dumped frames is that of the
+    reference. `launcher` starts LAMMPS in place of mpiexec, such as "srun -n {ranks}"; it decides
+    no number, and is not recorded.
     """
+
+    later = ("ensemble", "velocities")
 
     timestep_fs: PositiveFloat
     length_fs: PositiveFloat
@@ -134,6 +139,16 @@ class Rollout(Strict):
     ranks: PositiveInt = 2
     threads: PositiveInt = 1
     device: Literal["auto", "cpu", "cuda"] = "cpu"
+    ensemble: Literal["nvt", "nve"] = "nvt"
+    velocities: Literal["maxwell-boltzmann", "recovered"] = "maxwell-boltzmann"
+    launcher: str | None = Field(default=None, exclude=True)
+
+    @field_validator("launcher")
+    @classmethod
+    def _with_ranks(cls, launcher: str | None) -> str | None:
+        if launcher is not None and "{ranks}" not in launcher:
+            raise ValueError(f"expected {{ranks}} in it, as in 'srun -n {{ranks}}', got {launcher}")
+        return launcher
 
 
 class Scoring(Strict):
@@ -195,6 +210,18 @@ class BenchConfig(Strict):
                     f"rollout.starts: frame {start} is not in the held-out part "
                     f"[{held_out.first}, {held_out.last})"
                 )
+            if self.rollout.velocities == "recovered" and not (
+                held_out.first < start < held_out.last - 1
+            ):
+                raise ValueError(
+                    f"rollout.starts: frame {start} needs a held-out frame before and one after it "
+                    "to recover velocities from"
+                )
+        if self.rollout.velocities == "recovered" and not self.time_series:
+            raise ValueError(
+                "rollout.velocities: only a time series has velocities to recover; use "
+                "maxwell-boltzmann"
+            )
         if self.dump_every < 1:
             raise ValueError("reference.stride_fs is below one time step")
         from egraff_lmp.forcefields import force_field

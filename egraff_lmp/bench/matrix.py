@@ -265,10 +265,12 @@ def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:
             rollout["length_fs"] = int(rollout.pop("steps")) * float(rollout["timestep_fs"])
         starts = rollout.get("starts")
         if isinstance(starts, int) and not isinstance(starts, bool):
+            # Velocities are recovered from a frame before and one after the start.
+            margin = 1 if rollout.get("velocities") == "recovered" else 0
             rollout["starts"] = spread_starts(
                 starts,
-                int(sections["split"]["held_out"]["first"]),
-                int(sections["split"]["held_out"]["last"]),
+                int(sections["split"]["held_out"]["first"]) + margin,
+                int(sections["split"]["held_out"]["last"]) - margin,
                 _frames_needed(sections, rollout),
             )
     except (KeyError, TypeError, ValueError) as error:

@@ -229,6 +229,7 @@ def _run_model(
     )
     common = {"model": _hash(deploy, "model"), "stride_fs": config.stride_fs}
     machine = config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})
+    protocol = config.rollout.model_dump(mode="json", include={"ensemble", "velocities"})
     check = run(
         f"check-{name}",
         f"{name} on held-out frames",
@@ -245,7 +246,7 @@ def _run_model(
             {**common, **machine, "frames": _hash(reference, "frames"), "frame": frame,
              "seed": config.seed + number, "steps": config.steps,
              "timestep_fs": config.rollout.timestep_fs, "damping_fs": config.rollout.damping_fs,
-             "temperature_kelvin": config.temperature_kelvin},
+             "temperature_kelvin": config.temperature_kelvin, **protocol},
             partial(work.run_start, config, number, deploy, reference, run.progress),
             deploy,
         )

@@ -173,7 +173,9 @@ def _protocol_pairs(config: BenchConfig) -> list[tuple[str, str]]:
     return [
         (
             "ensemble",
-            f"NVT, Nosé–Hoover, {config.temperature_kelvin:g} K, time constant "
+            "NVE"
+            if rollout.ensemble == "nve"
+            else f"NVT, Nosé–Hoover, {config.temperature_kelvin:g} K, time constant "
             f"{rollout.damping_fs:g} fs",
         ),
         ("time step", f"{rollout.timestep_fs:g} fs"),
@@ -186,7 +188,9 @@ def _protocol_pairs(config: BenchConfig) -> list[tuple[str, str]]:
         ("starts", "held-out frames " + ", ".join(map(str, rollout.starts))),
         (
             "initial velocities",
-            f"Maxwell–Boltzmann at {config.temperature_kelvin:g} K, seeds "
+            "those of the reference, by central differences of the frames around the start"
+            if rollout.velocities == "recovered"
+            else f"Maxwell–Boltzmann at {config.temperature_kelvin:g} K, seeds "
             + ", ".join(map(str, seeds)),
         ),
         (

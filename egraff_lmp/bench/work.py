@@ -25,6 +25,7 @@ from egraff_lmp.bench.reference import (
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.bench.timing import ms_per_step
 from egraff_lmp.data import Frames
+from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 
@@ -114,6 +115,7 @@ def rollout_settings(config: BenchConfig, **values: Any) -> Any:
 
     common = {
         "ensemble": "nvt",
+        "launcher": config.rollout.launcher,
         "temperature_kelvin": config.temperature_kelvin,
         "damping_fs": config.rollout.damping_fs,
         "device": config.rollout.device,
@@ -183,10 +185,9 @@ def run_start(
 
     settings = rollout_settings(
         config,
+        **start_of(config, number, reference, folder),
         model=deployed.path("model").absolute(),
-        structure=reference.files[FRAMES][0],
-        base=reference.folder.absolute(),
-        frame=config.rollout.starts[number],
+        ensemble=config.rollout.ensemble,
         out_dir=(folder / "run").absolute(),
         timestep_fs=config.rollout.timestep_fs,
         n_steps=config.steps,
@@ -211,6 +212,28 @@ def run_start(
     return Outcome(value, {"trajectory": result.trajectory, "thermo": result.thermo})
 
 
+def start_of(
+    config: BenchConfig, number: int, reference: StageResult, folder: Path
+) -> dict[str, Any]:
+    """The settings of a rollout that say where it starts; with velocities in a file of its own."""
+    frame = config.rollout.starts[number]
+    if config.rollout.velocities != "recovered":
+        base = reference.folder.absolute()
+        return {"structure": reference.files[FRAMES][0], "base": base, "frame": frame}
+    import ase.io
+    from ase import units
+
+    frames = archive(reference.path(FRAMES), config.stride_fs)
+    velocities = recovered_velocities(frames, frame)
+    atoms = ase.Atoms(
+        frames.species, frames.positions[frame], cell=frames.cell[frame], pbc=frames.pbc
+    )
+    atoms.set_velocities(velocities / units.fs)
+    path = (folder / "start.extxyz").absolute()
+    ase.io.write(path, atoms)
+    return {"structure": path.name, "base": path.parent, "frame": 0, "velocities": "keep"}
+
+
 def check_model(
     config: BenchConfig, deployed: StageResult, reference: StageResult, folder: Path
 ) -> Outcome:
@@ -225,6 +248,7 @@ def check_model(
         ranks=config.rollout.ranks,
         threads=config.rollout.threads,
         device=config.rollout.device,
+        launcher=config.rollout.launcher,
     )
     path = folder / "rerun.npz"
     write_npz(seen, path)
@@ -243,7 +267,13 @@ def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Pat
         raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
     frames = concatenated([rollout_of(config, result).frames for result in rollouts])
     potential = classical(settings.pair_style, pair_coefficients(settings))
-    seen = rerun(potential, frames, folder / "rerun", elements=settings.species)
+    seen = rerun(
+        potential,
+        frames,
+        folder / "rerun",
+        elements=settings.species,
+        launcher=config.rollout.launcher,
+    )
     path = folder / "oracle.npz"
     write_npz(seen, path)
     return Outcome({"n_frames": len(seen)}, {"oracle": path})

@@ -127,3 +127,26 @@ def test_fields_that_came_later_leave_old_results_valid(raw):
     assert parse_config(dumped, "again") == chosen
     with pytest.raises(EgraffError, match="multiples of the target below and above 1"):
         parse_config({**raw, "scoring": {"temperature_bounds": [2, 3]}}, "wrong")
+
+
+def test_the_launcher_is_recorded_nowhere_and_needs_the_ranks(raw: dict[str, Any]) -> None:
+    raw["rollout"]["launcher"] = "srun -n {ranks}"
+    config = parse_config(raw, "mini")
+    assert config.rollout.launcher == "srun -n {ranks}"
+    assert "launcher" not in config.model_dump_json()
+    with pytest.raises(EgraffError, match=r"rollout\.launcher: .*srun -n \{ranks\}"):
+        parse_config(changed(raw, "rollout.launcher", "srun"), "mini")
+
+
+def test_recovered_velocities_need_frames_around_every_start(raw: dict[str, Any]) -> None:
+    first = raw["split"]["held_out"]["first"]
+    raw["rollout"]["velocities"] = "recovered"
+    with pytest.raises(EgraffError, match=f"frame {first} needs a held-out frame before"):
+        parse_config(changed(raw, "rollout.starts", [first]), "mini")
+    config = parse_config(changed(raw, "rollout.starts", [first + 1]), "mini")
+    assert config.rollout.model_dump()["velocities"] == "recovered"
+    shuffled = load_config("gete").model_dump(mode="json")
+    shuffled["reference"]["time_series"] = False
+    shuffled["rollout"] |= {"velocities": "recovered", "starts": [400]}
+    with pytest.raises(EgraffError, match="only a time series has velocities"):
+        parse_config(shuffled, "gete")
