@@ -207,8 +207,11 @@ def _what(page: MatrixPage) -> str:
     done = sum(cell.state == DONE for cell in page.cells)
     failed = sum(cell.state == FAILED for cell in page.cells)
     waiting = len(page.cells) - done - failed
+    controls = sum(bool(page.control_of(model)) for model in page.models)
+    models = f"{len(page.models) - controls} force fields"
+    models += f" and {controls} that are broken on purpose" if controls else ""
     text = (
-        f"{len(page.models)} force fields on {len(page.labels)} pairs of system and temperature: "
+        f"{models} on {len(page.labels)} pairs of system and temperature: "
         f"{done} of {len(page.cells)} cells have scores"
     )
     text += f", {failed} failed" if failed else ""

@@ -156,11 +156,12 @@ def fields_of(forcefields: Mapping[str, str], controls: Sequence[str] = ()) -> t
 
     Args:
         forcefields: name of a model to its force field.
-        controls: models that are broken on purpose; the paper has nothing to set beside them.
+        controls: models that are broken on purpose: left out, the paper has none.
     """
     ours = [
-        Field(model, "" if model in controls else PRINTED_NAMES.get(key, ""), model)
+        Field(model, PRINTED_NAMES.get(key, ""), model)
         for model, key in forcefields.items()
+        if model not in controls
     ]
     have = {field.printed for field in ours}
     others = [Field(name, name, None) for name in PRINTED_NAMES.values() if name not in have]

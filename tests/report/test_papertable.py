@@ -99,11 +99,10 @@ def test_dashes_say_why() -> None:
     assert reasons["no text"]["hint"] == "no number in the paper"
 
 
-def test_models_of_one_force_field_and_controls_have_columns_of_their_own() -> None:
+def test_models_of_one_force_field_have_columns_of_their_own_and_controls_none() -> None:
     fields = fields_of({"small": "mace", "broken": "mace", "nequip": "nequip"}, ("broken",))
     assert [(f.title, f.printed, f.model) for f in fields] == [
         ("small", "MACE", "small"),
-        ("broken", "", "broken"),
         ("nequip", "NEQUIP", "nequip"),
         ("ALLEGRO", "ALLEGRO", None),
         ("BOTNET", "BOTNET", None),

@@ -28,6 +28,8 @@ COLOURS = 128
 NEARLY_WHITE = 251
 # Cells in one figure; more of them make another.
 GROUP = 8
+GREYS = ("#3f3f46", "#a1a1aa")
+LEGEND_ROW_INCHES = 0.2
 FV_TITLE = "0.7071: unrelated forces"
 
 
@@ -57,8 +59,11 @@ class Material:
         return found.value, found.interval
 
     def colour(self, model: str) -> str:
-        """Of a model, the same in every figure."""
-        return colour_of(list(self.models).index(model))
+        """Of a model, the same in every figure; those that are broken on purpose are grey."""
+        controls = {s.model for s in self.summaries.values() if s.control}
+        alike = [other for other in self.models if (other in controls) == (model in controls)]
+        number = alike.index(model)
+        return GREYS[number % len(GREYS)] if model in controls else colour_of(number)
 
     def groups(self, cells: Sequence[str]) -> list[list[str]]:
         """Cells in groups of nearly equal size, none above GROUP."""
@@ -162,9 +167,20 @@ def legend(
     handles = [Line2D([], [], color=c, lw=2.2, label=n)
                for n, c in zip(names, colours, strict=True)]  # fmt: skip
     handles += list(extra)
+    width, height = figure.get_size_inches()
+    widest = max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, min(len(handles), int(width / (0.42 + 0.083 * widest))))
+    more = LEGEND_ROW_INCHES * (-(-len(handles) // columns) - 1)
+    if more:  # further rows push the axes down, and do not shrink them
+        old = figure.subplotpars
+        taller = height + more
+        figure.set_size_inches(width, taller)
+        figure.subplots_adjust(
+            bottom=old.bottom * height / taller, top=1 - ((1 - old.top) * height + more) / taller
+        )
     figure.legend(
-        handles=handles, loc="upper center", ncols=min(8, len(handles)), handlelength=1.4,
-        columnspacing=1.2, borderaxespad=0.15,
+        handles=handles, loc="upper center", ncols=columns, handlelength=1.4, columnspacing=1.2,
+        borderaxespad=0.15,
     )  # fmt: skip
 
 

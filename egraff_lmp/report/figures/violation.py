@@ -107,5 +107,5 @@ def draw_over_time(material: Material) -> Iterator[PageFigure]:
             "mean over starts and short windows; the band spans the starts."
             + (" Dashed: 0.7071, what unrelated forces of equal size give: a curve that has "
                "arrived there says nothing about its model." if key == "fv" else ""),
-            letter, log=True, line=UNCORRELATED if key == "fv" else None,
+            letter, log=key == "ev", line=UNCORRELATED if key == "fv" else None,
         )  # fmt: skip
