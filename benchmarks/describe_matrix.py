@@ -1,0 +1,156 @@
+"""Put the results of a matrix into the documentation: tables, scores, the report's picture.
+
+    python benchmarks/describe_matrix.py bench-full benchmarks/full
+
+Writes README.md (headline scores, hardware and cost), scores.csv (all scores but those of single
+pairs of elements) and, where Chromium is installed, report.png: the head of the page that
+`egraff report` made of the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from egraff_lmp.fileio import write_text
+from egraff_lmp.rollout.record import hardware, versions
+
+# Title, then key, comparison, mode, pair and format of a score.
+TABLES = (
+    ("Wright's factor of g(r) or h(r), %", "wf", "structure", "egraff", "total", ".3g"),
+    ("JSD of pair distances, bit", "jsd", "structure", "egraff", "total", ".2g"),
+    ("FV on held-out reference frames", "fv", "rerun-reference", "egraff", "", ".2f"),
+    ("Force MAE, meV/A", "force_mae", "accuracy", "", "", ".3g"),
+    ("Rollouts that reached their end", "finished_starts", "rollouts", "", "", ".0f"),
+    ("Stable for, fs", "stability", "structure", "egraff", "", ".3g"),
+    ("Time of a step, ms", "ms_per_step", "cost", "", "", ".3g"),
+)
+FLOOR = "floor"
+LONG = ("label", "forcefield", "window", "note")  # columns that the short table leaves out
+Row = Mapping[str, str]
+
+
+def main() -> int:
+    """Read the folder, write the three files."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, help="output folder of `egraff bench`")
+    parser.add_argument("out", type=Path, help="folder of the documentation")
+    parser.add_argument("--remark", action="append", default=[], help="a sentence on the run")
+    arguments = parser.parse_args()
+    lines = (arguments.runs / "scores.csv").read_text(encoding="utf-8").splitlines()
+    rows = list(csv.DictReader(lines))[1:]  # the first row holds units
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(document(arguments.runs, rows, arguments.remark))
+    write_text(arguments.out / "README.md", text + "\n")
+    write_text(arguments.out / "scores.csv", short(lines))
+    return picture(arguments.runs, arguments.out / "report.png")
+
+
+def document(runs: Path, rows: Sequence[Row], remarks: Sequence[str]) -> Iterator[str]:
+    """The page in Markdown."""
+    name = json.loads((runs / "scores.json").read_text(encoding="utf-8"))["name"]
+    stages, seconds, cells = cost(runs)
+    machine, found = hardware(), versions()
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    places = list(dict.fromkeys((row["system"], row["temperature_kelvin"]) for row in rows))
+    yield f"# `egraff bench {name}`: what it gave"
+    yield ""
+    yield (
+        f"{len(models)} models on {len(places)} systems: {stages} stages (trainings, deployments, "
+        f"rollouts, reruns, scores) in {cells} cells took {seconds / 3600:.1f} hours of stage time."
+    )
+    yield (
+        f"Hardware: {machine['processor'] or machine['machine']}, {machine['cores']} cores. "
+        f"Versions: {', '.join(f'{k} {found[k]}' for k in sorted(found, key=str.lower))}."
+    )
+    yield from remarks
+    yield ""
+    yield "Models named `shuffled` and `half-cutoff` are broken on purpose. `scores.csv` holds all"
+    yield "scores but those of single pairs of elements; `report.png` is the head of the report."
+    yield "An empty entry: no result, or none that is defined there."
+    yield ""
+    yield "![report](report.png)"
+    for title, *place, form in TABLES:
+        yield from table(title, place, form, rows, models, places)
+
+
+def table(
+    title: str, place: Sequence[str], form: str, rows: Sequence[Row], models: Sequence[str],
+    systems: Sequence[tuple[str, str]],
+) -> Iterator[str]:  # fmt: skip
+    """One score of every model on every system, with the floor where there is one."""
+    mine = [r for r in rows if [r["key"], r["comparison"], r["mode"], r["pair"]] == list(place)]
+    if not mine:
+        return
+    floors = any(row["floor"] for row in mine)
+    heads = ["system", *models, *([FLOOR] if floors else [])]
+    yield from ("", f"## {title}", "", "| " + " | ".join(heads) + " |")
+    yield "|" + "---|" * len(heads)
+    for system, kelvin in systems:
+        here = {r["model"]: r for r in mine if (r["system"], r["temperature_kelvin"]) ==
+                (system, kelvin)}  # fmt: skip
+        values = [shown(here.get(model, {}).get("value", ""), form) for model in models]
+        if floors:
+            values.append(shown(next((r["floor"] for r in here.values()), ""), form))
+        yield f"| {system}, {float(kelvin):g} K | " + " | ".join(values) + " |"
+
+
+def shown(text: str, form: str) -> str:
+    """A number for a table, or nothing."""
+    return format(float(text), form) if text else ""
+
+
+def cost(runs: Path) -> tuple[int, float, int]:
+    """Stages, their seconds in all and the number of cells; shared trainings count once."""
+    seconds: dict[str, float] = {}
+    cells = sorted(runs.glob("*/bench.json"))
+    for path in cells:
+        for stage in json.loads(path.read_text(encoding="utf-8"))["stages"]:
+            seconds[stage["key"]] = float(stage["seconds"] or 0.0)
+    return len(seconds), sum(seconds.values()), len(cells)
+
+
+def short(lines: Sequence[str]) -> str:
+    """The table of scores without rows of single pairs of elements."""
+    stream = io.StringIO()
+    reader = csv.DictReader(lines)
+    names = [name for name in reader.fieldnames or [] if name not in LONG]
+    writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for row in reader if row["pair"] in ("", "total"))
+    return stream.getvalue()
+
+
+def picture(runs: Path, path: Path) -> int:
+    """The head of the report as a PNG; the exit status of the program that makes it."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.stderr.write("no Chromium on the PATH: the picture is left as it is\n")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        program = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
+        subprocess.run([*program, "report", str(runs), "-o", str(page)], check=True)
+        shot = Path(folder) / "report.png"
+        options: list[Any] = [
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            "--disable-sync", "--no-first-run", "--hide-scrollbars", "--window-size=1200,2400", f"--screenshot={shot}", page.as_uri(),
+        ]  # fmt: skip
+        done = subprocess.run([chromium, *options], stderr=subprocess.DEVNULL, check=False)
+        from PIL import Image
+
+        Image.open(shot).convert("RGB").quantize(96).save(path, optimize=True)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
