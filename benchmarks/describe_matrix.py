@@ -143,7 +143,8 @@ def picture(runs: Path, path: Path) -> int:
         shot = Path(folder) / "report.png"
         options: list[Any] = [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-            "--disable-sync", "--no-first-run", "--hide-scrollbars", "--window-size=1200,2400", f"--screenshot={shot}", page.as_uri(),
+            "--disable-sync", "--no-first-run", "--hide-scrollbars", "--window-size=1200,2400",
+            f"--user-data-dir={folder}/user", f"--screenshot={shot}", page.as_uri(),
         ]  # fmt: skip
         done = subprocess.run([chromium, *options], stderr=subprocess.DEVNULL, check=False)
         from PIL import Image
