@@ -29,7 +29,7 @@ def command(
         str,
         typer.Argument(
             help="YAML file, or a shipped config: demo (no data needed), gete, and the matrices "
-            "reduced and full."
+            "reduced, full and benzene."
         ),
     ] = "demo",
     out: Annotated[

@@ -24,7 +24,7 @@ from egraff_lmp.bench.slurm import render_script, submit
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report import matrix as matrix_page
 
-MATRICES = ("reduced", "full")
+MATRICES = ("reduced", "full", "benzene")
 
 
 def raw_matrix() -> dict[str, Any]:
