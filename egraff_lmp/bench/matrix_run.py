@@ -35,6 +35,8 @@ RESERVED = {MODELS, REPORT, COPY, SCORES, TABLE, FIGURES}
 
 # Called with (number of the cell, cells in all, the cell).
 BeginCell = Callable[[int, int, CellConfig], None]
+# Called with (the cell, why it could not even begin).
+RefuseCell = Callable[[CellConfig, str], None]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def run_matrix(
     begin: Begin | None = None,
     end: End | None = None,
     progress: Progress | None = None,
+    refuse_cell: RefuseCell | None = None,
 ) -> MatrixResult:
     """Run, or go on with, cells of a matrix; the summary is written anew after each of them.
 
@@ -77,6 +80,7 @@ def run_matrix(
         begin: told of each stage of a cell before it begins.
         end: told of each stage's result.
         progress: told of (steps done, steps in all) while LAMMPS runs.
+        refuse_cell: told of each cell that could not begin, and why.
 
     Raises:
         EgraffError: `out` is a file, or a cell has the name of a file of the matrix itself.
@@ -92,6 +96,8 @@ def run_matrix(
             run_bench(cell.config, out / cell.name, begin, end, progress, models=out / MODELS)
         except EgraffError as error:
             refused[cell.name] = str(error)
+            if refuse_cell is not None:
+                refuse_cell(cell, str(error))
         summaries = write_summary(matrix, cells, out, refused)
     summaries = write_summary(matrix, cells, out, refused, figures=True)
     asked = {cell.name for cell in chosen}

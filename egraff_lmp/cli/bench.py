@@ -127,6 +127,7 @@ def _matrix(
             begin=display.begin,
             end=display.end,
             progress=display.progress,
+            refuse_cell=display.refuse_cell,
         )
     finally:
         display.close()
@@ -183,6 +184,11 @@ class _Display:
     def begin_cell(self, number: int, total: int, cell: CellConfig) -> None:
         """A cell of a matrix begins."""
         errors.print(f"cell {number}/{total}: {cell.config.title}", style="bold", markup=False)
+
+    def refuse_cell(self, cell: CellConfig, reason: str) -> None:
+        """Say why a cell could not begin."""
+        self.close()
+        errors.print(f"{cell.name}: not run: {reason}", style="red", highlight=False, markup=False)
 
     def begin(self, number: int, total: int, title: str) -> None:
         """A stage begins."""

@@ -455,3 +455,18 @@ def test_the_full_matrix_holds_every_force_field_and_the_three_tasks() -> None:
         assert set(config.split.train.sources) == five
         assert config.title.endswith("unseen") != (config.reference.sources[0] in five)
     assert by_name["aspirin-to-ethanol"].split.train.sources == ("aspirin:train",)
+
+
+def test_a_cell_that_cannot_begin_says_why_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGRAFF_DATA", str(tmp_path / "empty"))
+    matrix, cells = load_matrix("benzene")
+    told: list[tuple[str, str]] = []
+    result = run_matrix(
+        matrix, cells, tmp_path / "out", refuse_cell=lambda cell, why: told.append((cell.name, why))
+    )
+    assert [name for name, _ in told] == [cell.name for cell in cells]
+    assert all("egraff data fetch benzene:whole" in why for _, why in told)
+    assert not result.complete
+    assert {summary.reason for summary in result.cells} == {told[0][1]}
