@@ -18,9 +18,10 @@ from egraff_lmp.bench.curves import (
     thin,
     violation_curves,
 )
+from egraff_lmp.bench.model import SHUFFLED
 from egraff_lmp.bench.stage import FAILED, StageResult
 from egraff_lmp.report import Accuracy, Cost, Curve, Failure, ModelReport, Report
-from egraff_lmp.report.numbers import number
+from egraff_lmp.report.numbers import listed, number
 
 if TYPE_CHECKING:
     from egraff_lmp.bench.run import Cell
@@ -96,7 +97,7 @@ def _what(
     cells: Sequence[Cell],
     stages: Sequence[StageResult],
 ) -> str:
-    names = " and ".join(_architecture(cell) for cell in cells)
+    names = listed([_architecture(cell) for cell in cells]) if cells else "No models"
     seconds = sum(stage.seconds for stage in stages)
     if not reference.done:
         return f"The reference trajectory could not be had: {reference.reason}"
@@ -220,7 +221,8 @@ def _model(
             "energy_violation": violation_curves(series, "ev"),
             "force_violation": violation_curves(series, "fv"),
         }
-    log = _log(cell.train)
+    # A shuffled model was not trained: the errors of its training are those of another.
+    log = {} if cell.model.control == SHUFFLED else _log(cell.train)
     return ModelReport(
         key=cell.model.name,
         architecture=_architecture(cell),

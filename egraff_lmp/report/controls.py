@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from egraff_lmp.report.numbers import listed
 from egraff_lmp.report.ranking import (
     CANNOT,
     NO_INFORMATION,
@@ -175,7 +176,7 @@ def sentences(verdicts: Sequence[ControlVerdict]) -> list[str]:
     say: dict[str, Callable[[ControlVerdict], str]] = {
         CANNOT: lambda v: f"cannot tell {v.control} in {v.where} ({_why(v)})",
         NOT_LAST: lambda v: (
-            f"sees that {v.control} is broken in {v.where}, where {_listed(v.ranking.no_better)} "
+            f"sees that {v.control} is broken in {v.where}, where {listed(v.ranking.no_better)} "
             f"{'is' if len(v.ranking.no_better) == 1 else 'are'} no better"
         ),
         NOT_BEYOND: lambda v: (
@@ -199,7 +200,7 @@ def no_information(cells: Sequence[CellSummary]) -> str:
     if not where:
         return ""
     return (
-        f"FV at equal times (“trajectory”) carries no information in {_listed(where)}: no rollout "
+        f"FV at equal times (“trajectory”) carries no information in {listed(where)}: no rollout "
         "follows the reference there, and any two unrelated sets of forces read 0.70 to 0.71 "
         "(1/√2 = 0.7071), so that a value near it says nothing about a model, and one above it "
         "only that forces are too large or too small. Neither does EV at equal times, which pairs "
@@ -288,7 +289,7 @@ def _entry(verdict: ControlVerdict | None) -> dict[str, str]:
     ranking = verdict.ranking
     text, hint = ranking.verdict, ranking.reason
     if ranking.verdict == NOT_LAST:
-        text = f"tells, but {_listed(ranking.no_better)} no better"
+        text = f"tells, but {listed(ranking.no_better)} no better"
     if ranking.broke and ranking.verdict in (TELLS, NOT_LAST):
         text += ", as it broke"
         hint += f"; the score of what frames there are: {verdict.alone}"
@@ -305,10 +306,5 @@ def _entry(verdict: ControlVerdict | None) -> dict[str, str]:
 
 def _why(verdict: ControlVerdict) -> str:
     who = verdict.ranking.no_better
-    behind = f"{_listed(who)} at or behind it; " if who else ""
+    behind = f"{listed(who)} at or behind it; " if who else ""
     return behind + verdict.ranking.reason
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 DASH = "–"
 NBSP = "\u00a0"
@@ -28,3 +29,9 @@ def number(value: float | int | None, digits: int = 3) -> str:
     if not -3 <= power < 5:
         return f"{mantissa}{_THIN_SPACE}×{_THIN_SPACE}10{str(power).translate(_SUPERSCRIPT)}"
     return f"{value:.{max(0, digits - 1 - power)}f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names, at least one, as a sentence lists them: "a", "a and b", "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
