@@ -1,0 +1,72 @@
+"""The documentation of a matrix holds its numbers, each stage's time once, and no long columns."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+COLUMNS = ("system", "temperature_kelvin", "model", "key", "comparison", "mode", "pair", "value",
+           "floor", "window", "note")  # fmt: skip
+ROWS = (
+    ("", "K", *[""] * 9),
+    ("gete", "920.0", "nequip", "wf", "structure", "egraff", "total", "5.432", "8.1", "w", "n"),
+    ("gete", "920.0", "broken", "wf", "structure", "egraff", "total", "", "8.1", "w", "n"),
+    ("gete", "920.0", "nequip", "wf", "structure", "egraff", "Ge-Te", "77", "8.1", "w", "n"),
+    ("lips", "520.0", "nequip", "wf", "structure", "egraff", "total", "12.0", "", "w", "n"),
+    ("gete", "920.0", "nequip", "force_mae", "accuracy", "", "", "260.1", "", "w", "n"),
+)
+
+
+@pytest.fixture
+def script(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("d", root / "benchmarks" / "describe_matrix.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    with (tmp_path / "scores.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([COLUMNS, *ROWS])
+    (tmp_path / "scores.json").write_text(json.dumps({"name": "tiny"}))
+    shared = {"key": "train", "seconds": 3600.0}
+    for cell in ("gete", "lips"):
+        (tmp_path / cell).mkdir()
+        stages = [
+            shared,
+            {"key": f"score {cell}", "seconds": 1800.0},
+            {"key": "x", "seconds": None},
+        ]
+        (tmp_path / cell / "bench.json").write_text(json.dumps({"stages": stages}))
+    return tmp_path
+
+
+def test_tables_hold_the_totals_and_floors(script: ModuleType, runs: Path) -> None:
+    rows = list(csv.DictReader((runs / "scores.csv").open()))[1:]
+    text = "\n".join(script.document(runs, rows, ["Run on a Tuesday."]))
+    assert "| gete, 920 K | 5.43 |  | 8.1 |" in text
+    assert "| lips, 520 K | 12 |  |  |" in text
+    assert "| gete, 920 K | 260 |  |" in text
+    assert "77" not in text
+    assert "Run on a Tuesday." in text
+    assert "JSD" not in text.split("![report]")[1]  # no row, no table
+
+
+def test_a_shared_training_costs_once(script: ModuleType, runs: Path) -> None:
+    assert script.cost(runs) == (4, 7200.0, 2)
+
+
+def test_the_short_table_has_no_pairs_of_elements(script: ModuleType, runs: Path) -> None:
+    kept = list(csv.DictReader(script.short((runs / "scores.csv").read_text().splitlines())
+                               .splitlines()))  # fmt: skip
+    assert len(kept) == len(ROWS) - 1
+    assert {row["pair"] for row in kept} == {"", "total"}
+    assert not {"window", "note"} & set(kept[0])
