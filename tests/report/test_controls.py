@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from egraff_lmp.data.frames import Frames
@@ -177,36 +176,16 @@ def test_scores_carry_verdicts_and_controls():
 # --- real data
 
 
-def published(folder: Path, part: str, which: slice) -> Frames:
-    from ase.data import chemical_symbols
-
-    path = folder / "MDBENCHGNN" / "Datasets" / part / "nequip_npz.npz"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    with np.load(path) as data:
-        positions = data["pos"][which]
-        return Frames(
-            species=tuple(chemical_symbols[number] for number in data["atomic_numbers"]),
-            positions=positions,
-            cell=np.broadcast_to(data["cell"], (len(positions), 3, 3)).copy(),
-            pbc=tuple(bool(x) for x in data["pbc"]),
-            energy=data["energy"][which, 0],
-            forces=data["forces"][which],
-            timestep_fs=1.0,
-            source=part,
-        )
-
-
 @pytest.mark.parametrize(
     ("part", "number"),
     [("acac/data/test", 650), ("Data_lips/data/val", 1000), ("GeTe/data/val", 300)],
 )
 def test_fv_of_unrelated_parts_of_real_data_is_said_to_carry_no_information(
-    ab_initio_data: Path, part: str, number: int
+    published: Callable[..., Frames], part: str, number: int
 ) -> None:
     # The first half of each against the second half, frame by frame.
-    first = published(ab_initio_data, part, slice(0, number // 2))
-    second = published(ab_initio_data, part, slice(number // 2, number))
+    first = published(part, slice(0, number // 2), timestep_fs=1.0)
+    second = published(part, slice(number // 2, number), timestep_fs=1.0)
     score = score_trajectory(first, second, mode="egraff", n_resamples=100).find("fv", "trajectory")
     assert score.value is not None
     assert UNRELATED[0] <= round(score.value, 2) <= UNRELATED[1]

@@ -298,31 +298,11 @@ PUBLISHED_FLOORS = [
 ]
 
 
-def published(folder, part, which):
-    from ase.data import chemical_symbols
-
-    path = folder / "MDBENCHGNN" / "Datasets" / part / "nequip_npz.npz"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    with np.load(path) as data:
-        positions = data["pos"][which]
-        return Frames(
-            species=tuple(chemical_symbols[number] for number in data["atomic_numbers"]),
-            positions=positions,
-            cell=np.broadcast_to(data["cell"], (len(positions), 3, 3)).copy(),
-            pbc=tuple(bool(x) for x in data["pbc"]),
-            energy=data["energy"][which, 0],
-            forces=data["forces"][which],
-            timestep_fs=None,
-            source=part,
-        )
-
-
 @pytest.mark.parametrize(("first", "second", "a", "b", "percent"), PUBLISHED_FLOORS)
-def test_floors_of_the_published_data(ab_initio_data, first, second, a, b, percent):
+def test_floors_of_the_published_data(published, first, second, a, b, percent):
     trajectory, reference = (
-        published(ab_initio_data, first, a),
-        published(ab_initio_data, second, b),
+        published(first, a),
+        published(second, b),
     )
     if "aspirin" in first:
         # Its range is that of the smaller cell, of the test part: (10.357 - 1)/2.
@@ -341,8 +321,8 @@ FV_TOLERANCE = 0.0015  # 30 shifts of a shuffled set against all its pairs, and 
 
 
 @pytest.mark.parametrize("part", ["acac/data/test", "Data_lips/data/val", "3bpa/data/val"])
-def test_fv_of_random_pairs_of_the_published_data(ab_initio_data, part):
-    frames = published(ab_initio_data, part, slice(None))
+def test_fv_of_random_pairs_of_the_published_data(published, part):
+    frames = published(part, slice(None))
     forces = frames.forces[np.random.default_rng(0).permutation(len(frames))]
     pairs = [force_violation(forces, np.roll(forces, k, axis=0)) for k in range(1, 31)]
     values = np.concatenate(pairs)
@@ -351,8 +331,8 @@ def test_fv_of_random_pairs_of_the_published_data(ab_initio_data, part):
     assert round(geometric_mean(values).value, 2) == 0.71
 
 
-def test_two_parts_of_one_gete_trajectory(ab_initio_data):
-    test, val = (published(ab_initio_data, f"GeTe/data/{p}", slice(None)) for p in ("test", "val"))
+def test_two_parts_of_one_gete_trajectory(published):
+    test, val = (published(f"GeTe/data/{p}", slice(None)) for p in ("test", "val"))
     scores = score_trajectory(test, val, **QUICK)
     rooted, unrooted = scores.find("wf").value, scores.find("wf_unrooted").value
     assert rooted == pytest.approx(10 * np.sqrt(unrooted), rel=0.05)  # ranges 9.55 and 9.05 A

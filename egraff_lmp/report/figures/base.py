@@ -158,14 +158,11 @@ def finish(figure: Figure, name: str, title: str, caption: str, data: str) -> Pa
     return PageFigure(name, title, caption, stream.getvalue(), data, *picture.size)
 
 
-def legend(
-    figure: Figure, names: Sequence[str], colours: Sequence[str], extra: Sequence[Any] = ()
-) -> None:
-    """One legend above all axes: a line for each name, then `extra` handles."""
+def legend(figure: Figure, material: Material, extra: Sequence[Any] = ()) -> None:
+    """One legend above all axes: a line for each model, then `extra` handles."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=c, lw=2.2, label=n)
-               for n, c in zip(names, colours, strict=True)]  # fmt: skip
+    handles = [Line2D([], [], color=material.colour(m), lw=2.2, label=m) for m in material.models]
     handles += list(extra)
     width, height = figure.get_size_inches()
     widest = max(len(str(handle.get_label())) for handle in handles)

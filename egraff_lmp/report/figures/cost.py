@@ -40,7 +40,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
             axis.tick_params(labelsize=8)
         axes[0, 0].set_yticks(range(len(cells)), [material.labels[c] for c in cells], fontsize=8)
         axes[0, 0].set_ylim(len(cells) - 0.5, -0.5)
-        legend(figure, list(material.models), [material.colour(m) for m in material.models])
+        legend(figure, material)
         yield finish(
             figure, "cost", "Cost",
             "Wall times on the machine of the run, which may have had other work; a model that "

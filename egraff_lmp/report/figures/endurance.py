@@ -38,7 +38,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
         axis.set_xlim(0, 104)
         axis.set_xlabel("share of the asked length (%)", fontsize=9)
         axis.grid(axis="y", visible=False)
-        legend(figure, list(material.models), [material.colour(m) for m in material.models])
+        legend(figure, material)
         yield finish(
             figure, "stability", "How long the rollouts lasted",
             "A point for each rollout; those left of 100 % lost atoms, became infinite or left "

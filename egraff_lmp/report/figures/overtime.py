@@ -70,8 +70,7 @@ def draw_curves(
                 from matplotlib.lines import Line2D
 
                 extra = [Line2D([], [], color=INK, ls="--", lw=1, label=FV_TITLE)]
-            legend(figure, list(material.models),
-                   [material.colour(m) for m in material.models], extra)  # fmt: skip
+            legend(figure, material, extra)
             yield finish(
                 figure, numbered(name, place, len(groups)), title, caption, _csv(unit, data)
             )

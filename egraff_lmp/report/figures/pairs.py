@@ -38,7 +38,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
             axis.set_ylim(-0.04, 1.06)
             axis.set_xlabel(_TITLES[x], fontsize=9)
             axis.set_ylabel(_TITLES[y], fontsize=9)
-        legend(figure, list(material.models), [material.colour(m) for m in material.models])
+        legend(figure, material)
         yield finish(
             figure, "fig7-pairs", "Pairs of measures (as Fig. 7)",
             "A point for each model on each system, every value over the largest of the models "

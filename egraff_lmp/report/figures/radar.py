@@ -71,7 +71,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
                 axis.set_yticks([25, 50, 75, 100], ["", "50", "", "100 %"], fontsize=6.5)
                 axis.set_title(material.labels[cell], fontsize=9, loc="center", pad=11)
             hide_rest(axes.flat, len(group))
-            legend(figure, list(material.models), [material.colour(m) for m in material.models])
+            legend(figure, material)
             yield finish(
                 figure, numbered("fig6-radar", place, len(groups)),
                 "All measures at once (as Fig. 6)",

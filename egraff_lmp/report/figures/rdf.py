@@ -76,9 +76,8 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
                 axis.tick_params(labelbottom=True)
         for axis in axes[-1]:
             axis.set_xlabel("r (Å)", fontsize=8)
-        colours = [material.colour(m) for m in material.models]
         reference_patch = Patch(color="#c3cad2", label="reference")
-        legend(figure, list(material.models), colours, [reference_patch])
+        legend(figure, material, [reference_patch])
         return finish(
             figure, name, "Pair distributions (as Fig. 3 of the paper)",
             "Total g(r), for molecules the distribution h(r) of pair distances in 1/Å. Grey: "

@@ -45,7 +45,7 @@ def draw_bars(material: Material) -> Iterator[PageFigure]:
             for line, comparison in zip(axes, _COMPARISONS, strict=True):
                 for axis, key in zip(line, _NAMES, strict=True):
                     data += _bars(axis, material, group, key, comparison)
-            legend(figure, list(material.models), [material.colour(m) for m in material.models],
+            legend(figure, material,
                    [_dashed()])  # fmt: skip
             yield finish(
                 figure, numbered("fig4-violation", place, len(groups)),
