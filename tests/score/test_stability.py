@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egraff_lmp.score.bonds import bond_lengths, bonds_of
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.bonds import bond_lengths, bonds_of, watched_bonds
 from egraff_lmp.score.stability import (
     Violation,
     broken_bond,
@@ -75,3 +76,22 @@ def test_the_first_violation_counts():
     early, late = Violation(3, "early"), Violation(9, "late")
     assert first_violation([None, late, early]) is early
     assert first_violation([None]) is None
+
+
+def test_a_bond_that_the_reference_breaks_is_not_watched():
+    """A proton that hops: the honest form leaves its bond out, the paper's form has it."""
+    positions = np.repeat(WATER[None], 4, axis=0)
+    positions[2:, 1] += 1.5 * (WATER[1] - WATER[0])  # from 0.96 A to 2.4 A, the mean is 1.7 A
+    frames = Frames(("O", "H", "H"), positions, np.zeros((4, 3, 3)), (False,) * 3, None, None,
+                    timestep_fs=None, source="made")  # fmt: skip
+    honest, paper = (watched_bonds(frames, mode) for mode in ("egraff", "paper"))
+    assert (honest.names, honest.unwatched) == (("O0-H2",), ("O0-H1",))
+    assert honest.pairs.tolist() == [[0, 2]]
+    np.testing.assert_allclose(honest.equilibrium, np.linalg.norm(WATER[2] - WATER[0]))
+    assert (paper.names, paper.unwatched) == (("O0-H1", "O0-H2"), ())
+
+
+def test_the_hopping_proton_of_acetylacetone(published):
+    reference = published("acac/data/test")
+    assert watched_bonds(reference, "egraff").unwatched == ("O3-H11",)
+    assert watched_bonds(published("3bpa/data/val"), "egraff").unwatched == ()
