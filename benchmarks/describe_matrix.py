@@ -31,7 +31,7 @@ TABLES = (
     ("FV on held-out reference frames", "fv", "rerun-reference", "egraff", "", ".2f"),
     ("Force MAE, meV/A", "force_mae", "accuracy", "", "", ".3g"),
     ("Rollouts that reached their end", "finished_starts", "rollouts", "", "", ".0f"),
-    ("Stable for, fs", "stability", "structure", "egraff", "", ".3g"),
+    ("Stable for, fs", "stability", "stability", "egraff", "", ".3g"),
     ("Time of a step, ms", "ms_per_step", "cost", "", "", ".3g"),
 )
 FLOOR = "floor"
@@ -44,11 +44,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, help="output folder of `egraff bench`")
     parser.add_argument("out", type=Path, help="folder of the documentation")
+    parser.add_argument(
+        "--busy", action="store_true", help="the machine had other work: no times of a step"
+    )
     parser.add_argument("--remark", action="append", default=[], help="a sentence on the run")
     arguments = parser.parse_args()
     lines = (arguments.runs / "scores.csv").read_text(encoding="utf-8").splitlines()
     rows = list(csv.DictReader(lines))[1:]  # the first row holds units
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.busy:
+        rows = [row for row in rows if row["comparison"] != "cost"]
     text = "\n".join(document(arguments.runs, rows, arguments.remark))
     write_text(arguments.out / "README.md", text + "\n")
     write_text(arguments.out / "scores.csv", short(lines))
@@ -81,6 +86,7 @@ def document(runs: Path, rows: Sequence[Row], remarks: Sequence[str]) -> Iterato
     yield "![report](report.png)"
     for title, *place, form in TABLES:
         yield from table(title, place, form, rows, models, places)
+    yield from verdicts(runs)
 
 
 def table(
@@ -102,6 +108,25 @@ def table(
         if floors:
             values.append(shown(next((r["floor"] for r in here.values()), ""), form))
         yield f"| {system}, {float(kelvin):g} K | " + " | ".join(values) + " |"
+
+
+def verdicts(runs: Path) -> Iterator[str]:
+    """In how many systems each score has the force fields last that are broken on purpose."""
+    found = json.loads((runs / "scores.json").read_text(encoding="utf-8")).get("controls", [])
+    ranked = [entry for entry in found if entry["rank"] is not None]
+    if not ranked:
+        return
+    kinds = list(dict.fromkeys(entry["control"] for entry in ranked))
+    yield from ("", "## Systems in which a score has the broken force field last", "")
+    yield "| score | claims to see | " + " | ".join(kinds) + " |"
+    yield "|---|---|" + "---|" * len(kinds)
+    for label, sees in dict.fromkeys((entry["label"], entry["sees"]) for entry in ranked):
+        counts = []
+        for kind in kinds:
+            mine = [e for e in ranked if (e["label"], e["control"]) == (label, kind)]
+            counts.append(f"{sum(e['rank'] == e['of'] for e in mine)} of {len(mine)}")
+        name = label.replace("|", "\\|")
+        yield f"| {name} | {sees} | " + " | ".join(counts) + " |"
 
 
 def shown(text: str, form: str) -> str:

@@ -36,7 +36,9 @@ def script(root: Path) -> ModuleType:
 def runs(tmp_path: Path) -> Path:
     with (tmp_path / "scores.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *ROWS])
-    (tmp_path / "scores.json").write_text(json.dumps({"name": "tiny"}))
+    verdict = {"control": "broken", "label": "WF", "sees": "structure", "of": 2}
+    controls = [{**verdict, "rank": rank} for rank in (2, 1, None)]
+    (tmp_path / "scores.json").write_text(json.dumps({"name": "tiny", "controls": controls}))
     shared = {"key": "train", "seconds": 3600.0}
     for cell in ("gete", "lips"):
         (tmp_path / cell).mkdir()
@@ -56,6 +58,7 @@ def test_tables_hold_the_totals_and_floors(script: ModuleType, runs: Path) -> No
     assert "| lips, 520 K | 12 |  |  |" in text
     assert "| gete, 920 K | 260 |  |" in text
     assert "77" not in text
+    assert "| WF | structure | 1 of 2 |" in text
     assert "Run on a Tuesday." in text
     assert "JSD" not in text.split("![report]")[1]  # no row, no table
 
