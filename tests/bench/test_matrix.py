@@ -345,7 +345,7 @@ def test_the_page_is_self_contained_and_links_to_the_systems(run: Callable[..., 
     assert {"cold/report.html", "hot-600K/report.html", "scores.csv", "scores.json"} <= links
     assert all((result.report.parent / link).is_file() for link in links)
     assert page.count("data:image/svg+xml") == 1
-    assert page.count('class="sortable"') == 7
+    assert page.count('class="sortable headline"') == 7
 
 
 def test_what_users_write_is_escaped(run: Callable[..., Any]) -> None:
