@@ -34,7 +34,13 @@ from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
-_TORCH_LOG = "TORCH_CPP_LOG_LEVEL"
+# Read by the processes that a training starts before anything of ours runs in them: that an
+# architecture has parameters that the energy does not depend on, and that there is an `srun` which
+# this program does without, is no news to a user.
+_OF_PROCESSES = {
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore:The `srun` command is available:UserWarning",
+}
 SHORTEST_A = 0.1  # no bond is shorter than that of H2, 0.74 A
 
 
@@ -290,17 +296,15 @@ def _result(
 def _quiet() -> Iterator[None]:
     """Silence Lightning's advice while the block runs; errors still come through."""
     levels = [entry.level for entry in _LIGHTNING]
-    # Read by the processes that a training starts, when they load torch: whether an architecture
-    # has parameters that the energy does not depend on is no news to a user.
-    previous = os.environ.get(_TORCH_LOG)
-    os.environ.setdefault(_TORCH_LOG, "ERROR")
+    ours = {name: text for name, text in _OF_PROCESSES.items() if name not in os.environ}
+    os.environ.update(ours)
     try:
         with warnings.catch_warnings():
             _silence()
             yield
     finally:
-        if previous is None:
-            del os.environ[_TORCH_LOG]
+        for name in ours:
+            del os.environ[name]
         for entry, level in zip(_LIGHTNING, levels, strict=True):
             entry.setLevel(level)
 

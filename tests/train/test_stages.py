@@ -183,7 +183,7 @@ def test_two_processes_train_like_one(toy, tmp_path, capfd):
         said = capfd.readouterr().err
         assert "Warning" not in said
         if devices == 2:  # one process caught its lines for pytest; these two print theirs
-            assert [line[:9] for line in said.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+            assert [line[:9] for line in said.splitlines()] == ["epoch 1/2", "epoch 2/2"], said
         assert list((out / "tensorboard").glob("events*"))
         weights.append((load_checkpoint(result.checkpoint).weights, rows(result.log)))
     (one, log_1), (two, log_2) = weights
