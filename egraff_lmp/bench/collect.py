@@ -259,11 +259,6 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
                 _value(cell, model, key="training_time", label="training, an epoch", mode=PAPER,
                        value=seconds / 60 / epochs, unit="min/epoch", **common)
             )  # fmt: skip
-            each = train["value"]["wall_seconds"] / epochs
-            values.append(
-                _value(cell, model, key="epoch_time", label="training, an epoch", comparison=COST,
-                       value=each, unit="s/epoch", window=f"{epochs} epochs")
-            )  # fmt: skip
     timed = []
     for k in range(len(cell.config.rollout.starts)):
         stage = stages.get(f"rollout-{model.name}-{k + 1}")

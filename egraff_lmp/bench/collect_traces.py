@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from egraff_lmp.bench.config import Model
 from egraff_lmp.bench.curves import rdf_curves, series_curve
 from egraff_lmp.bench.matrix import CellConfig
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import SUMMARY
 from egraff_lmp.report.record import Curve
 from egraff_lmp.report.traces import Traces

@@ -25,6 +25,7 @@ from pydantic import (
 from egraff_lmp.bench.model import HALF_CUTOFF, SHUFFLED, Model, with_origins
 from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
 
@@ -165,7 +166,7 @@ class Scoring(Strict):
     bin_width_angstrom: PositiveFloat = 0.05
     skip_fs: float = Field(default=0.0, ge=0)
     rerun_every: PositiveInt = 1
-    temperature_bounds: tuple[float, float] = (0.25, 4.0)
+    temperature_bounds: tuple[float, float] = TEMPERATURE_BOUNDS
 
     @model_validator(mode="after")
     def _target_within(self) -> Scoring:

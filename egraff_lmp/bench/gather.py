@@ -13,9 +13,10 @@ import yaml
 
 from egraff_lmp.bench.collect import collect
 from egraff_lmp.bench.collect_traces import collect_traces
-from egraff_lmp.bench.config import Model, parse_config
+from egraff_lmp.bench.config import parse_config
 from egraff_lmp.bench.matrix import CellConfig, load_matrix
 from egraff_lmp.bench.matrix_run import COPY, SCORES, TABLE, matrix_page, yaml_text
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import SUMMARY
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from egraff_lmp.bench.collect import collect
-from egraff_lmp.bench.config import Model
 from egraff_lmp.bench.matrix import CellConfig, Matrix
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import REPORT, Begin, End, locked, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import ase.io
 import numpy as np
+import pytest
 from ase import units
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import config
 
 from egraff_lmp.bench.reference import write_npz
-from egraff_lmp.bench.work import start_of
+from egraff_lmp.bench.work import run_start, start_of
 from egraff_lmp.data.frames import Frames
 
 VELOCITY = np.array([[0.01, 0.0, -0.02], [0.0, 0.03, 0.0]])  # A/fs
@@ -46,3 +47,27 @@ def test_recovered_velocities_are_those_of_the_reference(tmp_path: Path) -> None
 def test_drawn_velocities_need_no_file(tmp_path: Path) -> None:
     settings = start_of(config(), 1, reference(tmp_path), tmp_path)  # type: ignore[arg-type]
     assert settings == {"structure": "frames.npz", "base": tmp_path, "frame": 80}
+
+
+def test_the_protocol_reaches_the_rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ensemble, launcher and velocities of the config are those that LAMMPS is started with."""
+    asked = []
+
+    def note(settings, progress):
+        asked.append(settings)
+        raise InterruptedError
+
+    monkeypatch.setattr("egraff_lmp.rollout.run_rollout", note)
+    deployed = SimpleNamespace(path=lambda name: tmp_path / "model.pt")
+    for changes in (
+        {},
+        {"rollout__ensemble": "nve", "rollout__velocities": "recovered",
+         "rollout__starts": [61, 80], "rollout__launcher": "srun -n {ranks}"},
+    ):  # fmt: skip
+        with pytest.raises(InterruptedError):
+            run_start(config(**changes), 0, deployed, reference(tmp_path), None, tmp_path)  # type: ignore[arg-type]
+    plain, chosen = asked
+    assert (plain.ensemble, plain.velocities, plain.launcher) == ("nvt", "create", None)
+    assert (chosen.ensemble, chosen.velocities) == ("nve", "keep")
+    assert chosen.launcher == "srun -n {ranks}"
+    assert chosen.seed == plain.seed
