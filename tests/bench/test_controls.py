@@ -18,6 +18,7 @@ from egraff_lmp import report
 from egraff_lmp.bench import parse_matrix, run, run_bench, run_matrix, work
 from egraff_lmp.bench.collect import collect
 from egraff_lmp.bench.frames import outlasting
+from egraff_lmp.bench.view import assemble
 from egraff_lmp.contract import read_contract
 from egraff_lmp.errors import EgraffError
 
@@ -129,6 +130,26 @@ def test_a_shuffled_model_is_not_trained_and_depends_on_its_origin(
     fakes.done.clear()
     run_bench(config(models=models(SHUFFLED), training__batch_size=2, seed=4), tmp_path)
     assert "deploy-shuffled" in fakes.done  # the seed is of the permutations, too
+
+
+def test_a_shuffled_model_has_no_learning_curve(
+    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = fakes.train_model
+
+    def logged(*arguments: Any) -> Any:
+        found = trained(*arguments)
+        columns = "epoch,validation_energy_mae_mev_per_atom,validation_forces_mae_mev_per_angstrom"
+        found.files["log"].write_text(f"{columns}\n1,2.5,40\n2,2,30\n")
+        return found
+
+    monkeypatch.setattr(work, "train_model", logged)
+    chosen = config(models=models(SHUFFLED))
+    result = run_bench(chosen, tmp_path)
+    page = assemble(chosen, result.reference, result.cells)
+    learnt = {m.key: [list(curve.y) for curve in m.force_learning] for m in page.models}
+    assert learnt == {"nequip": [[40.0, 30.0]], "allegro": [[40.0, 30.0]], "shuffled": []}
+    assert not page.models[-1].energy_learning
 
 
 def test_an_origin_that_cannot_be_trained_stops_its_control(fakes: Fakes, tmp_path: Path) -> None:

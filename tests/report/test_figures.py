@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from matrix_synthetic import KEYS, R, T, page, traces, value_of
 
 from egraff_lmp.report.figures import draw_all, write_files
-from egraff_lmp.report.figures.base import GROUP, Material
+from egraff_lmp.report.figures.base import GREYS, GROUP, Material
 from egraff_lmp.report.matrix import MatrixPage, write_page
+from egraff_lmp.report.plots import COLOURS
 
 # A page of 30 cells and 6 models stays below 10 MB; a third of the cells takes a third of that.
 CELLS, MAX_MEGABYTES = 10, 3.3
@@ -80,6 +81,16 @@ def test_radars_are_over_the_largest_value_of_a_system() -> None:
         assert max(float(line["share"]) for line in mine) == 100.0
         for line in mine:
             assert abs(float(line["share"]) - 100 * float(line["value"]) / largest) < 1e-9
+
+
+def test_what_is_broken_on_purpose_is_grey_and_takes_no_colour_of_the_others() -> None:
+    found = page(cells=2, models=4)
+    broken = {"nequip": "shuffled", "botnet": "half-cutoff"}
+    cells = [replace(cell, control=broken.get(cell.model)) for cell in found.cells]
+    drawn = material(replace(found, cells=cells))
+    colours = {model: drawn.colour(model) for model in found.models}
+    assert [colours["nequip"], colours["botnet"]] == list(GREYS)
+    assert [colours["allegro"], colours["mace"]] == list(COLOURS[:2])
 
 
 def test_nothing_to_draw_gives_no_figures() -> None:

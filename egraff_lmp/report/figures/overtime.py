@@ -46,9 +46,7 @@ def draw_curves(
         log: a logarithmic ordinate.
         line: a dashed horizontal line, or None.
     """
-    cells = [
-        c for c in material.labels if any(_curve(material, c, m, key) for m in material.models)
-    ]
+    cells = _cells(material, key)
     groups = material.groups(cells)
     for place, group in enumerate(groups, 1):
         columns = min(len(group), 4)
@@ -82,9 +80,7 @@ def draw_by_model(
     """A panel a model, a line a cell, over time in fs; arguments as for `draw_curves`."""
     import matplotlib
 
-    cells = [
-        c for c in material.labels if any(_curve(material, c, m, key) for m in material.models)
-    ]
+    cells = _cells(material, key)
     models = [m for m in material.models if any(_curve(material, c, m, key) for c in cells)]
     if not cells:
         return
