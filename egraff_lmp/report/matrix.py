@@ -196,7 +196,7 @@ def render_page(page: MatrixPage, figures: Sequence[PageFigure] = ()) -> str:
         figures=figures,
         controls=section(page.cells, page.labels),
         no_information=no_information(page.cells),
-        troubles=[c for c in page.cells if c.reason],
+        troubles=_troubles(page),
         heat_map=heat_map(rows, page.models, panels),
         written=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         provenance=_provenance(),
@@ -217,6 +217,18 @@ def _what(page: MatrixPage) -> str:
     text += f", {failed} failed" if failed else ""
     text += f", {waiting} have not been run" if waiting else ""
     return text + "."
+
+
+def _troubles(page: MatrixPage) -> list[dict[str, str]]:
+    """What went wrong in each cell; models with one state and reason (not run yet) share a line."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for cell in page.cells:
+        if cell.reason:
+            found.setdefault((cell.cell, cell.state, cell.reason), []).append(cell.model)
+    return [
+        {"label": page.labels[cell], "models": ", ".join(models), "state": state, "reason": reason}
+        for (cell, state, reason), models in found.items()
+    ]
 
 
 def _table(page: MatrixPage, headline: Headline) -> dict[str, Any]:

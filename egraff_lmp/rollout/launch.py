@@ -23,13 +23,16 @@ from egraff_lmp.rollout.potential import shipped_potential
 
 POLL_SECONDS = 0.2
 
+# What a deck's watch over the temperature ends in; its own words (a condition that was met with
+# value 0) tell a reader nothing.
+_HALT = "Fix halt condition"
 # Stops that say something about the force field rather than about the set-up: LAMMPS' message to
 # what is told. They end a rollout as a result.
 PHYSICAL = (
     ("Lost atoms", "atoms left the box (lost atoms)"),
     ("Non-numeric", "positions or pressure became infinite or not a number"),
     ("Out of range atoms", "atoms moved further than a cell between two steps"),
-    ("Fix halt condition", "the temperature exceeded its bound or is not a number"),
+    (_HALT, "the temperature exceeded its bound or is not a number"),
 )
 
 
@@ -52,7 +55,7 @@ class Exit:
         """Why the simulation itself broke down, or "" if it did not."""
         for mark, reason in PHYSICAL:
             if mark in self.error:
-                return f"{reason}: {self.error}"
+                return reason if mark == _HALT else f"{reason}: {self.error}"
         return ""
 
 

@@ -138,6 +138,7 @@ def test_too_hot_is_a_result(make_settings):
     result = run_rollout(make_config(settings))
     assert result.status == "failed"
     assert "temperature exceeded its bound" in result.reason
+    assert "halt" not in result.reason
     assert run_rollout(make_config(settings)) == result
 
 
