@@ -25,6 +25,7 @@ from pydantic import (
 from egraff_lmp.bench.model import HALF_CUTOFF, SHUFFLED, Model, with_origins
 from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
@@ -157,16 +158,18 @@ class Scoring(Strict):
 
     `skip_fs` is left out at the beginning of each rollout for the structure (it starts from a
     reference frame, and the thermostat has to settle). A rollout whose temperature leaves
-    `temperature_bounds`, multiples of the target, ends there.
+    `temperature_bounds`, multiples of the target, ends there. With `committee_every`, that many
+    frames of a rollout apart, the other models are asked about it where the ground truth cannot be.
     """
 
-    later = ("temperature_bounds",)
+    later = ("temperature_bounds", "committee_every")
 
     r_max_angstrom: PositiveFloat | None = None
     bin_width_angstrom: PositiveFloat = 0.05
     skip_fs: float = Field(default=0.0, ge=0)
     rerun_every: PositiveInt = 1
     temperature_bounds: tuple[float, float] = TEMPERATURE_BOUNDS
+    committee_every: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _target_within(self) -> Scoring:
@@ -225,12 +228,35 @@ class BenchConfig(Strict):
             )
         if self.dump_every < 1:
             raise ValueError("reference.stride_fs is below one time step")
+        self._check_committee()
         from egraff_lmp.forcefields import force_field
 
         for model in self.models:
             force_field(model.forcefield)
             self.train_settings(self.trained(model), "train", "validation")
         return self
+
+    def _check_committee(self) -> None:
+        if self.scoring.committee_every is None:
+            return
+        if isinstance(self.reference, Classical):
+            raise ValueError(
+                "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
+                "frames here; leave it out"
+            )
+        ordinary = [model.name for model in self.models if model.control is None]
+        if len(ordinary) <= MIN_MEMBERS:
+            raise ValueError(
+                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are not "
+                f"broken on purpose, so that each has {MIN_MEMBERS} others to judge it, got "
+                f"{', '.join(ordinary) or 'none'}"
+            )
+
+    def committee(self, model: Model) -> tuple[Model, ...]:
+        """Those that judge `model`: all others that are not broken on purpose."""
+        return tuple(
+            other for other in self.models if other.control is None and other.name != model.name
+        )
 
     def trained(self, model: Model) -> Model:
         """The model that is trained for `model`: itself, or what a shuffled one is made of."""

@@ -67,6 +67,11 @@ def outlasting(lengths: Sequence[int], skip: int) -> tuple[list[int], int]:
     return (kept, skip) if kept else (list(range(len(lengths))), max(0, min(lengths) - 1))
 
 
+def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> list[Frames]:
+    """The frames of rollouts that an oracle is asked about: all, or some by a committee."""
+    return [frames.select(slice(None, None, config.scoring.committee_every)) for frames in rollouts]
+
+
 def concatenated(pieces: Sequence[Frames]) -> Frames:
     """Trajectories of the same atoms one after the other."""
     from egraff_lmp.bench.reference import joined

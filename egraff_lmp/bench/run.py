@@ -10,7 +10,7 @@ Training and deployment may lie in a folder that several runs share; see `run_be
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,14 +36,20 @@ End = Callable[[int, int, StageResult], None]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """All results of one model."""
+class Simulated:
+    """What one model gave up to its rollouts."""
 
     model: Model
     train: StageResult
     deploy: StageResult
     check: StageResult
     rollouts: tuple[StageResult, ...]
+
+
+@dataclass(frozen=True)
+class Cell(Simulated):
+    """All results of one model."""
+
     oracle: StageResult | None
     score: StageResult
 
@@ -159,8 +165,8 @@ def run_bench(
         raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        classical = isinstance(config.reference, Classical)
-        per_model = 4 + len(config.rollout.starts) + (1 if classical else 0)
+        oracles = isinstance(config.reference, Classical) or config.scoring.committee_every
+        per_model = 4 + len(config.rollout.starts) + (1 if oracles else 0)
         untrained = sum(model.control == SHUFFLED for model in config.models)
         total = 1 + per_model * len(config.models) - untrained
         shared = None if models is None else Path(models).absolute()
@@ -172,7 +178,12 @@ def run_bench(
             partial(work.make_reference, config, progress),
         )
         trained: dict[str, _Trained] = {}
-        cells = tuple(_run_model(config, model, reference, trained, run) for model in config.models)
+        simulated = (_simulate(config, model, reference, trained, run) for model in config.models)
+        if config.scoring.committee_every is None:
+            cells = tuple(_judge(config, one, (), reference, run) for one in simulated)
+        else:  # models that judge each other have to be there first
+            everyone = tuple(simulated)
+            cells = tuple(_judge(config, one, everyone, reference, run) for one in everyone)
         result = BenchResult(out / REPORT, reference, cells)
         _write(config, result, out)
     return result
@@ -203,14 +214,14 @@ def _train(config: BenchConfig, model: Model, reference: StageResult, run: _Runn
     return _Trained(result, shared)
 
 
-def _run_model(
+def _simulate(
     config: BenchConfig,
     model: Model,
     reference: StageResult,
     trained: dict[str, _Trained],
     run: _Runner,
-) -> Cell:
-    """All stages of one model; `trained` holds those trained so far, and gets this one's."""
+) -> Simulated:
+    """One model up to its rollouts; `trained` holds those trained so far, and gets this one's."""
     name = model.name
     origin = config.trained(model)
     if origin.name not in trained:
@@ -228,7 +239,7 @@ def _run_model(
         out=trained[origin.name].shared,
     )
     common = {"model": _hash(deploy, "model"), "stride_fs": config.stride_fs}
-    machine = config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})
+    machine = _machine(config)
     protocol = config.rollout.model_dump(mode="json", include={"ensemble", "velocities"})
     check = run(
         f"check-{name}",
@@ -252,14 +263,23 @@ def _run_model(
         )
         for number, frame in enumerate(config.rollout.starts)
     )  # fmt: skip
-    return _judge(config, Cell(model, train, deploy, check, rollouts, None, train), reference, run)
+    return Simulated(model, train, deploy, check, rollouts)
 
 
-def _judge(config: BenchConfig, cell: Cell, reference: StageResult, run: _Runner) -> Cell:
-    """The stages that look at the finished rollouts; those that failed are left out."""
-    name = cell.model.name
-    kept = [rollout for rollout in cell.rollouts if rollout.done]
-    needs = kept or cell.rollouts[:1]
+def _judge(
+    config: BenchConfig,
+    one: Simulated,
+    everyone: Sequence[Simulated],
+    reference: StageResult,
+    run: _Runner,
+) -> Cell:
+    """The stages that look at the finished rollouts; those that failed are left out.
+
+    Of `everyone` the committee is made, where there is to be one.
+    """
+    name = one.model.name
+    kept = [rollout for rollout in one.rollouts if rollout.done]
+    needs = kept or one.rollouts[:1]
     dumps = [_hash(rollout, "trajectory") for rollout in kept]
     oracle = None
     if isinstance(config.reference, Classical):
@@ -270,6 +290,19 @@ def _judge(config: BenchConfig, cell: Cell, reference: StageResult, run: _Runner
             partial(work.ask_oracle, config, kept),
             *needs,
         )
+    elif config.scoring.committee_every is not None:
+        deployed = {other.model.name: other.deploy for other in everyone}
+        members = {m.name: deployed[m.name] for m in config.committee(one.model)}
+        oracle = run(
+            f"oracle-{name}",
+            f"the other models on the frames of {name}",
+            {"members": {key: _hash(deploy, "model") for key, deploy in members.items()},
+             "every": config.scoring.committee_every, "stride_fs": config.stride_fs,
+             **_machine(config), "trajectories": dumps},
+            partial(work.ask_committee, config, members, kept),
+            *needs,
+            *members.values(),
+        )  # fmt: skip
     score = run(
         f"score-{name}",
         f"score {name}",
@@ -280,14 +313,21 @@ def _judge(config: BenchConfig, cell: Cell, reference: StageResult, run: _Runner
             "first": config.split.held_out.first,
             "starts": [rollout.value["frame"] for rollout in kept],
             "held_out": _hash(reference, "held_out"),
-            "rerun": _hash(cell.check, "rerun"),
+            "rerun": _hash(one.check, "rerun"),
             "oracle": None if oracle is None else _hash(oracle, "oracle"),
             "trajectories": dumps,
         },
-        partial(work.score_model, config, reference, cell.check, kept, oracle),
+        partial(work.score_model, config, reference, one.check, kept, oracle),
         *needs,
     )
-    return Cell(cell.model, cell.train, cell.deploy, cell.check, cell.rollouts, oracle, score)
+    return Cell(
+        one.model, one.train, one.deploy, one.check, one.rollouts, oracle=oracle, score=score
+    )
+
+
+def _machine(config: BenchConfig) -> dict[str, Any]:
+    """What of the machine may change numbers."""
+    return config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})
 
 
 def _hash(result: StageResult, name: str) -> str | None:

@@ -11,6 +11,7 @@ import yaml
 
 from egraff_lmp.bench.config import BenchConfig, Classical
 from egraff_lmp.bench.curves import (
+    by_committee,
     rdf_curves,
     read_columns,
     score_rows,
@@ -22,6 +23,8 @@ from egraff_lmp.bench.model import SHUFFLED
 from egraff_lmp.bench.stage import FAILED, StageResult
 from egraff_lmp.report import Accuracy, Cost, Curve, Failure, ModelReport, Report
 from egraff_lmp.report.numbers import listed, number
+from egraff_lmp.report.record import COMMITTEE
+from egraff_lmp.score.records import RERUN_ORACLE
 
 if TYPE_CHECKING:
     from egraff_lmp.bench.run import Cell
@@ -45,8 +48,12 @@ _NO_ORACLE = (
     "cannot re-evaluate on the models' own frames. EV and FV along the rollouts are therefore "
     "known only on reference frames (rerun-reference) and by comparison in time (trajectory)."
 )
-
-
+_COMMITTEE = (
+    "The ground truth is density-functional theory, which LAMMPS cannot re-evaluate on the models' "
+    "own frames. “Rerun-committee” asks the other models in its place: an error that all of them "
+    "share is not seen, and where they differ among themselves as much as from the model judged "
+    "(see the notes of the values) nothing is known."
+)
 _NO_TIMES = (
     "The reference is no time series: its frames sample the ensemble and have no times. Structure "
     "is compared with all held-out frames; EV and FV of the kind “trajectory” are left out."
@@ -60,7 +67,8 @@ def assemble(config: BenchConfig, reference: StageResult, cells: Sequence[Cell])
     stages = [reference, *(stage for cell in cells for stage in cell.stages)]
     limits = [*config.remarks, *_LIMITS]
     if not isinstance(config.reference, Classical):
-        limits.insert(len(config.remarks), _NO_ORACLE)
+        judged = config.scoring.committee_every is not None
+        limits.insert(len(config.remarks), _COMMITTEE if judged else _NO_ORACLE)
     if not config.time_series:
         limits.insert(len(config.remarks), _NO_TIMES)
     return Report(
@@ -213,8 +221,11 @@ def _model(
 ) -> ModelReport:
     found: dict[str, Any] = {}
     if scores is not None:
-        lengths = {"rerun-oracle": cell.score.value["lengths"]}
-        series = split_series(scores, lengths)
+        every = config.scoring.committee_every
+        lengths = [-(-n // (every or 1)) for n in cell.score.value["lengths"]]
+        if every is not None:
+            scores = by_committee(scores)
+        series = split_series(scores, {COMMITTEE if every else RERUN_ORACLE: lengths})
         found = {
             "scores": score_rows(scores),
             "rdf": rdf_curves(scores, "egraff trajectory"),

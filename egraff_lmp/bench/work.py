@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from egraff_lmp.bench.accuracy import accuracy
 from egraff_lmp.bench.config import BenchConfig, Classical
-from egraff_lmp.bench.frames import archive, concatenated, held_out, outlasting, rollout_of
+from egraff_lmp.bench.frames import (
+    archive,
+    concatenated,
+    held_out,
+    judged,
+    outlasting,
+    rollout_of,
+)
 from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.reference import (
     crystal,
@@ -28,6 +35,7 @@ from egraff_lmp.data import Frames
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
+from egraff_lmp.report.numbers import listed
 
 if TYPE_CHECKING:
     from egraff_lmp.score.records import Scores
@@ -279,6 +287,36 @@ def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Pat
     return Outcome({"n_frames": len(seen)}, {"oracle": path})
 
 
+def ask_committee(
+    config: BenchConfig,
+    members: Mapping[str, StageResult],
+    rollouts: Sequence[StageResult],
+    folder: Path,
+) -> Outcome:
+    """The mean of other models on the rollouts' own frames, through LAMMPS `rerun`."""
+    from egraff_lmp.rollout import rerun
+    from egraff_lmp.score.committee import committee_mean, disagreement
+
+    rollout = config.rollout
+    frames = concatenated(judged(config, [rollout_of(config, one).frames for one in rollouts]))
+    seen = [
+        rerun(
+            deployed.path("model"),
+            frames,
+            folder / name,
+            ranks=rollout.ranks,
+            threads=rollout.threads,
+            device=rollout.device,
+            launcher=rollout.launcher,
+        )
+        for name, deployed in members.items()
+    ]
+    path = folder / "oracle.npz"
+    write_npz(committee_mean(seen), path)
+    value = {"n_frames": len(frames), "members": list(members), "disagreement": disagreement(seen)}
+    return Outcome(value, {"oracle": path})
+
+
 def score_model(
     config: BenchConfig,
     reference: StageResult,
@@ -300,12 +338,15 @@ def score_model(
             truth.select(slice(None, None, every)),
             archive(checked.path("rerun"), truth.timestep_fs and truth.timestep_fs * every),
         )
+    who = ""
     if oracle is not None and oracle.done:
-        model = concatenated(trajectories)
-        reruns["rerun-oracle"] = (
-            archive(oracle.path("oracle"), config.stride_fs),
-            model,
-        )
+        model = concatenated(judged(config, trajectories))
+        reruns["rerun-oracle"] = (archive(oracle.path("oracle"), model.timestep_fs), model)
+        if "members" in oracle.value:
+            who = (
+                f"a committee, the mean of {listed(oracle.value['members'])}, whose FV against "
+                f"each other is {oracle.value['disagreement']:.3g}"
+            )
     lengths = [len(frames) for frames in trajectories]
     scored, skip = outlasting(lengths, round(config.scoring.skip_fs / config.stride_fs))
     first = config.split.held_out.first
@@ -325,6 +366,7 @@ def score_model(
         seed=config.seed,
         temperature_kelvin=config.temperature_kelvin,
         temperature_bounds=config.scoring.temperature_bounds,
+        oracle=who,
     )
     if not config.time_series:
         scores = without_times(scores)

@@ -22,7 +22,7 @@ _TITLES = {
     "structure": "Structure",
     "trajectory": "Rollout at time t against reference at time t",
     "rerun-reference": "Model re-evaluated on reference frames",
-    "rerun-oracle": "Reference potential re-evaluated on rollout frames",
+    "rerun-oracle": "Reference potential (or a committee) re-evaluated on rollout frames",
     "transport": "Transport",
     "stability": "Stability",
 }
@@ -57,7 +57,10 @@ def command(
     ] = None,
     rerun_oracle: Annotated[
         list[str] | None,
-        typer.Option(help="The ground truth's on the frames of TRAJECTORY; once per rollout."),
+        typer.Option(
+            help="The ground truth's, or a committee's, on the frames of TRAJECTORY; once per "
+            "rollout."
+        ),
     ] = None,
     temperature: Annotated[
         float | None,

@@ -43,7 +43,7 @@ _COMPARISONS = {
     TRANSPORT: "",
     STABILITY: "",
     RERUN_REFERENCE: "on reference frames",
-    RERUN_ORACLE: "by the reference on its own frames",
+    RERUN_ORACLE: "by an oracle on its own frames",
     TRAJECTORY: "at equal times",
 }
 # Reruns on reference frames need no rollout.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from egraff_lmp.report.numbers import NBSP, number
-from egraff_lmp.report.record import ModelReport, Report, Score
+from egraff_lmp.report.record import COMMITTEE, ModelReport, Report, Score
+from egraff_lmp.score.records import RERUN_ORACLE
 from egraff_lmp.score.violation import UNCORRELATED, without_information
 
 # Wright's criterion for agreement of two g(r), valid for the rooted form only.
@@ -16,6 +17,8 @@ WRIGHT_LIMIT_PERCENT = 9.0
 DRIFT_PARTS = 5
 DRIFT_FACTOR = 1.5
 # "rollout 2 at 400 fs: 60 of 64 atoms left", in the note of a stability
+# "whose FV against each other is 0.123", in the note of a committee's score
+_DISAGREEMENT = re.compile(r"FV against each other is ([\d.]+(?:e[+-]?\d+)?)")
 _ENDED = re.compile(r"rollout \d+ at (\S+) fs: ")
 
 
@@ -45,6 +48,7 @@ def _of_model(model: ModelReport) -> list[str]:
             _endurance(model),
             _accuracy(model),
             _oracle(model),
+            _committee(model),
             _trajectory(model),
         )
         if sentence is not None
@@ -96,7 +100,21 @@ def _oracle(model: ModelReport) -> str | None:
         return None
     return (
         f"Along its own trajectories, checked against the exact reference, the force violation is "
-        f"{number(score.value)} (0 is exact, 0.7071 is no relation at all)." + _drift(model)
+        f"{number(score.value)} (0 is exact, 0.7071 is no relation at all)."
+        + _drift(model, RERUN_ORACLE)
+    )
+
+
+def _committee(model: ModelReport) -> str | None:
+    """What the other models say of its trajectories, and how far they are from each other."""
+    score = headline(model, "FV", (COMMITTEE,))
+    if score is None or score.value is None:
+        return None
+    found = _DISAGREEMENT.search(score.note)
+    among = f"; among each other these give {found[1]}" if found else ""
+    return (
+        f"Along its own trajectories, the force violation by the mean of the other models is "
+        f"{number(score.value)}{among}." + _drift(model, COMMITTEE)
     )
 
 
@@ -133,9 +151,9 @@ def _trajectory(model: ModelReport) -> str | None:
     return f"{sentence}." if sentence else None
 
 
-def _drift(model: ModelReport) -> str:
-    """Whether the force violation grows along the rollouts, "" where it does not."""
-    curve = model.force_violation.get("rerun-oracle")
+def _drift(model: ModelReport, judge: str) -> str:
+    """Whether the force violation by `judge` grows along the rollouts, "" where it does not."""
+    curve = model.force_violation.get(judge)
     if curve is None or len(curve.y) < 2 * DRIFT_PARTS:
         return ""
     part = len(curve.y) // DRIFT_PARTS

@@ -9,7 +9,7 @@ from egraff_lmp.fileio import write_text
 from egraff_lmp.report import plots
 from egraff_lmp.report.findings import findings, headline
 from egraff_lmp.report.numbers import DASH, NBSP, number
-from egraff_lmp.report.record import STRUCTURE, ModelReport, Report
+from egraff_lmp.report.record import COMMITTEE, STRUCTURE, ModelReport, Report
 from egraff_lmp.report.tables import motion_table, paper_table, structure_table, violation_table
 from egraff_lmp.report.templates import check_installed, fill
 
@@ -18,8 +18,8 @@ _TEMPLATE = "template.html.j2"
 _HEADLINES = (
     ("Wright's factor of g(r)", "WF", ("total",)),
     ("JSD of pair distances", "JSD", ("total",)),
-    ("energy violation", "EV", ("rerun-oracle", "rerun-reference", "trajectory")),
-    ("force violation", "FV", ("rerun-oracle", "rerun-reference", "trajectory")),
+    ("energy violation", "EV", ("rerun-oracle", "rerun-reference", COMMITTEE, "trajectory")),
+    ("force violation", "FV", ("rerun-oracle", "rerun-reference", COMMITTEE, "trajectory")),
 )
 
 

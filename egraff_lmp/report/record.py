@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 STRUCTURE, VIOLATION, MOTION = "structure", "violation", "motion"
+# What a page calls `rerun-oracle` where the oracle is other models, not the ground truth.
+COMMITTEE = "rerun-committee"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ Three comparisons, never mixed:
 trajectory       rollout at time t against reference at time t, as in the paper. After the two have
                  decorrelated it says nothing about the model: FV is 0.7071 then.
 rerun-reference  the model re-evaluated (LAMMPS `rerun`) on the reference frames.
-rerun-oracle     the reference potential re-evaluated (LAMMPS `rerun`) on the rollout's own frames.
+rerun-oracle     the reference potential, or where it cannot be evaluated a committee of other force
+                 fields, re-evaluated (LAMMPS `rerun`) on the rollout's own frames.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ ABSENT = {
     ),
     RERUN_ORACLE: (
         "not available: no reference potential was re-evaluated on the rollout's frames; where "
-        "the ground truth is DFT there is none"
+        "the ground truth is DFT there is none, and a committee may take its place"
     ),
 }
 
@@ -207,6 +208,8 @@ class _Sample:
         if self.comparison == TRAJECTORY:
             sentence = without_information(self.metric.label, value, self.metric.uncorrelated)
             distinct += [sentence] if sentence else []
+        if self.comparison == RERUN_ORACLE and series and self.options.oracle:
+            distinct.append(f"the oracle is {self.options.oracle}")
         if series and value is None:
             distinct.insert(0, "not available: no frame is finite")
         if series and len(series) < len(self.paired):

@@ -31,6 +31,8 @@ class Options:
         fit_window: lags between which the MSD is fitted, as fractions of a trajectory.
         temperature_kelvin: of the ensemble, for free energies and for the bounds; None if unknown.
         temperature_bounds: multiples of it that end a run which leaves them.
+        oracle: what plays the oracle of `rerun-oracle` in place of the ground truth itself, for
+            the notes; "" where it is the ground truth.
     """
 
     mode: str = "both"
@@ -46,6 +48,7 @@ class Options:
     fit_window: tuple[float, float] = FIT_WINDOW
     temperature_kelvin: float | None = None
     temperature_bounds: tuple[float, float] = TEMPERATURE_BOUNDS
+    oracle: str = ""
 
     def __post_init__(self) -> None:
         modes_of(self.mode)

@@ -14,7 +14,7 @@ from egraff_lmp.bench.stage import Outcome, StageResult
 
 STAGES = (
     "make_reference", "train_model", "deploy_model", "check_model", "run_start", "ask_oracle",
-    "score_model",
+    "ask_committee", "score_model",
 )  # fmt: skip
 
 RAW: dict[str, Any] = {
@@ -98,7 +98,7 @@ class Fakes:
             "best_epoch": 2, "epochs": 2, "validation": {}, "wall_seconds": 1.0, "stop": "done",
             "precision": "float32",
         }  # fmt: skip
-        text = repr(config.training) + ref.sha256("train")
+        text = repr(config.training) + repr(model.training) + ref.sha256("train")
         return self.outcome(at, value, checkpoint=text, log="epoch\n1\n")
 
     def deploy_model(
@@ -136,6 +136,14 @@ class Fakes:
     def ask_oracle(self, config: BenchConfig, rollouts: Any, folder: Path) -> Outcome:
         text = "".join(rollout.sha256("trajectory") for rollout in rollouts)
         return self.outcome(folder, {"n_frames": 22}, oracle=text)
+
+    def ask_committee(
+        self, config: BenchConfig, members: Any, rollouts: Any, folder: Path
+    ) -> Outcome:
+        text = "".join(rollout.sha256("trajectory") for rollout in rollouts)
+        text += "".join(deployed.sha256("model") for deployed in members.values())
+        value = {"n_frames": 4, "members": list(members), "disagreement": 0.1}
+        return self.outcome(folder, value, oracle=text)
 
     def score_model(
         self, config: BenchConfig, ref: Any, checked: Any, rollouts: Any, oracle: Any, at: Path

@@ -1,0 +1,72 @@
+"""A committee of force fields in place of a ground truth that cannot be evaluated.
+
+Density-functional theory cannot be asked about a rollout's own frames in passing. Force fields
+that were trained apart can: where they agree with each other and not with the rollout's, the latter
+is wrong; where they do not agree with each other, nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.align import pair_reruns
+from egraff_lmp.score.violation import force_violation, geometric_mean
+
+MIN_MEMBERS = 2
+
+
+def committee_mean(members: Sequence[Frames]) -> Frames:
+    """The members' mean energies (T,) in eV and forces (T, N, 3) in eV/A on the same frames.
+
+    Args:
+        members: the frames as each member evaluated them (`egraff_lmp.rollout.rerun`).
+
+    Raises:
+        EgraffError: fewer than two members, other frames, or one without energies and forces.
+    """
+    energies, forces = zip(*_labels(members), strict=True)
+    return replace(
+        members[0],
+        energy=np.mean(energies, axis=0),
+        forces=np.mean(forces, axis=0),
+        source=f"mean of {', '.join(member.source for member in members)}",
+    )
+
+
+def disagreement(members: Sequence[Frames]) -> float:
+    """FV between the members: the geometric mean over all pairs of them and all frames.
+
+    A rollout's FV by their mean says nothing unless it is larger.
+
+    Raises:
+        EgraffError: as for `committee_mean`.
+    """
+    pairs = combinations([forces for _, forces in _labels(members)], 2)
+    return geometric_mean(np.concatenate([force_violation(*pair) for pair in pairs])).value
+
+
+def _labels(
+    members: Sequence[Frames],
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Energies and forces of every member, in the orientation of the first."""
+    if len(members) < MIN_MEMBERS:
+        raise EgraffError(
+            f"expected a committee of at least {MIN_MEMBERS} force fields, got {len(members)}."
+        )
+    labels = []
+    for member in members:
+        turned = pair_reruns(members[0], member, "committee").model
+        if turned is None or turned.energy is None or turned.forces is None:
+            raise EgraffError(
+                f"{member.source}: expected energies and forces of a member, got none: evaluate "
+                "the frames with LAMMPS rerun."
+            )
+        labels.append((turned.energy, turned.forces))
+    return labels
