@@ -2,7 +2,7 @@
 
     python benchmarks/describe_matrix.py bench-full benchmarks/full
 
-Writes README.md (headline scores, hardware and cost), scores.csv (all scores but those of single
+Writes README.md (headline scores, hardware and cost), scores.csv (all values but those of single
 pairs of elements) and, where Chromium is installed, report.png: the head of the page that
 `egraff report` made of the same folder.
 """
@@ -80,7 +80,7 @@ def document(runs: Path, rows: Sequence[Row], remarks: Sequence[str]) -> Iterato
     yield from remarks
     yield ""
     yield "Models named `shuffled` and `half-cutoff` are broken on purpose. `scores.csv` holds all"
-    yield "scores but those of single pairs of elements; `report.png` is the head of the report."
+    yield "values but those of single pairs of elements; `report.png` is the head of the report."
     yield "An empty entry: no result, or none that is defined there."
     yield ""
     yield "![report](report.png)"
@@ -145,13 +145,13 @@ def cost(runs: Path) -> tuple[int, float, int]:
 
 
 def short(lines: Sequence[str]) -> str:
-    """The table of scores without rows of single pairs of elements."""
+    """The values of the table of scores, without those of single pairs of elements."""
     stream = io.StringIO()
     reader = csv.DictReader(lines)
     names = [name for name in reader.fieldnames or [] if name not in LONG]
     writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row for row in reader if row["pair"] in ("", "total"))
+    writer.writerows(row for row in reader if row["value"] and row["pair"] in ("", "total"))
     return stream.getvalue()
 
 
