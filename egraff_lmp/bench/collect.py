@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from egraff_lmp.bench.matrix import CellConfig
 from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import SUMMARY
 from egraff_lmp.report.ranking import SURVIVED
 from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, CellSummary, Value
+from egraff_lmp.score.bootstrap import MIN_STARTS, bootstrap_interval
 from egraff_lmp.score.table import METRICS
 
 ACCURACY = "accuracy"
@@ -196,8 +199,10 @@ def _lives(scores: Sequence[Mapping[str, Any]], scored: Sequence[int] | None) ->
 
 def _survived(
     cell: CellConfig, done: Sequence[Mapping[str, Any]], lives: Mapping[int, float], periodic: bool
-) -> float:
+) -> tuple[float, tuple[float, float] | None]:
     """Part of the time asked for that all rollouts together were whole, in [0, 1].
+
+    Its interval is over the starts, None where they are too few.
 
     A rollout ends where LAMMPS stopped it, a molecule also where its first bond broke: a
     thermostat can keep the pieces of a molecule at their temperature. The criterion of the bulk
@@ -207,9 +212,17 @@ def _survived(
     times = [value["n_steps"] * step for value in done]
     if not periodic:
         times = [min(time, lives.get(number, time)) for number, time in enumerate(times)]
-    whole = len(cell.config.rollout.starts) * cell.config.steps * step
-    # A sum of times in floating point may miss the end by a rounding error.
-    return min(1.0, round(sum(times) / whole, 9))
+    asked = len(cell.config.rollout.starts)
+    # A time in floating point may miss the end by a rounding error; without a rollout it is 0.
+    parts = np.zeros(asked)
+    parts[: len(times)] = [min(1.0, round(t / (cell.config.steps * step), 9)) for t in times]
+    interval = None
+    if asked >= MIN_STARTS:
+        interval = bootstrap_interval(
+            lambda weights: float(weights @ parts / weights.sum()), [np.arange(asked)],
+            bounds=(0.0, 1.0), seed=cell.config.seed,
+        )  # fmt: skip
+    return round(float(parts.mean()), 9), interval
 
 
 def _rollouts(
@@ -230,7 +243,7 @@ def _rollouts(
     finished = sum(value["status"] == "finished" for value in done)
     shortest = min(value["n_steps"] for value in done) * cell.config.rollout.timestep_fs
     periodic = stages["reference"]["value"].get("periodic", True)
-    survived = _survived(cell, done, lives, periodic)
+    survived, interval = _survived(cell, done, lives, periodic)
     window = f"{asked} rollouts of {cell.config.steps} steps"
     common = {"comparison": ROLLOUTS, "window": window, "n_starts": asked}
     return [
@@ -239,7 +252,7 @@ def _rollouts(
         _value(cell, model, key="shortest_rollout", label="shortest rollout",
                value=shortest, unit="fs", **common),
         _value(cell, model, key=SURVIVED, label="part of the rollouts before they broke",
-               value=survived, unit="1", **common),
+               value=survived, interval=interval, unit="1", **common),
     ]  # fmt: skip
 
 

@@ -264,13 +264,14 @@ def _verdict(
 
 
 def _entry_of(cell: CellSummary, value: Value | None, comparison: str) -> Entry:
-    survived = 1.0
+    survived, span = 1.0, None
     if comparison in _OF_ROLLOUTS:
         whole = cell.find(SURVIVED, "rollouts")
-        survived = 1.0 if whole is None or whole.value is None else whole.value
+        if whole is not None and whole.value is not None:
+            survived, span = whole.value, whole.interval
     if value is None or value.value is None or not isfinite(value.value):
-        return Entry(cell.model, None, None, survived)
-    return Entry(cell.model, value.value, value.interval, survived)
+        return Entry(cell.model, None, None, survived, span)
+    return Entry(cell.model, value.value, value.interval, survived, span)
 
 
 def _unrelated(cells: Sequence[CellSummary]) -> bool:

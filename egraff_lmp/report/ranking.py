@@ -4,7 +4,8 @@ The rules:
 
 - A rollout that broke (it did not reach its end, lost atoms, exploded, its molecule fell apart)
   is behind all that survived, whatever its score reads: the few frames that it left lie near the
-  start and look good. Of two that broke, the one that got further is better.
+  start and look good. Of two that broke, the one that got further is better, and told apart where
+  the intervals over the starts do not overlap.
 - A score below its floor, reference against reference, is as good as one at the floor: nothing
   below can be ranked.
 - Two scores whose confidence intervals overlap are not told apart, nor are those without one.
@@ -41,12 +42,14 @@ class Entry:
         interval: confidence interval, or None.
         survived: part of the time asked for that its rollouts were whole, in [0, 1]; 1 for scores
             that no rollout enters.
+        survived_interval: confidence interval of it over the starts, or None.
     """
 
     model: str
     value: float | None
     interval: tuple[float, float] | None = None
     survived: float = 1.0
+    survived_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,9 @@ class _Order:
     def beyond(self, one: Entry, other: Entry) -> bool:
         """Whether `one` is worse than `other` and told apart from it."""
         if one.survived != other.survived:
-            return one.survived < 1 == other.survived
+            behind, ahead = one.survived_interval, other.survived_interval
+            apart = behind is not None and ahead is not None and behind[1] < ahead[0]
+            return one.survived < 1 == other.survived or apart
         if one.interval is None or other.interval is None:
             return False
         return min(map(self.badness, one.interval)) > max(map(self.badness, other.interval))

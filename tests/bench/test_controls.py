@@ -224,25 +224,31 @@ def test_a_molecule_in_pieces_did_not_survive(
         life = {
             "key": "stability", "mode": "egraff", "comparison": "stability", "pair": "",
             "value": 50.0, "unit": "fs", "interval": None, "floor": None, "window": "",
-            "n_frames": 11, "n_frames_reference": 40, "n_starts": 1, "per_start": [50.0],
-            "note": "",
+            "n_frames": 11, "n_frames_reference": 40, "n_starts": 1,
+            "per_start": [50.0, 100.0, 200.0], "note": "",
         }  # fmt: skip
         found.files["scores"].write_text(json.dumps({"scores": [life], "curves": {}, "series": []}))
         return found
 
-    def survived() -> float | None:
-        matrix, cells = parse_matrix(raw_matrix(), "matrix")
+    def survived(starts: int = 1) -> tuple[float | None, tuple[float, float] | None]:
+        raw = raw_matrix()
+        raw["rollout"]["starts"] = starts
+        matrix, cells = parse_matrix(raw, "matrix")
         summary = run_matrix(matrix, cells, tmp_path / str(len(list(tmp_path.iterdir())))).cells[0]
         value = summary.find("survived", "rollouts")
         assert value is not None
-        return value.value
+        return value.value, value.interval
 
     # Of the bulk, stability is a matter of g(r), which is a score of its own.
-    assert survived() == 1.0
+    assert survived() == (1.0, None)
     monkeypatch.setattr(work, "score_model", broken)
-    assert survived() == 1.0
+    assert survived(3) == (1.0, (1.0, 1.0))
     monkeypatch.setattr(work, "make_reference", molecule)
-    assert survived() == 0.25
+    assert survived() == (0.25, None)
+    mean, interval = survived(3)
+    assert mean == pytest.approx((0.25 + 0.5 + 1) / 3)
+    assert interval is not None
+    assert 0 <= interval[0] < mean < interval[1] <= 1
 
 
 # --- for real

@@ -83,6 +83,18 @@ def test_the_longer_survivor_is_ahead_but_only_a_whole_rollout_is_told_apart():
     assert (ranking.verdict, ranking.no_better, ranking.rank) == (NOT_LAST, ("dead",), 3)
 
 
+def test_two_that_broke_are_told_apart_by_how_long_they_were_whole():
+    early = Entry("broken", 1, None, 0.02, (0.01, 0.03))
+    late = Entry("limping", 50, None, 0.5, (0.3, 0.8))
+    ranking = rank_control(early, [late])
+    assert (ranking.verdict, ranking.broke) == (TELLS, True)
+    assert "2 %" in ranking.reason
+    assert "50 %" in ranking.reason
+    near = Entry("limping", 50, None, 0.04, (0.02, 0.06))
+    assert rank_control(early, [near]).verdict == NOT_BEYOND
+    assert rank_control(late, [early]).verdict == CANNOT
+
+
 def test_equal_survival_is_decided_by_the_score():
     half = [entry(name, value, survived=0.5) for name, value in (("broken", 9), ("good", 3))]
     ranking = rank_control(half[0], half[1:])
