@@ -130,8 +130,11 @@ def verdicts(runs: Path) -> Iterator[str]:
 
 
 def shown(text: str, form: str) -> str:
-    """A number for a table, or nothing."""
-    return format(float(text), form) if text else ""
+    """A number for a table, whole from 1000 on, or nothing."""
+    if not text:
+        return ""
+    number = float(text)
+    return format(number, ".0f" if abs(number) >= 1000 else form)
 
 
 def cost(runs: Path) -> tuple[int, float, int]:

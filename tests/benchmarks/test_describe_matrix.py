@@ -63,6 +63,12 @@ def test_tables_hold_the_totals_and_floors(script: ModuleType, runs: Path) -> No
     assert "JSD" not in text.split("![report]")[1]  # no row, no table
 
 
+def test_large_numbers_are_whole(script: ModuleType) -> None:
+    assert [script.shown(text, ".3g") for text in ("", "1209.0", "999.0", "0.01234")] == [
+        "", "1209", "999", "0.0123",
+    ]  # fmt: skip
+
+
 def test_a_shared_training_costs_once(script: ModuleType, runs: Path) -> None:
     assert script.cost(runs) == (4, 7200.0, 2)
 

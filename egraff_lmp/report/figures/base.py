@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Dots an inch: 10.5 inches of width are sharp on a page of 68 rem, and small enough to be many.
+# Dots an inch: 10.5 inches of width are sharp on a page of 74 rem, and small enough to be many.
 DPI = 120
 WIDTH_INCHES = 10.5
 COLOURS = 128
