@@ -14,8 +14,10 @@ from matrix_synthetic import KEYS, R, T, page, traces, value_of
 
 from egraff_lmp.report.figures import draw_all, write_files
 from egraff_lmp.report.figures.base import GREYS, GROUP, Material
+from egraff_lmp.report.figures.rdf import CUT, _top
 from egraff_lmp.report.matrix import MatrixPage, write_page
 from egraff_lmp.report.plots import COLOURS
+from egraff_lmp.report.record import Curve
 
 # A page of 30 cells and 6 models stays below 10 MB; a third of the cells takes a third of that.
 CELLS, MAX_MEGABYTES = 10, 3.3
@@ -115,3 +117,14 @@ def test_figures_of_an_earlier_page_are_taken_away_and_nothing_else(tmp_path: Pa
     assert (tmp_path / "notes.csv").is_file()
     assert not (tmp_path / "fig3-rdf-4.png").exists()
     assert (tmp_path / "fig3-rdf.png").read_bytes() == drawn[0].png
+
+
+def test_a_collapsed_rollout_does_not_hide_the_reference() -> None:
+    found = page(cells=1, models=2)
+    reference = found.traces[0].reference
+    assert reference is not None
+    wild = replace(found.traces[0], rollout=Curve("", R, [50.0 for _ in R]))
+    top = CUT * max(reference.y)
+    assert _top(material(replace(found, traces=[wild, found.traces[1]])), "cell0", 60.0) == top
+    assert _top(material(found), "cell0", 1.1) == 1.1
+    assert _top(material(replace(found, traces=())), "cell0", 60.0) == 60.0

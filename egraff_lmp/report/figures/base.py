@@ -167,7 +167,9 @@ def legend(figure: Figure, material: Material, extra: Sequence[Any] = ()) -> Non
     width, height = figure.get_size_inches()
     widest = max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, min(len(handles), int(width / (0.42 + 0.083 * widest))))
-    more = LEGEND_ROW_INCHES * (-(-len(handles) // columns) - 1)
+    lines = -(-len(handles) // columns)
+    columns = -(-len(handles) // lines)  # lines of equal length
+    more = LEGEND_ROW_INCHES * (lines - 1)
     if more:  # further rows push the axes down, and do not shrink them
         old = figure.subplotpars
         taller = height + more

@@ -15,6 +15,8 @@ from egraff_lmp.report.figures.base import (
     table,
 )
 
+# Atoms that fell onto each other have g(r) of many tens, beside which no other curve can be seen.
+CUT = 2.5
 _UNITS = {"cell": "", "model": "", "distribution": "", "r": "A", "rollout": "1 or 1/A",
           "reference": "1 or 1/A"}  # fmt: skip
 
@@ -30,6 +32,13 @@ def draw(material: Material) -> Iterator[PageFigure]:
     groups = material.groups(cells)
     for place, group in enumerate(groups, 1):
         yield _figure(material, group, numbered("fig3-rdf", place, len(groups)))
+
+
+def _top(material: Material, cell: str, highest: float) -> float:
+    """Upper end of a row's ordinate: of all curves, or of the reference with room above it."""
+    found = (material.traces.get((cell, model)) for model in material.models)
+    truth = next((t.reference for t in found if t and t.reference is not None), None)
+    return highest if truth is None else min(highest, CUT * max(truth.y))
 
 
 def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
@@ -64,7 +73,7 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
                 axis.label_outer()
                 axis.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
                 axis.margins(x=0)
-            line[0].set_ylim(bottom=0)
+            line[0].set_ylim(0, _top(material, cell, line[0].get_ylim()[1]))
             shown = next(
                 (material.traces[cell, m].distribution for m in material.models
                  if (cell, m) in material.traces and material.traces[cell, m].rollout), "g",
@@ -81,6 +90,7 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
         return finish(
             figure, name, "Pair distributions (as Fig. 3 of the paper)",
             "Total g(r), for molecules the distribution h(r) of pair distances in 1/Å. Grey: "
-            "held-out frames of the reference; line: mean over the rollouts of a model.",
+            "held-out frames of the reference; line: mean over the rollouts of a model, cut off "
+            f"at {CUT:g} times the highest peak of the reference.",
             table(_UNITS, data),
         )  # fmt: skip
