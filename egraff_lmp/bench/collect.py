@@ -16,6 +16,7 @@ import numpy as np
 from egraff_lmp.bench.matrix import CellConfig
 from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.run import SUMMARY
+from egraff_lmp.report.numbers import counted
 from egraff_lmp.report.ranking import SURVIVED
 from egraff_lmp.report.value import DONE, FAILED, NOT_RUN, CellSummary, Value
 from egraff_lmp.score.bootstrap import MIN_STARTS, bootstrap_interval
@@ -281,7 +282,7 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
     if steps:
         mean = sum(value["ms_per_step"] * value["n_steps"] for value in timed) / steps
         first = timed[0]
-        window = f"{steps} steps on {first['ranks']} ranks"
+        window = f"{steps} steps on {counted(first['ranks'], 'rank')}"
         if "threads" in first:
             window += f" of {first['threads']} threads"
         if first.get("hardware"):

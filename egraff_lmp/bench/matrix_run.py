@@ -23,6 +23,7 @@ from egraff_lmp.bench.run import REPORT, Begin, End, locked, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.report.numbers import counted
 from egraff_lmp.report.value import DONE, NOT_RUN, CellSummary, to_csv, to_json
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def describe(cell: CellConfig) -> str:
     models = ", ".join(model.name for model in config.models)
     length = config.steps * rollout.timestep_fs / 1000
     return (
-        f"{cell.name}: {models}; {len(rollout.starts)} starts of {config.steps} steps "
-        f"({length:.3g} ps) at {cell.temperature_kelvin:g} K on {rollout.ranks} ranks"
+        f"{cell.name}: {models}; {counted(len(rollout.starts), 'start')} of {config.steps} steps "
+        f"({length:.3g} ps) at {cell.temperature_kelvin:g} K on "
+        f"{counted(rollout.ranks, 'rank')}"
     )

@@ -25,6 +25,7 @@ from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
 from egraff_lmp.bench.view import assemble
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
+from egraff_lmp.report.numbers import counted
 
 REPORT, SUMMARY, LOCK = "report.html", "bench.json", ".lock"
 SHARED_DIGITS = 16  # of the hash that names a folder of shared models
@@ -253,7 +254,7 @@ def _simulate(
         run(
             f"rollout-{name}-{number + 1}",
             f"rollout {number + 1} of {name}: {config.steps} steps at "
-            f"{config.temperature_kelvin:g} K on {config.rollout.ranks} ranks",
+            f"{config.temperature_kelvin:g} K on {counted(config.rollout.ranks, 'rank')}",
             {**common, **machine, "frames": _hash(reference, "frames"), "frame": frame,
              "seed": config.seed + number, "steps": config.steps,
              "timestep_fs": config.rollout.timestep_fs, "damping_fs": config.rollout.damping_fs,

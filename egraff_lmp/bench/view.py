@@ -22,7 +22,7 @@ from egraff_lmp.bench.curves import (
 from egraff_lmp.bench.model import SHUFFLED
 from egraff_lmp.bench.stage import FAILED, StageResult
 from egraff_lmp.report import Accuracy, Cost, Curve, Failure, ModelReport, Report
-from egraff_lmp.report.numbers import listed, number
+from egraff_lmp.report.numbers import counted, listed, number
 from egraff_lmp.report.record import COMMITTEE
 from egraff_lmp.score.records import RERUN_ORACLE
 
@@ -117,7 +117,7 @@ def _what(
     return (
         f"{names} were trained on {reference.value['parts']['train']} frames of "
         f"{source}, deployed as TorchScript files, run in LAMMPS at "
-        f"{config.temperature_kelvin:g} K on {config.rollout.ranks} MPI ranks from "
+        f"{config.temperature_kelvin:g} K on {counted(config.rollout.ranks, 'MPI rank')} from "
         f"{len(config.rollout.starts)} starts each, and compared with the part of the reference "
         f"that was held out. All of it took {seconds / 60:.1f} minutes of wall time."
     )
@@ -212,7 +212,11 @@ def _protocol_pairs(config: BenchConfig) -> list[tuple[str, str]]:
             + " K; at the latest its length",
         ),
         ("left out for g(r)", f"the first {config.scoring.skip_fs:g} fs of each rollout"),
-        ("parallel", f"{rollout.ranks} MPI ranks, {rollout.threads} thread each, {rollout.device}"),
+        (
+            "parallel",
+            f"{counted(rollout.ranks, 'MPI rank')}, {counted(rollout.threads, 'thread')} each, "
+            f"{rollout.device}",
+        ),
     ]
 
 

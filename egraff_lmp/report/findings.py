@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from statistics import fmean
 
-from egraff_lmp.report.numbers import NBSP, number
+from egraff_lmp.report.numbers import NBSP, counted, number
 from egraff_lmp.report.record import COMMITTEE, ModelReport, Report, Score
 from egraff_lmp.score.records import RERUN_ORACLE
 from egraff_lmp.score.violation import UNCORRELATED, without_information
@@ -176,7 +176,7 @@ def _cost(models: Sequence[ModelReport]) -> list[str]:
         return []
     timed.sort(key=lambda item: item[0])
     words = ", ".join(
-        f"{name} {number(us)} µs per atom and step on {cost.ranks} ranks"
+        f"{name} {number(us)} µs per atom and step on {counted(cost.ranks, 'rank')}"
         for us, name, cost in timed
     )
     return [f"Speed: {words}."]

@@ -8,7 +8,7 @@ from typing import Any
 from egraff_lmp.fileio import write_text
 from egraff_lmp.report import plots
 from egraff_lmp.report.findings import findings, headline
-from egraff_lmp.report.numbers import DASH, NBSP, number
+from egraff_lmp.report.numbers import DASH, NBSP, counted, number
 from egraff_lmp.report.record import COMMITTEE, STRUCTURE, ModelReport, Report
 from egraff_lmp.report.tables import motion_table, paper_table, structure_table, violation_table
 from egraff_lmp.report.templates import check_installed, fill
@@ -82,7 +82,7 @@ def _card(model: ModelReport, colour: str) -> dict[str, Any]:
         value = f"{number(model.accuracy.force_mae_mev_per_angstrom)} meV/Å"
         lines.append({"name": "force MAE, held-out", "value": value, "aside": ""})
     if model.cost and model.cost.ms_per_step is not None:
-        aside = f"{model.cost.ranks} ranks"
+        aside = counted(model.cost.ranks, "rank")
         value = f"{number(model.cost.ms_per_step)} ms/step"
         lines.append({"name": "cost", "value": value, "aside": aside})
     return {

@@ -35,3 +35,8 @@ def listed(names: Sequence[str]) -> str:
     """Names, at least one, as a sentence lists them: "a", "a and b", "a, b and c"."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things: "1 rank", "2 ranks"."""
+    return f"{n} {what}" + ("" if n == 1 else "s")

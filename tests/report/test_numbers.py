@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from egraff_lmp.report.numbers import number
+from egraff_lmp.report.numbers import counted, number
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,7 @@ def test_number(value: float | None, text: str) -> None:
 
 def test_rounding_up_to_the_next_power_keeps_the_digits() -> None:
     assert number(0.00099996) == "0.00100"
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(n, "rank") for n in (0, 1, 2)] == ["0 ranks", "1 rank", "2 ranks"]
