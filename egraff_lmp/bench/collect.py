@@ -284,7 +284,7 @@ def _cost(cell: CellConfig, model: Model, stages: Mapping[str, Mapping[str, Any]
         first = timed[0]
         window = f"{steps} steps on {counted(first['ranks'], 'rank')}"
         if "threads" in first:
-            window += f" of {first['threads']} threads"
+            window += f" of {counted(first['threads'], 'thread')}"
         if first.get("hardware"):
             window += f", {first['hardware']}"
         if train is not None and train["state"] == "done" and train["value"].get("precision"):

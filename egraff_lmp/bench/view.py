@@ -51,8 +51,8 @@ _NO_ORACLE = (
 _COMMITTEE = (
     "The ground truth is density-functional theory, which LAMMPS cannot re-evaluate on the models' "
     "own frames. “Rerun-committee” asks the other models in its place: an error that all of them "
-    "share is not seen, and where they differ among themselves as much as from the model judged "
-    "(see the notes of the values) nothing is known."
+    "share is not seen, and a value below what they give among each other (see the notes of the "
+    "values) may be their own error."
 )
 _NO_TIMES = (
     "The reference is no time series: its frames sample the ensemble and have no times. Structure "

@@ -246,24 +246,29 @@ def check_model(
     config: BenchConfig, deployed: StageResult, reference: StageResult, folder: Path
 ) -> Outcome:
     """The model on held-out reference frames, through LAMMPS `rerun`."""
-    from egraff_lmp.rollout import rerun
-
     truth = held_out(config, reference).select(slice(None, None, config.scoring.rerun_every))
-    seen = rerun(
-        deployed.path("model"),
-        truth,
-        folder / "rerun",
-        ranks=config.rollout.ranks,
-        threads=config.rollout.threads,
-        device=config.rollout.device,
-        launcher=config.rollout.launcher,
-    )
+    seen = _on_frames(config, deployed, truth, folder / "rerun")
     path = folder / "rerun.npz"
     write_npz(seen, path)
     window = f"held-out part: {len(truth)} frames"
     if truth.timestep_fs:
         window += f" over {(len(truth) - 1) * truth.timestep_fs / 1000:.3g} ps"
     return Outcome(asdict(accuracy(truth, seen, window)), {"rerun": path})
+
+
+def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
+    """A deployed model's energies and forces on frames, through LAMMPS `rerun`."""
+    from egraff_lmp.rollout import rerun
+
+    return rerun(
+        deployed.path("model"),
+        frames,
+        folder,
+        ranks=config.rollout.ranks,
+        threads=config.rollout.threads,
+        device=config.rollout.device,
+        launcher=config.rollout.launcher,
+    )
 
 
 def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Path) -> Outcome:
@@ -294,23 +299,10 @@ def ask_committee(
     folder: Path,
 ) -> Outcome:
     """The mean of other models on the rollouts' own frames, through LAMMPS `rerun`."""
-    from egraff_lmp.rollout import rerun
     from egraff_lmp.score.committee import committee_mean, disagreement
 
-    rollout = config.rollout
     frames = concatenated(judged(config, [rollout_of(config, one).frames for one in rollouts]))
-    seen = [
-        rerun(
-            deployed.path("model"),
-            frames,
-            folder / name,
-            ranks=rollout.ranks,
-            threads=rollout.threads,
-            device=rollout.device,
-            launcher=rollout.launcher,
-        )
-        for name, deployed in members.items()
-    ]
+    seen = [_on_frames(config, one, frames, folder / name) for name, one in members.items()]
     path = folder / "oracle.npz"
     write_npz(committee_mean(seen), path)
     value = {"n_frames": len(frames), "members": list(members), "disagreement": disagreement(seen)}

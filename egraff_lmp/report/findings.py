@@ -17,9 +17,9 @@ WRIGHT_LIMIT_PERCENT = 9.0
 DRIFT_PARTS = 5
 DRIFT_FACTOR = 1.5
 # "rollout 2 at 400 fs: 60 of 64 atoms left", in the note of a stability
+_ENDED = re.compile(r"rollout \d+ at (\S+) fs: ")
 # "whose FV against each other is 0.123", in the note of a committee's score
 _DISAGREEMENT = re.compile(r"FV against each other is ([\d.]+(?:e[+-]?\d+)?)")
-_ENDED = re.compile(r"rollout \d+ at (\S+) fs: ")
 
 
 def headline(model: ModelReport, metric: str, subjects: Sequence[str]) -> Score | None:

@@ -23,16 +23,14 @@ from egraff_lmp.rollout.potential import shipped_potential
 
 POLL_SECONDS = 0.2
 
-# What a deck's watch over the temperature ends in; its own words (a condition that was met with
-# value 0) tell a reader nothing.
-_HALT = "Fix halt condition"
 # Stops that say something about the force field rather than about the set-up: LAMMPS' message to
-# what is told. They end a rollout as a result.
-PHYSICAL = (
-    ("Lost atoms", "atoms left the box (lost atoms)"),
-    ("Non-numeric", "positions or pressure became infinite or not a number"),
-    ("Out of range atoms", "atoms moved further than a cell between two steps"),
-    (_HALT, "the temperature exceeded its bound or is not a number"),
+# what is told, and whether the message itself says more. They end a rollout as a result.
+_PHYSICAL = (
+    ("Lost atoms", "atoms left the box (lost atoms)", True),
+    ("Non-numeric", "positions or pressure became infinite or not a number", True),
+    ("Out of range atoms", "atoms moved further than a cell between two steps", True),
+    # The deck's watch over the temperature: a condition that was met with value 0.
+    ("Fix halt condition", "the temperature exceeded its bound or is not a number", False),
 )
 
 
@@ -53,10 +51,15 @@ class Exit:
     @property
     def physical_reason(self) -> str:
         """Why the simulation itself broke down, or "" if it did not."""
-        for mark, reason in PHYSICAL:
-            if mark in self.error:
-                return reason if mark == _HALT else f"{reason}: {self.error}"
-        return ""
+        return physical_reason(self.error)
+
+
+def physical_reason(error: str) -> str:
+    """Why a simulation itself broke down by LAMMPS' message, or "" if it did not."""
+    for mark, reason, says_more in _PHYSICAL:
+        if mark in error:
+            return f"{reason}: {error}" if says_more else reason
+    return ""
 
 
 def lammps_program() -> str:

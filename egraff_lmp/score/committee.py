@@ -2,7 +2,7 @@
 
 Density-functional theory cannot be asked about a rollout's own frames in passing. Force fields
 that were trained apart can: where they agree with each other and not with the rollout's, the latter
-is wrong; where they do not agree with each other, nothing is known.
+is wrong; where they do not agree with each other, the error may be their own.
 """
 
 from __future__ import annotations
@@ -43,13 +43,20 @@ def committee_mean(members: Sequence[Frames]) -> Frames:
 def disagreement(members: Sequence[Frames]) -> float:
     """FV between the members: the geometric mean over all pairs of them and all frames.
 
-    A rollout's FV by their mean says nothing unless it is larger.
+    Models are ranked by their FV against the mean whatever it is, but only a value above this is
+    evidence of an error: below, it may be the members' own.
 
     Raises:
-        EgraffError: as for `committee_mean`.
+        EgraffError: as for `committee_mean`, or no two members are finite on the same frame.
     """
     pairs = combinations([forces for _, forces in _labels(members)], 2)
-    return geometric_mean(np.concatenate([force_violation(*pair) for pair in pairs])).value
+    value = geometric_mean(np.concatenate([force_violation(*pair) for pair in pairs])).value
+    if not np.isfinite(value):
+        raise EgraffError(
+            f"{members[0].source}: expected finite forces of at least two members on one frame, "
+            "got none: the frames are out of reach of every model."
+        )
+    return value
 
 
 def _labels(

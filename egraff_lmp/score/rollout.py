@@ -88,7 +88,7 @@ def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> NDArray
 
 def _end(folder: Path, run: DumpedRun, log: LammpsLog | None) -> Violation | None:
     """Why the run ended early; where that lies between frames, it is the last frame's."""
-    from egraff_lmp.rollout.launch import PHYSICAL
+    from egraff_lmp.rollout.launch import physical_reason
     from egraff_lmp.rollout.record import read_record
 
     last = len(run.frames) - 1
@@ -100,10 +100,8 @@ def _end(folder: Path, run: DumpedRun, log: LammpsLog | None) -> Violation | Non
         return None if found is None else replace(found, reason=f"{found.reason} at step {step}")
     if log is not None and log.lost is not None:
         return Violation(last, f"{log.lost[1]} of {log.lost[0]} atoms left, says the log")
-    if log is not None:
-        for mark, reason in PHYSICAL:
-            if mark in log.error:
-                return Violation(last, f"{reason}: {log.error}")
+    if log is not None and (reason := physical_reason(log.error)):
+        return Violation(last, reason)
     try:
         record = read_record(folder)
     except EgraffError:  # a damaged record says nothing of the frames, which were read

@@ -15,9 +15,9 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bench_fakes import RAW, STAGES, Fakes, config
+from bench_fakes import RAW, Fakes, config
 
-from egraff_lmp.bench import run_bench, work
+from egraff_lmp.bench import run_bench
 from egraff_lmp.bench.config import BenchConfig
 from egraff_lmp.bench.curves import by_committee
 from egraff_lmp.bench.run import BenchResult
@@ -26,14 +26,6 @@ from egraff_lmp.errors import EgraffError
 MODELS = [*RAW["models"], {"name": "torchmdnet", "forcefield": "torchmdnet"}]
 SHUFFLED = {"name": "shuffled", "control": "shuffled", "of": "nequip"}
 RATTLE_A, N_FRAMES = 0.05, 60
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
-    found = Fakes()
-    for name in STAGES:
-        monkeypatch.setattr(work, name, getattr(found, name))
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -13,19 +13,11 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bench_fakes import RAW, STAGES, Fakes, config
+from bench_fakes import RAW, Fakes, config
 
-from egraff_lmp.bench import run_bench, work
+from egraff_lmp.bench import run_bench
 from egraff_lmp.bench.run import BenchResult
 from egraff_lmp.errors import EgraffError
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
-    found = Fakes()
-    for name in STAGES:
-        monkeypatch.setattr(work, name, getattr(found, name))
-    return found
 
 
 @pytest.fixture

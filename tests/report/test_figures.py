@@ -12,9 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from matrix_synthetic import KEYS, R, T, page, traces, value_of
 
-from egraff_lmp.report.figures import draw_all, write_files
+from egraff_lmp.report.figures import draw_all, rdf, write_files
 from egraff_lmp.report.figures.base import GREYS, GROUP, Material
-from egraff_lmp.report.figures.rdf import CUT, _top
 from egraff_lmp.report.matrix import MatrixPage, write_page
 from egraff_lmp.report.plots import COLOURS
 from egraff_lmp.report.record import Curve
@@ -123,8 +122,13 @@ def test_a_collapsed_rollout_does_not_hide_the_reference() -> None:
     found = page(cells=1, models=2)
     reference = found.traces[0].reference
     assert reference is not None
-    wild = replace(found.traces[0], rollout=Curve("", R, [50.0 for _ in R]))
-    top = CUT * max(reference.y)
-    assert _top(material(replace(found, traces=[wild, found.traces[1]])), "cell0", 60.0) == top
-    assert _top(material(found), "cell0", 1.1) == 1.1
-    assert _top(material(replace(found, traces=())), "cell0", 60.0) == 60.0
+
+    def drawn(height: float) -> bytes:
+        rollout = Curve("", R, [height for _ in R])
+        both = [replace(found.traces[0], rollout=rollout), found.traces[1]]
+        return next(rdf.draw(material(replace(found, traces=both)))).png
+
+    # What lies above the cut changes nothing in the picture, what lies below does.
+    cut = rdf.CUT * max(reference.y)
+    assert drawn(1.2 * cut) == drawn(50 * cut)
+    assert drawn(0.8 * cut) != drawn(50 * cut)

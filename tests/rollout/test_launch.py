@@ -15,6 +15,7 @@ from egraff_lmp.rollout.launch import (
     error_message,
     lammps_command,
     launch,
+    physical_reason,
     setup_error,
 )
 
@@ -56,6 +57,10 @@ def test_breakdowns_are_told_from_mistakes(tmp_path):
     log.write_text("last words\n")
     assert "lost atoms" in Exit(1, "Lost atoms: original 2 current 1", log).physical_reason
     assert "not a number" in Exit(1, "Non-numeric atom coords - unstable", log).physical_reason
+    # The watch over the temperature ends in words that tell a reader nothing.
+    halt = "Fix halt condition for fix-id stable met on step 930 with value 0"
+    assert physical_reason(halt) == "the temperature exceeded its bound or is not a number"
+    assert physical_reason("Lost atoms: original 2 current 1").endswith(": original 2 current 1")
     assert Exit(1, "Unrecognized pair style 'x'", log).physical_reason == ""
     assert str(log) in str(setup_error(Exit(1, "Unrecognized pair style 'x'", log)))
     assert "last words" in str(setup_error(Exit(-9, "", log)))

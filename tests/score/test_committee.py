@@ -85,6 +85,19 @@ def test_what_is_no_committee(
             function([frames, *others(frames)])
 
 
+def test_frames_out_of_reach_of_every_member_are_an_error_and_others_are_not(
+    frames: Frames,
+) -> None:
+    assert frames.forces is not None
+    wild = frames.forces.copy()
+    wild[0] = np.inf
+    half = replace(frames, forces=wild, source="b")
+    assert disagreement([scaled(frames, 2.0, "a"), half]) == pytest.approx(1 / 3)
+    wild = np.full_like(wild, np.nan)
+    with pytest.raises(EgraffError, match="out of reach of every model"):
+        disagreement([frames, replace(frames, forces=wild, source="b")])
+
+
 def test_scores_say_that_the_oracle_is_a_committee(frames: Frames) -> None:
     oracle = committee_mean([scaled(frames, 1.2, "b"), scaled(frames, 1.4, "c")])
     options: dict[str, Any] = {"n_resamples": 20, "reruns": {"rerun-oracle": (oracle, frames)}}
