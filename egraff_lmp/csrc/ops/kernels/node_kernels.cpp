@@ -1,0 +1,177 @@
+// Linear maps and gates of atoms' features, compiled once for each instruction set.
+
+#include "exponential.h"
+#include "node_job.h"
+#include "simd.h"
+
+namespace egraff {
+namespace EGRAFF_ISA {
+namespace {
+
+// Rows of a tile of the product: as many as the registers hold beside a row of W.
+constexpr int ROWS = EGRAFF_VECTOR_BYTES == 64 ? 8 : 4;
+// Atoms whose features stay in the second-level cache while the blocks pass.
+constexpr int ATOMS = 32;
+
+// y[r] += x[r] W for R rows, T registers of columns.
+template <class S, int R, int T>
+void multiply(const S *const *x, S *const *y, const S *w, int64_t K, int64_t N)
+{
+  constexpr int W = LANES<S>;
+  Vector<S> sum[R][T];
+  for (int r = 0; r < R; ++r)
+    for (int t = 0; t < T; ++t) sum[r][t] = load<S>(y[r] + t * W);
+  for (int64_t k = 0; k < K; ++k, w += N) {
+    Vector<S> row[T];
+    for (int t = 0; t < T; ++t) row[t] = load<S>(w + t * W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const S value = x[r][k];
+#pragma GCC unroll 2
+      for (int t = 0; t < T; ++t) sum[r][t] += value * row[t];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int t = 0; t < T; ++t) store<S>(y[r] + t * W, sum[r][t]);
+}
+
+template <class S, int R>
+void multiply_rows(const S *const *x, S *const *y, const S *w, int64_t K, int64_t N)
+{
+  constexpr int W = LANES<S>;
+  S *at[R];
+  int64_t n = 0;
+  const auto shift = [&] {
+    for (int r = 0; r < R; ++r) at[r] = y[r] + n;
+  };
+  for (; n + 2 * W <= N; n += 2 * W) {
+    shift();
+    multiply<S, R, 2>(x, at, w + n, K, N);
+  }
+  for (; n + W <= N; n += W) {
+    shift();
+    multiply<S, R, 1>(x, at, w + n, K, N);
+  }
+  for (int r = 0; r < R && n < N; ++r)
+    for (int64_t k = 0; k < K; ++k)
+      for (int64_t column = n; column < N; ++column) y[r][column] += x[r][k] * w[k * N + column];
+}
+
+// One block for places begin .. end - 1, which have one type.
+template <class S>
+void multiply_block(const LinearJob<S> &job, const LinearBlock &block, int64_t begin, int64_t end)
+{
+  const S *w = job.weights + job.type[begin] * job.weights_of_type + block.weight;
+  const S *x[ROWS];
+  S *y[ROWS];
+  int n = 0;
+  for (int64_t place = begin; place < end; ++place) {
+    const S *from = job.x + job.atom[place] * job.size_in + block.in;
+    S *to = job.y + job.atom[place] * job.size_out + block.out;
+    for (int64_t m = 0; m < block.count; ++m) {
+      x[n] = from + m * block.in_step;
+      y[n++] = to + m * block.out_step;
+      if (n < ROWS) continue;
+      multiply_rows<S, ROWS>(x, y, w, block.K, block.N);
+      n = 0;
+    }
+  }
+  for (int r = 0; r < n; ++r) multiply_rows<S, 1>(x + r, y + r, w, block.K, block.N);
+}
+
+template <class S> void linear(const LinearJob<S> &job, int64_t begin, int64_t end)
+{
+  while (begin < end) {
+    int64_t last = begin;
+    while (last < end && last < begin + ATOMS && job.type[last] == job.type[begin]) {
+      S *y = job.y + job.atom[last++] * job.size_out;
+      for (int64_t k = 0; k < job.size_out; ++k) y[k] = 0;
+    }
+    for (int b = 0; b < job.n_blocks; ++b) multiply_block(job, job.blocks[b], begin, last);
+    begin = last;
+  }
+}
+
+// The activation's value over x and its slope: silu(x) = x s(x), tanh(x) = 2 s(2 x) - 1.
+template <class S> [[gnu::always_inline]] inline void activation(const GatePart &part, Vector<S> x,
+                                                                 Vector<S> &value, Vector<S> &slope)
+{
+  const S scale = S(part.scale);
+  if (part.tanh) {
+    const Vector<S> h = S(2) * logistic<S>(S(2) * x) - S(1);
+    value = scale * h;
+    slope = scale * (S(1) - h * h);
+  } else {
+    const Vector<S> s = logistic<S>(x);
+    value = scale * (x * s);
+    slope = scale * (s * (S(1) + x * (S(1) - s)));
+  }
+}
+
+template <class S> void gate(const GateJob<S> &job, int64_t begin, int64_t end)
+{
+  const int64_t C = job.channels;
+  Vector<S> value, slope;
+  for (int64_t a = begin; a < end; ++a)
+    for (int p = 0; p < job.n_parts; ++p) {
+      const auto &part = job.parts[p];
+      const S *x = job.x + (a * job.rows_in + part.first_in) * C;
+      S *y = job.y + (a * job.rows_out + part.first_out) * C;
+      if (part.gate < 0) {
+        for (int64_t u = 0; u < part.count * C; u += LANES<S>) {
+          activation<S>(part, load<S>(x + u), value, slope);
+          store<S>(y + u, value);
+        }
+        continue;
+      }
+      const S *g = job.x + (a * job.rows_in + part.gate) * C;
+      for (int64_t u = 0; u < C; u += LANES<S>) {
+        activation<S>(part, load<S>(g + u), value, slope);
+        for (int64_t m = 0; m < part.count; ++m)
+          store<S>(y + m * C + u, value * load<S>(x + m * C + u));
+      }
+    }
+}
+
+template <class S> void gate_backward(const GateJob<S> &job, int64_t begin, int64_t end)
+{
+  const int64_t C = job.channels;
+  Vector<S> value, slope;
+  for (int64_t a = begin; a < end; ++a)
+    for (int p = 0; p < job.n_parts; ++p) {
+      const auto &part = job.parts[p];
+      const int64_t in = (a * job.rows_in + part.first_in) * C;
+      const S *x = job.x + in, *grad = job.grad + (a * job.rows_out + part.first_out) * C;
+      S *dx = job.dx + in;
+      if (part.gate < 0) {
+        for (int64_t u = 0; u < part.count * C; u += LANES<S>) {
+          activation<S>(part, load<S>(x + u), value, slope);
+          store<S>(dx + u, load<S>(dx + u) + slope * load<S>(grad + u));
+        }
+        continue;
+      }
+      const int64_t at = (a * job.rows_in + part.gate) * C;
+      for (int64_t u = 0; u < C; u += LANES<S>) {
+        activation<S>(part, load<S>(job.x + at + u), value, slope);
+        Vector<S> sum = {};
+        for (int64_t m = 0; m < part.count; ++m) {
+          const Vector<S> g = load<S>(grad + m * C + u);
+          sum += g * load<S>(x + m * C + u);
+          store<S>(dx + m * C + u, load<S>(dx + m * C + u) + value * g);
+        }
+        store<S>(job.dx + at + u, load<S>(job.dx + at + u) + slope * sum);
+      }
+    }
+}
+
+}    // namespace
+
+extern const NodeKernels<float> node_float;
+extern const NodeKernels<double> node_double;
+const NodeKernels<float> node_float = {LANES<float>, linear<float>, gate<float>,
+                                       gate_backward<float>};
+const NodeKernels<double> node_double = {LANES<double>, linear<double>, gate<double>,
+                                         gate_backward<double>};
+
+}    // namespace EGRAFF_ISA
+}    // namespace egraff
