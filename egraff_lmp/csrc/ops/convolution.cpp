@@ -196,15 +196,16 @@ void check(const Tensor &features, const Tensor &harmonics, const Tensor &weight
                   harmonics.size(1) == degree * degree && degree <= coupling::L_MAX + 1,
               "egraff::convolution: expected harmonics [", n_edges, ", (l_max + 1)^2], got ",
               harmonics.sizes());
-  if (weights.defined())
+  if (weights.defined()) {
     TORCH_CHECK(weights.sizes() == at::IntArrayRef({n_edges, n_paths, C}),
                 "egraff::convolution: expected weights [", n_edges, ", ", n_paths, ", ", C,
                 "], got ", weights.sizes());
-  else
+  } else {
     TORCH_CHECK(radial.dim() == 1 && radial.size(0) == n_edges && table.dim() == 3 &&
                     table.size(0) == n_paths && table.size(1) > 3 && table.size(2) == C,
                 "egraff::tabulated_convolution: expected radial [", n_edges, "] and a table [",
                 n_paths, ", intervals + 3, ", C, "], got ", radial.sizes(), " and ", table.sizes());
+  }
   for (const auto &other : {harmonics, weights, radial, table})
     TORCH_CHECK(!other.defined() || other.scalar_type() == features.scalar_type(),
                 "egraff::convolution: expected one precision, got ", features.scalar_type(),
@@ -251,7 +252,7 @@ template <class S> Tensor run_forward(const Tensor &features, const Tensor &harm
               " rows of features, got ", features.size(1));
   const EdgeOrder order(edge_index, n_centers, features.size(0));
   auto job = make_job<S>(in, order, paths, paths.rows_out);
-  const auto out = at::empty({n_centers, paths.rows_out, job.channels}, features.options());
+  const Tensor out = at::empty({n_centers, paths.rows_out, job.channels}, features.options());
   job.out = out.data_ptr<S>();
   at::parallel_for(0, n_centers, 1, [&](int64_t begin, int64_t end) {
     const Scratch scratch(kernel.scratch_bytes(job));
@@ -272,7 +273,7 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
   const int64_t n_all = features.size(0), n_centers = grad_out.size(0), C = features.size(2);
   const EdgeOrder order(edge_index, n_centers, n_all);
   auto job = make_job<S>(in, order, paths, paths.rows_out);
-  const auto grad =
+  const Tensor grad =
       (job.channels == C ? grad_out : at::constant_pad_nd(grad_out, {0, job.channels - C}))
           .contiguous();
   job.grad = grad.data_ptr<S>();
@@ -281,7 +282,7 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
     dx = at::zeros_like(in.features);
     job.grad_features = dx.data_ptr<S>();
   }
-  const auto dy = at::empty_like(in.harmonics);
+  const Tensor dy = at::empty_like(in.harmonics);
   job.grad_harmonics = dy.data_ptr<S>();
   if (weights.defined()) {
     dw = at::empty_like(in.weights);

@@ -1,13 +1,11 @@
 // egraff::node_linear: linear maps between irreps of atoms' features, by type where there are types.
 //
-// Features are [atoms, rows, channels]. A block is five integers row_in, joined, count, row_out,
-// offset; for m = 0 .. count - 1
-//
-//   y[a, row_out + m] += concat(x[a, row_in + m joined], .., x[a, row_in + m joined + joined - 1]) W
-//
-// with W = weights[type of a, offset : offset + joined channels channels_out], one row of W for each
-// number of the concatenation. With rows grouped as [2 l + 1, joined] that is a linear map of
-// `joined` irreps of degree l to one. The weights are constants.
+// Features are [atoms, rows, channels]. A block is six integers row_in, joined_in, count,
+// row_out, joined_out, offset. Row m = 0 .. count - 1 of it is `joined_in` rows of x from row_in +
+// m joined_in on, read as one, times a matrix, added to `joined_out` rows of the result from row_out
+// + m joined_out on. The matrix [joined_in channels, joined_out channels_out] begins at `offset` in
+// the weights of the atom's type. With rows grouped as [2 l + 1, joined] that is a linear map
+// between `joined` irreps of degree l. The weights are constants.
 
 #include "operator.h"
 
@@ -21,7 +19,7 @@ namespace {
 
 using Types = std::optional<Tensor>;
 
-constexpr int INTEGERS_A_BLOCK = 5;
+constexpr int INTEGERS_A_BLOCK = 6;
 
 const NodeKernels<float> &kernels_of(float)
 {
@@ -42,22 +40,23 @@ std::vector<LinearBlock> make_blocks(at::IntArrayRef numbers, const Shape &shape
                                      bool backward)
 {
   TORCH_CHECK(numbers.size() % INTEGERS_A_BLOCK == 0,
-              "egraff::node_linear: expected five integers a block, got ", numbers.size());
+              "egraff::node_linear: expected six integers a block, got ", numbers.size());
   std::vector<LinearBlock> blocks;
   for (size_t k = 0; k < numbers.size(); k += INTEGERS_A_BLOCK) {
-    const int64_t in = numbers[k], joined = numbers[k + 1], count = numbers[k + 2],
-                  out = numbers[k + 3], weight = numbers[k + 4];
-    const int64_t K = joined * shape.channels_in, N = shape.channels_out;
-    TORCH_CHECK(in >= 0 && joined > 0 && count > 0 && out >= 0 && weight >= 0 &&
-                    in + joined * count <= shape.rows_in && out + count <= shape.rows_out &&
-                    weight + K * N <= n_weights,
+    const int64_t in = numbers[k], joined_in = numbers[k + 1], count = numbers[k + 2];
+    const int64_t out = numbers[k + 3], joined_out = numbers[k + 4], weight = numbers[k + 5];
+    const int64_t K = joined_in * shape.channels_in, N = joined_out * shape.channels_out;
+    TORCH_CHECK(in >= 0 && joined_in > 0 && count > 0 && out >= 0 && joined_out > 0 &&
+                    weight >= 0 && in + joined_in * count <= shape.rows_in &&
+                    out + joined_out * count <= shape.rows_out && weight + K * N <= n_weights,
                 "egraff::node_linear: expected a block inside ", shape.rows_in, " rows, ",
                 shape.rows_out, " rows of the result and ", n_weights, " weights, got ",
                 numbers.slice(k, INTEGERS_A_BLOCK));
+    const int64_t from = in * shape.channels_in, to = out * shape.channels_out;
     if (backward)
-      blocks.push_back({out * N, N, in * shape.channels_in, K, count, N, K, weight});
+      blocks.push_back({to, N, from, K, count, N, K, weight});
     else
-      blocks.push_back({in * shape.channels_in, K, out * N, N, count, K, N, weight});
+      blocks.push_back({from, K, to, N, count, K, N, weight});
   }
   return blocks;
 }
@@ -139,11 +138,11 @@ Tensor transposed(const Tensor &weights, at::IntArrayRef blocks, int64_t channel
 {
   const auto result = at::empty_like(weights);
   for (size_t k = 0; k < blocks.size(); k += INTEGERS_A_BLOCK) {
-    const int64_t K = blocks[k + 1] * channels_in, size = K * channels_out;
-    const auto part = weights.narrow(1, blocks[k + 4], size);
-    result.narrow(1, blocks[k + 4], size)
-        .view({-1, channels_out, K})
-        .copy_(part.view({-1, K, channels_out}).transpose(1, 2));
+    const int64_t K = blocks[k + 1] * channels_in, N = blocks[k + 4] * channels_out;
+    const auto part = weights.narrow(1, blocks[k + 5], K * N);
+    result.narrow(1, blocks[k + 5], K * N)
+        .view({-1, N, K})
+        .copy_(part.view({-1, K, N}).transpose(1, 2));
   }
   return result;
 }

@@ -1,0 +1,66 @@
+"""e3nn's tensor product of neighbours' features and harmonics as paths of the convolution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from e3nn import o3
+
+from egraff_lmp.forcefields.fast.layout import Layout
+from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+
+L_MAX = 3
+
+
+def convolution_paths(product: Any, channels: int) -> tuple[list[int], torch.Tensor]:
+    """Paths for `egraff::convolution`, and what the weights are to be multiplied by.
+
+    The result's rows are those of `Layout(product.irreps_out.simplify(), channels)`.
+
+    Args:
+        product: a `TensorProduct` of features and harmonics of all degrees up to l_max, "uvu", one
+            weight a channel and path, its output irreps sorted.
+        channels: C.
+
+    Returns:
+        The paths in the order of the product's instructions, and one factor a path, (n_paths,).
+
+    Raises:
+        KernelsUnavailable: another kind of product.
+    """
+    harmonics = o3.Irreps(product.irreps_in2)
+    if [(mul, ir.l) for mul, ir in harmonics] != [(1, degree) for degree in range(len(harmonics))]:
+        raise KernelsUnavailable(f"expected harmonics of all degrees, got {harmonics}")
+    source = Layout(product.irreps_in1, channels)
+    target = Layout(product.irreps_out.simplify(), channels)
+    places = _copies(product.irreps_out, channels, target)
+    paths: list[int] = []
+    factors = []
+    for instruction in product.instructions:
+        entry, degree = source.entries[instruction.i_in1], instruction.i_in2
+        out, row = places[instruction.i_out]
+        if instruction.connection_mode != "uvu" or not instruction.has_weight or entry.joined != 1:
+            raise KernelsUnavailable("expected a product channel by channel with weights")
+        if max(entry.degree, degree, out.degree) > L_MAX:
+            raise KernelsUnavailable(f"expected degrees up to {L_MAX}, got {product}")
+        paths += [entry.degree, degree, out.degree, entry.first_row, row, out.joined]
+        # The kernel's coefficients are Wigner 3j symbols times sqrt(2 l3 + 1).
+        factors.append(instruction.path_weight / math.sqrt(2 * out.degree + 1))
+    return paths, torch.tensor(factors, dtype=torch.float64)
+
+
+def _copies(irreps: o3.Irreps, channels: int, target: Layout) -> list[tuple[Any, int]]:
+    """Of each entry before `simplify` its entry after, and its row for m = 0."""
+    found: list[tuple[Any, int]] = []
+    entry, copy = -1, 0
+    previous: o3.Irrep | None = None
+    for mul, ir in irreps:
+        if mul != channels:
+            raise KernelsUnavailable(f"expected {channels} channels a path, got {irreps}")
+        if ir != previous:
+            entry, copy, previous = entry + 1, 0, ir
+        found.append((target.entries[entry], target.entries[entry].row(0, copy)))
+        copy += 1
+    return found

@@ -1,0 +1,113 @@
+"""Linear maps of e3nn as blocks of `egraff::node_linear`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from egraff_lmp.forcefields.fast.layout import Entry, Layout
+
+# The operators must be known before any network that calls them is scripted.
+from egraff_lmp.forcefields.fast.operators import load_operators
+
+load_operators()
+
+
+class NodeLinear(torch.nn.Module):
+    """A linear map between irreps of atoms' features, with a set of weights for each type or one.
+
+    Args:
+        blocks: (entry in, entry out, weights [types or 1, joined_in * C, joined_out * C']) of each
+            part; parts with the same entry out add up.
+        rows_out: of the result.
+        channels_out: C'.
+        dtype: of the features.
+    """
+
+    def __init__(
+        self,
+        blocks: list[tuple[Entry, Entry, torch.Tensor]],
+        rows_out: int,
+        channels_out: int,
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__()
+        self.blocks: list[int] = []
+        self.rows_out = rows_out
+        self.channels_out = channels_out
+        pieces = []
+        offset = 0
+        n_types = max((weights.shape[0] for _, _, weights in blocks), default=1)
+        for source, target, weights in blocks:
+            self.blocks += [source.first_row, source.joined, 2 * source.degree + 1]
+            self.blocks += [target.first_row, target.joined, offset]
+            offset += weights[0].numel()
+            pieces.append(weights.expand(n_types, -1, -1).reshape(n_types, -1))
+        numbers = torch.cat(pieces, dim=1) if pieces else torch.zeros(1, 0)
+        self.by_type = n_types > 1
+        self.register_buffer("weights", numbers.detach().to(dtype).contiguous())
+
+    def forward(self, features: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        """(n, rows, C) of atoms of these types to (n, rows_out, C')."""
+        if self.by_type:
+            return torch.ops.egraff.node_linear(
+                features, self.weights, types, self.blocks, self.rows_out, self.channels_out
+            )
+        return torch.ops.egraff.node_linear(
+            features, self.weights, None, self.blocks, self.rows_out, self.channels_out
+        )
+
+
+def from_linear(linear: Any, channels: int, factors: torch.Tensor | None = None) -> NodeLinear:
+    """e3nn's `Linear` in the kernels' layout.
+
+    Args:
+        linear: without biases.
+        channels: C, of what goes in and comes out.
+        factors: one number, or one per type, that multiplies the result.
+    """
+    source = Layout(linear.irreps_in, channels)
+    target = Layout(linear.irreps_out, channels)
+    scale = torch.ones(1) if factors is None else factors.detach().reshape(-1)
+    blocks = []
+    offset = 0
+    flat = linear.weight.detach().double()
+    for instruction in linear.instructions:
+        if instruction.i_in == -1:
+            continue
+        size = math.prod(instruction.path_shape)
+        matrix = flat[offset : offset + size].view(instruction.path_shape)
+        offset += size
+        matrix = matrix * instruction.path_weight * scale.double().view(-1, 1, 1)
+        blocks.append((source.entries[instruction.i_in], target.entries[instruction.i_out], matrix))
+    return NodeLinear(blocks, target.rows, channels, linear.weight.dtype)
+
+
+def from_type_product(product: Any, attributes: torch.Tensor, channels: int) -> NodeLinear:
+    """A `FullyConnectedTensorProduct` of features and scalars known by type, contracted with them.
+
+    out[w] = sum over u, v of W[u, v, w] x[u] a[v] becomes one matrix a type, sum over v.
+
+    Args:
+        product: features x scalars -> features, with its own weights.
+        attributes: a of each type, (n_types, n_scalars).
+        channels: C.
+    """
+    source = Layout(product.irreps_in1, channels)
+    target = Layout(product.irreps_out, channels)
+    blocks = []
+    offset = 0
+    flat = product.weight.detach().double()
+    for instruction in product.instructions:
+        size = math.prod(instruction.path_shape)
+        weights = flat[offset : offset + size].view(instruction.path_shape)
+        offset += size
+        start = product.irreps_in2.slices()[instruction.i_in2]
+        by_type = torch.einsum("uvw,tv->tuw", weights, attributes.detach().double()[:, start])
+        entry = source.entries[instruction.i_in1]
+        # The Wigner 3j symbol (l, 0, l) is the identity over sqrt(2l + 1).
+        factor = instruction.path_weight / math.sqrt(2 * entry.degree + 1)
+        blocks.append((entry, target.entries[instruction.i_out], by_type * factor))
+    return NodeLinear(blocks, target.rows, channels, product.weight.dtype)

@@ -1,0 +1,161 @@
+"""NequIP on the operators, from the weights of the reference network (`forcefields.nequip`).
+
+Features are [atoms, rows, channels] from the first to the last layer; the self-connection is one
+matrix a type; the radial networks are tables in float32. The derivation of each piece is in the
+module that builds it; that the whole is equal is shown at export (`proof`).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.fast.convolution import convolution_paths
+from egraff_lmp.forcefields.fast.gate import Gate
+from egraff_lmp.forcefields.fast.layout import Layout
+from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
+from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+from egraff_lmp.forcefields.fast.table import Radial
+from egraff_lmp.forcefields.nequip import NequIPNetwork
+
+
+class _Layer(torch.nn.Module):
+    """One interaction block and its gate; see `nequip._Convolution` for the reference."""
+
+    __constants__ = ("exchanges", "has_self_connection", "residual")
+
+    def __init__(self, layer: Any, network: NequIPNetwork, channels: int) -> None:
+        super().__init__()
+        dtype = layer.linear_1.weight.dtype
+        self.exchanges = layer.exchanges
+        self.residual = layer.residual
+        self.has_self_connection = layer.has_self_connection
+        self.linear_1 = from_linear(layer.linear_1, channels, layer.norm)
+        self.linear_2 = from_linear(layer.linear_2, channels)
+        self.self_connection: torch.nn.Module = torch.nn.Identity()
+        if layer.has_self_connection:
+            attributes = network.type_embedding(torch.arange(network.n_species))
+            self.self_connection = from_type_product(layer.self_connection, attributes, channels)
+        paths, factors = convolution_paths(layer.tensor_product, channels)
+        self.convolution: torch.nn.Module
+        if dtype == torch.float32:
+            radial = _radial_function(layer, network, channels)
+            self.convolution = TabulatedConvolution(paths, factors, radial, dtype)
+        else:
+            self.convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype)
+        self.gate = Gate(layer.gate, channels)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """(n_local, rows, C), in the first layer (n_all, 1, C), to (n_local, rows', C)."""
+        sources = self.linear_1(features, types[: features.size(0)])
+        if self.exchanges:
+            rows, channels = sources.size(1), sources.size(2)
+            sources = exchange(sources.view(-1, rows * channels)).view(-1, rows, channels)
+        gathered = self.convolution(sources, harmonics, x, embedding, edge_index, n_local)
+        local_types = types[:n_local]
+        out = self.linear_2(gathered, local_types)
+        if self.has_self_connection:
+            out = out + self.self_connection(features[:n_local], local_types)
+        out = self.gate(out)
+        if self.residual:
+            out = features[:n_local] + out
+        return out
+
+
+class FastNequIP(torch.nn.Module):
+    """The function of `NequIPNetwork`, without its trainable weights.
+
+    Args:
+        network: the reference.
+
+    Raises:
+        KernelsUnavailable: it has a part that the operators do not cover.
+    """
+
+    __constants__ = ("l_max", "n_species", "per_edge_type_cutoff", "table_error")
+
+    def __init__(self, network: NequIPNetwork) -> None:
+        super().__init__()
+        layers: Any = network.layers
+        channels = layers[0].linear_1.irreps_in[0].mul
+        self.n_layers = network.n_layers
+        self.exchange_widths = network.exchange_widths
+        self.outputs = network.outputs
+        self.r_max = network.r_max
+        self.n_species = network.n_species
+        self.per_edge_type_cutoff = network.per_edge_type_cutoff
+        self.l_max = layers[0].tensor_product.irreps_in2.lmax
+        self.register_buffer("reciprocal_cutoffs", network.reciprocal_cutoffs.clone())  # type: ignore[operator]
+        with torch.no_grad():
+            embeddings = network.type_embedding(torch.arange(self.n_species))
+        self.register_buffer("type_features", embeddings.detach().view(-1, 1, channels).clone())
+        self.layers = torch.nn.ModuleList(_Layer(layer, network, channels) for layer in layers)
+        self.table_error = max(layer.convolution.table_error for layer in self.layers)
+        self.exact = self.type_features.dtype != torch.float32
+        self.embedding = _Embedding(network)
+        self.readout = copy.deepcopy(network.readout)
+        # The readout and the output "features" have e3nn's order.
+        final = Layout(layers[-1].gate.irreps_out, channels)
+        self.register_buffer("places", torch.tensor(final.places()))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """As `NequIPNetwork.forward`."""
+        features = self.type_features[types]
+        harmonics, lengths = torch.ops.egraff.edge_harmonics(
+            edge_vectors, self.l_max, features.dtype
+        )
+        if self.per_edge_type_cutoff:
+            pairs = types[edge_index[0]] * self.n_species + types[edge_index[1]]
+            x = lengths * self.reciprocal_cutoffs[pairs]
+        else:
+            x = lengths / self.r_max
+        embedding = self.embedding(x) if self.exact else x.detach()
+        x = x.to(features.dtype)
+        for layer in self.layers:
+            features = layer(features, harmonics, x, embedding, edge_index, types, n_local)
+        last = features.view(n_local, -1)[:, self.places]
+        return {"energy": self.readout(last).view(-1), "features": last}
+
+
+class _Embedding(torch.nn.Module):
+    """Bessel functions times the cutoff: x (E,) in float64 to (E, n_basis)."""
+
+    def __init__(self, network: NequIPNetwork) -> None:
+        super().__init__()
+        self.cutoff = copy.deepcopy(network.cutoff)
+        self.factor = network.embedding_factor
+        self.register_buffer("roots", network.bessel_roots.detach().clone())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.unsqueeze(1)
+        bessel = torch.sinc(x * self.roots) * self.roots
+        return bessel * self.cutoff(x) * self.factor
+
+
+def _radial_function(layer: Any, network: NequIPNetwork, channels: int) -> Radial:
+    """Weights of one layer in float64, whatever the precision of the network."""
+    embedding = _Embedding(network).double()
+    mlp = copy.deepcopy(layer.radial_mlp).double()
+
+    def radial(x: torch.Tensor) -> torch.Tensor:
+        return mlp(embedding(x)).view(x.size(0), -1, channels)
+
+    return radial

@@ -1,0 +1,99 @@
+"""Radial weights of a convolution: a table in float32, the network itself in float64."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from egraff_lmp.forcefields.fast.table import VALUE_ERROR, Radial, fit_table
+from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+
+
+class TabulatedConvolution(torch.nn.Module):
+    """Gather, tensor product and sum over neighbours with weights read from a table.
+
+    Args:
+        paths: see `convolution.convolution_paths`.
+        factors: of the paths, (n_paths,).
+        radial: x (S,) to the weights (S, n_paths, C), both float64, without the factors.
+        dtype: of the features.
+
+    Raises:
+        KernelsUnavailable: no table is as accurate as it must be.
+    """
+
+    def __init__(
+        self, paths: list[int], factors: torch.Tensor, radial: Radial, dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.paths = paths
+        table = fit_table(lambda x: radial(x) * factors.view(1, -1, 1))
+        if not table.good:
+            raise KernelsUnavailable(
+                f"expected radial weights that a table holds to {VALUE_ERROR:g} of the largest, "
+                f"got an error of {table.value_error:.1e} and of {table.slope_error:.1e} in slope"
+            )
+        self.table_error = table.value_error
+        self.register_buffer("table", table.coefficients.to(dtype))
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """Sums over neighbours, (n_local, rows, C).
+
+        Args:
+            features: (n_all, rows, C).
+            harmonics: (E, (l_max + 1)^2).
+            x: distances over the cutoff, (E,).
+            embedding: not used here.
+            edge_index: (2, E).
+            n_local: number of centres.
+        """
+        return torch.ops.egraff.tabulated_convolution(
+            features, harmonics, x, self.table, edge_index, n_local, self.paths
+        )
+
+
+class ExactConvolution(torch.nn.Module):
+    """The same with weights that the radial network gives for every edge.
+
+    Args:
+        paths: see `convolution.convolution_paths`.
+        factors: of the paths, (n_paths,).
+        network: embedding (E, n_basis) to weights (E, n_paths * C).
+        dtype: of the features.
+    """
+
+    def __init__(
+        self, paths: list[int], factors: torch.Tensor, network: Any, dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.paths = paths
+        self.table_error = 0.0
+        self.network = copy.deepcopy(network)
+        self.register_buffer("factors", factors.to(dtype).view(1, -1, 1))
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """As `TabulatedConvolution.forward`; `embedding` is (E, n_basis), `x` is not used."""
+        weights = self.network(embedding).view(
+            embedding.size(0), self.factors.size(1), features.size(2)
+        )
+        return torch.ops.egraff.convolution(
+            features, harmonics, weights * self.factors, edge_index, n_local, self.paths
+        )

@@ -1,0 +1,31 @@
+"""Which reference networks have a fast one: one row a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from egraff_lmp.forcefields.fast.nequip import FastNequIP
+from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+from egraff_lmp.forcefields.nequip import NequIPNetwork
+
+FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
+    NequIPNetwork: FastNequIP,
+}
+
+
+def fast_network(network: torch.nn.Module) -> torch.nn.Module:
+    """The same function on the operators, in the same precision.
+
+    It has `table_error`: the largest error of its tabulated radial weights relative to the largest
+    of them, 0 without tables.
+
+    Raises:
+        KernelsUnavailable: there are no kernels for this architecture or these settings.
+    """
+    build = FAST.get(type(network))
+    if build is None:
+        raise KernelsUnavailable(f"there are no kernels for {type(network).__name__} yet")
+    return build(network).eval()
