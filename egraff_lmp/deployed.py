@@ -55,14 +55,8 @@ class DeployedModel:
                 "install a CUDA build of torch and its driver."
             )
         torch.ops.load_library(str(native_dir() / OPS_LIBRARY))
-        missing = [name for name in self.contract.operators if not hasattr(torch.ops.egraff, name)]
-        if missing:
-            raise EgraffError(
-                f"{path}: expected an egraff_lmp with the operators that the file calls, got one "
-                f"without {', '.join(missing)}: update egraff_lmp, or deploy the model with "
-                "--reference."
-            )
         self.device = torch.device(device)
+        self._require_operators(path)
         try:
             self._module = torch.jit.load(str(path), map_location=self.device).eval()
         except RuntimeError as error:
@@ -70,6 +64,22 @@ class DeployedModel:
                 f"{path}: its network could not be loaded ({str(error).splitlines()[0]}): copy "
                 "the file again, or deploy it again with this version of torch."
             ) from None
+
+    def _require_operators(self, path: str | Path) -> None:
+        key = "CUDA" if self.device.type == "cuda" else "CPU"
+        missing = [
+            name
+            for name in self.contract.operators
+            if not hasattr(torch.ops.egraff, name)
+            or not torch._C._dispatch_has_kernel_for_dispatch_key(f"egraff::{name}", key)
+        ]
+        if missing:
+            advice = "update egraff_lmp" if key == "CPU" else "use the device cpu"
+            raise EgraffError(
+                f"{path}: expected an egraff_lmp with the operators that the file calls, got one "
+                f"without {', '.join(missing)} for the device {self.device}: {advice}, or deploy "
+                "the model with --reference."
+            )
 
     def evaluate(
         self,

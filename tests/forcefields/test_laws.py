@@ -12,18 +12,22 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext, edge_forces
+from egraff_lmp.forcefields.fast.table_of_networks import FAST, fast_network
 from egraff_lmp.graph import find_edges
 
 SPECIES = ("Ge", "Te", "S")
 R_MAX = 4.0
 KEYS = list(FORCE_FIELDS)
+# Networks on the kernels obey the same laws: "nequip on kernels".
+ON_KERNELS = " on kernels"
+FAST_KEYS = [build.__module__.rpartition(".")[2] + ON_KERNELS for build in FAST.values()]
 # Energies and forces here are of the order of 1 eV and eV/A; what remains is rounding.
 SYMMETRY = 1e-8
 # Central differences of step 1e-5 A: truncation of the order 1e-10 times a third derivative.
 DIFFERENCE = 1e-6
 
 
-@pytest.fixture(scope="module", params=KEYS)
+@pytest.fixture(scope="module", params=KEYS + FAST_KEYS)
 def key(request: pytest.FixtureRequest) -> str:
     """One force field after the other, so that each is built once."""
     return str(request.param)
@@ -32,7 +36,7 @@ def key(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def network(key: str) -> torch.nn.Module:
     """The small preset with random weights, in float64."""
-    entry = FORCE_FIELDS[key]
+    entry = FORCE_FIELDS[key.removesuffix(ON_KERNELS)]
     context = NetworkContext(SPECIES, R_MAX, 12.0, torch.float64, 3)
     network = entry.build(entry.presets["small"], context).eval()
     # Biases start at zero, where much vanishes that does not in a trained network.
@@ -41,7 +45,14 @@ def network(key: str) -> torch.nn.Module:
         for parameter in network.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.add_(0.1 * noise)
-    return network
+    return fast_network(network) if key.endswith(ON_KERNELS) else network
+
+
+def module_of(key: str) -> ModuleType:
+    """Where the network's class calls `exchange`."""
+    room = "fast." if key.endswith(ON_KERNELS) else ""
+    name = key.removesuffix(ON_KERNELS)
+    return importlib.import_module(f"egraff_lmp.forcefields.{room}{name}")
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +171,7 @@ def test_exchanges_what_it_declares(
     key: str, network: torch.nn.Module, cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As often and as wide as `exchange_widths`, also for a rank without atoms or edges."""
-    module: ModuleType = importlib.import_module(f"egraff_lmp.forcefields.{key}")
+    module = module_of(key)
     widths: list[int] = []
 
     def counted(features: torch.Tensor) -> torch.Tensor:
@@ -188,7 +199,7 @@ def test_ghosts_are_used_through_the_exchange_alone(
     layer k each half gets the ghosts' rows that a run of the other half sent. As every layer needs
     the ones before, the halves are run once a layer.
     """
-    module: ModuleType = importlib.import_module(f"egraff_lmp.forcefields.{key}")
+    module = module_of(key)
     types, positions, cell = cluster
     whole, _ = evaluate(network, types, positions, cell)
     edges = find_edges(positions, cell, (True,) * 3, R_MAX)

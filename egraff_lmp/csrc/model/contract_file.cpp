@@ -8,13 +8,17 @@
 namespace egraff {
 namespace {
 
-// The names that this library does not have, separated by commas.
-std::string missing_operators(const Contract &contract)
+// Names of the operators that the network calls and this library does not have, or not for the
+// device, separated by commas.
+std::string missing_operators(const Contract &contract, at::Device device)
 {
+  const auto key = device.is_cuda() ? c10::DispatchKey::CUDA : c10::DispatchKey::CPU;
   std::string missing;
-  for (const auto &name : contract.operators)
-    if (!c10::Dispatcher::singleton().findSchema({"egraff::" + name, ""}))
+  for (const auto &name : contract.operators) {
+    const auto found = c10::Dispatcher::singleton().findSchema({"egraff::" + name, ""});
+    if (!found || !found->hasKernelForDispatchKey(key))
       missing += (missing.empty() ? "" : ", ") + name;
+  }
   return missing;
 }
 
@@ -24,11 +28,13 @@ class ContractFile : public Network {
                at::Device device)
   {
     contract_ = Contract::parse(archive.extra("egraff_contract.json").value_or(""), where);
-    const auto missing = missing_operators(contract_);
+    const auto missing = missing_operators(contract_, device);
     if (!missing.empty())
-      throw UserError(
-          where + ": expected a plugin with the operators that the file calls, got one without " +
-          missing + ": update egraff_lmp, or deploy the model with '--reference'");
+      throw UserError(where +
+                      ": expected a plugin with the operators that the file calls, got one " +
+                      "without " + missing + " for the " + (device.is_cuda() ? "GPU" : "CPU") +
+                      ": " + (device.is_cuda() ? "use 'device cpu'" : "update egraff_lmp") +
+                      ", or deploy the model with '--reference'");
     module_ = load_module(bytes, where, device);
   }
 

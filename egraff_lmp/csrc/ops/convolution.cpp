@@ -7,7 +7,7 @@
 //       K[m1, m2, m3] harmonics[e, l2^2 + m2] features[neighbour(e), row_in + m1, u] w[e, path, u]
 //
 // K is e3nn's real Wigner 3j symbol times sqrt(2 l3 + 1); l <= 3. The weights w are given, or read
-// from a table: coefficients [paths, intervals + 3, channels] of uniform cubic B-splines over
+// from a table: coefficients [intervals + 3, paths, channels] of uniform cubic B-splines over
 // `radial` in [0, 1), beyond which the weights are zero.
 //
 // Nothing is kept for the backward pass but the inputs. A thread owns the centres (forward) or the
@@ -202,9 +202,10 @@ void check(const Tensor &features, const Tensor &harmonics, const Tensor &weight
                 "], got ", weights.sizes());
   } else {
     TORCH_CHECK(radial.dim() == 1 && radial.size(0) == n_edges && table.dim() == 3 &&
-                    table.size(0) == n_paths && table.size(1) > 3 && table.size(2) == C,
-                "egraff::tabulated_convolution: expected radial [", n_edges, "] and a table [",
-                n_paths, ", intervals + 3, ", C, "], got ", radial.sizes(), " and ", table.sizes());
+                    table.size(1) == n_paths && table.size(0) > 3 && table.size(2) == C,
+                "egraff::tabulated_convolution: expected radial [", n_edges,
+                "] and a table [intervals + 3, ", n_paths, ", ", C, "], got ", radial.sizes(),
+                " and ", table.sizes());
   }
   for (const auto &other : {harmonics, weights, radial, table})
     TORCH_CHECK(!other.defined() || other.scalar_type() == features.scalar_type(),
@@ -236,7 +237,7 @@ template <class S> ConvolutionJob<S> make_job(const Inputs &in, const EdgeOrder 
   job.weights = pointer<S>(in.weights);
   job.radial = pointer<S>(in.radial);
   job.table = pointer<S>(in.table);
-  job.intervals = in.table.defined() ? static_cast<int>(in.table.size(1) - 3) : 0;
+  job.intervals = in.table.defined() ? static_cast<int>(in.table.size(0) - 3) : 0;
   return job;
 }
 

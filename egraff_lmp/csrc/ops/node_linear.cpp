@@ -5,7 +5,8 @@
 // m joined_in on, read as one, times a matrix, added to `joined_out` rows of the result from row_out
 // + m joined_out on. The matrix [joined_in channels, joined_out channels_out] begins at `offset` in
 // the weights of the atom's type. With rows grouped as [2 l + 1, joined] that is a linear map
-// between `joined` irreps of degree l. The weights are constants.
+// between `joined` irreps of degree l. The weights are constants; `transposed` may hold them with each
+// matrix transposed, which spares the backward pass from doing it.
 
 #include "operator.h"
 
@@ -125,7 +126,8 @@ void check(const Tensor &features, const Tensor &weights, const Types &types)
 }
 
 Tensor node_linear_cpu(const Tensor &features, const Tensor &weights, const Types &types,
-                       at::IntArrayRef blocks, int64_t rows_out, int64_t channels_out)
+                       at::IntArrayRef blocks, int64_t rows_out, int64_t channels_out,
+                       const std::optional<Tensor> &)
 {
   check(features, weights, types);
   const Shape shape = {features.size(1), features.size(2), rows_out, channels_out};
@@ -148,48 +150,56 @@ Tensor transposed(const Tensor &weights, at::IntArrayRef blocks, int64_t channel
 }
 
 Tensor node_linear_backward_cpu(const Tensor &grad, const Tensor &weights, const Types &types,
-                                at::IntArrayRef blocks, int64_t rows_in, int64_t channels_in)
+                                at::IntArrayRef blocks, int64_t rows_in, int64_t channels_in,
+                                const std::optional<Tensor> &turned_weights)
 {
   const Shape shape = {rows_in, channels_in, grad.size(1), grad.size(2)};
   const auto turned = make_blocks(blocks, shape, weights.size(1), true);
-  return multiply(grad, transposed(weights, blocks, channels_in, grad.size(2)), types, turned,
-                  rows_in, channels_in);
+  const auto w =
+      turned_weights ? *turned_weights : transposed(weights, blocks, channels_in, grad.size(2));
+  TORCH_CHECK(w.sizes() == weights.sizes(), "egraff::node_linear: expected transposed weights ",
+              weights.sizes(), ", got ", w.sizes());
+  return multiply(grad, w, types, turned, rows_in, channels_in);
 }
 
 class NodeLinear : public torch::autograd::Function<NodeLinear> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &features, const Tensor &weights,
                         const Types &types, std::vector<int64_t> blocks, int64_t rows_out,
-                        int64_t channels_out)
+                        int64_t channels_out, const std::optional<Tensor> &turned)
   {
     TORCH_CHECK(!weights.requires_grad(),
                 "egraff::node_linear: expected constant weights: train with the reference network");
     const at::AutoDispatchBelowADInplaceOrView below;
-    context->save_for_backward({weights, types.value_or(Tensor())});
+    context->save_for_backward({weights, types.value_or(Tensor()), turned.value_or(Tensor())});
     context->saved_data["blocks"] = blocks;
     context->saved_data["rows_in"] = features.size(1);
     context->saved_data["channels_in"] = features.size(2);
     return call<decltype(node_linear_cpu)>("egraff::node_linear", features, weights, types, blocks,
-                                           rows_out, channels_out);
+                                           rows_out, channels_out, turned);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
     refuse_second_derivative("egraff::node_linear");
     const auto saved = context->get_saved_variables();
-    const Types types = saved[1].defined() ? Types(saved[1]) : Types();
+    const auto given = [](const Tensor &a) {
+      return a.defined() ? std::optional<Tensor>(a) : std::nullopt;
+    };
     const auto dx = call<decltype(node_linear_backward_cpu)>(
-        "egraff::node_linear_backward", gradients[0], saved[0], types,
+        "egraff::node_linear_backward", gradients[0], saved[0], given(saved[1]),
         context->saved_data["blocks"].toIntVector(), context->saved_data["rows_in"].toInt(),
-        context->saved_data["channels_in"].toInt());
-    return {dx, {}, {}, {}, {}, {}};
+        context->saved_data["channels_in"].toInt(), given(saved[2]));
+    return {dx, {}, {}, {}, {}, {}, {}};
   }
 };
 
 Tensor node_linear(const Tensor &features, const Tensor &weights, const Types &types,
-                   at::IntArrayRef blocks, int64_t rows_out, int64_t channels_out)
+                   at::IntArrayRef blocks, int64_t rows_out, int64_t channels_out,
+                   const std::optional<Tensor> &transposed)
 {
-  return NodeLinear::apply(features, weights, types, blocks.vec(), rows_out, channels_out);
+  return NodeLinear::apply(features, weights, types, blocks.vec(), rows_out, channels_out,
+                           transposed);
 }
 
 }    // namespace
@@ -198,9 +208,9 @@ Tensor node_linear(const Tensor &features, const Tensor &weights, const Types &t
 TORCH_LIBRARY_FRAGMENT(egraff, library)
 {
   library.def("node_linear(Tensor features, Tensor weights, Tensor? types, int[] blocks, int "
-              "rows_out, int channels_out) -> Tensor");
+              "rows_out, int channels_out, Tensor? transposed=None) -> Tensor");
   library.def("node_linear_backward(Tensor grad, Tensor weights, Tensor? types, int[] blocks, int "
-              "rows_in, int channels_in) -> Tensor");
+              "rows_in, int channels_in, Tensor? transposed=None) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(egraff, CPU, library)

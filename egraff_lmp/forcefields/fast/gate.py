@@ -44,8 +44,8 @@ class Gate(torch.nn.Module):
         gate_rows = [
             (row, act) for rows, act in _activated(gates, gate.act_gates, channels) for row in rows
         ]
-        start = copy = 0
-        for mul, ir in gate.irreps_gated:
+        start = 0
+        for (mul, ir), (row, act) in zip(gate.irreps_gated, gate_rows, strict=True):
             if mul != channels:
                 raise KernelsUnavailable(f"expected {channels} gated channels, got {mul}x{ir}")
             block = gated[start : start + mul * ir.dim].reshape(mul, ir.dim).T
@@ -53,8 +53,6 @@ class Gate(torch.nn.Module):
             rows = _rows(block.ravel(), channels)
             if rows != list(range(rows[0], rows[0] + ir.dim)):
                 raise KernelsUnavailable("expected the rows of a gated irrep side by side")
-            row, act = gate_rows[copy]
-            copy += 1
             self._add(act, rows[0], ir.dim, row)
 
     def _add(self, act: Any, row: int, count: int, gate: int) -> None:

@@ -37,27 +37,35 @@ class NodeLinear(torch.nn.Module):
         self.blocks: list[int] = []
         self.rows_out = rows_out
         self.channels_out = channels_out
-        pieces = []
         offset = 0
         n_types = max((weights.shape[0] for _, _, weights in blocks), default=1)
         for source, target, weights in blocks:
             self.blocks += [source.first_row, source.joined, 2 * source.degree + 1]
             self.blocks += [target.first_row, target.joined, offset]
             offset += weights[0].numel()
-            pieces.append(weights.expand(n_types, -1, -1).reshape(n_types, -1))
-        numbers = torch.cat(pieces, dim=1) if pieces else torch.zeros(1, 0)
         self.by_type = n_types > 1
-        self.register_buffer("weights", numbers.detach().to(dtype).contiguous())
+        matrices = [weights for _, _, weights in blocks]
+        self.register_buffer("weights", _flat(matrices, n_types).to(dtype))
+        turned = [weights.transpose(1, 2) for _, _, weights in blocks]
+        self.register_buffer("transposed", _flat(turned, n_types).to(dtype))
 
     def forward(self, features: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         """(n, rows, C) of atoms of these types to (n, rows_out, C')."""
-        if self.by_type:
-            return torch.ops.egraff.node_linear(
-                features, self.weights, types, self.blocks, self.rows_out, self.channels_out
-            )
         return torch.ops.egraff.node_linear(
-            features, self.weights, None, self.blocks, self.rows_out, self.channels_out
+            features,
+            self.weights,
+            types if self.by_type else None,
+            self.blocks,
+            self.rows_out,
+            self.channels_out,
+            self.transposed,
         )
+
+
+def _flat(matrices: list[torch.Tensor], n_types: int) -> torch.Tensor:
+    """All matrices of a type one after the other, (n_types, numbers)."""
+    pieces = [matrix.expand(n_types, -1, -1).reshape(n_types, -1) for matrix in matrices]
+    return torch.cat(pieces, dim=1).detach().contiguous() if pieces else torch.zeros(n_types, 0)
 
 
 def from_linear(linear: Any, channels: int, factors: torch.Tensor | None = None) -> NodeLinear:

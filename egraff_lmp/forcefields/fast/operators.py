@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import torch
@@ -19,6 +20,10 @@ def operators_of(scripted: torch.jit.ScriptModule) -> tuple[str, ...]:
 
     The exchange is left out: every version knows it.
     """
-    # Its text, because the nodes that torch hands out of an inlined graph do not outlive it.
-    found = set(re.findall(r"egraff::(\w+)\(", str(scripted.inlined_graph)))
+    # As it is read back: until then the calls of submodules are not all inlined. Its text, because
+    # the nodes that torch hands out of an inlined graph do not outlive it.
+    buffer = io.BytesIO()
+    torch.jit.save(scripted, buffer)
+    buffer.seek(0)
+    found = set(re.findall(r"egraff::(\w+)\(", str(torch.jit.load(buffer).inlined_graph)))
     return tuple(sorted(found - {"exchange"}))

@@ -34,7 +34,7 @@ template <class S> struct ConvolutionJob {
   const S *harmonics;    // [E, (l_max + 1)^2]
   const S *weights;      // [E, n_paths, channels], or null and
   const S *radial;       // [E], in [0, 1)
-  const S *table;        // [n_paths, intervals + 3, channels]
+  const S *table;        // [intervals + 3, n_paths, channels]
   int intervals;
 
   S *out;    // [n_centers, rows_out, channels]

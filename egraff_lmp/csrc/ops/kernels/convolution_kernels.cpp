@@ -21,8 +21,8 @@ namespace EGRAFF_ISA {
 namespace {
 
 constexpr int MAX_HARMONICS = (coupling::L_MAX + 1) * (coupling::L_MAX + 1);
-// Edges between which the backward pass changes paths: their rows stay in the first-level cache.
-constexpr int BACKWARD_EDGES = 2;
+// Edges between which the paths change: what belongs to them stays in the first-level cache.
+constexpr int FORWARD_EDGES = 4, BACKWARD_EDGES = 2;
 
 template <class S> struct Functions {
   void (*build)(const S *y, S *matrix, int n_edges) = nullptr;
@@ -59,54 +59,60 @@ template <class S> struct Block {
 
   int n = 0;
   int edge[B];
-  const S *x[B];
-  S *dx[B];
-  const S *x_at[B];    // x and dx at a path's first row and channel
-  S *dx_at[B];
-  int64_t knot[B];                     // in the table of a path
+  const S *x[B], *w[B];
+  S *dx[B], *dw[B];
+  int64_t knot[B];                     // first of four rows of the table
   S basis[B][4], basis_slope[B][4];    // of the cubic B-spline and its derivative
   S *matrix;                           // [pairs][B]
-  S *w, *w_slope, *dw;                 // [B][TILE * W]
-  S *dy, *dr;                          // [B][harmonics][W], [B][W]
+  S *weights, *slopes, *grads;         // [FORWARD_EDGES][paths][channels], of a table
+  S *dy, *dr;                          // [B][harmonics][W], [B]
   S y[MAX_HARMONICS][B];
+
+  static int64_t n_harmonics(const ConvolutionJob<S> &job)
+  {
+    return (job.l_max + 1) * (job.l_max + 1);
+  }
+
+  static int64_t n_weights(const ConvolutionJob<S> &job) { return job.n_paths * job.channels; }
 
   static int64_t bytes(const ConvolutionJob<S> &job)
   {
-    const int64_t harmonics = (job.l_max + 1) * (job.l_max + 1);
-    return int64_t(sizeof(S)) *
-           (int64_t(job.n_pairs) * B + 3 * B * TILE * W + B * (harmonics + 1) * W);
+    return int64_t(sizeof(S)) * (int64_t(job.n_pairs) * B + 3 * FORWARD_EDGES * n_weights(job) +
+                                 B * n_harmonics(job) * W + B);
   }
 
   Block(const ConvolutionJob<S> &job, void *scratch)
   {
-    const int64_t harmonics = (job.l_max + 1) * (job.l_max + 1);
     matrix = static_cast<S *>(scratch);
-    w = matrix + int64_t(job.n_pairs) * B;
-    w_slope = w + B * TILE * W;
-    dw = w_slope + B * TILE * W;
-    dy = dw + B * TILE * W;
-    dr = dy + B * harmonics * W;
+    weights = matrix + int64_t(job.n_pairs) * B;
+    slopes = weights + FORWARD_EDGES * n_weights(job);
+    grads = slopes + FORWARD_EDGES * n_weights(job);
+    dy = grads + FORWARD_EDGES * n_weights(job);
+    dr = dy + B * n_harmonics(job) * W;
   }
 
   void add(const ConvolutionJob<S> &job, int sorted)
   {
     const int64_t neighbor = job.neighbor[sorted], size = job.rows_in * job.channels;
+    const int64_t row = int64_t(job.edge[sorted]) * n_weights(job);
     edge[n] = job.edge[sorted];
     x[n] = job.features + neighbor * size;
     dx[n] = job.grad_features ? job.grad_features + neighbor * size : nullptr;
+    if (job.weights) w[n] = job.weights + row;
+    if (job.grad_weights) dw[n] = job.grad_weights + row;
     ++n;
   }
 
   // Harmonics, coupling matrices, and where the radial table is to be read.
   void prepare(const ConvolutionJob<S> &job)
   {
-    const int harmonics = (job.l_max + 1) * (job.l_max + 1);
+    const int64_t harmonics = n_harmonics(job);
     for (int e = 0; e < n; ++e) {
-      const S *from = job.harmonics + int64_t(edge[e]) * harmonics;
-      for (int k = 0; k < harmonics; ++k) y[k][e] = from[k];
+      const S *from = job.harmonics + edge[e] * harmonics;
+      for (int64_t k = 0; k < harmonics; ++k) y[k][e] = from[k];
     }
     for (int e = n; e < B; ++e)
-      for (int k = 0; k < harmonics; ++k) y[k][e] = 0;
+      for (int64_t k = 0; k < harmonics; ++k) y[k][e] = 0;
     for (int p = 0; p < job.n_paths; ++p) {
       const auto &path = job.paths[p];
       if (path.builds_matrix)
@@ -124,7 +130,7 @@ template <class S> struct Block {
     const int k = inside ? int(place) : 0;
     const S t = inside ? place - S(k) : 0, one = inside ? 1 : 0, sixth = one / 6;
     const S slope = one * S(job.intervals), u = 1 - t;
-    knot[e] = int64_t(k) * job.channels;
+    knot[e] = k * n_weights(job);
     basis[e][0] = sixth * u * u * u;
     basis[e][1] = sixth * (3 * t * t * (t - 2) + 4);
     basis[e][2] = sixth * (3 * t * (1 + t * u) + 1);
@@ -135,40 +141,44 @@ template <class S> struct Block {
     basis_slope[e][3] = slope / 2 * t * t;
   }
 
-  // Weights of edges begin .. end - 1 for one path and tile.
-  template <bool SLOPE> void find_weights(const ConvolutionJob<S> &job, const ConvolutionPath &path,
-                                          int64_t channel, int begin, int end)
+  // Reads the weights of edges begin .. end - 1, all paths and channels, and their slopes.
+  template <bool SLOPE> void read_table(const ConvolutionJob<S> &job, int begin, int end)
   {
-    const int64_t C = job.channels;
-    if (!job.table) {
-      for (int e = begin; e < end; ++e) {
-        const S *from = job.weights + (int64_t(edge[e]) * job.n_paths + path.column) * C + channel;
-        for (int t = 0; t < TILE; ++t) store<S>(w + (e * TILE + t) * W, load<S>(from + t * W));
-      }
-      return;
-    }
-    const S *table = job.table + path.column * (job.intervals + 3) * C + channel;
+    const int64_t size = n_weights(job);
     for (int e = begin; e < end; ++e) {
-      const S *b = basis[e], *d = basis_slope[e];
-      for (int t = 0; t < TILE; ++t) {
-        const S *from = table + knot[e] + t * W;
-        const Vector<S> c0 = load<S>(from), c1 = load<S>(from + C);
-        const Vector<S> c2 = load<S>(from + 2 * C), c3 = load<S>(from + 3 * C);
-        store<S>(w + (e * TILE + t) * W, b[0] * c0 + b[1] * c1 + b[2] * c2 + b[3] * c3);
-        if (SLOPE)
-          store<S>(w_slope + (e * TILE + t) * W, d[0] * c0 + d[1] * c1 + d[2] * c2 + d[3] * c3);
+      const S *c = job.table + knot[e], *b = basis[e], *d = basis_slope[e];
+      S *value = weights + (e - begin) * size, *slope = slopes + (e - begin) * size;
+      w[e] = value;
+      dw[e] = grads + (e - begin) * size;
+      for (int64_t k = 0; k < size; k += W) {
+        const Vector<S> c0 = load<S>(c + k), c1 = load<S>(c + k + size);
+        const Vector<S> c2 = load<S>(c + k + 2 * size), c3 = load<S>(c + k + 3 * size);
+        store<S>(value + k, (b[0] * c0 + b[1] * c1) + (b[2] * c2 + b[3] * c3));
+        if (SLOPE) store<S>(slope + k, (d[0] * c0 + d[1] * c1) + (d[2] * c2 + d[3] * c3));
       }
     }
   }
 
-  void point(const ConvolutionPath &path, int64_t channel, int64_t C, int begin, int end)
+  // dr = sum over paths and channels of dw times the slope, for edges begin .. end - 1.
+  void sum_slopes(const ConvolutionJob<S> &job, int begin, int end)
   {
-    const int64_t offset = path.row_in * C + channel;
-    for (int e = begin; e < end; ++e) x_at[e] = x[e] + offset;
-    if (dx[begin])
-      for (int e = begin; e < end; ++e) dx_at[e] = dx[e] + offset;
+    const int64_t size = n_weights(job);
+    for (int e = begin; e < end; ++e) {
+      const S *grad = grads + (e - begin) * size, *slope = slopes + (e - begin) * size;
+      Vector<S> even = {}, odd = {};    // the size is a multiple of two registers
+      for (int64_t k = 0; k < size; k += 2 * W) {
+        even += load<S>(grad + k) * load<S>(slope + k);
+        odd += load<S>(grad + k + W) * load<S>(slope + k + W);
+      }
+      dr[e] = sum_of_lanes<S>(even + odd);
+    }
   }
 };
+
+inline int smaller(int a, int b)
+{
+  return a < b ? a : b;
+}
 
 template <class S>
 void forward(const ConvolutionJob<S> &job, int64_t begin, int64_t end, void *scratch)
@@ -178,78 +188,55 @@ void forward(const ConvolutionJob<S> &job, int64_t begin, int64_t end, void *scr
   for (int64_t center = begin; center < end; ++center) {
     S *out = job.out + center * size;
     for (int64_t k = 0; k < size; ++k) out[k] = 0;
-    for (int first = job.first[center]; first < job.first[center + 1]; first += B) {
+    const int last = job.first[center + 1];
+    for (int first = job.first[center]; first < last; first += B) {
       block.n = 0;
-      for (int e = first; e < job.first[center + 1] && block.n < B; ++e) block.add(job, e);
+      for (int e = first; e < last && block.n < B; ++e) block.add(job, e);
       block.prepare(job);
-      for (int p = 0; p < job.n_paths; ++p) {
-        const auto &path = job.paths[p];
-        const auto &kernels = functions_of<S>(path);
-        for (int64_t channel = 0; channel < C; channel += TILE * LANES<S>) {
-          block.template find_weights<false>(job, path, channel, 0, block.n);
-          block.point(path, channel, C, 0, block.n);
-          kernels.forward({block.matrix + path.pair_offset * B, block.x_at, block.w,
-                           out + path.row_out * C + channel, C, path.row_step * C},
-                          block.n);
+      for (int from = 0; from < block.n; from += FORWARD_EDGES) {
+        const int to = smaller(from + FORWARD_EDGES, block.n);
+        if (job.table) block.template read_table<false>(job, from, to);
+        for (int p = 0; p < job.n_paths; ++p) {
+          const auto &path = job.paths[p];
+          const auto multiply = functions_of<S>(path).forward;
+          for (int64_t channel = 0; channel < C; channel += TILE * LANES<S>)
+            multiply({block.matrix + path.pair_offset * B + from, block.x + from, block.w + from,
+                      path.row_in * C + channel, path.column * C + channel,
+                      out + path.row_out * C + channel, C, path.row_step * C},
+                     to - from);
         }
       }
     }
   }
 }
 
-template <class S> void backward_path_of_block(const ConvolutionJob<S> &job,
-                                               const ConvolutionPath &path, Block<S> &block,
-                                               const S *grad, int begin, int end)
-{
-  constexpr int W = LANES<S>;
-  const int64_t C = job.channels;
-  const int64_t dy_step = (job.l_max + 1) * (job.l_max + 1) * W;
-  for (int64_t channel = 0; channel < C; channel += TILE * W) {
-    block.template find_weights<true>(job, path, channel, begin, end);
-    block.point(path, channel, C, begin, end);
-    const BackwardPath<S> arguments = {block.matrix + path.pair_offset * B + begin,
-                                       block.x_at + begin,
-                                       block.w + begin * TILE * W,
-                                       grad + path.row_out * C + channel,
-                                       C,
-                                       path.row_step * C,
-                                       job.grad_features ? block.dx_at + begin : nullptr,
-                                       block.dw + begin * TILE * W,
-                                       block.dy + begin * dy_step + path.l2 * path.l2 * W,
-                                       dy_step};
-    functions_of<S>(path).backward(arguments, end - begin);
-    for (int e = begin; e < end; ++e)
-      for (int t = 0; t < TILE; ++t) {
-        const Vector<S> dw = load<S>(block.dw + (e * TILE + t) * W);
-        if (job.table)
-          store<S>(block.dr + e * W,
-                   load<S>(block.dr + e * W) + dw * load<S>(block.w_slope + (e * TILE + t) * W));
-        else if (job.grad_weights)
-          store<S>(job.grad_weights + (int64_t(block.edge[e]) * job.n_paths + path.column) * C +
-                       channel + t * W,
-                   dw);
-      }
-  }
-}
-
 template <class S> void backward_block(const ConvolutionJob<S> &job, Block<S> &block, const S *grad)
 {
   constexpr int W = LANES<S>;
-  const int harmonics = (job.l_max + 1) * (job.l_max + 1);
+  const int64_t C = job.channels, harmonics = Block<S>::n_harmonics(job), dy_step = harmonics * W;
   block.prepare(job);
-  for (int k = 0; k < block.n * harmonics * W; ++k) block.dy[k] = 0;
-  for (int k = 0; k < block.n * W; ++k) block.dr[k] = 0;
-  for (int begin = 0; begin < block.n; begin += BACKWARD_EDGES) {
-    const int end = begin + BACKWARD_EDGES < block.n ? begin + BACKWARD_EDGES : block.n;
-    for (int p = 0; p < job.n_paths; ++p)
-      backward_path_of_block(job, job.paths[p], block, grad, begin, end);
+  for (int64_t k = 0; k < block.n * dy_step; k += W) store<S>(block.dy + k, Vector<S>{});
+  for (int from = 0; from < block.n; from += BACKWARD_EDGES) {
+    const int to = smaller(from + BACKWARD_EDGES, block.n);
+    if (job.table) block.template read_table<true>(job, from, to);
+    for (int p = 0; p < job.n_paths; ++p) {
+      const auto &path = job.paths[p];
+      const auto multiply = functions_of<S>(path).backward;
+      for (int64_t channel = 0; channel < C; channel += TILE * W)
+        multiply({block.matrix + path.pair_offset * B + from, block.x + from, block.w + from,
+                  path.row_in * C + channel, path.column * C + channel,
+                  grad + path.row_out * C + channel, C, path.row_step * C,
+                  job.grad_features ? block.dx + from : nullptr, block.dw + from,
+                  block.dy + from * dy_step + path.l2 * path.l2 * W, dy_step},
+                 to - from);
+    }
+    if (job.table) block.sum_slopes(job, from, to);
   }
   for (int e = 0; e < block.n; ++e) {
-    S *to = job.grad_harmonics + int64_t(block.edge[e]) * harmonics;
-    for (int k = 0; k < harmonics; ++k)
-      to[k] = sum_of_lanes<S>(load<S>(block.dy + (e * harmonics + k) * W));
-    if (job.grad_radial)
-      job.grad_radial[block.edge[e]] = sum_of_lanes<S>(load<S>(block.dr + e * W));
+    S *to = job.grad_harmonics + block.edge[e] * harmonics;
+    for (int64_t k = 0; k < harmonics; ++k)
+      to[k] = sum_of_lanes<S>(load<S>(block.dy + e * dy_step + k * W));
+    if (job.grad_radial) job.grad_radial[block.edge[e]] = block.dr[e];
   }
 }
 

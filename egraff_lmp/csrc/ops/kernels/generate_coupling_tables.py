@@ -61,7 +61,8 @@ def main() -> None:
                 out.write(f"  static constexpr int size = {len(terms)};\n")
                 out.write("  static constexpr Term terms[size] = {\n")
                 for term in terms:
-                    out.write("    {%d, %d, %d, %.17g},\n" % term)
+                    m1, m3, m2, value = term
+                    out.write(f"    {{{m1}, {m3}, {m2}, {value:.17g}}},\n")
                 out.write("  };\n};\n")
     out.write("\n// clang-format on\n\n}    // namespace coupling\n}    // namespace egraff\n")
 

@@ -13,22 +13,25 @@ namespace {
 constexpr int B = EDGE_BLOCK;
 constexpr int TILE = 2;    // registers of channels at a time
 
+// Rows of numbers are given for each edge, with the place of this path and tile in all of them.
 template <class S> struct ForwardPath {
   const S *matrix;      // [pairs][B]
-  const S *const *x;    // row_in of each edge's neighbour, at the tile's first channel
-  const S *w;           // [edges][TILE * LANES]
+  const S *const *x;    // features of each edge's neighbour
+  const S *const *w;    // weights of each edge
+  int64_t x_at, w_at;
   S *out;
-  int64_t x_step, out_step;
+  int64_t x_step, out_step;    // from one m to the next
 };
 
 template <class S> struct BackwardPath {
   const S *matrix;
   const S *const *x;
-  const S *w;
+  const S *const *w;
+  int64_t x_at, w_at;
   const S *grad;    // of out
   int64_t x_step, out_step;
-  S *const *dx;    // like x, or null
-  S *dw;           // like w, written
+  S *const *dx;    // like x, added to, or null
+  S *const *dw;    // like w, written
   S *dy;           // [edges][(l_max + 1)^2 vectors] from this path's l2 on, added to
   int64_t dy_step;
 };

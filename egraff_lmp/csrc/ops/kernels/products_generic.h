@@ -46,8 +46,8 @@ template <class S> void forward_generic(const Coefficients &c, const ForwardPath
     for (int pair = 0; pair < c.n_pairs; ++pair)
       for (int t = 0; t < TILE; ++t) {
         S *out = p.out + c.m3[pair] * p.out_step + t * W;
-        const auto y =
-            load<S>(p.w + (e * TILE + t) * W) * load<S>(p.x[e] + c.m1[pair] * p.x_step + t * W);
+        const auto y = load<S>(p.w[e] + p.w_at + t * W) *
+                       load<S>(p.x[e] + p.x_at + c.m1[pair] * p.x_step + t * W);
         store<S>(out, load<S>(out) + p.matrix[pair * B + e] * y);
       }
 }
@@ -58,11 +58,11 @@ void backward_generic(const Coefficients &c, const BackwardPath<S> &p, int n_edg
   constexpr int W = LANES<S>;
   for (int e = 0; e < n_edges; ++e) {
     Vector<S> w[TILE], dw[TILE] = {};
-    for (int t = 0; t < TILE; ++t) w[t] = load<S>(p.w + (e * TILE + t) * W);
+    for (int t = 0; t < TILE; ++t) w[t] = load<S>(p.w[e] + p.w_at + t * W);
     for (int pair = 0; pair < c.n_pairs; ++pair) {
       Vector<S> d = {};
       for (int t = 0; t < TILE; ++t) {
-        const int64_t at = c.m1[pair] * p.x_step + t * W;
+        const int64_t at = p.x_at + c.m1[pair] * p.x_step + t * W;
         const auto x = load<S>(p.x[e] + at);
         const auto g = load<S>(p.grad + c.m3[pair] * p.out_step + t * W);
         const auto s = p.matrix[pair * B + e] * g;
@@ -75,7 +75,7 @@ void backward_generic(const Coefficients &c, const BackwardPath<S> &p, int n_edg
         store<S>(dy, load<S>(dy) + S(c.terms[k].value) * d);
       }
     }
-    for (int t = 0; t < TILE; ++t) store<S>(p.dw + (e * TILE + t) * W, dw[t]);
+    for (int t = 0; t < TILE; ++t) store<S>(p.dw[e] + p.w_at + t * W, dw[t]);
   }
 }
 

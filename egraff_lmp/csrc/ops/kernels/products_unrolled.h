@@ -32,12 +32,13 @@ template <class S, int L1, int L2, int L3> void forward_path(const ForwardPath<S
   using V = Vector<S>;
   constexpr int W = LANES<S>;
   V sum[2 * L3 + 1][TILE];
-  for (int m = 0; m < 2 * L3 + 1; ++m)
-    for (int t = 0; t < TILE; ++t) sum[m][t] = load<S>(p.out + m * p.out_step + t * W);
+  unroll<2 * L3 + 1>([&](auto m) __attribute__((always_inline)) {
+    for (int t = 0; t < TILE; ++t) sum[m.value][t] = load<S>(p.out + m.value * p.out_step + t * W);
+  });
   for (int e = 0; e < n_edges; ++e) {
-    const S *x = p.x[e], *matrix = p.matrix + e;
+    const S *x = p.x[e] + p.x_at, *matrix = p.matrix + e;
     V w[TILE];
-    for (int t = 0; t < TILE; ++t) w[t] = load<S>(p.w + (e * TILE + t) * W);
+    for (int t = 0; t < TILE; ++t) w[t] = load<S>(p.w[e] + p.w_at + t * W);
     unroll<2 * L1 + 1>([&](auto m1) __attribute__((always_inline)) {
       constexpr int first = Product::table.first_pair[m1.value];
       constexpr int count = Product::table.first_pair[m1.value + 1] - first;
@@ -50,8 +51,9 @@ template <class S, int L1, int L2, int L3> void forward_path(const ForwardPath<S
       });
     });
   }
-  for (int m = 0; m < 2 * L3 + 1; ++m)
-    for (int t = 0; t < TILE; ++t) store<S>(p.out + m * p.out_step + t * W, sum[m][t]);
+  unroll<2 * L3 + 1>([&](auto m) __attribute__((always_inline)) {
+    for (int t = 0; t < TILE; ++t) store<S>(p.out + m.value * p.out_step + t * W, sum[m.value][t]);
+  });
 }
 
 template <class S, int L1, int L2, int L3> void backward_path(const BackwardPath<S> &p, int n_edges)
@@ -60,13 +62,16 @@ template <class S, int L1, int L2, int L3> void backward_path(const BackwardPath
   using V = Vector<S>;
   constexpr int W = LANES<S>;
   V g[2 * L3 + 1][TILE];
-  for (int m = 0; m < 2 * L3 + 1; ++m)
-    for (int t = 0; t < TILE; ++t) g[m][t] = load<S>(p.grad + m * p.out_step + t * W);
+  unroll<2 * L3 + 1>([&](auto m) __attribute__((always_inline)) {
+    for (int t = 0; t < TILE; ++t) g[m.value][t] = load<S>(p.grad + m.value * p.out_step + t * W);
+  });
   for (int e = 0; e < n_edges; ++e) {
-    const S *x = p.x[e], *matrix = p.matrix + e;
+    const S *x = p.x[e] + p.x_at, *matrix = p.matrix + e;
     V w[TILE], dw[TILE] = {}, dy[2 * L2 + 1];
-    for (int t = 0; t < TILE; ++t) w[t] = load<S>(p.w + (e * TILE + t) * W);
-    for (int m = 0; m < 2 * L2 + 1; ++m) dy[m] = load<S>(p.dy + e * p.dy_step + m * W);
+    for (int t = 0; t < TILE; ++t) w[t] = load<S>(p.w[e] + p.w_at + t * W);
+    unroll<2 * L2 + 1>([&](auto m) __attribute__((always_inline)) {
+      dy[m.value] = load<S>(p.dy + e * p.dy_step + m.value * W);
+    });
     unroll<2 * L1 + 1>([&](auto m1) __attribute__((always_inline)) {
       constexpr int first = Product::table.first_pair[m1.value];
       constexpr int count = Product::table.first_pair[m1.value + 1] - first;
@@ -91,12 +96,14 @@ template <class S, int L1, int L2, int L3> void backward_path(const BackwardPath
       for (int t = 0; t < TILE; ++t) dw[t] += xs[t] * s[t];
       if (p.dx)
         for (int t = 0; t < TILE; ++t) {
-          S *to = p.dx[e] + m1.value * p.x_step + t * W;
+          S *to = p.dx[e] + p.x_at + m1.value * p.x_step + t * W;
           store<S>(to, load<S>(to) + w[t] * s[t]);
         }
     });
-    for (int t = 0; t < TILE; ++t) store<S>(p.dw + (e * TILE + t) * W, dw[t]);
-    for (int m = 0; m < 2 * L2 + 1; ++m) store<S>(p.dy + e * p.dy_step + m * W, dy[m]);
+    for (int t = 0; t < TILE; ++t) store<S>(p.dw[e] + p.w_at + t * W, dw[t]);
+    unroll<2 * L2 + 1>([&](auto m) __attribute__((always_inline)) {
+      store<S>(p.dy + e * p.dy_step + m.value * W, dy[m.value]);
+    });
   }
 }
 

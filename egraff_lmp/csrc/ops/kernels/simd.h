@@ -36,14 +36,20 @@ template <class S> [[gnu::always_inline]] inline void store(S *to, Vector<S> val
   *reinterpret_cast<typename VectorOf<S>::in_memory *>(to) = value;
 }
 
-template <class S> [[gnu::always_inline]] inline S sum_of_lanes(Vector<S> value)
+// The upper half of the lanes added to the lower, until one is left: the order of the sum is fixed by
+// the width alone.
+template <class S> [[gnu::always_inline]] inline S sum_of_lanes(Vector<S> v)
 {
-  // Pairwise, so that the order of the sum is fixed by the width alone.
-  S lane[LANES<S>];
-  store<S>(lane, value);
-  for (int half = LANES<S> / 2; half > 0; half /= 2)
-    for (int k = 0; k < half; ++k) lane[k] += lane[k + half];
-  return lane[0];
+  if constexpr (LANES<S> == 16) {
+    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15);
+  } else if constexpr (LANES<S> == 8) {
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+  }
+  if constexpr (LANES<S> > 2)
+    return (v[0] + v[2]) + (v[1] + v[3]);
+  else
+    return v[0] + v[1];
 }
 
 // unroll<N>(f) calls f(integer 0), ..., f(integer N - 1) with compile-time integers.
