@@ -65,7 +65,7 @@ constexpr int n_pairs(int l1, int l2, int l3)
     EGRAFF_ROWS(3)
 #undef EGRAFF_ROWS
 #undef EGRAFF_ROW
-        return all;
+    return all;
   }();
   const bool known = l1 >= 0 && l2 >= 0 && l3 >= 0 && l1 < N && l2 < N && l3 < N;
   return known ? counts.of[l1][l2][l3] : 0;
