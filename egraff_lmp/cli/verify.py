@@ -115,5 +115,5 @@ def _show(found: Certificate) -> None:
         verdict = Text(finding.verdict.ljust(15), style=_STYLES[finding.verdict])
         output.print(verdict.append(paper.sentence(finding).replace("`", ""), style="default"))
     n_failed = sum(finding.verdict == "failed" for finding in found.all_findings)
-    verdict = f"{found.model}: {f'{n_failed} failed' if n_failed else 'passed'}"
-    output.print(f"\n{verdict}", style="red" if n_failed else "green", highlight=False)
+    end = f"{found.model}: {f'{n_failed} failed' if n_failed else 'passed'}"
+    output.print(f"\n{end}", style="red" if n_failed else "green", highlight=False)

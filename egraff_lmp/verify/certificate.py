@@ -71,8 +71,8 @@ def text(certificate: Certificate) -> str:
         "",
         f"{certificate.architecture} in {certificate.dtype}, verified on {ranks} MPI rank(s) with "
         f"{certificate.structure} ({certificate.n_atoms} atoms).",
-        f"Of {len(findings)} measurements {counts['passed']} passed, {counts['failed']} failed, and "
-        f"{counts['not applicable']} do not apply.",
+        f"Of {len(findings)} measurements {counts['passed']} passed, {counts['failed']} failed, "
+        f"and {counts['not applicable']} do not apply.",
         "",
         f"- SHA-256 of the file: `{certificate.sha256}`",
         f"- Date: {certificate.date}",

@@ -15,7 +15,7 @@ BAR_A3_PER_EV = 1.6021765e6
 # LAMMPS' order of a symmetric tensor.
 PRESSURE_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 # A deck that gives no sign of life for so long hangs.
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 180.0
 MEASURED = (
     "compute energy all pe/atom",
     "compute stress all stress/atom NULL virial",
@@ -26,6 +26,9 @@ MEASURED = (
 )
 PER_ATOM = {"f": 3, "c_energy": 1, "c_stress": 6, "c_centroid": 9}
 VECTORS = {"virial": 6}
+
+
+Values = Mapping[str, NDArray[np.float64]]  # name to what was gathered after a step
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Outcome:
     """
 
     error: str
-    steps: tuple[Mapping[str, NDArray[np.float64]], ...]
+    steps: tuple[Values, ...]
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """A value after the last step."""
@@ -138,6 +141,6 @@ def tensor(
     return result
 
 
-def virial_ev(values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+def virial_ev(values: Values) -> NDArray[np.float64]:
     """The virial (3, 3) in eV, in LAMMPS' frame, of what `static` gathered in units metal."""
     return tensor(values["virial"]) * float(values["vol"]) / BAR_A3_PER_EV

@@ -19,7 +19,7 @@ import numpy as np
 from egraff_lmp.contract import Contract
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import write_data_file
-from egraff_lmp.rollout.launch import clean_message
+from egraff_lmp.rollout.launch import _terminable, clean_message
 from egraff_lmp.verify.deck import PATIENCE_SECONDS, Deck, Outcome
 
 POLL_SECONDS = 0.1
@@ -131,25 +131,38 @@ def _launch(
             start_new_session=True,
         )
         try:
-            alive = time.monotonic()
-            while queue:
-                running = process.poll() is None
-                if queue[0][1].is_file():
-                    name, path = queue.pop(0)
-                    outcomes[name] = _read(path)
-                    advance(name)
-                    alive = time.monotonic()
-                elif not running:
-                    return _crash(printed, process.returncode)
-                elif time.monotonic() - alive > patience_seconds:
-                    return f"no answer within {patience_seconds:g} s: the ranks wait for each other"
-                else:
-                    time.sleep(POLL_SECONDS)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(patience_seconds)
-            return ""
+            with _terminable():
+                return _follow(process, queue, printed, outcomes, advance, patience_seconds)
         finally:
             _end(process)
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    queue: list[tuple[str, Path]],
+    printed: Path,
+    outcomes: dict[str, Outcome],
+    advance: Callable[[str], None],
+    patience_seconds: float,
+) -> str:
+    """Take results as they come; why the first of those that are left in `queue` did not."""
+    alive = time.monotonic()
+    while queue:
+        running = process.poll() is None
+        if queue[0][1].is_file():
+            name, path = queue.pop(0)
+            outcomes[name] = _read(path)
+            advance(name)
+            alive = time.monotonic()
+        elif not running:
+            return _crash(printed, process.returncode)
+        elif time.monotonic() - alive > patience_seconds:
+            return f"no answer within {patience_seconds:g} s: the ranks wait for each other"
+        else:
+            time.sleep(POLL_SECONDS)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience_seconds)
+    return ""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

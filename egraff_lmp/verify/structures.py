@@ -1,4 +1,4 @@
-"""The structures of the checks: the contract's frame, perfect crystals, and what is made of them."""
+"""The structures of the checks: the contract's frame, crystals, and what is made of them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def neighbour_distances(contract: Contract, frame: Structure) -> dict[tuple[str,
         radii = float(sum(covalent_radii[atomic_numbers[element]] for element in (a, b)))
         seen = nearest[np.isfinite(nearest)]
         distance = float(np.median(seen)) if len(seen) else radii
-        # Two like species are often not neighbours at all: not so far apart that a crystal is empty.
+        # Two like species are often not neighbours at all: a crystal of them must not be empty.
         found[a, b] = found[b, a] = min(distance, 0.7 * contract.r_max)
     return found
 

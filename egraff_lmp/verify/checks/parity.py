@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from egraff_lmp.rollout.datafile import Structure
-from egraff_lmp.verify.deck import Deck, Outcome, static, virial_ev
+from egraff_lmp.verify.deck import BAR_A3_PER_EV, Deck, Outcome, Values, static, virial_ev
 from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed
 
 
@@ -73,10 +73,8 @@ def same(
     return at_most(name, largest_difference(p, q), limit, "eV, eV/A", where)
 
 
-def largest_difference(p: dict[str, np.ndarray], q: dict[str, np.ndarray]) -> float:  # type: ignore[type-arg]
+def largest_difference(p: Values, q: Values) -> float:
     """Of everything that `static` measures, in eV and eV/A."""
-    from egraff_lmp.verify.deck import BAR_A3_PER_EV
-
     atoms = max(1, len(p["f"]))
     if len(p["f"]) != len(q["f"]):
         return float("inf")

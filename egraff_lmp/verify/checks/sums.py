@@ -36,8 +36,8 @@ def _errors(values: Mapping[str, NDArray[np.float64]]) -> tuple[tuple[str, float
     energies = values["c_energy"][:, 0]
     total = virial_ev(values)[(0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)]
     six, nine = (values[name] / BAR_A3_PER_EV for name in ("c_stress", "c_centroid"))
-    # LAMMPS' virial takes xy, xz, yz of an edge; yx, zx, zy sum to the same by rotational invariance
-    # alone, which the symmetry check measures.
+    # LAMMPS' virial takes xy, xz, yz of an edge; yx, zx, zy sum to the same by rotational
+    # invariance alone, which the symmetry check measures.
     upper = nine.sum(axis=0)[:6]
     size = max(1.0, np.abs(nine).sum())
     return (
