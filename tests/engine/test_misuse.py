@@ -156,9 +156,11 @@ def messages(made_structures, model, tmp_path_factory):
         "exclude dynamic": deck(
             data,
             path,
+            # In the other order LAMMPS refuses by itself.
             after=(
-                "group hot dynamic all every 1",
+                "group hot type 1",
                 "neigh_modify exclude group hot all",
+                "group hot dynamic all every 1",
             ),
         ),
         "include": [
