@@ -12,6 +12,12 @@ SHELL := bash
 # The build and the environment are this folder's own, whatever else is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The ab-initio data lie beside the checkout, unless the environment says otherwise. Where neither
+# is, the package takes the user's own data folder.
+ifneq ($(wildcard ../shared/data/.),)
+EGRAFF_DATA ?= $(CURDIR)/../shared/data
+export EGRAFF_DATA
+endif
 
 # Relative paths, and python -m in place of scripts: the folder's own path may contain spaces.
 python := .venv/bin/python

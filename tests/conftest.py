@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
 
 ROOT = Path(__file__).resolve().parent.parent
+# As in the Makefile: the data beside the checkout, for the processes that tests start, too.
+BESIDE = ROOT.parent / "shared" / "data"
+if BESIDE.is_dir():
+    os.environ.setdefault("EGRAFF_DATA", str(BESIDE))
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +29,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def ab_initio_data() -> Path:
     """Folder with the real ab-initio data, or a skip that says where it was looked for."""
-    folder = Path(os.environ.get("EGRAFF_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("EGRAFF_DATA", BESIDE))
     if not folder.is_dir():
         pytest.skip(f"no ab-initio data at {folder}: set EGRAFF_DATA to the folder")
     return folder
