@@ -18,6 +18,7 @@ TOLERANCE_FLOAT64 = 1e-9
 TOLERANCE_FLOAT32 = 5e-5
 # LAMMPS' nktv2p: pressure times A^3 in units of energy.
 PRESSURE = {"metal": 1.6021765e6, "real": 68568.415}
+UNFIT = "not for LAMMPS"
 QUANTITIES = ("energy", "energies", "forces", "virial", "six", "nine")
 
 
@@ -26,7 +27,7 @@ class Verdict:
     """What became of a draw.
 
     Attributes:
-        state: "agrees", "refused" (as it must), "differs", "error", "hangs" or "crashes".
+        state: "agrees", "refused" (as it must), "differs", "error", "hangs", "crashes", or UNFIT.
         text: what is wrong, or "".
         worst: quantity to the largest difference, relative to its scale.
     """
@@ -39,7 +40,7 @@ class Verdict:
     @property
     def ok(self) -> bool:
         """Whether the draw did what it must."""
-        return self.state in ("agrees", "refused")
+        return self.state in ("agrees", "refused", UNFIT)
 
 
 def tolerance(draw: Draw) -> float:

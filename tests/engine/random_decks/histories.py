@@ -92,7 +92,9 @@ def change_box(choose: Chooser, name: str, scene: Scene) -> list[str]:
 def displace(choose: Chooser, name: str, scene: Scene) -> list[str]:
     lines = []
     if choose.maybe(f"{name} far", 0.5):
-        moves = [choose.uniform(f"{name} {k}", -60, 60) * scene.system.periodic[k] for k in (0, 1, 2)]
+        moves = [
+            choose.uniform(f"{name} {k}", -60, 60) * scene.system.periodic[k] for k in (0, 1, 2)
+        ]
         lines.append(f"displace_atoms all move {' '.join(f'{m:.12g}' for m in moves)} units box")
     lines.append(f"displace_atoms all random 0.1 0.1 0.1 {choose.seed(name)} units box")
     return [*lines, *runs(choose, name)]

@@ -76,7 +76,15 @@ def _start(job: Path, first: int, ranks: int, perturb: int) -> subprocess.Popen[
     output = open(f"{job}.output", "wb")  # noqa: SIM115  (the child has it)
     with output:
         return subprocess.Popen(
-            [mpi_program("mpiexec"), "-n", str(ranks), sys.executable, str(WORKER), str(job), str(first)],
+            [
+                mpi_program("mpiexec"),
+                "-n",
+                str(ranks),
+                sys.executable,
+                str(WORKER),
+                str(job),
+                str(first),
+            ],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

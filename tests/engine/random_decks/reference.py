@@ -61,9 +61,7 @@ class EdgeList:
 
 def nothing(n: int) -> Results:
     """Zeros for n atoms."""
-    return Results(
-        np.zeros(n), np.zeros((n, 3)), np.zeros(9), np.zeros((n, 6)), np.zeros((n, 9))
-    )
+    return Results(np.zeros(n), np.zeros((n, 3)), np.zeros(9), np.zeros((n, 6)), np.zeros((n, 9)))
 
 
 def tally(n: int, edges: EdgeList, energies: Array, gradients: Array) -> Results:
@@ -96,7 +94,9 @@ def all_edges(frame: Frame, r_max: float) -> EdgeList:
     fractions = frame.positions @ np.linalg.inv(frame.cell)
     wrapped = frame.positions - np.floor(fractions) * frame.periodic @ frame.cell
     heights = 1.0 / np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
-    reach = [int(np.ceil(r_max / h)) if p else 0 for h, p in zip(heights, frame.periodic, strict=True)]
+    reach = [
+        int(np.ceil(r_max / h)) if p else 0 for h, p in zip(heights, frame.periodic, strict=True)
+    ]
     steps = [range(-k - 1 if k else 0, k + 2 if k else 1) for k in reach]
     shifts = np.array(list(itertools.product(*steps)), dtype=float)
     found_i, found_j, found_vectors = [], [], []

@@ -17,11 +17,11 @@ REFUSALS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "respa": (("run_style respa 2 2 pair 1",), r"expected 'run_style verlet', got respa"),
     "include": (
         ("group one type 1", "atom_modify first one", "neigh_modify include one"),
-        r"pair_style egraff: expected .*neigh_modify include",
+        r"pair_style egraff: expected no 'neigh_modify include'",
     ),
     "communicated group": (
         ("group one type 1", "atom_modify first one", "comm_modify group one"),
-        r"pair_style egraff: expected .*comm_modify group",
+        r"pair_style egraff: expected no 'atom_modify first'.*comm_modify group",
     ),
 }
 

@@ -131,5 +131,16 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
         choose.pick("omp", {0: 12, 1: 1, 2: 1, 3: 1, 4: 1}),
         choose.maybe("virials every step", 0.5),
         min(safe, choose.uniform("step length", 0.02, 0.25)),
-        int(choose.rng("perturb").integers(1, 256)),
+        _poison(choose),
     )
+
+
+def _poison(choose: Chooser) -> int:
+    """A byte for freed memory, its complement for fresh memory (MALLOC_PERTURB_).
+
+    Many of them make doubles of 1e-300 or so, which no sum would notice. Those named here and
+    their complements make numbers from 1e-6 to 1e6; the others make infinite or huge ones.
+    """
+    if choose.maybe("any poison", 0.4):
+        return int(choose.rng("poison").integers(1, 256))
+    return choose.pick("poison", (0x40, 0xBF, 0x3F, 0xC0, 0x41, 0xBE))

@@ -19,10 +19,7 @@ def table(entries: Sequence[Entry], seconds: float) -> str:
     for name in COUNTED:
         lines.append(f"{name}: {_counts(Counter(entry.words.get(name, '-') for entry in entries))}")
     histories = Counter(
-        word
-        for entry in entries
-        for key, word in entry.words.items()
-        if key.startswith("history ")
+        word for entry in entries for key, word in entry.words.items() if key.startswith("history ")
     )
     lines.append("histories: " + _counts(histories))
     for single, name in ((False, "float64"), (True, "float32")):

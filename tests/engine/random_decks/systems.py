@@ -147,17 +147,22 @@ def scatter(
     apart: float,
 ) -> NDArray[np.float64]:
     """At most `wanted` positions, no two nearer than `apart`, images of them included."""
-    steps = [range(-2, 3) if p else (0,) for p in periodic]
-    shifts = np.array(list(itertools.product(*steps))) @ matrix
-    found = np.zeros((0, 3))
-    for _ in range(60 * wanted):
-        new = (rng.random(3) * region) @ matrix
-        distances = np.linalg.norm(found[:, None] + shifts - new, axis=-1)
-        if distances.min(initial=np.inf) >= apart:
+    inverse = np.linalg.inv(matrix)
+    heights = 1.0 / np.linalg.norm(inverse, axis=0)
+    # A vector shorter than half of every height has fractions below 1/2: rounding finds the image.
+    tiny = any(p and h < 2 * apart for p, h in zip(periodic, heights, strict=True))
+    steps = [range(-2, 3) if p and tiny else (0,) for p in periodic]
+    shifts = np.array(list(itertools.product(*steps)), dtype=float)
+    found = np.zeros((0, 3))  # fractions
+    for new in rng.random((20 * wanted, 3)) * region:
+        apart_by = found - new
+        apart_by -= np.round(apart_by) * periodic
+        vectors = (apart_by[:, None] + shifts) @ matrix
+        if (vectors * vectors).sum(-1).min(initial=np.inf) >= apart**2:
             found = np.vstack([found, new])
-        if len(found) == wanted:
-            break
-    return found
+            if len(found) == wanted:
+                break
+    return found @ matrix
 
 
 def _boundary(choose: Chooser) -> tuple[str, str, str]:
