@@ -3,6 +3,7 @@
 A failing draw prints its deck and the line that repeats it. Environment variables:
 
     EGRAFF_RANDOM_DECK    SEED:INDEX of one draw to repeat (with -k repeat)
+    EGRAFF_RANDOM_SIMPLIFY  set: look for a simpler deck that fails like it, a few minutes
     EGRAFF_RANDOM_DECKS   how many draws `make study` makes (5000)
     EGRAFF_RANDOM_SEED    of `make study` (20260)
     EGRAFF_RANDOM_FIRST   index of its first draw (0): parts of a study can run at different times
@@ -89,6 +90,9 @@ def test_draws_of_a_study(campaign):
 def test_repeat_one_draw(campaign):
     draw = parse_name(os.environ["EGRAFF_RANDOM_DECK"])
     (entry,) = campaign.run_draws([draw])
+    if not entry.ok and "EGRAFF_RANDOM_SIMPLIFY" in os.environ:
+        draw = campaign.simplify(draw)
+        (entry,) = campaign.run_draws([draw])
     assert entry.ok, complaint(draw, entry.verdict)
 
 

@@ -108,6 +108,26 @@ class Campaign:
                     yield self._entry(found, models)
                 shutil.rmtree(where)
 
+    def simplify(self, draw: Draw) -> Draw:
+        """A draw with as many choices as possible at their plainest that still is not ok.
+
+        Each round tries every choice alone, then all of those together that did not matter.
+        """
+        seed, index = (int(word) for word in draw.name.split(":")[:2])
+        fixed: dict[str, int] = {}
+        while True:
+            current = make_draw(seed, index, fixed)
+            names = [key for key, place in current.made.items() if place and key != "refusal"]
+            tries = {key: make_draw(seed, index, {**fixed, key: 0}) for key in names}
+            bad = {entry.name for entry in self.run_draws(list(tries.values())) if not entry.ok}
+            idle = [key for key, one in tries.items() if one.name in bad]
+            if not idle:
+                return current
+            together = {**fixed, **dict.fromkeys(idle, 0)}
+            (entry,) = self.run_draws([make_draw(seed, index, together)])
+            fixed = {**fixed, idle[0]: 0} if entry.ok else together
+            self.tell(f"simpler: {make_draw(seed, index, fixed).name}")
+
     def _entry(self, found: Found, models: dict[str, Path]) -> Entry:
         draw = found.draw
         entry = Entry(
@@ -136,7 +156,5 @@ class Campaign:
 
 def complaint(draw: Draw, verdict: Verdict) -> str:
     """What is wrong with a draw, its deck, and how to repeat it."""
-    return (
-        f"\n==== deck {draw.name}: {verdict.state} (tolerance {tolerance(draw):g})\n{verdict.text}\n"
-        f"{draw.text()}to repeat it: {REPEAT.format(name=draw.name)}\n"
-    )
+    head = f"==== deck {draw.name}: {verdict.state} (tolerance {tolerance(draw):g})"
+    return f"\n{head}\n{verdict.text}\n{draw.text()}to repeat it: {REPEAT.format(name=draw.name)}\n"

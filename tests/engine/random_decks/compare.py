@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from random_decks.draw import Draw
 from random_decks.interactions import KCAL_PER_EV
 from random_decks.reference import Frame, evaluate

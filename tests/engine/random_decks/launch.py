@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from random_decks.draw import Draw
 
 from egraff_lmp.paths import mpi_program
+from random_decks.draw import Draw
 
 # A deck takes a second; eight ranks on two cores that others use as well take some tens.
 HANG_SECONDS = 120.0

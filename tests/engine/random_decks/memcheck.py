@@ -16,11 +16,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, mpi_library, mpi_program, native_dir
 from random_decks.draw import Draw, make_draw
 from random_decks.launch import describe
 from random_decks.models import make_model
-
-from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, mpi_library, mpi_program, native_dir
 
 OURS = (PLUGIN_LIBRARY, OPS_LIBRARY)
 # liblammps.so and the executable lmp.

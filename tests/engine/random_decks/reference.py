@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from random_decks.interactions import Interactions, Network, PairTerm
 
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.graph import find_edges
+from random_decks.interactions import Interactions, Network, PairTerm
 
 Array = NDArray[np.float64]
 # Positions of the pairs xx yy zz xy xz yz yx zx zy in a 3 x 3 tensor.

