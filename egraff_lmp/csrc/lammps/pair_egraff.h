@@ -25,6 +25,7 @@
 
 #include "deviation.h"
 #include "member.h"
+#include "restored_files.h"
 #include "row_exchange.h"
 #include "settings.h"
 
@@ -61,8 +62,8 @@ class PairEgraff : public Pair {
 
   // Per-atom results for compute egraff/atom: "deviation" of an ensemble, and what the first file's
   // contract names. The width is 0 for an unknown name.
-  std::vector<std::string> quantity_names() const;
-  int quantity_width(const std::string &name) const;
+  std::vector<std::string> quantity_names();
+  int quantity_width(const std::string &name);
   void want_quantities() { want_quantities_ = true; }
   // Rows of the local atoms of the last step, local atoms x width; null if there was none.
   const std::vector<double> *quantity(const std::string &name) const;
@@ -77,7 +78,8 @@ class PairEgraff : public Pair {
   egraff::Seen seen_;
   egraff::Resources resources_;
   double energy_unit_ = 1.0;    // the deck's per eV
-  std::string not_restored_;    // why a restart file's model could not be used
+  // The model files of a restart file, until the deck names its own or a run begins.
+  egraff::RestoredFiles restored_;
 
   egraff::AtomGraph atoms_;
   egraff::AtomGraph
@@ -92,14 +94,19 @@ class PairEgraff : public Pair {
   bool want_quantities_ = false;
   std::map<std::string, std::vector<double>> quantities_;
   egraff::DeviationWatch deviation_watch_;
-  double ghost_cutoff_before_ = -1.0;    // comm_modify cutoff without a halo
 
   void allocate();
-  void load_members(const std::vector<std::string> &files);
+  void use_models(const std::vector<std::string> &files, const std::vector<std::string> &elements,
+                  const std::vector<std::string> &hashes);
+  void load_members(const std::vector<std::string> &files, const std::vector<std::string> &hashes);
+  void load_restored();
   bool is_file(const std::string &word);
+  std::string coeff_syntax() const;
   void refuse_unsupported();
+  void refuse_group_commands();
   int excluded_groups() const;
   void reserve_halo();
+  std::string halo_reason() const;
   void warn_of_units();
   double r_max() const;
   int halo_layers() const;    // 0: no halo is evaluated
@@ -114,6 +121,7 @@ class PairEgraff : public Pair {
   void average_members();
   void collect_quantities();
   void tally(int eflag);
+  void zero_ghost_tallies();
   void send_ghost_tallies_home();
   void print_table_once();
 };

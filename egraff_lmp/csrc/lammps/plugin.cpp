@@ -6,7 +6,11 @@
 
 #include "error.h"
 #include "lammps.h"
+#include "lmptype.h"
 
+#include <dlfcn.h>
+
+#include <algorithm>
 #include <string>
 
 using namespace LAMMPS_NS;
@@ -26,6 +30,33 @@ struct Registration {
 };
 using Register = void (*)(Registration *, void *);
 
+// Bytes of an integer type of the running LAMMPS ("tagint", ...), or 0: an executable need not
+// contain LAMMPS' C interface, which knows.
+int bytes_of(LAMMPS *lmp, const char *type)
+{
+  using Setting = int (*)(void *, const char *);
+  const auto setting = reinterpret_cast<Setting>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
+  return setting ? std::max(setting(lmp, type), 0) : 0;
+}
+
+// LAMMPS can be built with atom IDs and image flags of 32 or 64 bits (-DLAMMPS_SIZES); where the
+// plugin was built otherwise, it would read other atoms' numbers.
+void require_same_integers(LAMMPS *lmp)
+{
+  const auto require = [lmp](const char *type, int built) {
+    const int running = bytes_of(lmp, type);
+    if (running && running != built)
+      lmp->error->all(FLERR,
+                      "pair_style egraff: expected a LAMMPS with {} bytes per {}, for which the "
+                      "plugin was built, got {}: build egraff_lmp against this LAMMPS, with the "
+                      "same -DLAMMPS_SIZES",
+                      built, type, running);
+  };
+  require("bigint", sizeof(bigint));
+  require("tagint", sizeof(tagint));
+  require("imageint", sizeof(imageint));
+}
+
 // LAMMPS only warns of a plugin built for another version; calling into classes of another layout
 // would crash without a word.
 void require_same_version(LAMMPS *lmp)
@@ -35,6 +66,7 @@ void require_same_version(LAMMPS *lmp)
                     "pair_style egraff: expected LAMMPS {}, for which the plugin was built, got {} "
                     "({}): rebuild egraff_lmp against this LAMMPS, or run 'egraff doctor'",
                     LAMMPS_BUILD_NUMBER, lmp->num_ver, lmp->version);
+  require_same_integers(lmp);
 }
 
 Pair *create(LAMMPS *lmp, const char *name, egraff::Format format)

@@ -57,7 +57,7 @@ Contract parse_fields(const json &raw)
   for (const auto &output : raw.value("outputs", json::array()))
     contract.outputs.push_back({output.at("name").get<std::string>(),
                                 output.at("per").get<std::string>() == "edge",
-                                output.at("width").get<int>()});
+                                output.at("width").get<int>(), output.value("unit", "") == "eV"});
   return contract;
 }
 

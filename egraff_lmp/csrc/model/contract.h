@@ -30,6 +30,7 @@ struct Output {
   std::string name;
   bool per_edge = false;    // else per atom
   int width = 1;
+  bool is_energy = false;    // in eV
 };
 
 struct Contract {
