@@ -34,7 +34,7 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study lint format bench models clean
+.PHONY: help setup demo test study memcheck lint format bench models clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -72,6 +72,9 @@ test: setup lint ## lint, then all tests
 
 study: setup ## the tests that take too long for `make test`: more ranks, all force fields
 	$(python) -m pytest -m study
+
+memcheck: setup ## a few small decks on 1 and 2 ranks under valgrind: no fault in the plugin
+	cd tests/engine && ../../$(python) -W ignore -m random_decks.memcheck
 
 lint: setup ## ruff, mypy and clang-format, changing nothing
 	$(python) -m ruff check

@@ -18,6 +18,20 @@ ROOT = Path(__file__).resolve().parent.parent
 BESIDE = ROOT.parent / "shared" / "data"
 if BESIDE.is_dir():
     os.environ.setdefault("EGRAFF_DATA", str(BESIDE))
+# Byte that the C library fills freed memory with, and fresh memory with its complement: that of a
+# new process happens to hold zeros, which hides what is read before it is written. Doubles of these
+# bytes are 32.5 and -0.12, floats 3 and -1.5; 32-bit integers are over a billion in size.
+POISON = "64"
+# MPICH: a rank that has asked this often in vain sleeps for a moment. Tests start more ranks than
+# there are cores, and ranks that wait would keep the cores from those that compute.
+POLLS_BEFORE_SLEEP = "500"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """For every program that a test starts, all MPI ranks among them."""
+    os.environ.setdefault("MALLOC_PERTURB_", POISON)
+    os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE", "1")
+    os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT", POLLS_BEFORE_SLEEP)
 
 
 @pytest.fixture(scope="session")
