@@ -210,7 +210,7 @@ class Contract:
             )
         try:
             return cls._from_mapping(raw)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise EgraffError(
                 f"{where}: its contract lacks or misstates {error}: deploy the model again with "
                 "`egraff deploy`."
