@@ -31,7 +31,7 @@ constexpr int REQUEST_HALO = NeighConst::REQ_FULL | NeighConst::REQ_GHOST;
 }    // namespace
 
 PairEgraff::PairEgraff(LAMMPS *lmp, egraff::Style style) :
-    Pair(lmp), style_(std::move(style)), rows_(lmp, this)
+    Pair(lmp), style_(std::move(style)), rows_(lmp, this), guards_(lmp)
 {
   single_enable = 0;
   restartinfo = 1;
@@ -147,6 +147,11 @@ void PairEgraff::load_members(const std::vector<std::string> &files,
   members_.clear();
   quantities_.clear();
   table_printed_ = checked_ = false;
+  if (!settings_.sha256.empty() && settings_.sha256.size() != files.size())
+    error->all(FLERR,
+               "pair_style {}: expected one sha256 for each of {} model file(s), got {}: put "
+               "commas between them, and none for a file that may be any",
+               style_.name, files.size(), settings_.sha256.size());
   for (const auto &file : files) {
     bool readable = false;
     const std::string bytes = egraff::read_file(lmp, file, readable);
@@ -163,6 +168,8 @@ void PairEgraff::load_members(const std::vector<std::string> &files,
                    "{:.12}, now {:.12}): {}",
                    style_.name, file, expected, hash, egraff::RestoredFiles::REPEAT);
     }
+    if (!settings_.sha256.empty())
+      egraff::require_sha256(lmp, style_.name, file, bytes, settings_.sha256[members_.size()]);
     std::string failure;
     egraff::Member member;
     member.style = style_.name;
@@ -255,6 +262,7 @@ void PairEgraff::init_style()
   if (settings_.masses)
     for (const auto &member : members_) egraff::check_masses(lmp, member);
   warn_of_units();
+  guards_.prepare(style_.name, settings_.guards, members_, elements_, energy_unit_);
   reserve_halo();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
   if (force->pair != this) {

@@ -2,7 +2,9 @@
    pair_style egraff: deployed equivariant force fields, on any number of MPI ranks.
 
      pair_style egraff [device auto|cpu|cuda] [threads auto|N] [check yes|no] [masses yes|no]
-                       [exchange yes|no] [deviation LIMIT stop|FILE]
+                       [exchange yes|no] [deviation LIMIT stop|FILE] [guard yes|no]
+                       [max_force auto|none|F] [min_distance auto|none|D]
+                       [max_temperature none|T] [lost_atoms error|ignore] [sha256 HASH,...]
      pair_coeff * * model.pt [more.pt ...] Element1 Element2 ...
 
      pair_style nequip | allegro | mace        files of those packages' own exporters, their decks
@@ -24,6 +26,7 @@
 #include "pair.h"
 
 #include "deviation.h"
+#include "guards.h"
 #include "member.h"
 #include "restored_files.h"
 #include "row_exchange.h"
@@ -85,6 +88,7 @@ class PairEgraff : public Pair {
   egraff::AtomGraph
       halo_;    // for networks that do not exchange; without ghosts if they are folded
   egraff::RowExchange rows_;
+  egraff::Guards guards_;
   std::vector<double> energies_;    // mean over the members, eV
   double bytes_received_ = 0.0;     // by this rank's ghosts, in the current step
   double network_seconds_ = 0.0;
@@ -118,6 +122,7 @@ class PairEgraff : public Pair {
   void evaluate();
   std::string coincident() const;
   std::string non_finite() const;
+  std::vector<double> watched_forces(bool usable);
   void average_members();
   void collect_quantities();
   void tally(int eflag);

@@ -116,7 +116,7 @@ void PairEgraff::build_graphs()
   }
   if (failure.empty()) failure = coincident();
   // Before the first exchange all ranks must be fit, or those that are would wait for ever.
-  egraff::all_or_error(lmp, failure);
+  guards_.before_network(atoms_, failure);
 }
 
 // A sentence about the first two atoms in one place, or nothing: an edge without a direction gives
@@ -161,8 +161,29 @@ void PairEgraff::evaluate()
   }
   network_seconds_ += platform::walltime() - start;
   bytes_received_ = rows_.take_bytes();
+  const auto forces = watched_forces(failure.empty());
   if (failure.empty()) failure = non_finite();
-  egraff::all_or_error(lmp, failure);
+  guards_.after_network(failure, forces);
+}
+
+// The models' own forces on the local atoms, in the deck's units, for the guard of forces. Those in
+// `f` still lie with the ghosts, and other styles add to them. Collective: a rank whose evaluation
+// failed takes part with nothing.
+std::vector<double> PairEgraff::watched_forces(bool usable)
+{
+  if (!guards_.watches_forces()) return {};
+  const double share = energy_unit_ / static_cast<double>(members_.size());
+  std::vector<double> sum(3 * static_cast<size_t>(atom->nlocal), 0.0);
+  for (const auto &member : members_) {
+    const auto &atoms = member.needs_halo(settings_.exchange) ? halo_ : atoms_;
+    const auto forces =
+        egraff::atom_forces(atoms,
+                            usable ? member.evaluation.edge_gradients
+                                   : std::vector<double>(3 * atoms.graph.n_edges(), 0.0),
+                            rows_);
+    for (size_t k = 0; k < sum.size(); ++k) sum[k] += share * forces[k];
+  }
+  return sum;
 }
 
 // A sentence about the first atom without a finite energy or force, or nothing.
@@ -330,6 +351,7 @@ void PairEgraff::print_table_once()
                             .exchange_allowed = settings_.exchange,
                             .folded = folds_ghosts(),
                             .bytes_received = bytes_received_,
+                            .guards = guards_.description(),
                             .nodes_local = static_cast<bigint>(atoms_.graph.n_local),
                             .owned_edges = static_cast<bigint>(atoms_.graph.n_edges()),
                             .halo_edges = static_cast<bigint>(halo_.graph.n_edges()),

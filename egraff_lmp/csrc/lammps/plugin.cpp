@@ -1,10 +1,12 @@
-// Registers the pair styles egraff, nequip, allegro and mace, and compute egraff/atom, when LAMMPS loads this library from
-// LAMMPS_PLUGIN_PATH.
+// Registers the pair styles egraff, nequip, allegro and mace (see foreign_styles.h), and compute
+// egraff/atom, when LAMMPS loads this library from LAMMPS_PLUGIN_PATH.
 
 #include "compute_egraff_atom.h"
+#include "foreign_styles.h"
 #include "pair_egraff.h"
 
 #include "error.h"
+#include "force.h"
 #include "lammps.h"
 #include "lmptype.h"
 
@@ -119,11 +121,21 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
     plugin.info = info;
     plugin.creator = reinterpret_cast<void *>(creator);
     add(&plugin, lmp);
+    // LAMMPS ignores a second plugin for a style; ours was asked for if it comes to this.
+    if (std::string(name) != "egraff") (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
   };
   add_pair("egraff", "equivariant graph-neural-network force fields", &create_egraff);
-  add_pair("nequip", "NequIP, as exported by nequip-compile", &create_nequip);
-  add_pair("allegro", "Allegro, as exported by nequip-compile", &create_allegro);
-  add_pair("mace", "MACE, as exported by mace_create_lammps_model", &create_mace);
+  for (const auto &name : egraff::styles_to_register(
+           static_cast<LAMMPS *>(lmp), {"nequip", "allegro", "mace"},
+           {reinterpret_cast<void *>(&create_nequip), reinterpret_cast<void *>(&create_allegro),
+            reinterpret_cast<void *>(&create_mace)})) {
+    if (name == "nequip")
+      add_pair("nequip", "NequIP, as exported by nequip-compile", &create_nequip);
+    if (name == "allegro")
+      add_pair("allegro", "Allegro, as exported by nequip-compile", &create_allegro);
+    if (name == "mace")
+      add_pair("mace", "MACE, as exported by mace_create_lammps_model", &create_mace);
+  }
 
   plugin.style = "compute";
   plugin.name = "egraff/atom";

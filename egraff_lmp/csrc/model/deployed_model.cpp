@@ -142,8 +142,8 @@ DeployedModel::DeployedModel(const std::string &bytes, const std::string &where,
   auto &self = *implementation_;
   self.threads = threads;
   const ThreadScope scope(threads);
-  const Archive archive(bytes, where, format);
   self.hash = sha256(bytes);
+  const Archive archive(bytes, where, format);
   if (device.cuda) self.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device.index));
   switch (format) {
   case Format::CONTRACT:
