@@ -203,6 +203,7 @@ def run_start(
         restart_every=max(config.dump_every, config.steps // 10),
         seed=config.seed + number,
         ranks=config.rollout.ranks,
+        guard=False,  # how long and how a model goes wrong is what is measured
     )
     result = run_rollout(settings, progress)
     value = {
