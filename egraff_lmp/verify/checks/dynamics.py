@@ -21,7 +21,8 @@ CONSERVED_EV = 1.3e-4
 # Below this fluctuation of the total energy per atom float32 rounding rules, and no ratio is seen.
 FLOOR_EV = {"float32": 2e-7, "float64": 1e-11}
 DAMP_FS = 20.0
-NVT_SAMPLES = 12
+NVT_SAMPLES = 10
+SAMPLE_FS = 40.0  # two damping times: velocities have forgotten 86 per cent
 # Probability of a distance this large from the Maxwell-Boltzmann distribution by chance.
 SIGNIFICANCE = 1e-5
 MVV2E = 1.0364269e-4  # amu (A/ps)^2 in eV
@@ -72,7 +73,7 @@ def _nvt(subject: Subject) -> Deck:
         f"fix bath all langevin {TEMPERATURE_KELVIN} {TEMPERATURE_KELVIN} {damp} 4711",
         f"run {round(10 * DAMP_FS / step_fs)} post no",
     )
-    run = (f"run {round(DAMP_FS / step_fs)} post no",)
+    run = (f"run {round(SAMPLE_FS / step_fs)} post no",)
     return Deck(
         "dynamics: thermostat",
         subject.frame,
