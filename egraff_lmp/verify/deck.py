@@ -14,7 +14,7 @@ from egraff_lmp.rollout.datafile import Structure
 BAR_A3_PER_EV = 1.6021765e6
 # LAMMPS' order of a symmetric tensor.
 PRESSURE_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-# A deck that gives no sign of life for so long hangs.
+# A deck whose step takes longer hangs: a step is one evaluation, or a hundred of a small system.
 PATIENCE_SECONDS = 180.0
 MEASURED = (
     "compute energy all pe/atom",

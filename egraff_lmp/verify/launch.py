@@ -24,6 +24,7 @@ from egraff_lmp.rollout.launch import _terminable, clean_message
 from egraff_lmp.verify.deck import PATIENCE_SECONDS, Deck, Outcome
 
 POLL_SECONDS = 0.1
+ALIVE = "alive"  # touched by the worker before each step of a deck
 # glibc fills what is allocated and freed with this byte, so that memory which nobody has set is not
 # zero by chance: unzeroed rows become garbage at the first step.
 POISON = {"MALLOC_PERTURB_": "165"}
@@ -46,7 +47,7 @@ def run_decks(
         model: the deployed file, with `contract` its contract.
         launcher: template such as "srun -n {ranks}"; None is this environment's mpiexec.
         advance: told the name of each deck when it has ended.
-        patience_seconds: a deck without an answer for so long is ended and counts as hanging.
+        patience_seconds: a deck whose step takes so long is ended and counts as hanging.
 
     Returns:
         Name of each deck to its outcome. A deck that crashed or hung has an error that says so.
@@ -99,6 +100,7 @@ def _describe(deck: Deck, folder: Path, model: Path, contract: Contract) -> dict
     return {
         "name": deck.name,
         "result": str(folder / "result.npz"),
+        "alive": str(folder / ALIVE),
         "steps": [[_filled(line, words) for line in step] for step in deck.steps],
         "per_atom": dict(deck.per_atom),
         "vectors": dict(deck.vectors),
@@ -152,7 +154,7 @@ def _follow(
     patience_seconds: float,
 ) -> str:
     """Take results as they come; why the first of those that are left in `queue` did not."""
-    alive = time.monotonic()
+    alive, beat = time.monotonic(), 0.0
     while queue:
         running = process.poll() is None
         if queue[0][1].is_file():
@@ -160,6 +162,8 @@ def _follow(
             outcomes[name] = _read(path)
             advance(name)
             alive = time.monotonic()
+        elif (now := _beat(queue[0][1])) != beat:
+            alive, beat = time.monotonic(), now
         elif not running:
             return _crash(printed, process.returncode)
         elif time.monotonic() - alive > patience_seconds:
@@ -169,6 +173,14 @@ def _follow(
     with suppress(subprocess.TimeoutExpired):
         process.wait(patience_seconds)
     return ""
+
+
+def _beat(result: Path) -> float:
+    """When the deck of this result last began a step."""
+    try:
+        return (result.parent / ALIVE).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

