@@ -1,4 +1,4 @@
-"""Guards of a running simulation: one line on all ranks, the same on any number of them, in time."""
+"""Guards of a running simulation: one line, in time, the same on all ranks and on any number."""
 
 from __future__ import annotations
 
@@ -121,7 +121,6 @@ def cases(folder: Path, models: Mapping[str, Path]) -> dict[str, list[str]]:
         ]
 
     close = (*near(1.5), "run 0")
-    flying = ("region in block 0.1 8 0.1 8 0.1 8", "thermo_modify lost ignore", "thermo 1000")
     leave = (
         "change_box all boundary f f f",
         "thermo_modify lost ignore",
@@ -132,7 +131,6 @@ def cases(folder: Path, models: Mapping[str, Path]) -> dict[str, list[str]]:
         "velocity out set 0 0 400",
         "run 60",
     )
-    del flying
     infinite = (
         "group one id 4",
         "variable big equal 1e308*1e10",
@@ -198,8 +196,8 @@ def told(folder, models):
 
 
 CLOSE = (
-    r"pair_style egraff: guard at step 0: expected atoms 5 \(Te\) and 14 \(Ge\) at least 1.76 A apart "
-    r"\(0.8 of the shortest in the training data, 2.2 A\), got 1.5 A: shorten the time step.*"
+    r"pair_style egraff: guard at step 0: expected atoms 5 \(Te\) and 14 \(Ge\) at least 1.76 A "
+    r"apart \(0.8 of the shortest in the training data, 2.2 A\), got 1.5 A: shorten the time step.*"
     r"'min_distance' sets the limit"
 )
 STRONG = (
@@ -227,12 +225,13 @@ EXPECTED = {
     "strong, real": r"at most 0.001 kcal/mol/A \(keyword max_force\), got ([\d.]+) on atom (\d+)",
     "strong, off": "",
     "strong, ensemble": STRONG,
-    "hot": r"guard at step 0: expected a temperature of at most 2999 K \(keyword max_temperature\), "
-    r"got 3000 K; the fastest atom is \d+ \((Ge|Te)\)",
+    "hot": r"guard at step 0: expected a temperature of at most 2999 K "
+    r"\(keyword max_temperature\), got 3000 K; the fastest atom is \d+ \((Ge|Te)\)",
     "warm": "",
     "lost": r"guard at step (\d+): expected 27 atoms, got 26, without atom 3: they left a box",
     "lost, ignored": "",
-    "infinite": r"guard at step 3: expected finite positions, got inf [\d.-]+ [\d.-]+ for atom 4 \(Ge\)",
+    "infinite": r"guard at step 3: expected finite positions, got inf [\d.-]+ [\d.-]+ for atom 4 "
+    r"\(Ge\)",
 }
 
 
