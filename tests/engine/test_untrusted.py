@@ -119,7 +119,7 @@ def told(model, tmp_path_factory):
         names = " ".join(f'"{file}"' for file in files)
         return [
             "units metal",
-            f'read_data "/atoms.data"',
+            f'read_data "{folder}/atoms.data"',
             f"pair_style egraff {style}",
             f"pair_coeff * * {names} Ge Te",
             "run 0 post no",
