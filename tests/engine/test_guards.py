@@ -230,8 +230,8 @@ EXPECTED = {
     "warm": "",
     "lost": r"guard at step (\d+): expected 27 atoms, got 26, without atom 3: they left a box",
     "lost, ignored": "",
-    "no number": r"guard at step 3: expected finite positions, got -?nan [\d.-]+ [\d.-]+ for atom 4 "
-    r"\(Ge\)",
+    "no number": r"guard at step 3: expected finite positions, got -?nan [\d.-]+ [\d.-]+ for atom "
+    r"4 \(Ge\)",
 }
 
 
