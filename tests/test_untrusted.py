@@ -269,8 +269,8 @@ def test_a_bomb_in_place_of_a_model(tmp_path: Path) -> None:
     ):
         for command in (
             ("inspect", file),
-            ("compare", file, root / DATA),
-            ("init", tmp_path / "o", "--structure", "x", "--model", file, "--temperature", 1),
+            ("compare", file, good),
+            ("init", tmp_path / "o", "--structure", good, "--model", file, "--temperature", 1),
         ):
             assert words in refusal(*command)
     assert "unpacks to at most" in refusal("deploy", bomb, tmp_path / "out.pt")
@@ -278,7 +278,7 @@ def test_a_bomb_in_place_of_a_model(tmp_path: Path) -> None:
 
 def test_members_that_share_their_bytes(tmp_path: Path) -> None:
     """Sizes are those that the directory states, however often the same bytes are named."""
-    file = zipped(tmp_path / "a.pt", {MEMBER: bytes(10_000)}, zipfile.ZIP_DEFLATED)
+    file = zipped(tmp_path / "a.pt", {MEMBER: bytes(1_000_000)}, zipfile.ZIP_DEFLATED)
     content = file.read_bytes()
     end = content.rindex(b"PK\x05\x06")
     start = content.index(b"PK\x01\x02")
