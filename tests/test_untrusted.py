@@ -444,7 +444,7 @@ def test_contracts_that_state_nonsense(
         {"boundary": "p p $(x)"},
         {"model": None, "pair": "lj/cut 3\nshell touch canary", "coeff": "1 1"},
         {"model": None, "pair": "lj/cut ${x}", "coeff": "1 1"},
-        {"model": None, "pair": "lj/cut 3", "coeff": '1 1" "shell touch canary'},
+        {"model": None, "pair": "lj/cut 3", "coeff": "1 '\"shell touch canary'"},
         {"out_dir": 'runs/a"b'},
         {"out_dir": "runs/a\tb"},
         {"out_dir": "runs/a\x1b[2Jb"},

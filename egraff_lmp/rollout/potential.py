@@ -64,12 +64,8 @@ def classical(pair: str, coeff: str, base: str | Path = ".") -> Potential:
     """
     if not pair.strip():
         raise EgraffError("expected a pair style such as 'sw', got nothing.")
-    for name, text in (("pair style", pair), ("pair coefficients", coeff)):
-        if unprintable(text) or any(mark in text for mark in '"$`'):
-            raise EgraffError(
-                f"{name}: expected one line without control characters, double quotes, $ and `, "
-                f"got {text!r}: give file names as they are, or between single quotes."
-            )
+    _check_words("pair style", pair, pair)
+    _check_words("pair coefficients", coeff, "")
     try:
         words = shlex.split(coeff)
     except ValueError as error:
@@ -83,10 +79,20 @@ def classical(pair: str, coeff: str, base: str | Path = ".") -> Potential:
             hashes.append(sha256_file(file))
             found.append(f"'{file.absolute()}'")
         else:
+            _check_words("pair coefficients", coeff, word)
             found.append(word)
     return Potential(
         {"pair": pair, "coeff": " ".join(found)}, None, {}, " ".join(hashes), f"{pair} {coeff}"
     )
+
+
+def _check_words(name: str, text: str, words: str) -> None:
+    """Refuse a text of several lines, and words (no names of files) with marks of LAMMPS' own."""
+    if unprintable(text) or any(mark in words for mark in '"$`'):
+        raise EgraffError(
+            f"{name}: expected one line without control characters and, but for names of files, "
+            f"without double quotes, $ and `, got {text!r}: write the values out."
+        )
 
 
 def shipped_potential(name: str) -> Path:
