@@ -164,16 +164,16 @@ def test_a_change_of_any_quantity_is_seen(campaign, plain, name):
 
 @pytest.mark.mpi
 def test_a_crash_and_a_hang_are_named_and_the_others_go_on(campaign, monkeypatch):
+    # Of these only the one that hangs is not the first after a start, which may take longer.
     monkeypatch.setattr("random_decks.launch.HANG_SECONDS", 5.0)
-    draws = [make_draw(3, index, {**PLAIN, "ranks": 1, "model 0": 0}) for index in range(5)]
-    ends = {1: "quit 3", 3: "shell sleep 600"}
-    for place, command in ends.items():
+    draws = [make_draw(3, index, {**PLAIN, "ranks": 1, "model 0": 0}) for index in range(4)]
+    for place, command in ((1, "shell sleep 60"), (2, "quit 3")):
         draws[place] = replace(draws[place], lines=(*draws[place].lines, command))
     states = [
         judge_found(found, campaign.models()).state
         for found in run_batch(draws, 2, campaign.folder / "ends", campaign.models())
     ]
-    assert states == ["agrees", "crashes", "agrees", "hangs", "agrees"]
+    assert states == ["agrees", "hangs", "crashes", "agrees"]
 
 
 PATTERN = """
