@@ -44,6 +44,7 @@ def describe(draw: Draw, folder: Path, models: dict[str, Path]) -> dict[str, obj
     return {
         "lines": [_with_models(line, models) for line in draw.lines],
         "arguments": list(draw.settings.arguments),
+        "more": ["c_dev"] if draw.interactions.deviates else [],
         "perturb": draw.settings.perturb,
         "folder": str(folder),
     }
@@ -72,7 +73,13 @@ def run_batch(
 
 
 def _start(job: Path, first: int, ranks: int, perturb: int) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "MALLOC_PERTURB_": str(perturb), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "MALLOC_PERTURB_": str(perturb),
+        "OMP_NUM_THREADS": "1",
+        # More threads than cores must not burn them while they wait.
+        "OMP_WAIT_POLICY": "passive",
+    }
     output = open(f"{job}.output", "wb")  # noqa: SIM115  (the child has it)
     with output:
         return subprocess.Popen(
