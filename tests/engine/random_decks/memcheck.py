@@ -70,7 +70,8 @@ def main() -> int:
             ours = [error for error in found if is_ours(error)]
             kinds = Counter(error.kind for error in found)
             words = f"{draw.settings.ranks} rank(s), {draw.interactions.members[0]}"
-            print(f"deck {draw.name}, {words}: {len(ours)} in the plugin, of {dict(kinds)}")
+            told = f"{len(ours)} in the plugin, of {dict(kinds)}"
+            print(f"deck {draw.name}, {words}: {told}", flush=True)
             for error in ours[:10]:
                 print("\n".join((f"  {error.kind}", *(f"    {f}" for f in error.stack))))
             status = status or bool(ours)
