@@ -19,9 +19,9 @@ from egraff_lmp.paths import mpi_program
 from random_decks.draw import Draw
 
 # A deck takes a second; eight ranks on two cores that others use as well take some tens.
-HANG_SECONDS = 120.0
+HANG_SECONDS = 300.0
 # Importing numpy and LAMMPS on every rank.
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 POLL_SECONDS = 0.05
 WORKER = Path(__file__).parent / "worker.py"
 
