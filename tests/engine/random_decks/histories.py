@@ -181,7 +181,7 @@ def clear(choose: Chooser, name: str, scene: Scene) -> list[str]:
 
 def second(choose: Chooser, name: str, scene: Scene) -> list[str]:
     """The same deck in a second instance, a few steps ahead, while the first one goes on."""
-    again = [*scene.setup, "run 2 post no", CHECK]
+    again = ["clear", *scene.setup, "run 2 post no", CHECK]
     more = ["run 1 post no", CHECK, SECOND + "run 1 post no", SECOND + CHECK]
     return [*(SECOND + line for line in again), *runs(choose, name), *more]
 
