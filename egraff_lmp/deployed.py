@@ -93,22 +93,48 @@ class DeployedModel:
             cell: (3, 3) in A, rows are lattice vectors.
             pbc: periodicity along each lattice vector.
         """
-        types = torch.tensor(self._types(species), dtype=torch.int64, device=self.device)
         edges = find_edges(positions, cell, pbc, self.contract.r_max)
-        vectors = torch.tensor(edges.vectors(positions, cell), device=self.device)
-        vectors.requires_grad_(True)
-        index = torch.tensor(edges.index, device=self.device)
-        # The optimising executor recompiles at every new shape.
-        with torch.jit.optimized_execution(False):
-            energies = self._module(vectors, index, types, len(species))["atomic_energy"]
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        g = gradient.detach().cpu().numpy()
-        r = vectors.detach().cpu().numpy()
+        r = edges.vectors(positions, cell)
+        atomic, g = self.evaluate_graph(r, edges.index, species)
         forces = np.zeros((len(species), 3))
         np.add.at(forces, edges.index[0], g)
         np.subtract.at(forces, edges.index[1], g)
-        atomic = energies.detach().cpu().numpy()
         return Evaluation(float(atomic.sum()), atomic, forces, -r.T @ g)
+
+    def evaluate_graph(
+        self,
+        vectors: NDArray[np.float64],
+        index: NDArray[np.int64],
+        species: tuple[str, ...] | list[str],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the network says of a graph, which may be of several structures.
+
+        Args:
+            vectors: r_j - r_i of each edge in A, (E, 3).
+            index: centre i and neighbour j of each edge, (2, E).
+            species: element of each atom, length N.
+
+        Returns:
+            Energies of the atoms in eV, (N,), and the gradient of their sum with respect to the
+            edge vectors in eV/A, (E, 3).
+        """
+        types = torch.tensor(self._types(species), dtype=torch.int64, device=self.device)
+        r = torch.tensor(vectors, device=self.device).requires_grad_(True)
+        # The optimising executor recompiles at every new shape.
+        with torch.jit.optimized_execution(False):
+            energies = self._module(
+                r, torch.tensor(index, device=self.device), types, len(species)
+            )["atomic_energy"]
+        (gradient,) = torch.autograd.grad(energies.sum(), r)
+        return energies.detach().cpu().numpy(), gradient.detach().cpu().numpy()
+
+    def check_species(self, species: tuple[str, ...] | list[str]) -> None:
+        """Refuse elements that the model does not know.
+
+        Raises:
+            EgraffError: it does not know one of them.
+        """
+        self._types(species)
 
     def _types(self, species: tuple[str, ...] | list[str]) -> list[int]:
         known = {element: index for index, element in enumerate(self.contract.species)}

@@ -23,6 +23,7 @@ COMMANDS = (
     "train",
     "deploy",
     "compare",
+    "verify",
     "init",
     "run",
     "score",
