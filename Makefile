@@ -12,6 +12,12 @@ SHELL := bash
 # The build and the environment are this folder's own, whatever else is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The ab-initio data lie beside the checkout, unless the environment says otherwise. Where neither
+# is, the package takes the user's own data folder.
+ifneq ($(wildcard ../shared/data/.),)
+EGRAFF_DATA ?= $(CURDIR)/../shared/data
+export EGRAFF_DATA
+endif
 
 # Relative paths, and python -m in place of scripts: the folder's own path may contain spaces.
 python := .venv/bin/python
@@ -28,7 +34,7 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study lint format bench models clean
+.PHONY: help setup demo test study memcheck lint format bench models clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -66,6 +72,9 @@ test: setup lint ## lint, then all tests
 
 study: setup ## the tests that take too long for `make test`: more ranks, all force fields
 	$(python) -m pytest -m study
+
+memcheck: setup ## a few small decks on 1 and 2 ranks under valgrind: no fault in the plugin
+	cd tests/engine && ../../$(python) -W ignore -m random_decks.memcheck
 
 lint: setup ## ruff, mypy and clang-format, changing nothing
 	$(python) -m ruff check

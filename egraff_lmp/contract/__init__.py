@@ -9,6 +9,8 @@ from egraff_lmp.contract.schema import (
     EnergyReference,
     Output,
     SelfTest,
+    ShortestDistance,
+    TrainingRange,
 )
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "EnergyReference",
     "Output",
     "SelfTest",
+    "ShortestDistance",
+    "TrainingRange",
     "read_contract",
     "save_deployed",
 ]

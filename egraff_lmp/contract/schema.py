@@ -88,6 +88,47 @@ class SelfTest:
 
 
 @dataclass(frozen=True)
+class ShortestDistance:
+    """The shortest distance between atoms of two elements (or of one) in the training frames.
+
+    Attributes:
+        elements: in the order of the species; both the same for atoms of one element.
+        angstrom: over all periodic images, below r_max.
+    """
+
+    elements: tuple[str, str]
+    angstrom: float
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    """How far the training frames go: what the guards of a simulation compare with.
+
+    Attributes:
+        shortest_distances: of each pair of elements that came within r_max of each other.
+        largest_force: largest force on an atom in eV/A; None where no frame has forces.
+    """
+
+    shortest_distances: tuple[ShortestDistance, ...]
+    largest_force: float | None
+
+    @classmethod
+    def from_plain(cls, raw: Mapping[str, Any] | None) -> TrainingRange | None:
+        """Inverse of `dataclasses.asdict`, lists for tuples allowed; None stays None."""
+        if raw is None:
+            return None
+        return cls(
+            tuple(
+                ShortestDistance(
+                    (str(pair["elements"][0]), str(pair["elements"][1])), float(pair["angstrom"])
+                )
+                for pair in raw["shortest_distances"]
+            ),
+            None if raw["largest_force"] is None else float(raw["largest_force"]),
+        )
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything that a program must know of a deployed file before it runs it.
 
@@ -112,6 +153,8 @@ class Contract:
         outputs: what the network returns besides "atomic_energy".
         halo_layers: cutoffs r_max that the energy of an atom sees: 1 for strictly local models.
             Where the network does not exchange, it is evaluated on a halo this many cutoffs deep.
+        training_range: see `TrainingRange`; None where the training frames are not known (files of
+            other packages, and of checkpoints that were written before it was recorded).
     """
 
     architecture: str
@@ -131,6 +174,7 @@ class Contract:
     self_test: SelfTest
     outputs: tuple[Output, ...] = ()
     halo_layers: int = 1
+    training_range: TrainingRange | None = None
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
 
     def to_json(self) -> str:
@@ -166,7 +210,7 @@ class Contract:
             )
         try:
             return cls._from_mapping(raw)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise EgraffError(
                 f"{where}: its contract lacks or misstates {error}: deploy the model again with "
                 "`egraff deploy`."
@@ -205,6 +249,7 @@ class Contract:
             outputs=tuple(Output(**output) for output in raw.get("outputs", ())),
             # Files of the first release do not state it.
             halo_layers=int(raw.get("halo_layers", len(raw["exchange_widths"]) + 1)),
+            training_range=TrainingRange.from_plain(raw.get("training_range")),
             units=dict(raw["units"]),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from egraff_lmp.contract import Contract, EnergyReference, SelfTest, save_deployed
+from egraff_lmp.contract import (
+    Contract,
+    EnergyReference,
+    SelfTest,
+    TrainingRange,
+    save_deployed,
+)
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkContext, edge_forces
 from egraff_lmp.graph import find_edges
@@ -29,6 +36,8 @@ def export_model(
     frame: Frames,
     provenance: Mapping[str, Any],
     path: str | Path,
+    *,
+    training_range: TrainingRange | None = None,
 ) -> Contract:
     """Script `model`, compute its self test on the first frame of `frame`, and write `path`.
 
@@ -40,6 +49,7 @@ def export_model(
         frame: at least one frame of elements that the model knows.
         provenance: what training recorded.
         path: where the file goes; it appears whole or not at all.
+        training_range: of the training frames, where they are known.
     """
     model = model.eval()
     for parameter in model.parameters():
@@ -49,6 +59,7 @@ def export_model(
     contract = _contract(
         model, force_field, context, energy_reference, test, memory, dict(provenance)
     )
+    contract = replace(contract, training_range=training_range)
     save_deployed(scripted, contract, path)
     return contract
 

@@ -64,6 +64,7 @@ class RolloutConfig(BaseModel):
     threads: int | Literal["auto"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     check: bool = False  # re-evaluate the model's self-test frame before the run
+    guard: bool = True  # end the run where its atoms do what no simulation survives
     launcher: str | None = None  # "srun -n {ranks}"; None: this environment's mpiexec
 
     @model_validator(mode="before")

@@ -28,6 +28,9 @@ _PHYSICAL = (
     ("Lost atoms", "atoms left the box (lost atoms)", True),
     ("Non-numeric", "positions or pressure became infinite or not a number", True),
     ("Out of range atoms", "atoms moved further than a cell between two steps", True),
+    # What `guard yes` of pair_style egraff found, and what the style refuses without it.
+    ("guard at step ", "the simulation ran away", True),
+    ("expected a finite ", "the model's energies or forces became infinite or not a number", True),
     # The deck's watch over the temperature: a condition that was met with value 0.
     ("Fix halt condition", "the temperature exceeded its bound or is not a number", False),
 )

@@ -74,6 +74,7 @@ def deploy(
         frame,
         provenance,
         out,
+        training_range=record.training_range,
     )
 
 

@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lightning
@@ -107,11 +107,14 @@ def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) ->
     record = make_record(config, parts, graphs["train"], base)
     previous = _previous(out / LAST, record)
     torch.manual_seed(config.seed)
-    module = ForceFieldModule((previous.record if previous else record).build(), config)
+    if previous is not None:
+        # Of the same data: a run that an earlier release began did not record it.
+        record = replace(previous.record, training_range=record.training_range)
+    module = ForceFieldModule(record.build(), config)
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
-        callbacks: list[Callback] = [Saving(out, previous.record if previous else record)]
+        callbacks: list[Callback] = [Saving(out, record)]
         callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
         _fit(module, graphs, callbacks, out / LAST if previous else None)
