@@ -56,7 +56,10 @@ class RolloutConfig(BaseModel):
     n_steps: int = Field(gt=0)
     dump_every: int = Field(default=10, gt=0)
     thermo_every: int | None = Field(default=None, gt=0)  # dump_every, unless given
-    restart_every: int = Field(default=1000, gt=0)
+    restart_minutes: float = Field(default=5.0, ge=0)  # what a kill may cost; 0: no restarts
+    restart_every: int | None = Field(default=None, gt=0)  # steps; more often than restart_minutes
+    rebuild_every: int = Field(default=10, gt=0)  # steps; restarts lie at multiples of it
+    wall_minutes: float | None = Field(default=None, gt=0)  # of one start, which then ends cleanly
     temperature_max_kelvin: float | None = Field(default=None, gt=0)
 
     out_dir: Path

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
+from egraff_lmp.locking import locked
 from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.curve import PICTURE, draw_curve
@@ -94,6 +95,12 @@ def train(
         raise EgraffError(f"{out}: expected a folder for the checkpoints, got a file.")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _train(config, out, base, progress)
+
+
+def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) -> TrainResult:
     parts = read_parts(config, base)
     graphs = _graphs(parts, species_order(parts, config.species), config.r_max)
     _check_distances(graphs["train"], config.r_max)
