@@ -111,8 +111,10 @@ def told(model, tmp_path_factory):
     hashes = {file: sha256_file(file) for file in (good, other)}
     broken = folder / "broken.pt"
     content = bytearray(Path(good).read_bytes())
-    end = content.rindex(b"PK\x05\x06")
-    content[end + 16 : end + 20] = (len(content) - 5).to_bytes(4, "little")  # where the index is
+    # Where the index is, in both of the marks that end an archive of torch.
+    for mark, at, width in ((b"PK\x05\x06", 16, 4), (b"PK\x06\x06", 48, 8)):
+        begin = content.rindex(mark) + at
+        content[begin : begin + width] = (len(content) - 5).to_bytes(width, "little")
     broken.write_bytes(content)
 
     def deck(style: str, *files: object) -> list[str]:
@@ -182,7 +184,7 @@ EXPECTED = {
     "version": "version': nothing of it was unpacked",
     "constants": "expected a model file that unpacks to at most ",
     "overlap": "expected a model file that unpacks to at most ",
-    "understated": "its archive is damaged",
+    "understated": "its contract is damaged",
     "broken": "got a damaged archive (its index is not whole)",
     "hash comes first": "expected sha256 {right} of understated.pt, got ",
 }
