@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,12 @@ def run_decks(
             if missing:  # the first of them ended the launch; the next launch takes up the others
                 outcomes[missing[0]] = Outcome(reason, ())
                 advance(missing[0])
-    return outcomes
+    # A certificate travels: it names the file, not a folder of this machine.
+    here = f"{model.absolute().parent}/"
+    return {
+        name: replace(outcome, error=outcome.error.replace(here, ""))
+        for name, outcome in outcomes.items()
+    }
 
 
 def _describe(deck: Deck, folder: Path, model: Path, contract: Contract) -> dict[str, object]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.verify.deck import BAR_A3_PER_EV, Deck, Outcome, Values, static, virial_ev
-from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed
+from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed, not_applicable
 
 
 def decks(subject: Subject) -> tuple[Deck, ...]:
@@ -59,6 +60,22 @@ def against_python(
     return tuple(
         at_most(f"{name}: {what}", value, limit, unit, where) for what, value, unit in rows
     )
+
+
+def agrees(name: str, structure: Structure, context: Context) -> Finding:
+    """The deck `name` of a structure on every number of ranks against Python: the worst of all."""
+    worst: Finding | None = None
+    for ranks in context.subject.ranks:
+        outcome = context.lammps(name, ranks)
+        for finding in against_python(name, structure, outcome, context, f"{ranks} rank(s)"):
+            if finding.value is None or finding.verdict == "failed":
+                return finding
+            if worst is None or finding.value > (worst.value or 0.0):
+                quantity = finding.name.removeprefix(f"{name}: ")
+                worst = replace(finding, name=name, where=f"{quantity}, {ranks} rank(s)")
+    if worst is None:
+        return not_applicable(name, "no number of ranks was asked for")
+    return replace(worst, unit="eV, eV/A")
 
 
 def same(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from egraff_lmp.rollout.datafile import Structure
-from egraff_lmp.verify.checks.parity import against_python
+from egraff_lmp.verify.checks.parity import agrees
 from egraff_lmp.verify.deck import Deck, static
 from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, not_applicable
 from egraff_lmp.verify.structures import Crystal, moved, repeated
@@ -29,9 +29,7 @@ def judge(context: Context) -> tuple[Finding, ...]:
     """Doubling doubles; a cell below the cutoff is its supercell; boundaries agree with Python."""
     findings = [*_doubled(context), *_small(context)]
     for name, structure in (_small_cells(context.subject) | _bounded(context.subject)).items():
-        for ranks in context.subject.ranks:
-            outcome = context.lammps(name, ranks)
-            findings += against_python(name, structure, outcome, context, f"{ranks} rank(s)")
+        findings.append(agrees(name, structure, context))
     return tuple(findings)
 
 

@@ -120,7 +120,7 @@ def judge_hidden(context: Context) -> tuple[Finding, ...]:
     for deck in hidden_decks(context.subject)[1:]:
         outcome = context.lammps(deck.name, count)
         if outcome.error.startswith("pair_style"):
-            findings.append(passed(deck.name, f"{count} rank(s)", outcome.error))
+            findings.append(passed(deck.name, f"{count} rank(s)", "it was refused"))
             continue
         base = context.lammps("frame", count)
         findings.append(same(deck.name, base, outcome, context, f"{count} rank(s)"))

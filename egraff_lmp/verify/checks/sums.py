@@ -19,16 +19,18 @@ def decks(subject: Subject) -> tuple[Deck, ...]:
 
 def judge(context: Context) -> tuple[Finding, ...]:
     """On every number of ranks: energy, the 6-component and the 9-component virial."""
-    findings: list[Finding] = []
+    worst: dict[str, Finding] = {}
     for ranks in context.subject.ranks:
         outcome, where = context.lammps("frame", ranks), f"{ranks} rank(s)"
         if outcome.error:
-            findings.append(failed("sums: LAMMPS", outcome.error, where))
-            continue
+            return (failed("sums: LAMMPS", outcome.error, where),)
         for what, value in _errors(outcome.steps[-1]):
             limit = context.precision.sums
-            findings.append(at_most(f"sums: {what}", value, limit, "relative", where))
-    return tuple(findings)
+            found = at_most(f"sums: {what}", value, limit, "relative", where)
+            # Written so that NaN is the worst.
+            if what not in worst or not value <= (worst[what].value or 0.0):
+                worst[what] = found
+    return tuple(worst.values())
 
 
 def _errors(values: Mapping[str, NDArray[np.float64]]) -> tuple[tuple[str, float], ...]:
