@@ -129,7 +129,8 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
     plugin.creator = reinterpret_cast<void *>(creator);
     add(&plugin, lmp);
     // LAMMPS ignores a second plugin for a style; ours was asked for if it comes to this.
-    if (std::string(name) != "egraff") (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
+    if (std::string(name) != "egraff")
+      (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
   };
   add_pair("egraff", "equivariant graph-neural-network force fields", &create_egraff);
   for (const auto &name : egraff::styles_to_register(
