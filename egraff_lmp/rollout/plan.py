@@ -93,6 +93,9 @@ class Plan:
             "device": config.device,
             "threads": str(config.threads),
             "check": "yes" if config.check else "no",
+            "restart_minutes": number(config.restart_minutes),
+            "restart_every": str(config.restart_every or 0),
+            "wall_minutes": number(config.wall_minutes or 0),
             "guard": "yes" if config.guard else "no",
             # What was checked here is what LAMMPS loads, whatever happens to the file meanwhile.
             "sha256": self.model_sha256,
@@ -211,7 +214,7 @@ def _conditions(config: RolloutConfig) -> dict[str, str]:
         "velocities": config.velocities,
         "dump_every": str(config.dump_every),
         "thermo_every": str(config.row_every),
-        "restart_every": str(config.restart_every),
+        "rebuild_every": str(config.rebuild_every),
         "temperature_max": number(hottest),
     }
     if config.ensemble in ("nvt", "npt"):

@@ -20,6 +20,8 @@ from torch.utils.data import DataLoader
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
+from egraff_lmp.locking import locked
+from egraff_lmp.stopping import Stopped
 from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.curve import PICTURE, draw_curve
@@ -94,6 +96,12 @@ def train(
         raise EgraffError(f"{out}: expected a folder for the checkpoints, got a file.")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _train(config, out, base, progress)
+
+
+def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) -> TrainResult:
     parts = read_parts(config, base)
     graphs = _graphs(parts, species_order(parts, config.species), config.r_max)
     _check_distances(graphs["train"], config.r_max)
@@ -175,7 +183,7 @@ def _fit(
             f"), got {config.devices}: ask for fewer, or for more validation frames."
         )
     interrupt = signal.getsignal(signal.SIGINT)
-    with _quiet():
+    with _quiet(), _no_process_left():
         trainer = lightning.Trainer(
             accelerator=_accelerator(config.device),
             devices=config.devices,
@@ -205,6 +213,8 @@ def _fit(
             )
         except torch.multiprocessing.ProcessRaisedException as error:
             raise _of_process(error) from None
+        except Stopped:
+            raise
         except SystemExit:
             # Lightning turns Ctrl-C into an exit of its own and leaves the signal ignored.
             if not trainer.interrupted:
@@ -212,6 +222,19 @@ def _fit(
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _no_process_left() -> Iterator[None]:
+    """End the processes that the block started, if it ends before them (by a signal)."""
+    before = set(torch.multiprocessing.active_children())
+    try:
+        yield
+    except BaseException:
+        for process in set(torch.multiprocessing.active_children()) - before:
+            process.kill()  # every file is written whole, so that nothing needs a last word
+            process.join()
+        raise
 
 
 class _Processes(LightningEnvironment):

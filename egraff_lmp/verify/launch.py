@@ -20,7 +20,8 @@ import numpy as np
 from egraff_lmp.contract import Contract
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import write_data_file
-from egraff_lmp.rollout.launch import _terminable, clean_message
+from egraff_lmp.rollout.launch import clean_message
+from egraff_lmp.stopping import stoppable
 from egraff_lmp.verify.deck import PATIENCE_SECONDS, Deck, Outcome
 
 POLL_SECONDS = 0.1
@@ -139,7 +140,7 @@ def _launch(
             start_new_session=True,
         )
         try:
-            with _terminable():
+            with stoppable():
                 return _follow(process, queue, printed, outcomes, advance, patience_seconds)
         finally:
             _end(process)

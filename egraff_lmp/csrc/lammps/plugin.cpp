@@ -1,7 +1,8 @@
-// Registers the pair styles egraff, nequip, allegro and mace (see foreign_styles.h), and compute
-// egraff/atom, when LAMMPS loads this library from LAMMPS_PLUGIN_PATH.
+// Registers the pair styles egraff, nequip, allegro and mace (see foreign_styles.h), compute
+// egraff/atom and fix egraff/checkpoint, when LAMMPS loads this library from LAMMPS_PLUGIN_PATH.
 
 #include "compute_egraff_atom.h"
+#include "fix_egraff_checkpoint.h"
 #include "foreign_styles.h"
 #include "pair_egraff.h"
 
@@ -27,7 +28,7 @@ struct Registration {
   const char *name;
   const char *info;
   const char *author;
-  void *creator;    // of pair styles: (LAMMPS *), of computes: (LAMMPS *, int, char **)
+  void *creator;    // of pair styles: (LAMMPS *), of others: (LAMMPS *, int, char **)
   void *handle;
 };
 using Register = void (*)(Registration *, void *);
@@ -104,6 +105,12 @@ Compute *create_compute(LAMMPS *lmp, int narg, char **arg)
   return new ComputeEgraffAtom(lmp, narg, arg);
 }
 
+Fix *create_fix(LAMMPS *lmp, int narg, char **arg)
+{
+  require_same_version(lmp);
+  return new FixEgraffCheckpoint(lmp, narg, arg);
+}
+
 }    // namespace
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
@@ -122,7 +129,8 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
     plugin.creator = reinterpret_cast<void *>(creator);
     add(&plugin, lmp);
     // LAMMPS ignores a second plugin for a style; ours was asked for if it comes to this.
-    if (std::string(name) != "egraff") (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
+    if (std::string(name) != "egraff")
+      (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
   };
   add_pair("egraff", "equivariant graph-neural-network force fields", &create_egraff);
   for (const auto &name : egraff::styles_to_register(
@@ -141,5 +149,11 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   plugin.name = "egraff/atom";
   plugin.info = "per-atom results of pair_style egraff";
   plugin.creator = reinterpret_cast<void *>(&create_compute);
+  add(&plugin, lmp);
+
+  plugin.style = "fix";
+  plugin.name = "egraff/checkpoint";
+  plugin.info = "restart files by wall time, and a clean end on a signal";
+  plugin.creator = reinterpret_cast<void *>(&create_fix);
   add(&plugin, lmp);
 }
