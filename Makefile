@@ -29,12 +29,15 @@ build_tools := 'scikit-build-core>=0.10,<2' 'cmake>=3.24,<5' 'ninja>=1.11,<2'
 # Without its pin of e3nn 0.4.4, which contradicts nequip's 0.6; it runs on 0.6.
 beside := mace-torch==0.3.16
 
+# Numbers of MPI ranks of `make certificates`.
+ranks := 1,2,3,4,8
+
 packages := .venv/.packages.stamp
 installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study memcheck lint format bench models clean
+.PHONY: help setup demo test study memcheck lint format bench models certificates clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -92,6 +95,12 @@ bench: setup ## measure the engine: time outside the network, gain of a second r
 
 models: setup ## train, deploy and describe the models of deployed_models/ (EGRAFF_DATA)
 	$(python) benchmarks/deployed_models.py
+
+certificates: setup ## verify deployed_models/ and write a certificate beside each (an hour)
+	@failed=; for model in deployed_models/*.pt; do \
+	  echo "$$model"; .venv/bin/egraff verify "$$model" --ranks $(ranks) --json > /dev/null || \
+	  failed="$$failed $$model"; done; \
+	  [ -z "$$failed" ] || { echo "egraff verify failed:$$failed" >&2; exit 1; }
 
 clean: ## remove build tree and caches (for a new environment remove .venv too)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -141,6 +141,8 @@ def card(
     hashes = "; ".join(
         f"{part} `{entry['sha256'][:16]}`" for part, entry in contract.provenance["data"].items()
     )
+    # How long a number of epochs takes depends on what else the machine does.
+    spent = "" if "--epochs" in command else f" in {result['wall_seconds'] / 60:.1f} minutes"
     cite = "\n".join(
         f"- **Cite**: {citation.text}" + (f" (doi:{citation.doi})." if citation.doi else ".")
         for citation in contract.citations
@@ -154,7 +156,7 @@ science.
 
 - **Data**: {material.text}
   SHA-256 of the parts: {hashes}.
-- **Training**: {result["epochs"]} epochs in {result["wall_seconds"] / 60:.1f} minutes on one core \
+- **Training**: {result["epochs"]} epochs{spent} on one core \
 (best epoch {result["best_epoch"]}); `{command}`.
 - **Errors** (mean absolute): test {test["energy_mae_mev_per_atom"]:.2f} meV/atom and \
 {test["forces_mae_mev_per_angstrom"]:.0f} meV/A, where zero
@@ -169,7 +171,10 @@ science.
 
 
 def speed(path: Path, source: str, index: int) -> tuple[float, int]:
-    """Milliseconds of one evaluation, the median of five after two to warm up, and the atoms."""
+    """Milliseconds of one evaluation, the median of five after two to warm up, and the atoms.
+
+    Processor time, which on one thread is the time that it takes on an idle core.
+    """
     import torch
 
     threads = torch.get_num_threads()
@@ -179,9 +184,9 @@ def speed(path: Path, source: str, index: int) -> tuple[float, int]:
         model = DeployedModel(path)
         times = []
         for _ in range(7):
-            start = time.perf_counter()
+            start = time.process_time()
             model.evaluate(frames.species, frames.positions[index], frames.cell[index], frames.pbc)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
     finally:
         torch.set_num_threads(threads)
     return 1000 * float(np.median(times[2:])), frames.n_atoms

@@ -16,17 +16,27 @@ from egraff_lmp.errors import EgraffError
 
 OPS_LIBRARY = "libegraff_ops.so"
 PLUGIN_LIBRARY = "egraffplugin.so"
+# Folder of compiled libraries to take in place of the installed ones: a site's own build.
+LIBRARY_VARIABLE = "EGRAFF_LIBRARY_DIR"
 
 
 def native_dir() -> Path:
     """Folder of the compiled libraries.
 
     The package folder itself, or, where the source tree shadows the installed package (running
-    Python in a checkout), the folder recorded by the installed distribution.
+    Python in a checkout), the folder recorded by the installed distribution. The environment
+    variable EGRAFF_LIBRARY_DIR names another one.
 
     Raises:
-        EgraffError: nothing is built.
+        EgraffError: nothing is built, or nothing lies in the folder that the variable names.
     """
+    if chosen := os.environ.get(LIBRARY_VARIABLE):
+        if not (Path(chosen) / PLUGIN_LIBRARY).is_file():
+            raise EgraffError(
+                f"expected {PLUGIN_LIBRARY} in the folder that {LIBRARY_VARIABLE} names, got none "
+                f"in {chosen}: build it there, or unset the variable."
+            )
+        return Path(chosen).absolute()
     for folder in _installed_dirs("lib"):
         if (folder / PLUGIN_LIBRARY).is_file():
             return folder

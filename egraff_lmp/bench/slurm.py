@@ -14,6 +14,7 @@ from egraff_lmp.bench.matrix import CellConfig, Matrix
 from egraff_lmp.bench.matrix_run import COPY, prepare
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
+from egraff_lmp.untrusted import unprintable
 
 SCRIPT, LOGS = "submit.sbatch", "slurm"
 NOTICE = "B:TERM@60"  # to the program itself, a minute before the limit: it ends cleanly
@@ -61,7 +62,7 @@ def render_script(
         *wishes.options,
     ]
     for option in options:
-        if "\n" in option or not option.startswith("--"):
+        if unprintable(option) or '"' in option or not option.startswith("--"):
             raise EgraffError(
                 f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
             )

@@ -24,6 +24,7 @@ COMMANDS = (
     "train",
     "deploy",
     "compare",
+    "verify",
     "init",
     "run",
     "score",

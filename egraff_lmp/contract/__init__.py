@@ -1,6 +1,6 @@
 """What a deployed file says about itself: the record, its JSON form, and reading it from a file."""
 
-from egraff_lmp.contract.file import read_contract, save_deployed
+from egraff_lmp.contract.file import contract_in, read_contract, save_deployed
 from egraff_lmp.contract.schema import (
     CONTRACT_MEMBER,
     SCHEMA,
@@ -23,6 +23,7 @@ __all__ = [
     "SelfTest",
     "ShortestDistance",
     "TrainingRange",
+    "contract_in",
     "read_contract",
     "save_deployed",
 ]

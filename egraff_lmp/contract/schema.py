@@ -190,7 +190,7 @@ class Contract:
         """
         try:
             raw = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise EgraffError(
                 f"{where}: its contract is not valid JSON ({error}): the file is damaged; "
                 "copy it again or deploy it again with `egraff deploy`."

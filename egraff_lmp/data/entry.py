@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from platformdirs import user_data_path
 
 from egraff_lmp.contract.schema import Citation
+from egraff_lmp.data.arrays import load_npy
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.read import read_frames
 from egraff_lmp.errors import EgraffError
@@ -136,7 +137,7 @@ class DataSet:
         path = None if self.frame_gaps is None else data_root() / self.frame_gaps
         if path is None or not path.is_file():
             return None
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int64)
+        return np.asarray(load_npy(path), dtype=np.int64)
 
     def checksums(self, part: str) -> dict[str, str]:
         """Known SHA-256 of the files of a part, by path under the data folder."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from egraff_lmp.data.table import DATA_SETS
 from egraff_lmp.errors import EgraffError, require
+from egraff_lmp.untrusted import check_element
 
 try:
     from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 except ImportError:
     raise require("pydantic", "rollout") from None
 
+_BOUNDARY = re.compile(r"[pfsm]{1,2}( [pfsm]{1,2}){2}")
 # The presets of the decks, by the data sets whose conditions (Table 10) they are.
 PRESETS = {"GeTe": "gete", "LiPS": "lips", "LiPS20": "lips20"}
 
@@ -88,6 +91,10 @@ class RolloutConfig(BaseModel):
             raise ValueError("expected either structure or data_file")
         if self.boundary is not None and self.data_file is None:
             raise ValueError("boundary goes with data_file; a structure brings its own")
+        for element in self.elements or ():
+            check_element(element, "elements")
+        if self.boundary is not None and not _BOUNDARY.fullmatch(self.boundary):
+            raise ValueError(f"expected a boundary such as 'p p p', got {self.boundary!r}")
         if self.dump_every % self.row_every:
             raise ValueError(
                 f"expected dump_every ({self.dump_every}) to be a multiple of thermo_every "
@@ -127,13 +134,15 @@ def read_config(path: str | Path, **overrides: Any) -> RolloutConfig:
     """
     try:
         import yaml
+
+        from egraff_lmp.yaml_file import read_yaml
     except ImportError:
         raise require("pyyaml", "rollout") from None
     path = Path(path)
     if not path.is_file():
         raise EgraffError(f"{path}: expected a rollout configuration (YAML), there is none.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EgraffError(f"{path}: expected YAML, got: {error}") from None
     if not isinstance(values, dict):

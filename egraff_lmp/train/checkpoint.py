@@ -22,6 +22,7 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext, force_field
 from egraff_lmp.train.module import STATE_KEY
+from egraff_lmp.untrusted import open_archive
 
 RECORD_KEY = "egraff_record"
 SCHEMA = 2  # 2: with training_range
@@ -217,7 +218,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def _refuse_other_archives(path: Path, expected: str) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile:
         with open(path, "rb") as stream:

@@ -1,4 +1,4 @@
-"""How far the training frames go: shortest distances and largest force, for a simulation's guards."""
+"""How far the training frames go: shortest distances, largest force; for a simulation's guards."""
 
 from __future__ import annotations
 

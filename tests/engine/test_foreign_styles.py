@@ -1,4 +1,4 @@
-"""A site's own `pair_style nequip` is not taken over without a word, and the choice is the user's."""
+"""A site's own `pair_style nequip` is not taken over without a word; the choice is the user's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards of a running simulation: one line on all ranks, the same on any number of them, in time."""
+"""Guards of a running simulation: one line, in time, the same on all ranks and on any number."""
 
 from __future__ import annotations
 
@@ -121,7 +121,6 @@ def cases(folder: Path, models: Mapping[str, Path]) -> dict[str, list[str]]:
         ]
 
     close = (*near(1.5), "run 0")
-    flying = ("region in block 0.1 8 0.1 8 0.1 8", "thermo_modify lost ignore", "thermo 1000")
     leave = (
         "change_box all boundary f f f",
         "thermo_modify lost ignore",
@@ -132,12 +131,11 @@ def cases(folder: Path, models: Mapping[str, Path]) -> dict[str, list[str]]:
         "velocity out set 0 0 400",
         "run 60",
     )
-    del flying
-    infinite = (
+    no_number = (
         "group one id 4",
-        "variable big equal 1e308*1e10",
+        "variable bad equal (1e308*1e10)-(1e308*1e10)",
         "run 2",
-        "fix bad one addforce v_big 0 0",
+        "fix bad one addforce v_bad 0 0",
         "run 5",
     )
     return {
@@ -169,7 +167,7 @@ def cases(folder: Path, models: Mapping[str, Path]) -> dict[str, list[str]]:
         ),
         "lost": deck("guard yes", *leave),
         "lost, ignored": deck("guard yes lost_atoms ignore max_force none", *leave),
-        "infinite": deck("", *infinite),
+        "no number": deck("", *no_number),
     }
 
 
@@ -198,8 +196,8 @@ def told(folder, models):
 
 
 CLOSE = (
-    r"pair_style egraff: guard at step 0: expected atoms 5 \(Te\) and 14 \(Ge\) at least 1.76 A apart "
-    r"\(0.8 of the shortest in the training data, 2.2 A\), got 1.5 A: shorten the time step.*"
+    r"pair_style egraff: guard at step 0: expected atoms 5 \(Te\) and 14 \(Ge\) at least 1.76 A "
+    r"apart \(0.8 of the shortest in the training data, 2.2 A\), got 1.5 A: shorten the time step.*"
     r"'min_distance' sets the limit"
 )
 STRONG = (
@@ -227,12 +225,13 @@ EXPECTED = {
     "strong, real": r"at most 0.001 kcal/mol/A \(keyword max_force\), got ([\d.]+) on atom (\d+)",
     "strong, off": "",
     "strong, ensemble": STRONG,
-    "hot": r"guard at step 0: expected a temperature of at most 2999 K \(keyword max_temperature\), "
-    r"got 3000 K; the fastest atom is \d+ \((Ge|Te)\)",
+    "hot": r"guard at step 0: expected a temperature of at most 2999 K "
+    r"\(keyword max_temperature\), got 3000 K; the fastest atom is \d+ \((Ge|Te)\)",
     "warm": "",
     "lost": r"guard at step (\d+): expected 27 atoms, got 26, without atom 3: they left a box",
     "lost, ignored": "",
-    "infinite": r"guard at step 3: expected finite positions, got inf [\d.-]+ [\d.-]+ for atom 4 \(Ge\)",
+    "no number": r"guard at step 3: expected finite positions, got -?nan [\d.-]+ [\d.-]+ for atom "
+    r"4 \(Ge\)",
 }
 
 

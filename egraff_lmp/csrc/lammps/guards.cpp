@@ -366,6 +366,7 @@ void Guards::stop_if_lost(bigint n_atoms)
 // Those that left a rank and arrived on none. Collective; both lists are short.
 std::string Guards::lost_atoms() const
 {
+  if (!lmp_->atom->tag_enable) return {};
   const auto now = sorted_tags(lmp_->atom);
   const auto departed = gathered(lmp_, without(tags_before_, now));
   const auto arrived = gathered(lmp_, without(now, tags_before_));

@@ -20,7 +20,7 @@ TOLERANCE_FLOAT32 = 5e-5
 # LAMMPS' nktv2p: pressure times A^3 in units of energy.
 PRESSURE = {"metal": 1.6021765e6, "real": 68568.415}
 UNFIT = "not for LAMMPS"
-QUANTITIES = ("energy", "energies", "forces", "virial", "six", "nine")
+QUANTITIES = ("energy", "energies", "forces", "virial", "six", "nine", "deviation")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _differences(
     units = draw.settings.units
     energy_unit = KCAL_PER_EV if units == "real" else 1.0
     pressure = PRESSURE[units] * energy_unit
-    expected = evaluate(frame_of(values), draw.interactions, models)
+    expected, deviation = evaluate(frame_of(values), draw.interactions, models)
     total_virial = values["pressure"] * values["volume"] / pressure
     found = {
         "energy": values["energy"] / energy_unit,
@@ -89,6 +89,7 @@ def _differences(
         "virial": total_virial,
         "six": -values["c_s"] / pressure,
         "nine": -values["c_c"] / pressure,
+        "deviation": values["c_dev"][:, 0] / energy_unit if "c_dev" in values else deviation,
     }
     wanted = {
         "energy": expected.energies.sum(),
@@ -97,8 +98,10 @@ def _differences(
         "virial": expected.virial[:6],
         "six": expected.six,
         "nine": expected.nine,
+        "deviation": deviation,
     }
     scales = {name: np.abs(value).max(initial=1.0) for name, value in wanted.items()}
+    scales["deviation"] = scales["forces"]
     # Totals cancel; what rounds is the size of what is summed.
     scales["energy"] = max(1.0, np.abs(expected.energies).sum())
     scales["virial"] = max(1.0, np.abs(expected.six).sum(0).max())

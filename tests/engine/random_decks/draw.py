@@ -23,6 +23,11 @@ PROBES = (
     "compute all_c all reduce sum c_c[1] c_c[2] c_c[3] c_c[4] c_c[5] c_c[6] c_c[7] c_c[8] c_c[9]",
     "thermo_style custom step pe press c_p[1] c_all_pe c_all_s[1] c_all_c[1]",
 )
+DEVIATION = (
+    "compute dev all egraff/atom deviation",
+    "compute all_dev all reduce max c_dev",
+    "thermo_style custom step pe press c_p[1] c_all_pe c_all_s[1] c_all_c[1] c_all_dev",
+)
 EVERY_STEP = "fix ask all ave/atom 1 1 1 c_s[1] c_c[1] c_pe"
 
 
@@ -91,6 +96,7 @@ def make_draw(seed: int, index: int, fixed: Mapping[str, int] | None = None) -> 
     after = (
         *settings.tail,
         *PROBES,
+        *(DEVIATION if interactions.deviates else ()),
         *((EVERY_STEP,) if settings.virials_every_step else ()),
         f"timestep {settings.timestep}",
         "fix move all nve",

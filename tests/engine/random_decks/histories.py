@@ -149,6 +149,8 @@ def npt(choose: Chooser, name: str, scene: Scene) -> list[str]:
 
 def rerun(choose: Chooser, name: str, scene: Scene) -> list[str]:
     file = f"{name.replace(' ', '-')}.dump"
+    # The fix that asks for per-atom virials counts steps, which a rerun sets back.
+    asking = [line for line in scene.after if line.startswith("fix ask ")]
     return [
         f"dump frames all custom 3 {file} id type x y z",
         "dump_modify frames format float %.17g",
@@ -156,6 +158,7 @@ def rerun(choose: Chooser, name: str, scene: Scene) -> list[str]:
         "undump frames",
         f"rerun {file} dump x y z",
         CHECK,
+        *(["unfix ask", *asking] if asking else []),
         *runs(choose, name),
     ]
 
@@ -181,7 +184,7 @@ def clear(choose: Chooser, name: str, scene: Scene) -> list[str]:
 
 def second(choose: Chooser, name: str, scene: Scene) -> list[str]:
     """The same deck in a second instance, a few steps ahead, while the first one goes on."""
-    again = [*scene.setup, "run 2 post no", CHECK]
+    again = ["clear", *scene.setup, "run 2 post no", CHECK]
     more = ["run 1 post no", CHECK, SECOND + "run 1 post no", SECOND + CHECK]
     return [*(SECOND + line for line in again), *runs(choose, name), *more]
 

@@ -62,6 +62,11 @@ class Interactions:
         return tuple(name for network in self.networks for name in network.members)
 
     @property
+    def deviates(self) -> bool:
+        """Whether the deviation of an ensemble can be asked for."""
+        return self.style == "alone" and len(self.members) > 1
+
+    @property
     def single(self) -> bool:
         """Whether any model is of float32."""
         return any(KINDS[name].dtype == "float32" for name in self.members)

@@ -19,9 +19,9 @@ from egraff_lmp.paths import mpi_program
 from random_decks.draw import Draw
 
 # A deck takes a second; eight ranks on two cores that others use as well take some tens.
-HANG_SECONDS = 120.0
+HANG_SECONDS = 300.0
 # Importing numpy and LAMMPS on every rank.
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 POLL_SECONDS = 0.05
 WORKER = Path(__file__).parent / "worker.py"
 
@@ -44,6 +44,7 @@ def describe(draw: Draw, folder: Path, models: dict[str, Path]) -> dict[str, obj
     return {
         "lines": [_with_models(line, models) for line in draw.lines],
         "arguments": list(draw.settings.arguments),
+        "more": ["c_dev"] if draw.interactions.deviates else [],
         "perturb": draw.settings.perturb,
         "folder": str(folder),
     }
@@ -72,7 +73,13 @@ def run_batch(
 
 
 def _start(job: Path, first: int, ranks: int, perturb: int) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "MALLOC_PERTURB_": str(perturb), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "MALLOC_PERTURB_": str(perturb),
+        "OMP_NUM_THREADS": "1",
+        # More threads than cores must not burn them while they wait.
+        "OMP_WAIT_POLICY": "passive",
+    }
     output = open(f"{job}.output", "wb")  # noqa: SIM115  (the child has it)
     with output:
         return subprocess.Popen(

@@ -132,12 +132,14 @@ def _model(path: Path) -> DeployedModel:
     return DeployedModel(path)
 
 
-def network_results(frame: Frame, network: Network, models: dict[str, Path]) -> Results:
-    """Mean over the members, on the atoms whose type has an element."""
+def member_results(frame: Frame, network: Network, models: dict[str, Path]) -> list[Results]:
+    """Those of each member, on the atoms whose type has an element."""
     elements = (None, *network.elements)
     seen = np.array([elements[t] is not None for t in frame.types], dtype=bool)
     n, part = len(frame.types), np.nonzero(seen)[0]
-    total = nothing(n)
+    if not len(part):
+        return [nothing(n) for _ in network.members]
+    members = []
     some = Frame(frame.types[part], frame.positions[part], frame.cell, frame.periodic)
     for name in network.members:
         model = _model(models[name])
@@ -146,8 +148,6 @@ def network_results(frame: Frame, network: Network, models: dict[str, Path]) -> 
         vectors = torch.tensor(edges.vectors, requires_grad=True)
         index = torch.tensor(np.stack([edges.i, edges.j]))
         types = torch.tensor(species, dtype=torch.int64)
-        if not len(part):
-            continue
         with torch.jit.optimized_execution(False):
             energies = model._module(vectors, index, types, len(species))["atomic_energy"]
         (gradient,) = torch.autograd.grad(energies.sum(), vectors)
@@ -155,9 +155,14 @@ def network_results(frame: Frame, network: Network, models: dict[str, Path]) -> 
         whole = nothing(n)
         for field in ("energies", "forces", "six", "nine"):
             getattr(whole, field)[part] = getattr(found, field)
-        whole = Results(whole.energies, whole.forces, found.virial, whole.six, whole.nine)
-        total = total.plus(whole, 1.0 / len(network.members))
-    return total
+        members.append(Results(whole.energies, whole.forces, found.virial, whole.six, whole.nine))
+    return members
+
+
+def deviation(members: list[Results]) -> Array:
+    """sqrt(mean over members |F_i - mean F_i|^2), (N,) in eV/A."""
+    forces = np.array([one.forces for one in members])
+    return np.sqrt(((forces - forces.mean(0)) ** 2).sum(-1).mean(0))
 
 
 def pair_results(frame: Frame, term: PairTerm) -> Results:
@@ -188,11 +193,15 @@ def _soft(r: Array, cutoff: float, strength: float) -> tuple[Array, Array]:
 FORMS = {"lj/cut": _lj, "soft": _soft}
 
 
-def evaluate(frame: Frame, interactions: Interactions, models: dict[str, Path]) -> Results:
-    """Everything that acts on the atoms of a frame."""
-    total = nothing(len(frame.types))
+def evaluate(
+    frame: Frame, interactions: Interactions, models: dict[str, Path]
+) -> tuple[Results, Array]:
+    """Everything that acts on the atoms of a frame, and how far the (last) ensemble disagrees."""
+    total, members = nothing(len(frame.types)), []
     for network in interactions.networks:
-        total = total.plus(network_results(frame, network, models), network.weight)
+        members = member_results(frame, network, models)
+        for one in members:
+            total = total.plus(one, network.weight / len(members))
     for term in interactions.pairs:
         total = total.plus(pair_results(frame, term))
-    return total
+    return total, deviation(members)

@@ -49,6 +49,7 @@ class Settings:
     halo: bool
     threads: int
     omp: int
+    omp_by_command: bool
     virials_every_step: bool
     step_length: float
     perturb: int
@@ -56,13 +57,17 @@ class Settings:
     @property
     def arguments(self) -> tuple[str, ...]:
         """Of the command line of LAMMPS."""
-        return ("-sf", "omp", "-pk", "omp", str(self.omp)) if self.omp else ()
+        by_line = self.omp and not self.omp_by_command
+        return ("-sf", "omp", "-pk", "omp", str(self.omp)) if by_line else ()
 
     @property
     def head(self) -> tuple[str, ...]:
         """What comes before the box is made."""
         modify = " ".join(word for word in (self.map, self.sort) if word)
+        by_command = self.omp and self.omp_by_command
         lines = (
+            f"package omp {self.omp}" if by_command else "",
+            "suffix omp" if by_command else "",
             f"units {self.units}",
             f"atom_style {self.atom_style}",
             f"atom_modify {modify}" if modify else "",
@@ -129,6 +134,7 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
         halo,
         choose.pick("threads", {0: 4, 1: 1, 2: 1}) if ranks == 1 else 0,
         choose.pick("omp", {0: 12, 1: 1, 2: 1, 3: 1, 4: 1}),
+        choose.maybe("omp by command", 0.4),
         choose.maybe("virials every step", 0.5),
         min(safe, choose.uniform("step length", 0.02, 0.25)),
         _poison(choose),

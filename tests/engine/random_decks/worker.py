@@ -25,8 +25,8 @@ CHECK, SECOND = "#@check", "#@second "
 PER_ATOM = (("type", 0, 1), ("x", 1, 3), ("f", 1, 3), ("c_pe", 1, 1), ("c_s", 1, 6), ("c_c", 1, 9))
 
 
-def snapshot(lmp: Any) -> dict[str, Any]:
-    """Energy, virial and all per-atom values at this step, in the order of the IDs."""
+def snapshot(lmp: Any, more: list[str]) -> dict[str, Any]:
+    """Energy, virial and per-atom values at this step, in the order of the IDs; `more` of them."""
     found: dict[str, Any] = {"energy": lmp.get_thermo("pe"), "volume": lmp.get_thermo("vol")}
     pressure = lmp.extract_compute("p", 0, 1)
     found["pressure"] = [pressure[k] for k in range(6)]
@@ -34,7 +34,7 @@ def snapshot(lmp: Any) -> dict[str, Any]:
     order: Any = np.zeros(0, dtype=int)
     if count:
         order = np.argsort(np.array(lmp.gather_concat("id", 0, 1)))
-    for name, kind, width in PER_ATOM:
+    for name, kind, width in (*PER_ATOM, *((name, 1, 1) for name in more)):
         values = np.zeros((0, width))
         if count:
             values = np.array(lmp.gather_concat(name, kind, width)).reshape(-1, width)[order]
@@ -75,7 +75,7 @@ def run(deck: dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
             if line.startswith(SECOND):
                 place, command = 1, line[len(SECOND) :]
             if command == CHECK:
-                for name, value in snapshot(instances[place]).items():
+                for name, value in snapshot(instances[place], deck["more"]).items():
                     values[f"{checks}.{name}"] = value
                 checks += 1
             else:
