@@ -101,7 +101,7 @@ def download(
         goal.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "ab") as stream:
             if not try_lock(stream.fileno()):
-                raise EgraffError(f"{goal}: another run is fetching it: {held_by(part)}.")
+                raise EgraffError(f"{goal}: another process is fetching it: {held_by(part)}.")
             if goal.is_file():  # another process was quicker
                 part.unlink(missing_ok=True)
                 return _present(goal, sha256)

@@ -49,7 +49,7 @@ with stoppable():
 SEED = 11
 EACH = 4  # of either signal, to each kind of work
 PATIENCE_S = 900.0
-RESTART_EVERY, REBUILD_EVERY = 200, 10
+RESTART_EVERY, REBUILD_EVERY = 100, 10
 WALL_TIMES = {"seconds", "epoch_seconds", "wall_seconds"}
 
 
@@ -75,7 +75,7 @@ def material(tmp_path_factory) -> Path:
     common = {"pair": "sw", "coeff": "CdTe.sw Cd Te", "structure": str(folder / "start.traj")}
     common |= {"temperature_kelvin": 600}
     run_rollout(make_config({**common, "n_steps": 2000, "out_dir": folder / "reference"}))
-    rollout = {**common, "n_steps": 40_000, "dump_every": 100, "ranks": 2}
+    rollout = {**common, "n_steps": 3000, "dump_every": 50, "ranks": 2}
     rollout |= {"restart_every": RESTART_EVERY, "rebuild_every": REBUILD_EVERY, "out_dir": "."}
     training = {
         "forcefield": "allegro",
@@ -213,8 +213,9 @@ def all_whole(folder: Path, whole: Path) -> None:
         for path in folder.rglob(name):
             with open(path, newline="") as stream:
                 table = list(csv.reader(stream))
-            assert path.read_text().endswith("\n")
-            assert len({len(row) for row in table}) == 1, path
+            # A log is empty before its first row.
+            assert path.read_text()[-1:] in ("\n", ""), path
+            assert len({len(row) for row in table}) <= 1, path
     for path in folder.glob("traj.lammpstrj"):
         try:
             seen = read_lammps_dump(path)
@@ -257,7 +258,7 @@ def lost_epochs(folder: Path) -> tuple[int, int, str]:
 
 def lost_steps(folder: Path) -> tuple[int, int, str]:
     reached = last_step(folder / "thermo.csv")
-    restart = newest_restart(folder, 100, 100)
+    restart = newest_restart(folder, 50, 50)
     kept = 0 if restart is None else restart.step
     return max(0, (reached or 0) - kept), RESTART_EVERY + REBUILD_EVERY, f"of {reached} steps"
 
