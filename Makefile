@@ -12,6 +12,12 @@ SHELL := bash
 # The build and the environment are this folder's own, whatever else is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The ab-initio data lie beside the checkout, unless the environment says otherwise. Where neither
+# is, the package takes the user's own data folder.
+ifneq ($(wildcard ../shared/data/.),)
+EGRAFF_DATA ?= $(CURDIR)/../shared/data
+export EGRAFF_DATA
+endif
 
 # Relative paths, and python -m in place of scripts: the folder's own path may contain spaces.
 python := .venv/bin/python
@@ -23,12 +29,15 @@ build_tools := 'scikit-build-core>=0.10,<2' 'cmake>=3.24,<5' 'ninja>=1.11,<2'
 # Without its pin of e3nn 0.4.4, which contradicts nequip's 0.6; it runs on 0.6.
 beside := mace-torch==0.3.16
 
+# Numbers of MPI ranks of `make certificates`.
+ranks := 1,2,3,4,8
+
 packages := .venv/.packages.stamp
 installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study lint format bench models clean
+.PHONY: help setup demo test study memcheck lint format bench models certificates clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -67,6 +76,9 @@ test: setup lint ## lint, then all tests
 study: setup ## the tests that take too long for `make test`: more ranks, all force fields
 	$(python) -m pytest -m study
 
+memcheck: setup ## a few small decks on 1 and 2 ranks under valgrind: no fault in the plugin
+	cd tests/engine && ../../$(python) -W ignore -m random_decks.memcheck
+
 lint: setup ## ruff, mypy and clang-format, changing nothing
 	$(python) -m ruff check
 	$(python) -m ruff format --check
@@ -83,6 +95,12 @@ bench: setup ## measure the engine: time outside the network, gain of a second r
 
 models: setup ## train, deploy and describe the models of deployed_models/ (EGRAFF_DATA)
 	$(python) benchmarks/deployed_models.py
+
+certificates: setup ## verify deployed_models/ and write a certificate beside each (an hour)
+	@failed=; for model in deployed_models/*.pt; do \
+	  echo "$$model"; .venv/bin/egraff verify "$$model" --ranks $(ranks) --json > /dev/null || \
+	  failed="$$failed $$model"; done; \
+	  [ -z "$$failed" ] || { echo "egraff verify failed:$$failed" >&2; exit 1; }
 
 clean: ## remove build tree and caches (for a new environment remove .venv too)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,16 +24,24 @@ class EgraffCalculator(Calculator):
     Args:
         model: path of the file.
         device: "cpu", "cuda" or "cuda:N".
+        sha256: what the file must have; it is not loaded otherwise. A model file is a program.
 
     Raises:
-        EgraffError: not a deployed file, an unknown element, no such device.
+        EgraffError: not a deployed file, another hash, an unknown element, no such device.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(self, model: str | Path, device: str = "cpu", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: str | Path,
+        device: str = "cpu",
+        *,
+        sha256: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.model = DeployedModel(model, device)
+        self.model = DeployedModel(model, device, sha256=sha256)
 
     def calculate(
         self,

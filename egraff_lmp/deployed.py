@@ -6,6 +6,8 @@ pair style is used. Needs torch, numpy and ase only.
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from egraff_lmp.contract import read_contract
+from egraff_lmp.contract import contract_in, read_contract
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.graph import find_edges
 from egraff_lmp.paths import OPS_LIBRARY, native_dir
+from egraff_lmp.untrusted import MAX_ARCHIVE_BYTES
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,24 @@ class DeployedModel:
     Args:
         path: file written by `egraff deploy`.
         device: "cpu", "cuda" or "cuda:N".
+        sha256: SHA-256 that the file must have, in hexadecimal; None takes any. A TorchScript file
+            is a program that runs when it is loaded: it is loaded only after its bytes, all of
+            them and no others, were found to be the right ones.
 
     Raises:
-        EgraffError: the file is not a deployed model, or the device is not there.
+        EgraffError: the file is not a deployed model or has another hash, or the device is not
+            there.
     """
 
-    def __init__(self, path: str | Path, device: str = "cpu") -> None:
-        self.contract = read_contract(path)
+    def __init__(self, path: str | Path, device: str = "cpu", *, sha256: str | None = None) -> None:
+        content = _content(Path(path))
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and self.sha256 != sha256.lower():
+            raise EgraffError(
+                f"{path}: expected the file with SHA-256 {sha256}, got {self.sha256}: it was not "
+                "loaded; get the right file."
+            )
+        self.contract = contract_in(io.BytesIO(content), Path(path))
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise EgraffError(
                 f"expected a GPU for device '{device}', got none that torch can use: use 'cpu', or "
@@ -58,7 +72,7 @@ class DeployedModel:
         self.device = torch.device(device)
         self._require_operators(path)
         try:
-            self._module = torch.jit.load(str(path), map_location=self.device).eval()
+            self._module = torch.jit.load(io.BytesIO(content), map_location=self.device).eval()
         except RuntimeError as error:
             raise EgraffError(
                 f"{path}: its network could not be loaded ({str(error).splitlines()[0]}): copy "
@@ -96,22 +110,48 @@ class DeployedModel:
             cell: (3, 3) in A, rows are lattice vectors.
             pbc: periodicity along each lattice vector.
         """
-        types = torch.tensor(self._types(species), dtype=torch.int64, device=self.device)
         edges = find_edges(positions, cell, pbc, self.contract.r_max)
-        vectors = torch.tensor(edges.vectors(positions, cell), device=self.device)
-        vectors.requires_grad_(True)
-        index = torch.tensor(edges.index, device=self.device)
-        # The optimising executor recompiles at every new shape.
-        with torch.jit.optimized_execution(False):
-            energies = self._module(vectors, index, types, len(species))["atomic_energy"]
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        g = gradient.detach().cpu().numpy()
-        r = vectors.detach().cpu().numpy()
+        r = edges.vectors(positions, cell)
+        atomic, g = self.evaluate_graph(r, edges.index, species)
         forces = np.zeros((len(species), 3))
         np.add.at(forces, edges.index[0], g)
         np.subtract.at(forces, edges.index[1], g)
-        atomic = energies.detach().cpu().numpy()
         return Evaluation(float(atomic.sum()), atomic, forces, -r.T @ g)
+
+    def evaluate_graph(
+        self,
+        vectors: NDArray[np.float64],
+        index: NDArray[np.int64],
+        species: tuple[str, ...] | list[str],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the network says of a graph, which may be of several structures.
+
+        Args:
+            vectors: r_j - r_i of each edge in A, (E, 3).
+            index: centre i and neighbour j of each edge, (2, E).
+            species: element of each atom, length N.
+
+        Returns:
+            Energies of the atoms in eV, (N,), and the gradient of their sum with respect to the
+            edge vectors in eV/A, (E, 3).
+        """
+        types = torch.tensor(self._types(species), dtype=torch.int64, device=self.device)
+        r = torch.tensor(vectors, device=self.device).requires_grad_(True)
+        # The optimising executor recompiles at every new shape.
+        with torch.jit.optimized_execution(False):
+            energies = self._module(
+                r, torch.tensor(index, device=self.device), types, len(species)
+            )["atomic_energy"]
+        (gradient,) = torch.autograd.grad(energies.sum(), r)
+        return energies.detach().cpu().numpy(), gradient.detach().cpu().numpy()
+
+    def check_species(self, species: tuple[str, ...] | list[str]) -> None:
+        """Refuse elements that the model does not know.
+
+        Raises:
+            EgraffError: it does not know one of them.
+        """
+        self._types(species)
 
     def _types(self, species: tuple[str, ...] | list[str]) -> list[int]:
         known = {element: index for index, element in enumerate(self.contract.species)}
@@ -122,3 +162,10 @@ class DeployedModel:
                 f"{' '.join(unknown)}: use a model that knows them."
             )
         return [known[element] for element in species]
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file() or path.stat().st_size > MAX_ARCHIVE_BYTES:
+        read_contract(path)  # says what is wrong with it
+        raise EgraffError(f"{path}: expected a model file of at most {MAX_ARCHIVE_BYTES} bytes.")
+    return path.read_bytes()

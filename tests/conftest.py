@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
 
 ROOT = Path(__file__).resolve().parent.parent
+# As in the Makefile: the data beside the checkout, for the processes that tests start, too.
+BESIDE = ROOT.parent / "shared" / "data"
+if BESIDE.is_dir():
+    os.environ.setdefault("EGRAFF_DATA", str(BESIDE))
+# Byte that the C library fills freed memory with, and fresh memory with its complement: that of a
+# new process happens to hold zeros, which hides what is read before it is written. Doubles of these
+# bytes are 32.5 and -0.12, floats 3 and -1.5; 32-bit integers are over a billion in size.
+POISON = "64"
+# MPICH: a rank that has asked this often in vain sleeps for a moment. Tests start more ranks than
+# there are cores, and ranks that wait would keep the cores from those that compute.
+POLLS_BEFORE_SLEEP = "500"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """For every program that a test starts, all MPI ranks among them."""
+    os.environ.setdefault("MALLOC_PERTURB_", POISON)
+    os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE", "1")
+    os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT", POLLS_BEFORE_SLEEP)
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +43,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def ab_initio_data() -> Path:
     """Folder with the real ab-initio data, or a skip that says where it was looked for."""
-    folder = Path(os.environ.get("EGRAFF_DATA", ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("EGRAFF_DATA", BESIDE))
     if not folder.is_dir():
         pytest.skip(f"no ab-initio data at {folder}: set EGRAFF_DATA to the folder")
     return folder

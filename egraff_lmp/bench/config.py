@@ -29,7 +29,10 @@ from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
+from egraff_lmp.yaml_file import read_yaml
 
+# Of folders and files, and in the scripts of jobs.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 SHIPPED = Path(__file__).resolve().parent / "configs"
 
 
@@ -185,7 +188,7 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
-    name: str
+    name: str = Field(pattern=NAME)
     title: str
     seed: int = Field(ge=1, lt=2**31 - 1000)
     temperature_kelvin: PositiveFloat
@@ -356,7 +359,7 @@ def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
             f"({', '.join(known)}), found neither: check the path."
         )
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EgraffError(
             f"{path}: expected YAML, got a file that does not parse: {error}"

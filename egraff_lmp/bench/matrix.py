@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from egraff_lmp.bench.config import (
+    NAME,
     BenchConfig,
     mistakes,
     parse_config,
@@ -32,7 +33,6 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import PaperRow, check_rows
 
 KIND = "matrix"
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 # Parts of a system that a temperature may change.
 _SECTIONS = ("reference", "split", "training", "rollout", "scoring")
 
@@ -85,7 +85,7 @@ class System(Strict):
     own has those instead. Several systems of one row are averaged.
     """
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     title: str
     reference: dict[str, Any]
     split: dict[str, Any]
@@ -129,7 +129,7 @@ class Matrix(Strict):
     """Common settings and the systems they are applied to."""
 
     kind: Literal["matrix"]
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     title: str
     seed: int = Field(ge=1, lt=2**31 - 1000)
     models: tuple[Model, ...] = Field(min_length=1)

@@ -19,10 +19,11 @@ import yaml
 from egraff_lmp.bench.collect import collect
 from egraff_lmp.bench.matrix import CellConfig, Matrix
 from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.run import REPORT, Begin, End, locked, run_bench
+from egraff_lmp.bench.run import REPORT, WAIT, Begin, End, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.locking import locked
 from egraff_lmp.report.numbers import counted
 from egraff_lmp.report.value import DONE, NOT_RUN, CellSummary, to_csv, to_json
 
@@ -152,7 +153,7 @@ def write_summary(
     from egraff_lmp.bench.collect_traces import collect_traces
     from egraff_lmp.report.matrix import write_page
 
-    with locked(out, wait=True):
+    with locked(out, WAIT):
         found = collect(cells, out, refused)
         write_json(out / SCORES, to_json(matrix.name, found))
         write_text(out / TABLE, to_csv(found))

@@ -9,9 +9,9 @@ Training and deployment may lie in a folder that several runs share; see `run_be
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,11 @@ from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
 from egraff_lmp.bench.view import assemble
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
+from egraff_lmp.locking import locked
 from egraff_lmp.report.numbers import counted
 
-REPORT, SUMMARY, LOCK = "report.html", "bench.json", ".lock"
+REPORT, SUMMARY = "report.html", "bench.json"
+WAIT = math.inf  # for another run that trains the same model
 SHARED_DIGITS = 16  # of the hash that names a folder of shared models
 
 # Called with (number of the stage, stages in all, its title).
@@ -120,7 +122,7 @@ class _Runner:
         if out is None:
             result = run_stage(stage, self.out)
         else:
-            with locked(out, wait=True):
+            with locked(out, WAIT):
                 result = run_stage(stage, out)
         if self.end is not None:
             self.end(self.number, self.total, result)
@@ -376,25 +378,3 @@ def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
         },
     )
     write_report(assemble(config, result.reference, result.cells), result.report)
-
-
-@contextmanager
-def locked(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Keep a second run out of `folder` until this one ends, however it ends.
-
-    The second one is refused, or waits.
-    """
-    import fcntl
-
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        raise EgraffError(
-            f"{folder}: another `egraff bench` is writing into it: wait for its end, or stop it."
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,8 +14,10 @@ from egraff_lmp.bench.matrix import CellConfig, Matrix
 from egraff_lmp.bench.matrix_run import COPY, prepare
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
+from egraff_lmp.untrusted import unprintable
 
 SCRIPT, LOGS = "submit.sbatch", "slurm"
+NOTICE = "B:TERM@60"  # to the program itself, a minute before the limit: it ends cleanly
 
 
 def render_script(
@@ -24,7 +26,8 @@ def render_script(
     """Write the script of the job array into the folder of the matrix.
 
     Task k runs cell number k and then writes the summary of all that is there, so the last task to
-    end leaves the page of the whole matrix. A task that was killed is submitted again as it is.
+    end leaves the page of the whole matrix. A task that reached its limit ends with
+    status 75 and is submitted again as it is.
 
     Args:
         matrix: the matrix.
@@ -51,6 +54,7 @@ def render_script(
         f"--ntasks={tasks}",
         f"--cpus-per-task={threads}",
         f"--time={wishes.time}",
+        f"--signal={NOTICE}",  # an option of the user's own comes later, and wins
         *([f"--partition={wishes.partition}"] if wishes.partition else []),
         *([f"--account={wishes.account}"] if wishes.account else []),
         f"--chdir={Path(workdir).absolute()}",
@@ -58,7 +62,7 @@ def render_script(
         *wishes.options,
     ]
     for option in options:
-        if "\n" in option or not option.startswith("--"):
+        if unprintable(option) or '"' in option or not option.startswith("--"):
             raise EgraffError(
                 f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
             )

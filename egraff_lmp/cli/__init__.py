@@ -15,6 +15,7 @@ import typer
 
 from egraff_lmp.cli.console import errors
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.stopping import STOPPED, Stopped, stoppable
 
 COMMANDS = (
     "doctor",
@@ -23,6 +24,7 @@ COMMANDS = (
     "train",
     "deploy",
     "compare",
+    "verify",
     "init",
     "run",
     "score",
@@ -52,9 +54,20 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one clear paragraph and exit status 1."""
+    """Entry point: a user's mistake is one clear paragraph and exit status 1.
+
+    What a batch system's notice (SIGTERM, SIGUSR1, SIGUSR2) or a limit of wall time ended exits
+    with status 75, what Ctrl-C ended with 130; the same command then goes on.
+    """
     try:
-        build_app()()
+        with stoppable():
+            build_app()()
+    except Stopped as stop:
+        errors.print(
+            f"egraff: {stop.reason or 'stopped'}; repeat the same command to go on.",
+            style="yellow", highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        sys.exit(STOPPED)
     except EgraffError as error:
         errors.print(f"egraff: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)

@@ -57,7 +57,8 @@ def command(
 
     A matrix does so for several systems and temperatures and sums them up on one page. Repeating
     the command goes on where it stopped and repeats nothing that is finished; a changed config
-    repeats what depends on the change.
+    repeats what depends on the change. Exit status 75 after a batch system's signal, 130 after
+    Ctrl-C.
     """
     from egraff_lmp.bench.config import read_raw
     from egraff_lmp.bench.matrix import KIND

@@ -23,7 +23,8 @@ def command(
 ) -> None:
     """Largest differences between Python and LAMMPS, and between rank counts.
 
-    Exits with status 1 if any difference is larger than the network's precision explains.
+    Exits with status 1 if any difference is larger than the network's precision explains. This
+    runs the model: a TorchScript file is a program, so compare only files that you trust.
     """
     from egraff_lmp.compare.compare import compare
     from egraff_lmp.data import read_frames

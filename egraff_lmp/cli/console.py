@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import re
+from collections.abc import Iterable
 
-# No emoji: `:train` is a part of a data set, not a picture.
-output = Console(emoji=False)
-errors = Console(stderr=True, emoji=False)
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+# Characters that make a terminal do something, or show text in another order than it has: what
+# comes out of a file (a contract, a message with a name in it) is shown, and does nothing.
+_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class PlainConsole(Console):
+    """A console on which text is text: no markup, no emoji, no control characters in it."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        # No emoji: `:train` is a part of a data set, not a picture.
+        super().__init__(stderr=stderr, emoji=False, markup=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Segments of a renderable, with a question mark for every active character."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _ACTIVE.search(segment.text):
+                yield segment
+            else:
+                yield segment._replace(text=_ACTIVE.sub("?", segment.text))
+
+
+output = PlainConsole()
+errors = PlainConsole(stderr=True)

@@ -15,13 +15,17 @@ def command(
     file: Annotated[Path, typer.Argument(help="Model file written by `egraff deploy`.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, complete.")] = False,
 ) -> None:
-    """Print the contract of a deployed model: species, cutoff, training, citations."""
+    """Print the contract of a deployed model: species, cutoff, training, citations.
+
+    Only the contract is read: the network is a TorchScript program, which runs when it is loaded,
+    and is not loaded here. Compare the SHA-256 with what its author states before you run it.
+    """
     from egraff_lmp.contract import read_contract
     from egraff_lmp.contract.describe import describe
     from egraff_lmp.fileio import sha256_file
 
+    digest = sha256_file(file) if file.is_file() else ""
     contract = read_contract(file)
-    digest = sha256_file(file)
     if as_json:
         value = {"file": str(file), "sha256": digest, **json.loads(contract.to_json())}
         typer.echo(json.dumps(value, indent=1))

@@ -30,7 +30,8 @@ def command(
 ) -> None:
     """Run a deck through MPI; the same command again resumes.
 
-    Exit status: 0 finished, 1 an error to mend, 3 the simulation broke down.
+    Exit status: 0 finished, 1 an error to mend, 3 the simulation broke down, 75 stopped by a
+    signal or wall_minutes, 130 by Ctrl-C. After the last two the same command goes on.
     """
     from egraff_lmp.rollout.config import read_config
     from egraff_lmp.rollout.plan import make_plan

@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Train a force field; the same command again resumes.
 
-    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png and result.json.
+    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png and result.json. Exit status 75 after
+    a batch system's signal, 130 after Ctrl-C: the same command goes on from the last epoch.
     """
     from egraff_lmp.train.config import load_config, named_config, shipped_configs
 

@@ -22,6 +22,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.box import LammpsBox
 from egraff_lmp.rollout.datafile import Structure, type_order, write_data_file
+from egraff_lmp.rollout.potential import check_name
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ def evaluate_in_lammps(
         launcher: template such as "srun -n {ranks}"; None is this environment's mpiexec.
 
     Raises:
-        EgraffError: LAMMPS refused a case; the message is LAMMPS' own.
+        EgraffError: LAMMPS refused a case (the message is LAMMPS' own), or cannot name its model.
     """
+    for case in cases:
+        check_name(Path(case.model).absolute())
     with tempfile.TemporaryDirectory(prefix="egraff-compare-") as folder:
         job = Path(folder) / "job.json"
         boxes = [_write_case(case, Path(folder), index) for index, case in enumerate(cases)]

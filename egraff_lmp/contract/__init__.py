@@ -1,6 +1,6 @@
 """What a deployed file says about itself: the record, its JSON form, and reading it from a file."""
 
-from egraff_lmp.contract.file import read_contract, save_deployed
+from egraff_lmp.contract.file import contract_in, read_contract, save_deployed
 from egraff_lmp.contract.schema import (
     CONTRACT_MEMBER,
     SCHEMA,
@@ -9,6 +9,8 @@ from egraff_lmp.contract.schema import (
     EnergyReference,
     Output,
     SelfTest,
+    ShortestDistance,
+    TrainingRange,
 )
 
 __all__ = [
@@ -19,6 +21,9 @@ __all__ = [
     "EnergyReference",
     "Output",
     "SelfTest",
+    "ShortestDistance",
+    "TrainingRange",
+    "contract_in",
     "read_contract",
     "save_deployed",
 ]

@@ -43,7 +43,7 @@ def sections(contract: Contract, sha256: str) -> dict[str, Rows]:
     blocks = {
         "Model": _model(contract, sha256),
         "Species (type order)": _species(contract),
-        "Training": _training(contract.provenance),
+        "Training": _training(contract.provenance) + _training_range(contract),
         "Self test": _self_test(contract),
         "Written with": [(name, version) for name, version in contract.versions.items()],
         "Please cite": [(str(i), _cited(c)) for i, c in enumerate(contract.citations, 1)],
@@ -120,6 +120,17 @@ def _training(provenance: Mapping[str, Any]) -> Rows:
     for key in ("seed", "started", "deployed", "checkpoint_sha256", "config_sha256"):
         if key in provenance:
             rows.append((key.replace("_", " "), str(provenance[key])))
+    return rows
+
+
+def _training_range(contract: Contract) -> Rows:
+    known = contract.training_range
+    if known is None:
+        return []
+    pairs = [f"{'-'.join(d.elements)} {d.angstrom:.3f} A" for d in known.shortest_distances]
+    rows = [("closest atoms", ", ".join(pairs))] if pairs else []
+    if known.largest_force is not None:
+        rows.append(("largest force", f"{known.largest_force:.3f} eV/A"))
     return rows
 
 

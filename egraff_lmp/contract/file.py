@@ -5,13 +5,15 @@ A TorchScript file is a zip archive; the contract is one member of it. Reading i
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from egraff_lmp.contract.schema import CONTRACT_MEMBER, Contract
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path
+from egraff_lmp.untrusted import check_element, open_archive, read_text_member
 
 if TYPE_CHECKING:
     import torch
@@ -31,14 +33,28 @@ def read_contract(path: str | Path) -> Contract:
         raise EgraffError(f"{path}: {_EXPECTED}, got a folder: name the .pt file inside it.")
     if not path.is_file():
         raise EgraffError(f"{path}: {_EXPECTED}, but there is no such file: check the path.")
+    with open(path, "rb") as stream:
+        return contract_in(stream, path)
+
+
+def contract_in(stream: IO[bytes], path: Path) -> Contract:
+    """Contract of a deployed file that is open, or in memory; `path` names it in messages.
+
+    Raises:
+        EgraffError: see `read_contract`; or the file would become too large when unpacked, or its
+            contract gives names that are no elements and numbers that no model has.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(stream, path) as archive:
             members = archive.namelist()
             wanted = [m for m in members if m.endswith(f"/extra/{CONTRACT_MEMBER}")]
             if wanted:
-                return Contract.from_json(archive.read(wanted[0]).decode("utf-8"), str(path))
+                text = _text(read_text_member(archive, wanted[0], path), path)
+                contract = Contract.from_json(text, str(path))
+                _check(contract, path)
+                return contract
     except zipfile.BadZipFile:
-        raise EgraffError(f"{path}: {_EXPECTED}, got {_not_zip(path)}") from None
+        raise EgraffError(f"{path}: {_EXPECTED}, got {_not_zip(stream)}") from None
     raise EgraffError(f"{path}: {_EXPECTED}, got {_other_zip(members)}")
 
 
@@ -50,9 +66,40 @@ def save_deployed(module: torch.jit.ScriptModule, contract: Contract, path: str 
         torch.jit.save(module, str(temporary), _extra_files={CONTRACT_MEMBER: contract.to_json()})
 
 
-def _not_zip(path: Path) -> str:
-    with open(path, "rb") as stream:
-        head = stream.read(4)
+def _text(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise EgraffError(
+            f"{path}: its contract is no text ({error}): copy the file again, or deploy it again "
+            "with `egraff deploy`."
+        ) from None
+
+
+def _check(contract: Contract, path: Path) -> None:
+    """What the contract says goes into LAMMPS inputs, and decides what is allocated."""
+    for element in contract.species:
+        check_element(element, f"{path}: its contract")
+    masses = contract.masses_amu
+    faults = {
+        "species, each once": len(set(contract.species)) == len(contract.species) > 0,
+        "a mass above 0 for each of its species": len(masses) == len(contract.species)
+        and all(0 < mass < math.inf for mass in masses),
+        "a cutoff r_max above 0": 0 < contract.r_max < math.inf,
+        "dtype float32 or float64": contract.dtype in ("float32", "float64"),
+        "exchange widths above 0": all(width > 0 for width in contract.exchange_widths),
+    }
+    for what, right in faults.items():
+        if not right:
+            raise EgraffError(
+                f"{path}: its contract should state {what}, and does not: deploy the model again "
+                "with `egraff deploy`."
+            )
+
+
+def _not_zip(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    head = stream.read(4)
     if not head:
         return "an empty file: copy it again or deploy it again."
     if head[:2] == b"PK":

@@ -88,6 +88,47 @@ class SelfTest:
 
 
 @dataclass(frozen=True)
+class ShortestDistance:
+    """The shortest distance between atoms of two elements (or of one) in the training frames.
+
+    Attributes:
+        elements: in the order of the species; both the same for atoms of one element.
+        angstrom: over all periodic images, below r_max.
+    """
+
+    elements: tuple[str, str]
+    angstrom: float
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    """How far the training frames go: what the guards of a simulation compare with.
+
+    Attributes:
+        shortest_distances: of each pair of elements that came within r_max of each other.
+        largest_force: largest force on an atom in eV/A; None where no frame has forces.
+    """
+
+    shortest_distances: tuple[ShortestDistance, ...]
+    largest_force: float | None
+
+    @classmethod
+    def from_plain(cls, raw: Mapping[str, Any] | None) -> TrainingRange | None:
+        """Inverse of `dataclasses.asdict`, lists for tuples allowed; None stays None."""
+        if raw is None:
+            return None
+        return cls(
+            tuple(
+                ShortestDistance(
+                    (str(pair["elements"][0]), str(pair["elements"][1])), float(pair["angstrom"])
+                )
+                for pair in raw["shortest_distances"]
+            ),
+            None if raw["largest_force"] is None else float(raw["largest_force"]),
+        )
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything that a program must know of a deployed file before it runs it.
 
@@ -116,6 +157,8 @@ class Contract:
             the file. Empty for a file that was deployed with `--reference`.
         radial_table_error: largest error of the radial weights that were put into tables,
             relative to the largest of them; 0 without tables.
+        training_range: see `TrainingRange`; None where the training frames are not known (files of
+            other packages, and of checkpoints that were written before it was recorded).
     """
 
     architecture: str
@@ -137,6 +180,7 @@ class Contract:
     halo_layers: int = 1
     operators: tuple[str, ...] = ()
     radial_table_error: float = 0.0
+    training_range: TrainingRange | None = None
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
 
     def to_json(self) -> str:
@@ -152,7 +196,7 @@ class Contract:
         """
         try:
             raw = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise EgraffError(
                 f"{where}: its contract is not valid JSON ({error}): the file is damaged; "
                 "copy it again or deploy it again with `egraff deploy`."
@@ -172,7 +216,7 @@ class Contract:
             )
         try:
             return cls._from_mapping(raw)
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise EgraffError(
                 f"{where}: its contract lacks or misstates {error}: deploy the model again with "
                 "`egraff deploy`."
@@ -214,6 +258,7 @@ class Contract:
             # Files from before there were kernels do not state these two.
             operators=tuple(str(name) for name in raw.get("operators", ())),
             radial_table_error=float(raw.get("radial_table_error", 0.0)),
+            training_range=TrainingRange.from_plain(raw.get("training_range")),
             units=dict(raw["units"]),
         )
 

@@ -5,9 +5,12 @@ One file holds one composition: the same elements in the same order in every fra
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +61,20 @@ def read_database(path: Path) -> Frames:
     from ase.db import connect
 
     try:
+        _require_tables(path)
         images = [row.toatoms() for row in connect(str(path), serial=True).select(sort="id")]
     except Exception as error:
         raise _unreadable(path, error) from None
     return frames_from_images(images, str(path))
+
+
+def _require_tables(path: Path) -> None:
+    """ASE makes its tables in a database that has none: a file that is read must stay as it is."""
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as connection:
+        query = "SELECT COUNT(*) FROM sqlite_master WHERE type='table' AND name='systems'"
+        if not connection.execute(query).fetchone()[0]:
+            raise ValueError("a database without the tables of ASE")
 
 
 def frames_from_images(images: Sequence[Any], source: str) -> Frames:
@@ -102,7 +115,10 @@ def _read(path: Path, file_format: str | None) -> Frames:
 
     try:
         # parallel=False: in an MPI program ASE would make reading a collective call.
-        images: Any = read(path, index=":", format=file_format, parallel=False)
+        # An @ in the name is part of the name.
+        images: Any = read(
+            path, index=":", format=file_format, parallel=False, do_not_split_by_at_sign=True
+        )
     except Exception as error:  # each of ASE's readers raises what it likes
         raise _unreadable(path, error) from None
     return frames_from_images(images, str(path))

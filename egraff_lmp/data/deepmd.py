@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.data.arrays import load_npy
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 
@@ -109,7 +110,7 @@ def _read_set(folder: Path, suffix: str) -> dict[str, NDArray[np.float64]]:
         if not file.is_file():
             continue
         try:
-            raw = np.load(file, allow_pickle=False) if suffix == ".npy" else _text(file)
+            raw = load_npy(file) if suffix == ".npy" else _text(file)
             found[name] = np.asarray(raw, dtype=np.float64)
         except (ValueError, EOFError, OSError) as error:
             raise EgraffError(

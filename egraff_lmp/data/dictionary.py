@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.data.arrays import npy_header
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.npz import species_of
 from egraff_lmp.errors import EgraffError
@@ -41,7 +42,7 @@ def is_dictionary(path: Path) -> bool:
         return False
     try:
         with open(path, "rb") as stream:
-            shape, dtype = _npy_header(stream)
+            shape, dtype = npy_header(stream)
     except (ValueError, OSError):
         return False
     return shape == () and dtype.hasobject
@@ -101,7 +102,7 @@ def _first(arrays: dict[str, Any], names: tuple[str, ...]) -> Any:
 def _load(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as stream:
-            _npy_header(stream)
+            npy_header(stream)
             value = _ArraysOnly(stream).load()
         if isinstance(value, np.ndarray) and value.shape == ():
             value = value.item()
@@ -115,18 +116,6 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise EgraffError(f"{path}: expected a dictionary of arrays, got {type(value).__name__}.")
     return value
-
-
-def _npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
-        raise ValueError(f"npy version {version}")
-    shape, _, dtype = read(stream)
-    return shape, dtype
 
 
 class _ArraysOnly(pickle.Unpickler):

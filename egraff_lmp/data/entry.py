@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_data_path
 
 from egraff_lmp.contract.schema import Citation
+from egraff_lmp.data.arrays import load_npy
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.read import read_frames
 from egraff_lmp.errors import EgraffError
@@ -119,9 +121,9 @@ class DataSet:
         path = self.path(part)
         if not path.exists():
             raise EgraffError(
-                f"data set {self.key}: expected its part '{part}' at {path}, there is none: set "
-                f"{DATA_VARIABLE} to the folder that holds {Path(self.files[part]).parts[0]}, or "
-                f"see `egraff data fetch {self.key}:{part}`."
+                f"data set {self.key}: expected its part '{part}' at {path}, there is none: see "
+                f"`egraff data fetch {self.key}:{part}`, or set {DATA_VARIABLE} to the folder "
+                f"that holds {Path(self.files[part]).parts[0]} ({root_in_words()})."
             )
         return read_frames(path, timestep_fs=self.frame_stride_fs.get(part))
 
@@ -135,7 +137,7 @@ class DataSet:
         path = None if self.frame_gaps is None else data_root() / self.frame_gaps
         if path is None or not path.is_file():
             return None
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int64)
+        return np.asarray(load_npy(path), dtype=np.int64)
 
     def checksums(self, part: str) -> dict[str, str]:
         """Known SHA-256 of the files of a part, by path under the data folder."""
@@ -156,9 +158,19 @@ class DataSet:
 
 
 def data_root() -> Path:
-    """Folder of the data: EGRAFF_DATA, else `shared/data` beside the checkout."""
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return Path(os.environ.get(DATA_VARIABLE) or default).expanduser()
+    """Folder of the data: EGRAFF_DATA, else a folder of the user's own.
+
+    On Linux that is ~/.local/share/egraff_lmp, or below XDG_DATA_HOME where that is set.
+    """
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen).expanduser() if chosen else user_data_path("egraff_lmp", appauthor=False)
+
+
+def root_in_words() -> str:
+    """Where the data folder comes from, for messages."""
+    if os.environ.get(DATA_VARIABLE):
+        return f"it is {data_root()} now"
+    return f"it is not set, so that {data_root()} is taken"
 
 
 @cache

@@ -6,7 +6,6 @@ where the first stopped, because the result is verified; without one it starts a
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import os
 import urllib.error
@@ -19,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from egraff_lmp.data.entry import DataSet, data_root
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file
+from egraff_lmp.locking import held_by, try_lock
 
 SCHEMES = ("https", "http", "file")
 TIMEOUT_S = 60.0
@@ -100,7 +100,8 @@ def download(
     try:
         goal.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "ab") as stream:
-            _lock(stream.fileno(), goal)
+            if not try_lock(stream.fileno()):
+                raise EgraffError(f"{goal}: another process is fetching it: {held_by(part)}.")
             if goal.is_file():  # another process was quicker
                 part.unlink(missing_ok=True)
                 return _present(goal, sha256)
@@ -121,13 +122,6 @@ def _present(goal: Path, sha256: str | None) -> Fetched:
             f"({found[:16]}...): move it away and fetch again."
         )
     return Fetched(goal, found, verified=sha256 is not None, fresh=False)
-
-
-def _lock(descriptor: int, goal: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise EgraffError(f"{goal}: another process is fetching it: wait for that one.") from None
 
 
 def _complete(

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.data.arrays import load_npz
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 
@@ -67,8 +68,7 @@ def load_arrays(path: Path) -> dict[str, NDArray]:
         EgraffError: a damaged archive, or pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return load_npz(path)
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise EgraffError(
             f"{path}: expected an npz archive, got a damaged file ({error}): copy it again."

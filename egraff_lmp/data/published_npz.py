@@ -8,12 +8,12 @@ Fu et al. made for their training keep the four names but are in eV. No periodic
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.data.arrays import npz_names
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.npz import load_arrays, species_of
 from egraff_lmp.errors import EgraffError
@@ -21,13 +21,7 @@ from egraff_lmp.errors import EgraffError
 
 def is_published_npz(path: Path) -> bool:
     """Whether `path` is an archive with the arrays R and z."""
-    if not (path.is_file() and path.suffix == ".npz"):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {"R.npy", "z.npy"} <= set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        return False
+    return path.is_file() and path.suffix == ".npz" and {"R", "z"} <= npz_names(path)
 
 
 def read_published_npz(path: Path) -> Frames:

@@ -14,6 +14,7 @@ from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.untrusted import check_packed_text
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def read_frames(
         raise EgraffError(f"expected a format out of {', '.join(FORMATS)}, got '{format}'.")
     if not path.exists():
         raise EgraffError(f"{path}: expected a data file or folder, there is none: check the path.")
+    check_packed_text(path)
     row = detect_format(path) if format is None else FORMATS[format]
     frames = row.read(path)
     if not len(frames):

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.data.arrays import load_npz, npz_names
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path
@@ -38,13 +39,7 @@ _ARRAYS = ("positions", "cell", "energy", "forces", "stress")
 
 def is_store(path: Path) -> bool:
     """Whether `path` is an archive with a header and positions of this form."""
-    if not (path.is_file() and path.suffix == ".npz"):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {"header.npy", "positions.npy"} <= set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        return False
+    return path.is_file() and path.suffix == ".npz" and {"header", "positions"} <= npz_names(path)
 
 
 def write_store(
@@ -150,11 +145,16 @@ def _load(
     path: Path, *, headers_only: bool = False
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            names = [] if headers_only else [name for name in archive.files if name != "header"]
-            arrays = {name: archive[name] for name in names}
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, ValueError) as error:
+        arrays = load_npz(path, ("header",) if headers_only else None)
+        header = json.loads(str(arrays.pop("header")))
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        OSError,
+        KeyError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise EgraffError(
             f"{path}: expected a file of `egraff data convert`, got a damaged one ({error}): "
             "convert the source again."

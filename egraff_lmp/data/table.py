@@ -2,8 +2,9 @@
 
 Temperatures and time steps are those of Table 10 of the EGraFFBench paper, and of appendix D of
 "Forces are not enough" for the two sets that only it has; species are listed in the order of the
-networks' type index. Paths are relative to the folder in the environment variable EGRAFF_DATA and
-keep the layout of the public repositories. Checksums are in SHA256SUMS.
+networks' type index. Paths are relative to the folder in the environment variable EGRAFF_DATA
+(else one of the user's own, see `entry.data_root`) and keep the layout of the public repositories.
+Checksums are in SHA256SUMS.
 
 To add a data set, add an entry here (and a reader, if its format is new).
 """

@@ -12,15 +12,23 @@ Exchanged before every block: the neighbours' features after norm and linear map
 embedding (480 for the paper's 128x0 + 64x1 + 32x2). The first block needs it, too: the embedding
 holds a sum over neighbours (edge-degree embedding).
 
-Two things differ from the authors' network by default, and can be had as they are there:
+Three things differ from the authors' network by default, and can be had as they are there:
 
 - `smooth: false` is the original softmax, whose weights do not vanish at r_max: energies jump
   when a neighbour passes the cutoff. The default weights every neighbour by an envelope u(r),
   inside the softmax and once more outside, a_ij = u_ij (u_ij exp z_ij / sum_k u_ik exp z_ik), and
   multiplies the edge-degree embedding by u. Inside alone would not do: the last neighbour of an
   atom keeps the weight 1 until it leaves. With the weights of deployed_models/gete-equiformer.pt
-  the original jumps by 39 meV (median of 18 pairs of GeTe-200, at most 187) when a pair of
+  the original jumps by 87 meV (median of 18 pairs of GeTe-200, at most 277) when a pair of
   neighbours passes r_max, the default by nothing. Preset "paper-original" has it.
+- `norm: layer` is the original layer norm, x / sqrt(mean |x|^2 + 1e-5) for each degree. Features of
+  degree l > 0 vanish at symmetric sites, those of every ideal crystal, and there it multiplies them
+  by 316, four times over in two blocks: forces around a perfect crystal are of the order of
+  1e5 eV/A for displacements below 1e-6 A, and fall as their inverse beyond. The default,
+  `norm: smooth`, divides degrees l > 0 by sqrt(mean |x|^2 + 1): large features are normalised as in
+  the original, small ones pass as they are, so that no normalisation multiplies by more than its
+  weight. Scalars do not vanish by symmetry and are normalised as in the original. Preset
+  "paper-original" has `norm: layer`, and so have checkpoints from before this setting.
 - `parity: false` is the network of Table 15 (and of the authors' MD17 models, 3.50 M parameters):
   irreps without parity, equivariant under rotations only, so that mirror images may differ in
   energy. The default keeps the paths that respect reflections.
@@ -51,6 +59,8 @@ from egraff_lmp.forcefields.layers import (
 
 ENVELOPE_POWER = 6.0
 NORM_EPSILON = 1e-5
+# What is added to the mean square of features of degree l > 0: see `norm` above.
+NORM_FLOORS = {"smooth": 1.0, "layer": NORM_EPSILON}
 NEGATIVE_SLOPE = 0.2  # of the leaky activation, section 3.3 of the paper
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -65,6 +75,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "radial_hidden": [32, 32],
         "parity": True,
         "smooth": True,
+        "norm": "smooth",
     },
     # Table 15 of EGraFFBench, the authors' MD17 model of degree 2: 3.50 M parameters.
     "paper": {
@@ -78,9 +89,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "radial_hidden": [64, 64],
         "parity": False,
         "smooth": True,
+        "norm": "smooth",
     },
 }
-PRESETS["paper-original"] = {**PRESETS["paper"], "smooth": False}
+PRESETS["paper-original"] = {**PRESETS["paper"], "smooth": False, "norm": "layer"}
+# Settings that checkpoints of earlier versions do not have, and what their networks do.
+EARLIER = {"norm": "layer"}
 
 
 def irreps_of(multiplicities: list[int], parity: bool) -> o3.Irreps:
@@ -93,14 +107,16 @@ def irreps_of(multiplicities: list[int], parity: bool) -> o3.Irreps:
 class _LayerNorm(torch.nn.Module):
     """Equivariant layer norm: scalars as usual; each other degree by its mean square length.
 
-    Section 3.3 and appendix of the paper. The multiplicities have to be those of `irreps_of`.
+    Section 3.3 and appendix of the paper. The multiplicities have to be those of `irreps_of`;
+    `norm` is one of `NORM_FLOORS`.
     """
 
     __constants__ = ("multiplicities",)
 
-    def __init__(self, irreps: o3.Irreps) -> None:
+    def __init__(self, irreps: o3.Irreps, norm: str) -> None:
         super().__init__()
         self.epsilon = NORM_EPSILON
+        self.floor = NORM_FLOORS[norm]
         self.multiplicities = [mul for mul, _ in irreps]
         self.weight = torch.nn.Parameter(torch.ones(sum(self.multiplicities)))
         self.bias = torch.nn.Parameter(torch.zeros(self.multiplicities[0]))
@@ -117,7 +133,8 @@ class _LayerNorm(torch.nn.Module):
                 part = part - part.mean(dim=1, keepdim=True)
             square = part.pow(2).mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
             weight = self.weight[channel : channel + multiplicity].view(1, -1, 1)
-            part = part * (square + self.epsilon).rsqrt() * weight
+            floor = self.epsilon if degree == 0 else self.floor
+            part = part * (square + floor).rsqrt() * weight
             if degree == 0:
                 part = part + self.bias.view(1, -1, 1)
             parts.append(part.reshape(features.size(0), multiplicity * width))
@@ -282,8 +299,8 @@ class _Block(torch.nn.Module):
         radial: list[int],
     ) -> None:
         super().__init__()
-        parity = bool(settings["parity"])
-        self.norm_1 = _LayerNorm(irreps)
+        parity, norm = bool(settings["parity"]), str(settings["norm"])
+        self.norm_1 = _LayerNorm(irreps, norm)
         self.attention = _Attention(
             irreps,
             harmonics,
@@ -293,7 +310,7 @@ class _Block(torch.nn.Module):
             parity=parity,
             smooth=bool(settings["smooth"]),
         )
-        self.norm_2 = _LayerNorm(irreps)
+        self.norm_2 = _LayerNorm(irreps, norm)
         middle = irreps_of(list(settings["feed_forward"]), parity)
         self.gate = gate_of(middle)
         self.linear_1 = o3.Linear(irreps, self.gate.irreps_in, biases=True)
@@ -358,7 +375,7 @@ class EquiformerNetwork(torch.nn.Module):
             )
             for index in range(self.n_layers)
         )
-        self.norm = _LayerNorm(feature)
+        self.norm = _LayerNorm(feature, str(settings["norm"]))
         self.readout = torch.nn.Sequential(
             o3.Linear(feature, feature, biases=True),
             enn.Activation(feature, [torch.nn.functional.silu]),
@@ -405,14 +422,20 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
     Args:
         settings: channels of each degree, scalars first, of the `embedding`, of one `head` and of
             the `feed_forward` network; `feature`, scalars after the last block; `num_layers`,
-            `num_heads`, `num_rbf`, `radial_hidden`; `parity` and `smooth`, see the module.
+            `num_heads`, `num_rbf`, `radial_hidden`; `parity`, `smooth` and `norm`, see the module.
+            Without `norm`, as in checkpoints of earlier versions, it is "layer".
         context: what the data fixes.
 
     Raises:
-        ValueError: lists of different lengths, or an unknown setting.
+        ValueError: lists of different lengths, an unknown setting or `norm`.
         KeyError: a setting is missing.
     """
+    settings = {**EARLIER, **settings}
     require_known(settings, PRESETS["small"])
+    if settings["norm"] not in NORM_FLOORS:
+        raise ValueError(
+            f"norm: expected one of {', '.join(NORM_FLOORS)}, got {settings['norm']!r}"
+        )
     lengths = {name: len(settings[name]) for name in ("embedding", "head", "feed_forward")}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"expected one number for each degree in each of {lengths}")

@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from egraff_lmp.contract import Contract, EnergyReference, SelfTest, save_deployed
+from egraff_lmp.contract import (
+    Contract,
+    EnergyReference,
+    SelfTest,
+    TrainingRange,
+    save_deployed,
+)
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkContext, edge_forces
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
@@ -34,6 +40,7 @@ def export_model(
     path: str | Path,
     *,
     kernels: bool = True,
+    training_range: TrainingRange | None = None,
 ) -> Contract:
     """Script `model`, compute its self test on the first frame of `frame`, and write `path`.
 
@@ -49,6 +56,7 @@ def export_model(
         provenance: what training recorded.
         path: where the file goes; it appears whole or not at all.
         kernels: False keeps the reference network.
+        training_range: of the training frames, where they are known.
 
     Raises:
         EgraffError: the network on the kernels differs from the reference network.
@@ -64,6 +72,7 @@ def export_model(
         _contract(model, force_field, context, energy_reference, test, memory, dict(provenance)),
         operators=operators_of(scripted),
         radial_table_error=table_error,
+        training_range=training_range,
     )
     save_deployed(scripted, contract, path)
     return contract

@@ -142,6 +142,7 @@ def _deploy_foreign(
             f"{row.title}: {row.runs_code}. If you trust where it came from, say "
             "`egraff deploy FILE OUT --trust`."
         )
+    digest = sha256_file(path)  # before anything from the file runs
     foreign = row.read(path)
     if frame is not None:
         _check_elements(frame, foreign.species, path)
@@ -154,7 +155,7 @@ def _deploy_foreign(
         "imported": {
             "format": row.key,
             "file": path.name,
-            "sha256": sha256_file(path),
+            "sha256": digest,
             "avg_num_neighbors": foreign.avg_num_neighbors,
             "dtype": str(foreign.dtype).removeprefix("torch."),
             **foreign.provenance,

@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from egraff_lmp.untrusted import MAX_TEXT_BYTES, open_archive
 
 # The keys of a checkpoint lie at its front; a large optimiser state need not be listed.
 _MOST_INSTRUCTIONS = 50_000
@@ -37,16 +40,22 @@ class Content:
 
 
 def look(path: Path) -> Content:
-    """What is in the file `path`; nothing is loaded or run, and nothing is raised for garbage."""
+    """What is in the file `path`; nothing is loaded or run, and nothing is raised for garbage.
+
+    Raises:
+        EgraffError: an archive that would become too large.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, path) as archive:
             members = frozenset(name.split("/", 1)[-1] for name in archive.namelist())
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             names: frozenset[str] = frozenset()
             if pickles and not any(name.startswith("code/") for name in members):
-                names = frozenset(_listed(io.BytesIO(archive.read(pickles[0]))))
+                with archive.open(pickles[0]) as stream:
+                    head = stream.read(MAX_TEXT_BYTES)
+                names = frozenset(_listed(io.BytesIO(head)))
             return Content(members, names)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, RuntimeError, zlib.error):
         pass
     with open(path, "rb") as stream:
         if stream.read(1) != b"\x80":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 from egraff_lmp.data.table import DATA_SETS
 from egraff_lmp.errors import EgraffError, require
+from egraff_lmp.untrusted import check_element
 
 try:
     from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 except ImportError:
     raise require("pydantic", "rollout") from None
 
+_BOUNDARY = re.compile(r"[pfsm]{1,2}( [pfsm]{1,2}){2}")
 # The presets of the decks, by the data sets whose conditions (Table 10) they are.
 PRESETS = {"GeTe": "gete", "LiPS": "lips", "LiPS20": "lips20"}
 
@@ -53,7 +56,10 @@ class RolloutConfig(BaseModel):
     n_steps: int = Field(gt=0)
     dump_every: int = Field(default=10, gt=0)
     thermo_every: int | None = Field(default=None, gt=0)  # dump_every, unless given
-    restart_every: int = Field(default=1000, gt=0)
+    restart_minutes: float = Field(default=5.0, ge=0)  # what a kill may cost; 0: no restarts
+    restart_every: int | None = Field(default=None, gt=0)  # steps; more often than restart_minutes
+    rebuild_every: int = Field(default=10, gt=0)  # steps; restarts lie at multiples of it
+    wall_minutes: float | None = Field(default=None, gt=0)  # of one start, which then ends cleanly
     temperature_max_kelvin: float | None = Field(default=None, gt=0)
 
     out_dir: Path
@@ -61,6 +67,7 @@ class RolloutConfig(BaseModel):
     threads: int | Literal["auto"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     check: bool = False  # re-evaluate the model's self-test frame before the run
+    guard: bool = True  # end the run where its atoms do what no simulation survives
     launcher: str | None = None  # "srun -n {ranks}"; None: this environment's mpiexec
 
     @model_validator(mode="before")
@@ -84,6 +91,10 @@ class RolloutConfig(BaseModel):
             raise ValueError("expected either structure or data_file")
         if self.boundary is not None and self.data_file is None:
             raise ValueError("boundary goes with data_file; a structure brings its own")
+        for element in self.elements or ():
+            check_element(element, "elements")
+        if self.boundary is not None and not _BOUNDARY.fullmatch(self.boundary):
+            raise ValueError(f"expected a boundary such as 'p p p', got {self.boundary!r}")
         if self.dump_every % self.row_every:
             raise ValueError(
                 f"expected dump_every ({self.dump_every}) to be a multiple of thermo_every "
@@ -123,13 +134,15 @@ def read_config(path: str | Path, **overrides: Any) -> RolloutConfig:
     """
     try:
         import yaml
+
+        from egraff_lmp.yaml_file import read_yaml
     except ImportError:
         raise require("pyyaml", "rollout") from None
     path = Path(path)
     if not path.is_file():
         raise EgraffError(f"{path}: expected a rollout configuration (YAML), there is none.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EgraffError(f"{path}: expected YAML, got: {error}") from None
     if not isinstance(values, dict):

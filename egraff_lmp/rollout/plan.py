@@ -36,6 +36,7 @@ class Plan:
         data_text: the LAMMPS data file.
         variables: deck variables that decide the trajectory.
         identity: see `Record`.
+        model_sha256: of the deployed model, or "none".
         inputs: where model and structure come from.
         record: the record of an earlier start in the same folder, or None.
         restart: what to go on from, or None to start at step 0.
@@ -47,6 +48,7 @@ class Plan:
     data_text: str
     variables: dict[str, str]
     identity: dict[str, str]
+    model_sha256: str
     inputs: dict[str, str]
     record: Record | None
     restart: Restart | None
@@ -91,6 +93,12 @@ class Plan:
             "device": config.device,
             "threads": str(config.threads),
             "check": "yes" if config.check else "no",
+            "restart_minutes": number(config.restart_minutes),
+            "restart_every": str(config.restart_every or 0),
+            "wall_minutes": number(config.wall_minutes or 0),
+            "guard": "yes" if config.guard else "no",
+            # What was checked here is what LAMMPS loads, whatever happens to the file meanwhile.
+            "sha256": self.model_sha256,
         }
         return values | ({"restart": RESUMED} if self.restart else {})
 
@@ -139,7 +147,10 @@ def make_plan(config: RolloutConfig) -> Plan:
     if record is not None:
         restart = newest_restart(out_dir, config.dump_every, config.row_every)
     inputs = {"potential": potential.title, "structure": source}
-    return Plan(config, out_dir, deck, text, variables, identity, inputs, record, restart)
+    model_sha256 = "none" if config.model is None else potential.sha256
+    return Plan(
+        config, out_dir, deck, text, variables, identity, model_sha256, inputs, record, restart
+    )
 
 
 def _potential(config: RolloutConfig) -> Potential:
@@ -203,7 +214,7 @@ def _conditions(config: RolloutConfig) -> dict[str, str]:
         "velocities": config.velocities,
         "dump_every": str(config.dump_every),
         "thermo_every": str(config.row_every),
-        "restart_every": str(config.restart_every),
+        "rebuild_every": str(config.rebuild_every),
         "temperature_max": number(hottest),
     }
     if config.ensemble in ("nvt", "npt"):

@@ -11,9 +11,10 @@ from pathlib import Path
 from egraff_lmp.contract import read_contract
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file
+from egraff_lmp.untrusted import unprintable
 
 # LAMMPS takes file names between quotes and has no escape for them.
-_UNQUOTABLE = ('"', "'", "\n")
+_UNQUOTABLE = ('"', "'")
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ def classical(pair: str, coeff: str, base: str | Path = ".") -> Potential:
         base: folder of relative file names.
 
     Raises:
-        EgraffError: no pair style, or unmatched quotes.
+        EgraffError: no pair style, unmatched quotes, or what LAMMPS would take for a variable.
     """
     if not pair.strip():
         raise EgraffError("expected a pair style such as 'sw', got nothing.")
+    _check_words("pair style", pair, pair)
+    _check_words("pair coefficients", coeff, "")
     try:
         words = shlex.split(coeff)
     except ValueError as error:
@@ -76,10 +79,20 @@ def classical(pair: str, coeff: str, base: str | Path = ".") -> Potential:
             hashes.append(sha256_file(file))
             found.append(f"'{file.absolute()}'")
         else:
+            _check_words("pair coefficients", coeff, word)
             found.append(word)
     return Potential(
         {"pair": pair, "coeff": " ".join(found)}, None, {}, " ".join(hashes), f"{pair} {coeff}"
     )
+
+
+def _check_words(name: str, text: str, words: str) -> None:
+    """Refuse a text of several lines, and words (no names of files) with marks of LAMMPS' own."""
+    if unprintable(text) or any(mark in words for mark in '"$`'):
+        raise EgraffError(
+            f"{name}: expected one line without control characters and, but for names of files, "
+            f"without double quotes, $ and `, got {text!r}: write the values out."
+        )
 
 
 def shipped_potential(name: str) -> Path:
@@ -96,12 +109,12 @@ def check_name(path: Path) -> None:
     """Refuse a path that no LAMMPS input can name.
 
     Raises:
-        EgraffError: quotes or a line break in it.
+        EgraffError: quotes or control characters in it.
     """
-    if any(mark in str(path) for mark in _UNQUOTABLE):
+    if any(mark in str(path) for mark in _UNQUOTABLE) or unprintable(str(path)):
         raise EgraffError(
-            f"{path}: expected a path without quotes and line breaks, which LAMMPS cannot take: "
-            "rename the file or folder."
+            f"{path}: expected a path without quotes, line breaks and other control "
+            "characters, which LAMMPS cannot take: rename the file or folder."
         )
 
 

@@ -159,10 +159,13 @@ def _slurm_text(deck: str, ranks: int) -> str:
 #SBATCH --ntasks={ranks}
 #SBATCH --cpus-per-task=1
 #SBATCH --time=24:00:00
+#SBATCH --signal=B:USR1@120
 # Submit from this folder: sbatch {SLURM}. One rank to a GPU; add e.g. --gpus-per-task=1.
 # The mpiexec of this environment starts its ranks through Slurm. With a LAMMPS of the site, use
 # its launcher instead: srun lmp -in {deck}.
-# To go on after a time limit: sbatch {SLURM} -var restart restart.a (or restart.b, the newer).
+# Two minutes before the time limit Slurm says so: restart.final is written, the status is 75.
+# To go on: sbatch {SLURM} -var restart restart.final. After a crash or a kill restart.a or
+# restart.b, the newer, is the last state.
 set -euo pipefail
 cd "$SLURM_SUBMIT_DIR"
 exec {mpiexec} -n "$SLURM_NTASKS" {lmp} -in {deck} "$@"

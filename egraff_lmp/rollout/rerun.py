@@ -95,6 +95,7 @@ def rerun(
             "out": str(folder),
             "threads": str(threads),
             "device": device,
+            "sha256": potential.sha256 if "model" in potential.variables else "none",
         }
         command = lammps_command(folder / deck_path("rerun").name, variables, ranks, launcher)
         began = time.monotonic()

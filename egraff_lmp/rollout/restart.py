@@ -20,6 +20,7 @@ from egraff_lmp.fileio import write_text
 RESTARTS = ("restart.a", "restart.b", "restart.final", "restart.from")
 TRAJECTORY = "traj.lammpstrj"
 THERMO = "thermo.csv"
+STOP = "stop"  # a file of this name ends a running rollout cleanly
 RESUMED = "restart.from"  # the one gone on from: nothing writes to it
 
 _MAGIC = b"LammpS RestartT\0"

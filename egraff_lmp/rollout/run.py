@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,18 +12,21 @@ from typing import TYPE_CHECKING
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
+from egraff_lmp.locking import locked
 from egraff_lmp.rollout.config import RolloutConfig
 from egraff_lmp.rollout.launch import Exit, launch, setup_error
 from egraff_lmp.rollout.plan import Plan, make_plan
 from egraff_lmp.rollout.record import RECORD, Record, Segment, hardware, versions
 from egraff_lmp.rollout.restart import (
     RESUMED,
+    STOP,
     THERMO,
     TRAJECTORY,
     cut_outputs,
     last_step,
     tidy_thermo,
 )
+from egraff_lmp.stopping import Stopped
 
 if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 # Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
 
-LOCK = ".lock"
 LOCK_SECONDS = 3.0  # a run that was killed a moment ago may still be dying
 RECORD_SECONDS = 5.0  # how often a running rollout brings its record up to date
 
@@ -90,18 +91,20 @@ def run_rollout(config: RolloutConfig, progress: Progress | None = None) -> Roll
 
     Raises:
         EgraffError: wrong settings, a set-up that LAMMPS refuses, a launcher that does not start.
+        Stopped: a signal or `wall_minutes` ended it; LAMMPS has written a restart if it could.
     """
     plan = make_plan(config)
     if plan.is_complete:
         return result_of(plan)
     plan.out_dir.mkdir(parents=True, exist_ok=True)
-    with locked(plan.out_dir) as lock:
+    with locked(plan.out_dir, LOCK_SECONDS) as lock:
         plan = begin(make_plan(config))
         follower = Follower(plan, progress)
         try:
-            end = launch(plan.command, plan.log, follower.look, lock)
-        except BaseException:
-            follower.close("stopped", "interrupted")
+            end = launch(plan.command, plan.log, follower.look, lock, plan.out_dir / STOP)
+        except BaseException as stop:
+            tidy_thermo(plan.out_dir)
+            follower.close("stopped", str(stop) or "interrupted")
             raise
         return conclude(plan, follower, end)
 
@@ -110,6 +113,7 @@ def begin(plan: Plan) -> Plan:
     """Write the inputs, cut the outputs back to the restart, and open the record."""
     write_text(plan.deck, plan.deck_text)
     write_text(plan.data, plan.data_text)
+    (plan.out_dir / STOP).unlink(missing_ok=True)  # it was meant for an earlier start
     if plan.restart is not None:
         resumed = plan.out_dir / RESUMED
         os.replace(plan.restart.path, resumed)
@@ -173,6 +177,9 @@ class Follower:
 def conclude(plan: Plan, follower: Follower, end: Exit) -> RolloutResult:
     """Turn the end of LAMMPS into a result, or into the user's error."""
     tidy_thermo(plan.out_dir)
+    if end.stopped:
+        follower.close("stopped", end.stopped)
+        raise Stopped(end.stopped)
     if end.code == 0 and not end.error:
         (plan.out_dir / RESUMED).unlink(missing_ok=True)
         record = follower.close("finished", "")
@@ -203,35 +210,3 @@ def result_of(plan: Plan) -> RolloutResult:
         wall_seconds=record.wall_seconds,
         starts=len(record.segments),
     )
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[int]:
-    """Hold `folder` for this process and those that inherit the descriptor it yields.
-
-    The lock lives as long as one of them does: LAMMPS that outlives its Python parent still keeps
-    a second run out.
-
-    Raises:
-        EgraffError: another run holds it.
-    """
-    import fcntl
-
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise EgraffError(
-                        f"{folder}: another run is writing into it: wait for its end, or stop it."
-                    ) from None
-                time.sleep(0.1)
-            except OSError:
-                break  # a file system without locks
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -17,13 +17,16 @@ from typing import Any
 
 import torch
 
+from egraff_lmp.contract import TrainingRange
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext, force_field
 from egraff_lmp.train.module import STATE_KEY
+from egraff_lmp.untrusted import open_archive
 
 RECORD_KEY = "egraff_record"
-SCHEMA = 1
+SCHEMA = 2  # 2: with training_range
+_NESTED = ("settings", "provenance", "self_test", "training_range")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -45,6 +48,7 @@ class Record:
         config: the training config as JSON text.
         provenance: data, hashes, versions, hardware, as plain values.
         self_test: species, positions, cell, pbc of one validation frame.
+        training_range: of the training frames; None in checkpoints of schema 1.
     """
 
     forcefield: str
@@ -60,11 +64,12 @@ class Record:
     config: str
     provenance: Mapping[str, Any]
     self_test: Mapping[str, Any]
+    training_range: TrainingRange | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, with the schema number; JSON text where values nest."""
         plain = asdict(self)
-        for key in ("settings", "provenance", "self_test"):
+        for key in _NESTED:
             plain[key] = json.dumps(plain[key])
         return {"schema": SCHEMA, **plain}
 
@@ -72,10 +77,11 @@ class Record:
     def from_plain(cls, plain: Mapping[str, Any]) -> Record:
         """Inverse of `to_plain`."""
         values = {key: value for key, value in plain.items() if key != "schema"}
-        for key in ("settings", "provenance", "self_test"):
-            values[key] = json.loads(values[key])
+        for key in _NESTED:
+            values[key] = json.loads(values.get(key, "null"))
         values["species"] = tuple(values["species"])
         values["reference_ev"] = tuple(values["reference_ev"])
+        values["training_range"] = TrainingRange.from_plain(values["training_range"])
         return cls(**values)
 
     def context(self, dtype: str | None = None) -> NetworkContext:
@@ -212,7 +218,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def _refuse_other_archives(path: Path, expected: str) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile:
         with open(path, "rb") as stream:

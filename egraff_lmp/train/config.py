@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.yaml_file import read_yaml
 
 
 class Section(BaseModel):
@@ -195,7 +196,7 @@ def load_config(path: str | Path) -> TrainConfig:
     if not path.is_file():
         raise EgraffError(f"{path}: expected a training config (YAML), there is no such file.")
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        raw = read_yaml(path, _UniqueKeys)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EgraffError(f"{path}: expected a training config in YAML: {error}") from None
     if not isinstance(raw, dict):
@@ -244,7 +245,7 @@ def _shipped(name: Any, where: str) -> dict[str, Any]:
         raise EgraffError(
             f"{where}: 'inherits': expected one of {', '.join(shipped)}, got {name!r}."
         )
-    found = yaml.load(shipped[name].read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    found = read_yaml(shipped[name], _UniqueKeys)
     return dict(found)
 
 

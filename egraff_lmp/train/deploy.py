@@ -77,6 +77,7 @@ def deploy(
         provenance,
         out,
         kernels=kernels,
+        training_range=record.training_range,
     )
 
 

@@ -19,6 +19,7 @@ from egraff_lmp.train.data import Parts, data_citations, data_provenance, specie
 from egraff_lmp.train.graphs import Graph, mean_neighbours
 from egraff_lmp.train.provenance import hardware
 from egraff_lmp.train.reference import force_rms, reference_energies
+from egraff_lmp.train.training_range import training_range
 
 VERSIONED = ("egraff_lmp", "torch", "lightning", "numpy")
 SELF_TEST_ATOMS = 200  # the self-test frame is stored as text in every deployed file
@@ -51,6 +52,7 @@ def make_record(
         config=config.model_dump_json(),
         provenance=_provenance(config, parts, entry),
         self_test=frame_to_plain(*self_test_frame(parts.validation)),
+        training_range=training_range(graphs, species),
     )
 
 

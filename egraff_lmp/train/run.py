@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import lightning
@@ -20,6 +20,8 @@ from torch.utils.data import DataLoader
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
+from egraff_lmp.locking import locked
+from egraff_lmp.stopping import Stopped
 from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.curve import PICTURE, draw_curve
@@ -94,17 +96,26 @@ def train(
         raise EgraffError(f"{out}: expected a folder for the checkpoints, got a file.")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _train(config, out, base, progress)
+
+
+def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) -> TrainResult:
     parts = read_parts(config, base)
     graphs = _graphs(parts, species_order(parts, config.species), config.r_max)
     _check_distances(graphs["train"], config.r_max)
     record = make_record(config, parts, graphs["train"], base)
     previous = _previous(out / LAST, record)
     torch.manual_seed(config.seed)
-    module = ForceFieldModule((previous.record if previous else record).build(), config)
+    if previous is not None:
+        # Of the same data: a run that an earlier release began did not record it.
+        record = replace(previous.record, training_range=record.training_range)
+    module = ForceFieldModule(record.build(), config)
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
-        callbacks: list[Callback] = [Saving(out, previous.record if previous else record)]
+        callbacks: list[Callback] = [Saving(out, record)]
         callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
         _fit(module, graphs, callbacks, out / LAST if previous else None)
@@ -172,7 +183,7 @@ def _fit(
             f"), got {config.devices}: ask for fewer, or for more validation frames."
         )
     interrupt = signal.getsignal(signal.SIGINT)
-    with _quiet():
+    with _quiet(), _no_process_left():
         trainer = lightning.Trainer(
             accelerator=_accelerator(config.device),
             devices=config.devices,
@@ -202,6 +213,8 @@ def _fit(
             )
         except torch.multiprocessing.ProcessRaisedException as error:
             raise _of_process(error) from None
+        except Stopped:
+            raise
         except SystemExit:
             # Lightning turns Ctrl-C into an exit of its own and leaves the signal ignored.
             if not trainer.interrupted:
@@ -209,6 +222,19 @@ def _fit(
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _no_process_left() -> Iterator[None]:
+    """End the processes that the block started, if it ends before them (by a signal)."""
+    before = set(torch.multiprocessing.active_children())
+    try:
+        yield
+    except BaseException:
+        for process in set(torch.multiprocessing.active_children()) - before:
+            process.kill()  # every file is written whole, so that nothing needs a last word
+            process.join()
+        raise
 
 
 class _Processes(LightningEnvironment):

@@ -50,9 +50,7 @@ class Saving(Callback):
             if module.progress.best_epoch == module.progress.epoch:
                 with atomic_path(self.out / BEST) as best:
                     shutil.copyfile(last, best)
-        row = module.history[-1]
-        with open(self.out / LOG, "a", encoding="utf-8", newline="") as stream:
-            stream.write(csv_text([row], header=len(module.history) == 1))
+        write_text(self.out / LOG, csv_text(module.history))
 
     def on_save_checkpoint(
         self,
@@ -99,13 +97,12 @@ class TensorBoard(Callback):
                         writer.add_scalar(name, value, int(row["epoch"]))
 
 
-def csv_text(rows: Sequence[Mapping[str, float]], *, header: bool = True) -> str:
+def csv_text(rows: Sequence[Mapping[str, float]]) -> str:
     """Rows as CSV; empty without rows."""
     if not rows:
         return ""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-    if header:
-        writer.writeheader()
+    writer.writeheader()
     writer.writerows({key: f"{value:.10g}" for key, value in row.items()} for row in rows)
     return stream.getvalue()

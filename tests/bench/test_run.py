@@ -132,7 +132,7 @@ def test_stages_are_told_in_order_and_counted(fakes: Fakes, tmp_path: Path) -> N
 def test_a_second_run_into_the_same_folder_is_refused(fakes: Fakes, tmp_path: Path) -> None:
     def meddle(number: int, total: int, title: str) -> None:
         if number == 2:
-            with pytest.raises(EgraffError, match="another `egraff bench`"):
+            with pytest.raises(EgraffError, match="another run is writing into it: process"):
                 run_bench(config(), tmp_path)
 
     assert run_bench(config(), tmp_path, begin=meddle).complete

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from egraff_lmp.cli import build_app
 from egraff_lmp.data.read import read_frames
-from egraff_lmp.data.table import DATA_SETS, DATA_VARIABLE
+from egraff_lmp.data.table import DATA_SETS, DATA_VARIABLE, data_root
 from egraff_lmp.errors import EgraffError
 
 WHOLE = "MD17/benzene2017_dft.npz"
@@ -53,6 +53,14 @@ def test_list(folder):
     present = {row["key"]: row["present"] for row in value["data_sets"]}
     assert present["benzene"] == ["whole"]
     assert present["gete"] == []
+
+
+def test_the_folder_without_the_variable(tmp_path, monkeypatch):
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert f"folder: {data_root()} (set EGRAFF_DATA to change it)" in egraff_data("list")
+    assert str(tmp_path) in str(data_root())
+    assert "EGRAFF_DATA" in " ".join(egraff_data("--help").split())
 
 
 def test_show(folder):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from egraff_lmp.contract import SCHEMA, Contract
+from egraff_lmp.contract import SCHEMA, Contract, ShortestDistance, TrainingRange
 from egraff_lmp.errors import EgraffError
 
 
@@ -23,7 +23,7 @@ def test_json_is_plain_and_numbered(contract):
 
 
 # Files of the first release lack them.
-OPTIONAL = ("outputs", "halo_layers")
+OPTIONAL = ("outputs", "halo_layers", "training_range")
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Contract) if f.name not in OPTIONAL])
@@ -41,6 +41,14 @@ def test_files_of_the_first_release(contract):
     old = Contract.from_json(json.dumps(raw), "model.pt")
     assert old.outputs == ()
     assert old.halo_layers == len(contract.exchange_widths) + 1
+    assert old.training_range is None
+
+
+def test_the_training_range_comes_back(contract):
+    pairs = (ShortestDistance(("Ge", "Te"), 2.25), ShortestDistance(("Te", "Te"), 2.5))
+    for force in (12.5, None):
+        with_range = replace(contract, training_range=TrainingRange(pairs, force))
+        assert Contract.from_json(with_range.to_json(), "x") == with_range
 
 
 @pytest.mark.parametrize(
@@ -52,6 +60,11 @@ def test_files_of_the_first_release(contract):
         ({"kind": "something"}, "got 'something'"),
         ({"r_max": "wide"}, "lacks or misstates"),
         ({"self_test": {"species": []}}, "lacks or misstates"),
+        ({"training_range": {"shortest_distances": []}}, "lacks or misstates 'largest_force'"),
+        (
+            {"training_range": {"shortest_distances": [{"elements": ["Ge"]}]}},
+            "lacks or misstates",
+        ),
     ],
 )
 def test_wrong_content(contract, change, message):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from platformdirs import user_data_path
 
 from egraff_lmp.data.entry import known_checksums
 from egraff_lmp.data.table import DATA_SETS, DATA_VARIABLE, data_root, data_set, read_source
@@ -149,3 +150,14 @@ def test_mistakes(tmp_path, monkeypatch):
         read_source("gete:dev")
     with pytest.raises(EgraffError, match="data set out of gete, lips"):
         data_set("toluene")
+
+
+def test_without_the_variable_the_folder_is_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert data_root() == user_data_path("egraff_lmp", appauthor=False)
+    with pytest.raises(EgraffError, match=r"gete:test.*set EGRAFF_DATA to the folder") as caught:
+        read_source("gete:test")
+    assert f"it is not set, so that {data_root()} is taken" in str(caught.value)
+    monkeypatch.setenv(DATA_VARIABLE, "")  # set to nothing is not set
+    assert data_root() == user_data_path("egraff_lmp", appauthor=False)

@@ -153,6 +153,36 @@ def messages(made_structures, model, tmp_path_factory):
             after=("group a type 1", "group b type 2", "neigh_modify exclude group a b"),
         ),
         "exclude": deck(data, path, after=("neigh_modify exclude type 1 1",)),
+        "exclude dynamic": deck(
+            data,
+            path,
+            # In the other order LAMMPS refuses by itself.
+            after=(
+                "group hot type 1",
+                "neigh_modify exclude group hot all",
+                "group hot dynamic all every 1",
+            ),
+        ),
+        "include": [
+            "atom_modify map yes first some",
+            *deck(data, path)[:-1],
+            "group some type 1",
+            "neigh_modify include some",
+            "run 0",
+        ],
+        "atom_modify first": [
+            "atom_modify map yes first some",
+            *deck(data, path)[:-1],
+            "group some type 1",
+            "run 0",
+        ],
+        "neighbor multi with halo": deck(
+            data, path, style="pair_style egraff exchange no", after=("neighbor 1.0 multi",)
+        ),
+        "neighbor multi with check": deck(
+            data, path, style="pair_style egraff check yes", after=("neighbor 1.0 multi",)
+        ),
+        "neighbor multi": deck(data, path, after=("neighbor 1.0 multi",)),
         "exchange word": deck(data, path, style="pair_style egraff exchange off"),
         "deviation without action": deck(data, path, style="pair_style egraff deviation 0.1"),
         "deviation limit": deck(data, path, style="pair_style egraff deviation -1 stop"),
@@ -256,13 +286,22 @@ EXPECTED = {
     "respa": "expected 'run_style verlet', got respa",
     "exclude groups": "expected no excluded pairs, got 'neigh_modify exclude'",
     "exclude": "expected no excluded pairs, got 'neigh_modify exclude'",
+    "exclude dynamic": "expected a static group in 'neigh_modify exclude group', got the dynamic "
+    "group hot",
+    "include": "expected no 'neigh_modify include', got group some",
+    "atom_modify first": "expected no 'atom_modify first' (nor 'comm_modify group', which needs "
+    "it), got group some",
+    "neighbor multi with halo": "expected 'neighbor SKIN bin' (or nsq) for 'exchange no', got "
+    "neighbor multi",
+    "neighbor multi with check": "expected 'neighbor SKIN bin' (or nsq) for 'check yes'",
+    "neighbor multi": "no error",
     "exchange word": "expected exchange yes or no, got 'off'",
     "deviation without action": "expected a limit, and 'stop' or a file, after 'deviation'",
     "deviation limit": "expected a force above 0 after 'deviation', got '-1'",
     "deviation of one": "expected several model files in pair_coeff for the keyword deviation",
     "deviation file": "expected to append frames to '/nowhere/x.dump'",
     "missing second file": "expected a model file, but 'nowhere.pt' cannot be read",
-    "multi with halo": "expected 'comm_modify mode single' for a model without feature exchange",
+    "multi with halo": "expected 'comm_modify mode single' for 'exchange no', got mode multi",
     "hybrid takes a pair": "expected all pairs of types 1 and 2 (Ge Te), got another style",
     "hybrid without elements": "expected an element for at least one type, got NULL for all",
     "compute without name": "expected names of per-atom results, got none",

@@ -103,7 +103,7 @@ def test_a_model_that_moved_or_changed_is_asked_for(folder, model, ranks):
     assert "repeat the pair_style and pair_coeff lines after read_restart" in changed
     path.unlink()
     gone = run_decks({"it": read}, ranks)["it"].error
-    assert "which cannot be read: repeat the pair_style and pair_coeff lines" in gone
+    assert "cannot be read: the restart file names it; repeat the pair_style and pair_coeff" in gone
 
 
 @pytest.mark.mpi

@@ -139,7 +139,8 @@ def outcomes(model, tmp_path_factory):
                     "atom_modify map yes",
                     *before,
                     f'read_data "{folder}/bulk.data"',
-                    f"pair_style egraff {style}",
+                    # Atoms that fixes insert and take out are not lost ones.
+                    f"pair_style egraff guard yes max_force none {style}",
                     f'pair_coeff * * "{path}" Ge Te',
                     *after[bool(style) :],
                 ),

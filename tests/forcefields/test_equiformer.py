@@ -9,7 +9,7 @@ import torch
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import FORCE_FIELDS, NetworkContext, force_field
-from egraff_lmp.forcefields.equiformer import irreps_of
+from egraff_lmp.forcefields.equiformer import NORM_FLOORS, _LayerNorm, irreps_of
 from egraff_lmp.forcefields.layers import softmax_over_neighbours
 
 ENTRY = FORCE_FIELDS["equiformer"]
@@ -112,3 +112,39 @@ def test_irreps_and_wrong_settings() -> None:
         ENTRY.build({**small, "dropout": 0.1}, CONTEXT)
     with pytest.raises(EgraffError, match="equiformer, torchmdnet"):
         force_field("equiformer2")
+    with pytest.raises(ValueError, match="norm: expected one of smooth, layer, got 'rms'"):
+        ENTRY.build({**small, "norm": "rms"}, CONTEXT)
+
+
+def test_norms_by_hand() -> None:
+    """Both norms of two vectors; both equal for scalars, and for vectors that are large."""
+    irreps = irreps_of([3, 2], parity=True)
+    features = torch.tensor([[1.0, 2.0, 6.0, 3.0, 0.0, 4.0, 0.0, -1.0, 2.0]], dtype=torch.float64)
+    found = {}
+    for norm, floor in (("layer", 1e-5), ("smooth", 1.0)):
+        layer = _LayerNorm(irreps, norm).double()
+        found[norm] = layer(features).detach()
+        scalars = torch.tensor([-2.0, -1.0, 3.0], dtype=torch.float64) / math.sqrt(14 / 3 + 1e-5)
+        torch.testing.assert_close(found[norm][0, :3], scalars)
+        vectors = features[0, 3:] / math.sqrt(30 / 6 + floor)
+        torch.testing.assert_close(found[norm][0, 3:], vectors)
+        large = layer(1e4 * features).detach()[0, 3:]
+        torch.testing.assert_close(large, features[0, 3:] / math.sqrt(30 / 6), rtol=1e-6, atol=0)
+        tiny = layer(torch.cat([features[:, :3], 1e-6 * features[:, 3:]], dim=1)).detach()[0, 3:]
+        torch.testing.assert_close(
+            tiny, 1e-6 * features[0, 3:] / math.sqrt(floor), rtol=1e-5, atol=0
+        )
+
+
+def test_which_norm_a_network_has() -> None:
+    """The authors' where they are meant, and where the settings are from before there was one."""
+    assert {name: preset["norm"] for name, preset in ENTRY.presets.items()} == {
+        "small": "smooth",
+        "paper": "smooth",
+        "paper-original": "layer",
+    }
+    settings = {name: value for name, value in ENTRY.presets["small"].items() if name != "norm"}
+    network = ENTRY.build(settings, CONTEXT)
+    norms = [module for module in network.modules() if isinstance(module, _LayerNorm)]
+    assert len(norms) == 2 * settings["num_layers"] + 1
+    assert all(norm.floor == norm.epsilon == NORM_FLOORS["layer"] for norm in norms)

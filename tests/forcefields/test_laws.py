@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from ase.build import bulk
 from scipy.spatial.transform import Rotation
 
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext, edge_forces
@@ -25,6 +29,19 @@ FAST_KEYS = [build.__module__.rpartition(".")[2] + ON_KERNELS for build in FAST.
 SYMMETRY = 1e-8
 # Central differences of step 1e-5 A: truncation of the order 1e-10 times a third derivative.
 DIFFERENCE = 1e-6
+# Force constants of crystals in which no shell of neighbours lies near r_max, and every site is
+# one where a vector has to vanish, from displacements in A.
+CRYSTALS = {
+    "rocksalt": bulk("GeTe", "rocksalt", a=5.2, cubic=True),
+    "fcc": bulk("Ge", "fcc", a=4.2, cubic=True),
+    "bcc": bulk("Te", "bcc", a=3.3, cubic=True),
+    "diamond": bulk("Ge", "diamond", a=5.4, cubic=True),
+    "zincblende": bulk("GeTe", "zincblende", a=5.4, cubic=True),
+}
+DISPLACEMENTS = (1e-4, 1e-3, 1e-2)
+# Central differences of step h are off by h^2 times a third derivative of the forces, which is at
+# most 330 / A^2 in units of the force constant here (Allegro's paper preset).
+ANHARMONICITY = 500.0
 
 
 @pytest.fixture(scope="module", params=KEYS + FAST_KEYS)
@@ -33,19 +50,17 @@ def key(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def network(key: str) -> torch.nn.Module:
-    """The small preset with random weights, in float64."""
-    entry = FORCE_FIELDS[key.removesuffix(ON_KERNELS)]
+def random_network(key: str, settings: Mapping[str, Any]) -> torch.nn.Module:
+    """A network with random weights and biases, in float64."""
     context = NetworkContext(SPECIES, R_MAX, 12.0, torch.float64, 3)
-    network = entry.build(entry.presets["small"], context).eval()
+    network = FORCE_FIELDS[key].build(settings, context).eval()
     # Biases start at zero, where much vanishes that does not in a trained network.
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in network.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.add_(0.1 * noise)
-    return fast_network(network) if key.endswith(ON_KERNELS) else network
+    return network
 
 
 def module_of(key: str) -> ModuleType:
@@ -53,6 +68,14 @@ def module_of(key: str) -> ModuleType:
     room = "fast." if key.endswith(ON_KERNELS) else ""
     name = key.removesuffix(ON_KERNELS)
     return importlib.import_module(f"egraff_lmp.forcefields.{room}{name}")
+
+
+@pytest.fixture(scope="module")
+def network(key: str) -> torch.nn.Module:
+    """The small preset."""
+    name = key.removesuffix(ON_KERNELS)
+    network = random_network(name, FORCE_FIELDS[name].presets["small"])
+    return fast_network(network) if key.endswith(ON_KERNELS) else network
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +255,60 @@ def test_ghosts_are_used_through_the_exchange_alone(
         results = [half(0), half(1)]
     split = torch.cat([energies for energies, _ in results])
     np.testing.assert_allclose(split, whole, rtol=0, atol=1e-12)
+
+
+def force_constants(
+    network: torch.nn.Module, crystal: Atoms, step: float, direction: np.ndarray
+) -> np.ndarray:
+    """(F(x + h d) - F(x - h d)) / 2 h, (N, 3), of a crystal's sites x displaced along d."""
+    types = np.array([SPECIES.index(symbol) for symbol in crystal.symbols])
+    plus, minus = (
+        evaluate(network, types, crystal.positions + sign * step * direction, crystal.cell.array)[1]
+        for sign in (1, -1)
+    )
+    return (plus - minus) / (2 * step)
+
+
+def worst_change(network: torch.nn.Module, crystal: Atoms) -> list[float]:
+    """How far the force constants of larger displacements are from those of the smallest.
+
+    Relative to the largest, and to what `ANHARMONICITY` allows: 1 is the limit.
+    """
+    direction = np.random.default_rng(0).standard_normal((len(crystal), 3))
+    direction -= direction.mean(axis=0)
+    first, *others = (force_constants(network, crystal, step, direction) for step in DISPLACEMENTS)
+    scale = np.abs(first).max()
+    assert scale > 1e-3  # the crystal does resist
+    return [
+        float(np.abs(other - first).max() / scale / (ANHARMONICITY * step**2))
+        for other, step in zip(others, DISPLACEMENTS[1:], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_smooth_around_a_crystal(network: torch.nn.Module, name: str) -> None:
+    """No forces on symmetric sites, and forces linear in small displacements from them.
+
+    Features of degree l > 0 vanish there: a network that divides them by their own size is not
+    differentiable at a perfect crystal.
+    """
+    crystal = CRYSTALS[name]
+    types = np.array([SPECIES.index(symbol) for symbol in crystal.symbols])
+    _, forces = evaluate(network, types, crystal.positions, crystal.cell.array)
+    np.testing.assert_allclose(forces, 0.0, rtol=0, atol=SYMMETRY)
+    assert max(worst_change(network, crystal)) < 1.0
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("name", ["rocksalt", "diamond"])
+def test_smooth_around_a_crystal_in_the_papers_settings(key: str, name: str) -> None:
+    """The same with the networks of Tables 11-16."""
+    network = random_network(key, FORCE_FIELDS[key].presets["paper"])
+    assert max(worst_change(network, CRYSTALS[name])) < 1.0
+
+
+def test_equiformers_own_norm_is_not_smooth_around_a_crystal() -> None:
+    """The law sees what it is for: Equiformer as its authors wrote it."""
+    settings = {**FORCE_FIELDS["equiformer"].presets["small"], "norm": "layer"}
+    network = random_network("equiformer", settings)
+    assert all(min(worst_change(network, crystal)) > 1.0 for crystal in CRYSTALS.values())

@@ -61,6 +61,10 @@ def test_breakdowns_are_told_from_mistakes(tmp_path):
     halt = "Fix halt condition for fix-id stable met on step 930 with value 0"
     assert physical_reason(halt) == "the temperature exceeded its bound or is not a number"
     assert physical_reason("Lost atoms: original 2 current 1").endswith(": original 2 current 1")
+    guard = "pair_style egraff: guard at step 7: expected 27 atoms, got 26"
+    assert physical_reason(guard) == f"the simulation ran away: {guard}"
+    finite = "pair_style egraff: expected a finite energy, got nan for atom 3 at step 12"
+    assert "not a number" in physical_reason(finite)
     assert Exit(1, "Unrecognized pair style 'x'", log).physical_reason == ""
     assert str(log) in str(setup_error(Exit(1, "Unrecognized pair style 'x'", log)))
     assert "last words" in str(setup_error(Exit(-9, "", log)))

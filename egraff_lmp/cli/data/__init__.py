@@ -8,7 +8,11 @@ from egraff_lmp.cli.data import check, convert, fetch, show
 from egraff_lmp.cli.data import list as list_sets
 
 app = typer.Typer(
-    help="Data sets: what there is, how to get it, what is wrong with it.",
+    help=(
+        "Data sets: what there is, how to get it, what is wrong with it. Their files lie in the "
+        "folder that the environment variable EGRAFF_DATA names; without it in a folder of your "
+        "own (on Linux ~/.local/share/egraff_lmp), which `egraff data list` prints."
+    ),
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -15,7 +15,11 @@ def command(
         list[str], typer.Argument(help="SET or SET:PART, such as aspirin or lips20:Li2S.")
     ],
     to: Annotated[
-        Path | None, typer.Option("--to", help="Data folder [default: EGRAFF_DATA].")
+        Path | None,
+        typer.Option(
+            "--to",
+            help="Data folder [default: EGRAFF_DATA, else the one of `egraff data list`].",
+        ),
     ] = None,
     mirror: Annotated[
         str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ def command(
     from rich import box
     from rich.table import Table
 
-    from egraff_lmp.data.table import DATA_SETS, data_root
+    from egraff_lmp.data.table import DATA_SETS, DATA_VARIABLE, data_root
 
     rows = [
         {
@@ -49,4 +50,8 @@ def command(
             f"{len(row['present'])} of {len(entry.files)}",
         )
     output.print(table)
-    output.print(f"folder: {data_root()}", highlight=False, markup=False, soft_wrap=True)
+    chosen = (
+        "as EGRAFF_DATA says" if os.environ.get(DATA_VARIABLE) else "set EGRAFF_DATA to change it"
+    )
+    line = f"folder: {data_root()} ({chosen})"
+    output.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -107,15 +107,35 @@ class Check {
     return all / (2.0 * h);
   }
 
-  void report(const std::string &what, double difference, double limit, const char *unit)
+  // `reason` says what a failure means; it is called on all ranks.
+  template <typename Reason> void report(const std::string &what, double difference, double limit,
+                                         const char *unit, Reason reason)
   {
     if (lmp_->comm->me == 0)
       utils::logmesg(lmp_, "  {:<46} {:9.2e} {}  (limit {:.0e})\n", what, difference, unit, limit);
-    if (!(difference <= limit))
-      lmp_->error->all(FLERR,
-                       "pair_style {}: check of {} failed: {}: expected at most {:.2e} {}, got "
-                       "{:.2e}: deploy the model again, and report this if it stays",
-                       member_.style, member_.file, what, limit, unit, difference);
+    if (difference <= limit) return;
+    const std::string meaning = reason();
+    lmp_->error->all(FLERR,
+                     "pair_style {}: check of {} failed: {}: expected at most {:.2e} {}, got "
+                     "{:.2e}: {}",
+                     member_.style, member_.file, what, limit, unit, difference, meaning);
+  }
+
+  // Where a derivative misses its limit: a wrong derivative, or an energy that has none? That of a
+  // smooth energy hardly changes with the step. `slope(h)` is the numerical derivative.
+  template <typename Slope>
+  std::string diagnosis(const char *what, const char *unit, double limit, double h, Slope slope)
+  {
+    const double change = std::abs(slope(h) - slope(0.5 * h));
+    if (change > 0.5 * limit)
+      return fmt::format("the energy is not smooth at this configuration, its numerical derivative "
+                         "changes by {:.2e} {} when the step is halved: the model is rough here, "
+                         "as it can be at perfectly symmetric sites and outside of its training "
+                         "data; displace the atoms a little, or use another model",
+                         change, unit);
+    return fmt::format("the {} not the derivative of the energy at this configuration: deploy the "
+                       "model again, and report this if it stays",
+                       what);
   }
 
   // The atoms with the largest forces, one at a time, each moved along all three directions.
@@ -123,7 +143,8 @@ class Check {
   {
     const int n_local = lmp_->atom->nlocal;
     const std::vector<double> original = forces;
-    double worst = 0.0;
+    double worst = -1.0;
+    int worst_atom = -1, worst_k = 0;    // -1 on the ranks that do not own it
     bigint n_nodes = input_.atoms.graph.n_local, total = 0;
     MPI_Allreduce(&n_nodes, &total, 1, MPI_LMP_BIGINT, MPI_SUM, lmp_->world);
     const int n_checked = static_cast<int>(std::min<bigint>(CHECKED_ATOMS, total));
@@ -144,51 +165,80 @@ class Check {
       }
       MPI_Allreduce(&mine, &chosen, 1, MPI_DOUBLE_INT, MPI_MAXLOC, lmp_->world);
       if (chosen.rank != lmp_->comm->me) atom = -1;
-      for (int k = 0; k < 3; ++k) worst = std::max(worst, force_error(original, atom, k));
+      for (int k = 0; k < 3; ++k) {
+        const double error = force_error(original, atom, k);
+        if (error <= worst) continue;    // NaN goes on, and fails
+        worst = error;
+        worst_atom = atom;
+        worst_k = k;
+      }
       if (atom >= 0) forces[3 * atom] = forces[3 * atom + 1] = forces[3 * atom + 2] = 0.0;
     }
-    report(fmt::format("forces, finite differences on {} atom(s)", n_checked), worst,
-           precision_.derivative * scale_, "eV/A");
+    const double limit = precision_.derivative * scale_;
+    report(fmt::format("forces, finite differences on {} atom(s)", n_checked), std::max(worst, 0.0),
+           limit, "eV/A", [&] {
+             return diagnosis("forces are", "eV/A", limit, precision_.displacement,
+                              [&](double h) { return force_slope(worst_atom, worst_k, h); });
+           });
   }
 
   // |F_k + dE/dx_k| of an atom of this rank (-1 on the others).
   double force_error(const std::vector<double> &forces, int atom, int k)
   {
+    const double slope = force_slope(atom, k, precision_.displacement);
+    double mine = atom >= 0 ? std::abs(forces[3 * atom + k] + slope) : 0.0, all = 0.0;
+    MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_MAX, lmp_->world);
+    return all;
+  }
+
+  // dE/dx_k by central differences of step h.
+  double force_slope(int atom, int k, double h)
+  {
     const auto &atoms = input_.atoms;
     std::vector<double> move(3 * atoms.node_of_atom.size(), 0.0);
     if (atom >= 0) move[3 * atom + k] = 1.0;
     input_.rows.atoms_to_ghosts(move.data(), 3);
-    const double slope = derivative(precision_.displacement, [&](size_t e) {
+    return derivative(h, [&](size_t e) {
       const double *from = &move[3 * atoms.atom_of_node[atoms.graph.centers[e]]];
       const double *to = &move[3 * atoms.atom_of_node[atoms.graph.neighbors[e]]];
       return std::array<double, 3>{to[0] - from[0], to[1] - from[1], to[2] - from[2]};
     });
-    double mine = atom >= 0 ? std::abs(forces[3 * atom + k] + slope) : 0.0, all = 0.0;
-    MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_MAX, lmp_->world);
-    return all;
   }
 
   // virial = -sum over edges of r x g, against -dE/d(strain).
   void check_virial(const Evaluation &result)
   {
     const auto &vectors = input_.atoms.graph.edge_vectors;
-    double mine[6] = {}, virial[6], worst = 0.0, size = 1.0;
+    double mine[6] = {}, virial[6], worst = -1.0, size = 1.0;
+    int worst_v = 0;
     for (size_t e = 0; e < input_.atoms.graph.n_edges(); ++e)
       for (int v = 0; v < 6; ++v)
         mine[v] -= vectors[3 * e + VOIGT[v][0]] * result.edge_gradients[3 * e + VOIGT[v][1]];
     MPI_Allreduce(mine, virial, 6, MPI_DOUBLE, MPI_SUM, lmp_->world);
     for (const double value : virial) size = std::max(size, std::abs(value));
     for (int v = 0; v < 6; ++v) {
-      const int a = VOIGT[v][0], b = VOIGT[v][1];
-      const double slope = derivative(precision_.strain, [&](size_t e) {
-        std::array<double, 3> d = {0.0, 0.0, 0.0};
-        d[a] += 0.5 * vectors[3 * e + b];
-        d[b] += 0.5 * vectors[3 * e + a];
-        return d;
-      });
-      worst = std::max(worst, std::abs(slope + virial[v]));
+      const double error = std::abs(strain_slope(v, precision_.strain) + virial[v]);
+      if (error > worst) worst_v = v;
+      worst = std::max(worst, error);
     }
-    report("virial, finite strain", worst, precision_.derivative * size, "eV");
+    const double limit = precision_.derivative * size;
+    report("virial, finite strain", worst, limit, "eV", [&] {
+      return diagnosis("components of the virial are", "eV", limit, precision_.strain,
+                       [&](double h) { return strain_slope(worst_v, h); });
+    });
+  }
+
+  // dE/d(strain) of one component by central differences of step h.
+  double strain_slope(int v, double h)
+  {
+    const auto &vectors = input_.atoms.graph.edge_vectors;
+    const int a = VOIGT[v][0], b = VOIGT[v][1];
+    return derivative(h, [&](size_t e) {
+      std::array<double, 3> d = {0.0, 0.0, 0.0};
+      d[a] += 0.5 * vectors[3 * e + b];
+      d[b] += 0.5 * vectors[3 * e + a];
+      return d;
+    });
   }
 
   void check_halo(const Evaluation &result, const std::vector<double> &forces)
@@ -203,7 +253,10 @@ class Check {
     difference = std::max(difference, all);
     report(fmt::format("feature exchange, against a halo of {} x {:g} A",
                        member_.contract().halo_layers, member_.contract().r_max),
-           difference, precision_.exchange * scale_, "eV/A");
+           difference, precision_.exchange * scale_, "eV/A", [] {
+             return std::string("features of ghost atoms are not those of their owners: deploy "
+                                "the model again, and report this if it stays");
+           });
   }
 };
 

@@ -12,16 +12,28 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <cstring>
 
 using namespace LAMMPS_NS;
 
 // The pair style must be there already: the number of columns is the model's.
 ComputeEgraffAtom::ComputeEgraffAtom(LAMMPS *lmp, int narg, char **arg) : Compute(lmp, narg, arg)
 {
-  if (narg < 4)
+  int first = 3;
+  if (narg > first && std::strcmp(arg[first], "pair") == 0) {
+    if (narg < first + 3 || !utils::is_integer(arg[first + 2]))
+      error->all(FLERR,
+                 "compute egraff/atom: expected a pair style and its number after 'pair', got "
+                 "'{}': write 'pair egraff 2' for the second egraff of pair_style hybrid",
+                 narg > first + 1 ? arg[first + 1] : "");
+    sub_style_ = arg[first + 1];
+    sub_number_ = utils::inumeric(FLERR, arg[first + 2], false, lmp);
+    first += 3;
+  }
+  if (narg <= first)
     error->all(FLERR, "compute egraff/atom: expected names of per-atom results, got none: write "
-                      "'compute ID group egraff/atom NAME ...'");
-  names_.assign(arg + 3, arg + narg);
+                      "'compute ID group egraff/atom [pair STYLE N] NAME ...'");
+  names_.assign(arg + first, arg + narg);
   pair_ = find_pair();
   for (const auto &name : names_) {
     const int width = pair_->quantity_width(name);
@@ -50,18 +62,40 @@ ComputeEgraffAtom::~ComputeEgraffAtom()
   delete[] vector;
 }
 
+// The pair style of this plugin, or the one that the keyword `pair` names.
 PairEgraff *ComputeEgraffAtom::find_pair() const
 {
-  PairEgraff *pair = nullptr;
-  for (const char *style : {"egraff", "nequip", "allegro", "mace"})
-    if (!pair) pair = dynamic_cast<PairEgraff *>(force->pair_match(style, 1));
-  if (!pair || pair->quantity_names().empty())
+  std::vector<PairEgraff *> found;
+  std::string names;
+  for (const std::string style : {"egraff", "nequip", "allegro", "mace"}) {
+    const auto take = [&](int number) {
+      auto *pair = dynamic_cast<PairEgraff *>(force->pair_match(style, 1, number));
+      if (!pair) return false;
+      const int shown = std::max(number, 1);
+      names += fmt::format("{}'pair {} {}'", names.empty() ? "" : ", ", style, shown);
+      if (sub_style_.empty() || (sub_style_ == style && sub_number_ == shown))
+        found.push_back(pair);
+      return true;
+    };
+    // 0: the only one of this name; pair_style hybrid numbers several from 1.
+    if (!take(0))
+      for (int number = 1; take(number); ++number) continue;
+  }
+  if (found.size() > 1)
+    error->all(FLERR,
+               "compute egraff/atom: expected the keyword pair where several pair styles could be "
+               "meant, got none: add one of {} before the names",
+               names);
+  if (found.empty() && !names.empty())
+    error->all(FLERR, "compute egraff/atom: expected one of {}, got 'pair {} {}'", names,
+               sub_style_, sub_number_);
+  if (found.empty() || found.front()->quantity_names().empty())
     error->all(
         FLERR,
         "compute egraff/atom: expected 'pair_style egraff' and its pair_coeff before it, with "
         "a model that offers results or several models, got {}",
-        pair ? "a model that offers none" : "no such pair style");
-  return pair;
+        found.empty() ? "no such pair style" : "a model that offers none");
+  return found.front();
 }
 
 void ComputeEgraffAtom::init()
@@ -91,6 +125,7 @@ void ComputeEgraffAtom::grow()
 void ComputeEgraffAtom::compute_peratom()
 {
   invoked_peratom = update->ntimestep;
+  pair_ = find_pair();    // between runs the deck may have put another one in its place
   grow();
   int column = 0;
   for (size_t k = 0; k < names_.size(); ++k) {

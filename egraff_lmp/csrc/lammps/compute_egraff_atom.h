@@ -1,5 +1,5 @@
 /* -*- c++ -*- ----------------------------------------------------------
-   compute ID group egraff/atom NAME ...
+   compute ID group egraff/atom [pair STYLE N] NAME ...
 
    Per-atom results of pair_style egraff: "deviation" of an ensemble's forces, and whatever the
    first model file names in its contract. Global vector: maximum and mean over the group of each
@@ -28,6 +28,8 @@ class ComputeEgraffAtom : public Compute {
 
  private:
   class PairEgraff *pair_ = nullptr;
+  std::string sub_style_;    // of pair_style hybrid; empty: there is one
+  int sub_number_ = 0;
   std::vector<std::string> names_;
   std::vector<int> widths_;
   int n_columns_ = 0;

@@ -10,7 +10,9 @@
 #include "utils.h"
 
 #include <mpi.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -19,7 +21,8 @@ using namespace LAMMPS_NS;
 namespace egraff {
 namespace {
 
-constexpr int COLUMNS = 6;    // id, type, unwrapped position, deviation
+constexpr int MESSAGE_BYTES = 1 << 28;    // MPI counts are int
+constexpr int TEXT_TAG = 0;
 
 std::string box_text(const Domain *domain)
 {
@@ -42,45 +45,80 @@ std::string box_text(const Domain *domain)
   return text;
 }
 
-// All atoms' rows on rank 0, nothing elsewhere.
-std::vector<double> gather_rows(LAMMPS *lmp, const std::vector<double> &deviation)
+// The lines of this rank's atoms.
+std::string atoms_text(LAMMPS *lmp, const std::vector<double> &deviation,
+                       const std::vector<std::string> &type_names)
 {
-  auto *atom = lmp->atom;
-  std::vector<double> mine, all;
+  const auto *atom = lmp->atom;
+  std::string text;
   for (int i = 0; i < atom->nlocal; ++i) {
     double x[3];
     lmp->domain->unmap(atom->x[i], atom->image[i], x);
-    mine.insert(mine.end(), {static_cast<double>(atom->tag_enable ? atom->tag[i] : 0),
-                             static_cast<double>(atom->type[i]), x[0], x[1], x[2], deviation[i]});
+    text += fmt::format("{} {} {} {:.17g} {:.17g} {:.17g} {:.17g}\n",
+                        atom->tag_enable ? atom->tag[i] : 0, atom->type[i],
+                        type_names[atom->type[i]], x[0], x[1], x[2], deviation[i]);
   }
-  const int count = static_cast<int>(mine.size());
-  std::vector<int> counts(lmp->comm->nprocs), starts(lmp->comm->nprocs, 0);
-  MPI_Gather(&count, 1, MPI_INT, counts.data(), 1, MPI_INT, 0, lmp->world);
-  for (size_t r = 1; r < counts.size(); ++r) starts[r] = starts[r - 1] + counts[r - 1];
-  if (lmp->comm->me == 0) all.resize(starts.back() + counts.back());
-  MPI_Gatherv(mine.data(), count, MPI_DOUBLE, all.data(), counts.data(), starts.data(), MPI_DOUBLE,
-              0, lmp->world);
-  return all;
+  return text;
 }
 
-// One frame in the format of `dump custom`. Written at once, so that a kill leaves whole frames.
+std::string head_text(LAMMPS *lmp)
+{
+  bigint mine = lmp->atom->nlocal, all = 0;
+  MPI_Reduce(&mine, &all, 1, MPI_LMP_BIGINT, MPI_SUM, 0, lmp->world);
+  return fmt::format("ITEM: TIMESTEP\n{}\nITEM: NUMBER OF ATOMS\n{}\n", lmp->update->ntimestep,
+                     all) +
+         box_text(lmp->domain) + "ITEM: ATOMS id type element xu yu zu deviation\n";
+}
+
+void send_text(LAMMPS *lmp, const std::string &text)
+{
+  const auto size = static_cast<bigint>(text.size());
+  MPI_Send(&size, 1, MPI_LMP_BIGINT, 0, TEXT_TAG, lmp->world);
+  for (bigint at = 0; at < size; at += MESSAGE_BYTES)
+    MPI_Send(text.data() + at, static_cast<int>(std::min<bigint>(MESSAGE_BYTES, size - at)),
+             MPI_CHAR, 0, TEXT_TAG, lmp->world);
+}
+
+std::string receive_text(LAMMPS *lmp, int rank)
+{
+  bigint size = 0;
+  MPI_Recv(&size, 1, MPI_LMP_BIGINT, rank, TEXT_TAG, lmp->world, MPI_STATUS_IGNORE);
+  std::string text(size, '\0');
+  for (bigint at = 0; at < size; at += MESSAGE_BYTES)
+    MPI_Recv(text.data() + at, static_cast<int>(std::min<bigint>(MESSAGE_BYTES, size - at)),
+             MPI_CHAR, rank, TEXT_TAG, lmp->world, MPI_STATUS_IGNORE);
+  return text;
+}
+
+bool append_text(FILE *stream, const std::string &text)
+{
+  return stream && std::fwrite(text.data(), 1, text.size(), stream) == text.size();
+}
+
+// One frame in the format of `dump custom`, rank by rank, so that no rank holds all atoms. A frame
+// that cannot be written to its end leaves nothing.
 void append_frame(LAMMPS *lmp, const DeviationLimit &limit, const std::vector<double> &deviation,
                   const std::vector<std::string> &type_names)
 {
-  const auto rows = gather_rows(lmp, deviation);
+  const std::string head = head_text(lmp);
+  const std::string mine = atoms_text(lmp, deviation, type_names);
   int written = 1;
-  if (lmp->comm->me == 0) {
-    std::string text = fmt::format("ITEM: TIMESTEP\n{}\nITEM: NUMBER OF ATOMS\n{}\n",
-                                   lmp->update->ntimestep, rows.size() / COLUMNS);
-    text += box_text(lmp->domain) + "ITEM: ATOMS id type element xu yu zu deviation\n";
-    for (size_t r = 0; r < rows.size(); r += COLUMNS) {
-      const auto type = static_cast<size_t>(rows[r + 1]);
-      text += fmt::format("{:.0f} {} {} {:.17g} {:.17g} {:.17g} {:.17g}\n", rows[r], type,
-                          type_names[type], rows[r + 2], rows[r + 3], rows[r + 4], rows[r + 5]);
-    }
+  if (lmp->comm->me != 0)
+    send_text(lmp, mine);
+  else {
     FILE *stream = std::fopen(limit.file.c_str(), "a");
-    written = stream && std::fwrite(text.data(), 1, text.size(), stream) == text.size();
+    if (stream) std::fseek(stream, 0, SEEK_END);
+    const off_t before = stream ? ftello(stream) : 0;
+    written = append_text(stream, head) && append_text(stream, mine);
+    // What other ranks send is taken in any case, or they would wait for ever.
+    for (int rank = 1; rank < lmp->comm->nprocs; ++rank) {
+      const std::string text = receive_text(lmp, rank);
+      written = written && append_text(stream, text);
+    }
     if (stream && std::fclose(stream) != 0) written = 0;
+    if (stream && !written && truncate(limit.file.c_str(), before) != 0)
+      lmp->error->warning(FLERR, "pair_style {}: the last frame of '{}' is not whole", limit.style,
+                          limit.file);
   }
   MPI_Bcast(&written, 1, MPI_INT, 0, lmp->world);
   if (!written)

@@ -1,5 +1,8 @@
 #include "member.h"
 
+#include "archive_limits.h"
+#include "sha256.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
@@ -11,8 +14,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
 
 using namespace LAMMPS_NS;
 
@@ -22,6 +25,30 @@ namespace {
 // A mass further than this from its element's standard mass is taken for a mistake: P and S, the
 // closest pair in LiPS, differ by 3.5 %. `masses no` switches the check off (isotopes).
 constexpr double MASS_TOLERANCE = 0.02;
+
+// A sentence if the file at `path` must not be read or unpacked, for its size. A device or a pipe
+// has no end: it is left unread, as if it were not there.
+std::string read_within_limits(const std::string &path, std::string &bytes, bool &readable)
+{
+  std::error_code none;
+  readable = std::filesystem::is_regular_file(path, none);
+  const auto size = readable ? std::filesystem::file_size(path, none) : 0;
+  if (!readable) return {};
+  if (size > MAX_ARCHIVE_BYTES)
+    return fmt::format("{}: expected a model file of at most {}, got {}: this is no model file",
+                       path, size_text(MAX_ARCHIVE_BYTES), size_text(size));
+  std::ifstream stream(path, std::ios::binary);
+  bytes.resize(size);
+  stream.read(bytes.data(), static_cast<std::streamsize>(size));
+  readable = stream.good() || (size == 0 && !stream.bad());
+  if (!readable) return {};
+  try {
+    refuse_zip_bomb(bytes, path);
+  } catch (const UserError &error) {
+    return error.what();
+  }
+  return {};
+}
 
 }    // namespace
 
@@ -52,16 +79,14 @@ void Member::evaluate(const AtomGraph &atoms, const int *type_of_atom, double gr
 
 std::string read_file(LAMMPS *lmp, const std::string &file, bool &readable)
 {
-  std::string bytes;
+  std::string bytes, failure;
   bigint size = -1;
   if (lmp->comm->me == 0) {
-    std::ifstream stream(file, std::ios::binary);
-    std::ostringstream content;
-    if (stream && (content << stream.rdbuf() || stream.peek() == EOF)) {
-      bytes = content.str();
-      size = static_cast<bigint>(bytes.size());
-    }
+    bool read = false;
+    failure = read_within_limits(file, bytes, read);
+    if (read) size = static_cast<bigint>(bytes.size());
   }
+  all_or_error(lmp, failure);
   MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, lmp->world);
   readable = size >= 0;
   if (!readable) return {};
@@ -71,6 +96,18 @@ std::string read_file(LAMMPS *lmp, const std::string &file, bool &readable)
     MPI_Bcast(bytes.data() + at, static_cast<int>(std::min(CHUNK, size - at)), MPI_BYTE, 0,
               lmp->world);
   return bytes;
+}
+
+void require_sha256(LAMMPS *lmp, const std::string &style, const std::string &file,
+                    const std::string &bytes, const std::string &expected)
+{
+  if (expected.empty()) return;
+  const std::string hash = sha256(bytes);
+  if (hash != expected)
+    lmp->error->all(FLERR,
+                    "pair_style {}: expected sha256 {} of {}, got {}: nothing of the file was "
+                    "loaded; name the file that the hash is of, or mend the keyword sha256",
+                    style, expected, file, hash);
 }
 
 std::vector<int> map_species(LAMMPS *lmp, const Member &member,

@@ -37,8 +37,14 @@ struct Member {
 
 // Collective over `world`: one rank reads the file, all get the bytes, so that a thousand ranks do
 // not storm the file system, and all come to the same verdict. `readable` is false on all ranks if
-// the file cannot be read.
+// the file cannot be read. A file beyond the limits of archive_limits.h ends in an error on all
+// ranks, before it is sent to them.
 std::string read_file(LAMMPS_NS::LAMMPS *lmp, const std::string &file, bool &readable);
+
+// Collective: an error if the SHA-256 of `bytes` is not `expected` ("" for any), before anything of
+// the file is looked at.
+void require_sha256(LAMMPS_NS::LAMMPS *lmp, const std::string &style, const std::string &file,
+                    const std::string &bytes, const std::string &expected);
 
 // Index into the member's species of every type, from 1; "NULL" gives -1. An error names a wrong
 // element; `elements` has one entry per type.

@@ -121,6 +121,7 @@ void print_table(LAMMPS *lmp, const TableData &data)
   // Files of other packages do not say what an edge takes.
   if (memory > 0.0)
     text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
+  if (!data.guards.empty()) text += "  the run ends at: " + data.guards + "\n";
   utils::logmesg(lmp, text);
 }
 

@@ -18,6 +18,7 @@ struct TableData {
   bool exchange_allowed;
   bool folded;                      // one rank, whose ghosts are its own atoms
   double bytes_received;            // by this rank's ghosts, a step
+  std::string guards;               // what ends the run; empty: none
   LAMMPS_NS::bigint nodes_local;    // atoms of this rank that the models see
   LAMMPS_NS::bigint owned_edges;    // whose centre is one of them
   LAMMPS_NS::bigint halo_edges;     // evaluated by a network without exchange

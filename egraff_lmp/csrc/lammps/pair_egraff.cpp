@@ -1,5 +1,8 @@
 #include "pair_egraff.h"
 
+#include "ghost_cutoff.h"
+#include "sha256.h"
+
 #include "atom.h"
 #include "citeme.h"
 #include "comm.h"
@@ -24,12 +27,11 @@ namespace {
 // Flags of Neighbor::add_request(); LAMMPS' own header for them is not installed.
 constexpr int REQUEST_FULL = NeighConst::REQ_FULL;
 constexpr int REQUEST_HALO = NeighConst::REQ_FULL | NeighConst::REQ_GHOST;
-constexpr int PER_ATOM_VIRIAL = 9;    // doubles; newton off sends them home
 
 }    // namespace
 
 PairEgraff::PairEgraff(LAMMPS *lmp, egraff::Style style) :
-    Pair(lmp), style_(std::move(style)), rows_(lmp, this)
+    Pair(lmp), style_(std::move(style)), rows_(lmp, this), guards_(lmp)
 {
   single_enable = 0;
   restartinfo = 1;
@@ -41,6 +43,7 @@ PairEgraff::PairEgraff(LAMMPS *lmp, egraff::Style style) :
 
 PairEgraff::~PairEgraff()
 {
+  egraff::GhostCutoff::require(lmp, this, 0.0);
   if (allocated) {
     memory->destroy(setflag);
     memory->destroy(cutsq);
@@ -62,6 +65,7 @@ void PairEgraff::settings(int narg, char **arg)
   settings_ = egraff::parse_settings(lmp, style_, std::vector<std::string>(arg, arg + narg));
   // Device and threads are claimed with the models: pair_coeff comes again, too.
   members_.clear();
+  restored_ = {};
 }
 
 bool PairEgraff::is_file(const std::string &word)
@@ -72,11 +76,15 @@ bool PairEgraff::is_file(const std::string &word)
   return found || word.find_first_of("./") != std::string::npos;
 }
 
+std::string PairEgraff::coeff_syntax() const
+{
+  return fmt::format("write 'pair_coeff * * {} Element1 Element2 ...', one element per atom type",
+                     style_.is_foreign() ? "file" : "model.pt");
+}
+
 void PairEgraff::coeff(int narg, char **arg)
 {
-  const std::string syntax =
-      fmt::format("write 'pair_coeff * * {} Element1 Element2 ...', one element per atom type",
-                  style_.is_foreign() ? "file" : "model.pt");
+  const std::string syntax = coeff_syntax();
   if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
     error->all(FLERR, "pair_coeff {}: expected '* *' first, got '{} {}': {}", style_.name,
                narg > 0 ? arg[0] : "", narg > 1 ? arg[1] : "", syntax);
@@ -90,8 +98,18 @@ void PairEgraff::coeff(int narg, char **arg)
   const int n_types = atom->ntypes;
   int n_files = 1;
   while (2 + n_files < narg - n_types && is_file(arg[2 + n_files])) ++n_files;
-  load_members(std::vector<std::string>(arg + 2, arg + 2 + n_files));
-  elements_.assign(arg + 2 + n_files, arg + narg);
+  use_models({arg + 2, arg + 2 + n_files}, {arg + 2 + n_files, arg + narg}, {});
+}
+
+// `elements` names that of each type; `hashes` has the SHA-256 that each file must have, or is empty.
+void PairEgraff::use_models(const std::vector<std::string> &files,
+                            const std::vector<std::string> &elements,
+                            const std::vector<std::string> &hashes)
+{
+  restored_ = {};
+  load_members(files, hashes);
+  elements_ = elements;
+  const int n_types = atom->ntypes;
   const auto &first = members_.front();
   if (static_cast<int>(elements_.size()) != n_types)
     error->all(
@@ -116,34 +134,50 @@ void PairEgraff::coeff(int narg, char **arg)
     error->all(FLERR,
                "pair_coeff {}: expected an element for at least one type, got NULL for "
                "all of them: {}",
-               style_.name, syntax);
+               style_.name, coeff_syntax());
   if (!allocated) allocate();
   for (int i = 1; i <= n_types; ++i)
     for (int j = i; j <= n_types; ++j) setflag[i][j] = known[i] && known[j];
 }
 
-void PairEgraff::load_members(const std::vector<std::string> &files)
+// Nothing of a file with another hash is loaded.
+void PairEgraff::load_members(const std::vector<std::string> &files,
+                              const std::vector<std::string> &hashes)
 {
   members_.clear();
   quantities_.clear();
   table_printed_ = checked_ = false;
-  not_restored_.clear();
+  if (!settings_.sha256.empty() && settings_.sha256.size() != files.size())
+    error->all(FLERR,
+               "pair_style {}: expected one sha256 for each of {} model file(s), got {}: put "
+               "commas between them, and none for a file that may be any",
+               style_.name, files.size(), settings_.sha256.size());
   for (const auto &file : files) {
     bool readable = false;
     const std::string bytes = egraff::read_file(lmp, file, readable);
     if (!readable)
-      error->all(FLERR,
-                 "pair_coeff {}: expected a model file, but '{}' cannot be read: check the "
-                 "path (relative to where lmp was started)",
-                 style_.name, file);
+      error->all(FLERR, "pair_coeff {}: expected a model file, but '{}' cannot be read: {}",
+                 style_.name, file,
+                 hashes.empty() ? "check the path (relative to where lmp was started)"
+                                : "the restart file names it; " + egraff::RestoredFiles::REPEAT);
+    if (!hashes.empty()) {
+      const std::string hash = egraff::sha256(bytes), &expected = hashes.at(members_.size());
+      if (hash != expected)
+        error->all(FLERR,
+                   "pair_style {}: the restart file was written with another content of {} (sha256 "
+                   "{:.12}, now {:.12}): {}",
+                   style_.name, file, expected, hash, egraff::RestoredFiles::REPEAT);
+    }
+    if (!settings_.sha256.empty())
+      egraff::require_sha256(lmp, style_.name, file, bytes, settings_.sha256[members_.size()]);
     std::string failure;
     egraff::Member member;
     member.style = style_.name;
     member.file = file;
     try {
       resources_ = egraff::claim_resources(lmp, style_.name, settings_.device, settings_.threads);
-      member.model =
-          std::make_unique<egraff::DeployedModel>(bytes, file, style_.format, resources_.device);
+      member.model = std::make_unique<egraff::DeployedModel>(bytes, file, style_.format,
+                                                             resources_.device, resources_.threads);
       if (settings_.check && member.model->has_self_test()) {
         const double difference = member.model->self_test();
         if (comm->me == 0)
@@ -153,7 +187,12 @@ void PairEgraff::load_members(const std::vector<std::string> &files)
       }
     } catch (const egraff::UserError &user_error) {
       failure = user_error.what();
+    } catch (const std::exception &exception) {
+      // Out of memory, for one: on one rank alone, too.
+      failure = fmt::format("pair_coeff {}: {} could not be loaded on a rank: {}", style_.name,
+                            file, exception.what());
     }
+    if (!failure.empty() && !hashes.empty()) failure += "; " + egraff::RestoredFiles::REPEAT;
     egraff::all_or_error(lmp, failure);
     members_.push_back(std::move(member));
   }
@@ -212,9 +251,10 @@ int PairEgraff::halo_layers() const
 
 void PairEgraff::init_style()
 {
+  load_restored();
   if (members_.empty())
-    error->all(FLERR, "pair_style {}: no model was loaded: {}", style_.name,
-               not_restored_.empty() ? "a pair_coeff line is missing" : not_restored_);
+    error->all(FLERR, "pair_style {}: no model was loaded: a pair_coeff line is missing",
+               style_.name);
   refuse_unsupported();
   energy_unit_ = std::strcmp(update->unit_style, "real") == 0
                      ? utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL)
@@ -222,6 +262,7 @@ void PairEgraff::init_style()
   if (settings_.masses)
     for (const auto &member : members_) egraff::check_masses(lmp, member);
   warn_of_units();
+  guards_.prepare(style_.name, settings_.guards, members_, elements_, energy_unit_);
   reserve_halo();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
   if (force->pair != this) {
@@ -239,16 +280,27 @@ void PairEgraff::reserve_halo()
 {
   const int layers = halo_layers();
   ghostneigh = layers > 0;
-  if (ghost_cutoff_before_ >= 0.0) comm->cutghostuser = ghost_cutoff_before_;
-  ghost_cutoff_before_ = -1.0;
-  if (!layers) return;
-  if (comm->mode != Comm::SINGLE)
+  if (layers && comm->mode != Comm::SINGLE)
     error->all(FLERR,
-               "pair_style {}: expected 'comm_modify mode single' for a model without "
-               "feature exchange, got mode multi",
-               style_.name);
-  ghost_cutoff_before_ = comm->cutghostuser;
-  comm->cutghostuser = std::max(comm->cutghostuser, layers * r_max() + neighbor->skin);
+               "pair_style {}: expected 'comm_modify mode single' for {}, got mode multi: its halo "
+               "of ghost atoms needs one cutoff for all types",
+               style_.name, halo_reason());
+  if (layers && neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
+    error->all(FLERR,
+               "pair_style {}: expected 'neighbor SKIN bin' (or nsq) for {}, got neighbor multi: "
+               "LAMMPS has no neighbour list of ghost atoms in that style",
+               style_.name, halo_reason());
+  egraff::GhostCutoff::require(lmp, this, layers ? layers * r_max() + neighbor->skin : 0.0);
+}
+
+// What asks for a halo, in the words of the deck.
+std::string PairEgraff::halo_reason() const
+{
+  for (const auto &member : members_) {
+    if (!member.needs_halo(settings_.exchange)) continue;
+    return member.can_exchange() ? "'exchange no'" : member.file + ", which exchanges no features";
+  }
+  return "'check yes'";
 }
 
 void PairEgraff::refuse_unsupported()
@@ -269,6 +321,32 @@ void PairEgraff::refuse_unsupported()
                "pair_style {}: expected no excluded pairs, got 'neigh_modify exclude': the "
                "network needs every neighbour; 'exclude group ID all' takes whole atoms out",
                style_.name);
+  refuse_group_commands();
+}
+
+// Atoms outside of such groups are no neighbours, or no ghosts, of those inside.
+void PairEgraff::refuse_group_commands()
+{
+  if (neighbor->includegroup)
+    error->all(FLERR,
+               "pair_style {}: expected no 'neigh_modify include', got group {}: the network needs "
+               "every neighbour; leave the line out, and give the group to the fixes in its place",
+               style_.name, group->names[neighbor->includegroup]);
+  // LAMMPS does not tell a pair style of 'comm_modify group', which needs 'atom_modify first'.
+  if (atom->firstgroupname)
+    error->all(FLERR,
+               "pair_style {}: expected no 'atom_modify first' (nor 'comm_modify group', which "
+               "needs it), got group {}: the network needs every atom as a ghost; leave the lines "
+               "out",
+               style_.name, atom->firstgroupname);
+  // Ghosts carry the groups of the last neighbour-list build, their owners those of this step.
+  for (int k = 0; k < neighbor->nex_group; ++k)
+    for (const int excluded : {neighbor->ex1_group[k], neighbor->ex2_group[k]})
+      if (group->dynamic[excluded])
+        error->all(FLERR,
+                   "pair_style {}: expected a static group in 'neigh_modify exclude group', got "
+                   "the dynamic group {}: its members change between neighbour-list builds",
+                   style_.name, group->names[excluded]);
 }
 
 // The authors' own styles convert nothing: there a model of kcal/mol runs in real units as it is.

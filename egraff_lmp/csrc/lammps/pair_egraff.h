@@ -2,7 +2,9 @@
    pair_style egraff: deployed equivariant force fields, on any number of MPI ranks.
 
      pair_style egraff [device auto|cpu|cuda] [threads auto|N] [check yes|no] [masses yes|no]
-                       [exchange yes|no] [deviation LIMIT stop|FILE]
+                       [exchange yes|no] [deviation LIMIT stop|FILE] [guard yes|no]
+                       [max_force auto|none|F] [min_distance auto|none|D]
+                       [max_temperature none|T] [lost_atoms error|ignore] [sha256 HASH,...]
      pair_coeff * * model.pt [more.pt ...] Element1 Element2 ...
 
      pair_style nequip | allegro | mace        files of those packages' own exporters, their decks
@@ -24,7 +26,9 @@
 #include "pair.h"
 
 #include "deviation.h"
+#include "guards.h"
 #include "member.h"
+#include "restored_files.h"
 #include "row_exchange.h"
 #include "settings.h"
 
@@ -61,8 +65,8 @@ class PairEgraff : public Pair {
 
   // Per-atom results for compute egraff/atom: "deviation" of an ensemble, and what the first file's
   // contract names. The width is 0 for an unknown name.
-  std::vector<std::string> quantity_names() const;
-  int quantity_width(const std::string &name) const;
+  std::vector<std::string> quantity_names();
+  int quantity_width(const std::string &name);
   void want_quantities() { want_quantities_ = true; }
   // Rows of the local atoms of the last step, local atoms x width; null if there was none.
   const std::vector<double> *quantity(const std::string &name) const;
@@ -77,12 +81,14 @@ class PairEgraff : public Pair {
   egraff::Seen seen_;
   egraff::Resources resources_;
   double energy_unit_ = 1.0;    // the deck's per eV
-  std::string not_restored_;    // why a restart file's model could not be used
+  // The model files of a restart file, until the deck names its own or a run begins.
+  egraff::RestoredFiles restored_;
 
   egraff::AtomGraph atoms_;
   egraff::AtomGraph
       halo_;    // for networks that do not exchange; without ghosts if they are folded
   egraff::RowExchange rows_;
+  egraff::Guards guards_;
   std::vector<double> energies_;    // mean over the members, eV
   double bytes_received_ = 0.0;     // by this rank's ghosts, in the current step
   double network_seconds_ = 0.0;
@@ -92,14 +98,19 @@ class PairEgraff : public Pair {
   bool want_quantities_ = false;
   std::map<std::string, std::vector<double>> quantities_;
   egraff::DeviationWatch deviation_watch_;
-  double ghost_cutoff_before_ = -1.0;    // comm_modify cutoff without a halo
 
   void allocate();
-  void load_members(const std::vector<std::string> &files);
+  void use_models(const std::vector<std::string> &files, const std::vector<std::string> &elements,
+                  const std::vector<std::string> &hashes);
+  void load_members(const std::vector<std::string> &files, const std::vector<std::string> &hashes);
+  void load_restored();
   bool is_file(const std::string &word);
+  std::string coeff_syntax() const;
   void refuse_unsupported();
+  void refuse_group_commands();
   int excluded_groups() const;
   void reserve_halo();
+  std::string halo_reason() const;
   void warn_of_units();
   double r_max() const;
   int halo_layers() const;    // 0: no halo is evaluated
@@ -111,9 +122,11 @@ class PairEgraff : public Pair {
   void evaluate();
   std::string coincident() const;
   std::string non_finite() const;
+  std::vector<double> watched_forces(bool usable);
   void average_members();
   void collect_quantities();
   void tally(int eflag);
+  void zero_ghost_tallies();
   void send_ghost_tallies_home();
   void print_table_once();
 };

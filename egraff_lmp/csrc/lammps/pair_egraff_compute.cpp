@@ -34,6 +34,7 @@ void PairEgraff::compute(int eflag, int vflag)
   build_graphs();
   evaluate();
   average_members();
+  if (!force->newton_pair) zero_ghost_tallies();
   tally(eflag);
   if (!force->newton_pair) send_ghost_tallies_home();
   collect_quantities();
@@ -115,7 +116,7 @@ void PairEgraff::build_graphs()
   }
   if (failure.empty()) failure = coincident();
   // Before the first exchange all ranks must be fit, or those that are would wait for ever.
-  egraff::all_or_error(lmp, failure);
+  guards_.before_network(atoms_, failure);
 }
 
 // A sentence about the first two atoms in one place, or nothing: an edge without a direction gives
@@ -154,13 +155,35 @@ void PairEgraff::evaluate()
                             exception.what());
       // Here the other ranks may be inside an exchange: only an abort reaches them.
       if (exchanges && comm->nprocs > 1) error->one(FLERR, failure);
-      break;
     }
+    // The next member may exchange features, for which every rank must be there.
+    if (&member != &members_.back()) egraff::all_or_error(lmp, failure);
   }
   network_seconds_ += platform::walltime() - start;
   bytes_received_ = rows_.take_bytes();
+  const auto forces = watched_forces(failure.empty());
   if (failure.empty()) failure = non_finite();
-  egraff::all_or_error(lmp, failure);
+  guards_.after_network(failure, forces);
+}
+
+// The models' own forces on the local atoms, in the deck's units, for the guard of forces. Those in
+// `f` still lie with the ghosts, and other styles add to them. Collective: a rank whose evaluation
+// failed takes part with nothing.
+std::vector<double> PairEgraff::watched_forces(bool usable)
+{
+  if (!guards_.watches_forces()) return {};
+  const double share = energy_unit_ / static_cast<double>(members_.size());
+  std::vector<double> sum(3 * static_cast<size_t>(atom->nlocal), 0.0);
+  for (const auto &member : members_) {
+    const auto &atoms = member.needs_halo(settings_.exchange) ? halo_ : atoms_;
+    const auto forces =
+        egraff::atom_forces(atoms,
+                            usable ? member.evaluation.edge_gradients
+                                   : std::vector<double>(3 * atoms.graph.n_edges(), 0.0),
+                            rows_);
+    for (size_t k = 0; k < sum.size(); ++k) sum[k] += share * forces[k];
+  }
+  return sum;
 }
 
 // A sentence about the first atom without a finite energy or force, or nothing.
@@ -202,10 +225,6 @@ void PairEgraff::average_members()
 void PairEgraff::tally(int eflag)
 {
   double **f = atom->f;
-  // LAMMPS clears and returns the forces on ghosts with newton on only.
-  if (!force->newton_pair)
-    for (int i = atom->nlocal; i < atom->nlocal + atom->nghost; ++i)
-      f[i][0] = f[i][1] = f[i][2] = 0;
   const double share = energy_unit_ / static_cast<double>(members_.size());
   for (const auto &member : members_) {
     const auto &atoms = member.needs_halo(settings_.exchange) ? halo_ : atoms_;
@@ -242,13 +261,28 @@ void PairEgraff::tally(int eflag)
   }
 }
 
-// With newton off LAMMPS leaves what ghosts hold alone.
+// With newton off LAMMPS clears the rows of local atoms only, and leaves what ghosts hold alone.
+void PairEgraff::zero_ghost_tallies()
+{
+  const auto zero = [this](double **rows, int width) {
+    if (atom->nghost > 0)
+      std::fill_n(rows[atom->nlocal], static_cast<size_t>(atom->nghost) * width, 0.0);
+  };
+  zero(atom->f, 3);
+  if (vflag_atom) zero(vatom, 6);
+  if (cvflag_atom) zero(cvatom, PER_ATOM_VIRIAL);
+}
+
+// Every rank takes part, without atoms and ghosts too: with comm_style tiled a rank waits for all.
 void PairEgraff::send_ghost_tallies_home()
 {
-  if (atom->nlocal + atom->nghost == 0) return;
-  rows_.ghosts_to_atoms(atom->f[0], 3);
-  if (vflag_atom) rows_.ghosts_to_atoms(vatom[0], 6);
-  if (cvflag_atom) rows_.ghosts_to_atoms(cvatom[0], PER_ATOM_VIRIAL);
+  // A rank that never had an atom has no arrays.
+  const auto send = [this](double **rows, int width) {
+    rows_.ghosts_to_atoms(rows ? rows[0] : nullptr, width);
+  };
+  send(atom->f, 3);
+  if (vflag_atom) send(vatom, 6);
+  if (cvflag_atom) send(cvatom, PER_ATOM_VIRIAL);
 }
 
 void PairEgraff::collect_quantities()
@@ -261,9 +295,11 @@ void PairEgraff::collect_quantities()
     auto &rows = quantities_[output.name];
     rows.assign(n_local * output.width, 0.0);
     const auto width = static_cast<size_t>(output.width);
+    const double unit = output.is_energy ? energy_unit_ : 1.0;
     for (size_t node = 0; node < energies_.size(); ++node)
-      std::copy_n(&first.evaluation.outputs[o][node * width], width,
-                  &rows[atoms_.atom_of_node[node] * width]);
+      for (size_t w = 0; w < width; ++w)
+        rows[atoms_.atom_of_node[node] * width + w] =
+            unit * first.evaluation.outputs[o][node * width + w];
   }
   if (members_.size() < 2) return;
   egraff::EnsembleForces forces;
@@ -279,8 +315,9 @@ void PairEgraff::collect_quantities()
   deviation_watch_.inspect(lmp, settings_.deviation, deviation, names);
 }
 
-std::vector<std::string> PairEgraff::quantity_names() const
+std::vector<std::string> PairEgraff::quantity_names()
 {
+  load_restored();
   std::vector<std::string> names;
   if (members_.size() > 1) names.push_back("deviation");
   if (!members_.empty())
@@ -288,8 +325,9 @@ std::vector<std::string> PairEgraff::quantity_names() const
   return names;
 }
 
-int PairEgraff::quantity_width(const std::string &name) const
+int PairEgraff::quantity_width(const std::string &name)
 {
+  load_restored();
   if (members_.size() > 1 && name == "deviation") return 1;
   if (!members_.empty())
     for (const auto &output : members_.front().contract().outputs)
@@ -313,6 +351,7 @@ void PairEgraff::print_table_once()
                             .exchange_allowed = settings_.exchange,
                             .folded = folds_ghosts(),
                             .bytes_received = bytes_received_,
+                            .guards = guards_.description(),
                             .nodes_local = static_cast<bigint>(atoms_.graph.n_local),
                             .owned_edges = static_cast<bigint>(atoms_.graph.n_edges()),
                             .halo_edges = static_cast<bigint>(halo_.graph.n_edges()),

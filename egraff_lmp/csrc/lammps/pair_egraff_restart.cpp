@@ -3,6 +3,8 @@
 
 #include "pair_egraff.h"
 
+#include "ghost_cutoff.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
@@ -12,7 +14,12 @@
 
 using namespace LAMMPS_NS;
 
+const std::string egraff::RestoredFiles::REPEAT =
+    "repeat the pair_style and pair_coeff lines after read_restart";
+
 namespace {
+
+const std::string LAYOUT = "layout 2";
 
 std::string joined(const std::vector<std::string> &lines)
 {
@@ -60,66 +67,66 @@ std::vector<char *> pointers(std::vector<std::string> &words)
 
 }    // namespace
 
+// Before the keywords stand two lines of our own: the layout, and the ghost cutoffs (A) with and
+// without a halo, since LAMMPS' header keeps only the raised one.
 void PairEgraff::write_restart_settings(FILE *file)
 {
-  write_lines(file, settings_.words);
+  const auto cutoff = egraff::GhostCutoff::current(lmp);
+  std::vector<std::string> lines = {LAYOUT,
+                                    fmt::format("{:.17g} {:.17g}", cutoff.user, cutoff.raised)};
+  lines.insert(lines.end(), settings_.words.begin(), settings_.words.end());
+  write_lines(file, lines);
 }
 
 void PairEgraff::read_restart_settings(FILE *file)
 {
-  auto words = read_lines(lmp, file);
-  auto arguments = pointers(words);
+  auto lines = read_lines(lmp, file);
+  if (lines.size() < 2 || lines[0] != LAYOUT)
+    error->all(FLERR,
+               "pair_style {}: expected a restart file of this version of egraff_lmp, got one of "
+               "another: write it again, or start from a data file",
+               style_.name);
+  egraff::GhostCutoff cutoff;
+  std::istringstream(lines[1]) >> cutoff.user >> cutoff.raised;
+  egraff::GhostCutoff::restore(lmp, this, cutoff);
+  lines.erase(lines.begin(), lines.begin() + 2);
+  auto arguments = pointers(lines);
   settings(static_cast<int>(arguments.size()), arguments.data());
 }
 
 void PairEgraff::write_restart(FILE *file)
 {
   write_restart_settings(file);
-  std::vector<std::string> files, hashes;
+  auto state = restored_;
+  if (!members_.empty()) state.elements = elements_;
   for (const auto &member : members_) {
-    files.push_back(member.file);
-    hashes.push_back(member.model->hash());
+    state.files.push_back(member.file);
+    state.hashes.push_back(member.model->hash());
   }
-  write_lines(file, files);
-  write_lines(file, hashes);
-  write_lines(file, elements_);
+  write_lines(file, state.files);
+  write_lines(file, state.hashes);
+  write_lines(file, state.elements);
 }
 
-// A model that moved or changed is no error yet: the deck may name one by pair_coeff.
+// A model that moved or changed, or a device that is not here, is no error yet: the deck may go on
+// with lines of its own.
 void PairEgraff::read_restart(FILE *file)
 {
   read_restart_settings(file);
   const auto files = read_lines(lmp, file);
   const auto hashes = read_lines(lmp, file);
-  const auto elements = read_lines(lmp, file);
+  restored_ = {files, hashes, read_lines(lmp, file)};
   if (!allocated) allocate();
   for (int i = 1; i <= atom->ntypes; ++i)
     for (int j = i; j <= atom->ntypes; ++j) setflag[i][j] = 1;
+}
 
-  const std::string repeat = "repeat the pair_style and pair_coeff lines after read_restart";
-  for (const auto &name : files) {
-    bool readable = false;
-    egraff::read_file(lmp, name, readable);
-    if (!readable) {
-      not_restored_ =
-          "the restart file names the model " + name + ", which cannot be read: " + repeat;
-      return;
-    }
-  }
-  std::vector<std::string> words = {"*", "*"};
-  words.insert(words.end(), files.begin(), files.end());
-  words.insert(words.end(), elements.begin(), elements.end());
-  auto arguments = pointers(words);
-  coeff(static_cast<int>(arguments.size()), arguments.data());
-  for (size_t m = 0; m < members_.size(); ++m)
-    if (members_[m].model->hash() != hashes[m]) {
-      not_restored_ = "the restart file was written with another content of " + files[m] +
-                      " (sha256 " + hashes[m].substr(0, 12) + ", now " +
-                      members_[m].model->hash().substr(0, 12) + "): " + repeat;
-      members_.clear();
-      return;
-    }
+void PairEgraff::load_restored()
+{
+  if (!members_.empty() || restored_.files.empty()) return;
+  const auto kept = restored_;
+  use_models(kept.files, kept.elements, kept.hashes);
   if (comm->me == 0)
-    utils::logmesg(lmp, "egraff: restored pair_coeff * * {} {}\n", egraff::join(files),
-                   egraff::join(elements));
+    utils::logmesg(lmp, "egraff: restored pair_coeff * * {} {}\n", egraff::join(kept.files),
+                   egraff::join(kept.elements));
 }

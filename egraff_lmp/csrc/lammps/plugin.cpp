@@ -1,12 +1,19 @@
-// Registers the pair styles egraff, nequip, allegro and mace, and compute egraff/atom, when LAMMPS loads this library from
-// LAMMPS_PLUGIN_PATH.
+// Registers the pair styles egraff, nequip, allegro and mace (see foreign_styles.h), compute
+// egraff/atom and fix egraff/checkpoint, when LAMMPS loads this library from LAMMPS_PLUGIN_PATH.
 
 #include "compute_egraff_atom.h"
+#include "fix_egraff_checkpoint.h"
+#include "foreign_styles.h"
 #include "pair_egraff.h"
 
 #include "error.h"
+#include "force.h"
 #include "lammps.h"
+#include "lmptype.h"
 
+#include <dlfcn.h>
+
+#include <algorithm>
 #include <string>
 
 using namespace LAMMPS_NS;
@@ -21,10 +28,37 @@ struct Registration {
   const char *name;
   const char *info;
   const char *author;
-  void *creator;    // of pair styles: (LAMMPS *), of computes: (LAMMPS *, int, char **)
+  void *creator;    // of pair styles: (LAMMPS *), of others: (LAMMPS *, int, char **)
   void *handle;
 };
 using Register = void (*)(Registration *, void *);
+
+// Bytes of an integer type of the running LAMMPS ("tagint", ...), or 0: an executable need not
+// contain LAMMPS' C interface, which knows.
+int bytes_of(LAMMPS *lmp, const char *type)
+{
+  using Setting = int (*)(void *, const char *);
+  const auto setting = reinterpret_cast<Setting>(dlsym(RTLD_DEFAULT, "lammps_extract_setting"));
+  return setting ? std::max(setting(lmp, type), 0) : 0;
+}
+
+// LAMMPS can be built with atom IDs and image flags of 32 or 64 bits (-DLAMMPS_SIZES); where the
+// plugin was built otherwise, it would read other atoms' numbers.
+void require_same_integers(LAMMPS *lmp)
+{
+  const auto require = [lmp](const char *type, int built) {
+    const int running = bytes_of(lmp, type);
+    if (running && running != built)
+      lmp->error->all(FLERR,
+                      "pair_style egraff: expected a LAMMPS with {} bytes per {}, for which the "
+                      "plugin was built, got {}: build egraff_lmp against this LAMMPS, with the "
+                      "same -DLAMMPS_SIZES",
+                      built, type, running);
+  };
+  require("bigint", sizeof(bigint));
+  require("tagint", sizeof(tagint));
+  require("imageint", sizeof(imageint));
+}
 
 // LAMMPS only warns of a plugin built for another version; calling into classes of another layout
 // would crash without a word.
@@ -35,6 +69,7 @@ void require_same_version(LAMMPS *lmp)
                     "pair_style egraff: expected LAMMPS {}, for which the plugin was built, got {} "
                     "({}): rebuild egraff_lmp against this LAMMPS, or run 'egraff doctor'",
                     LAMMPS_BUILD_NUMBER, lmp->num_ver, lmp->version);
+  require_same_integers(lmp);
 }
 
 Pair *create(LAMMPS *lmp, const char *name, egraff::Format format)
@@ -70,6 +105,12 @@ Compute *create_compute(LAMMPS *lmp, int narg, char **arg)
   return new ComputeEgraffAtom(lmp, narg, arg);
 }
 
+Fix *create_fix(LAMMPS *lmp, int narg, char **arg)
+{
+  require_same_version(lmp);
+  return new FixEgraffCheckpoint(lmp, narg, arg);
+}
+
 }    // namespace
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
@@ -87,15 +128,32 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
     plugin.info = info;
     plugin.creator = reinterpret_cast<void *>(creator);
     add(&plugin, lmp);
+    // LAMMPS ignores a second plugin for a style; ours was asked for if it comes to this.
+    if (std::string(name) != "egraff")
+      (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
   };
   add_pair("egraff", "equivariant graph-neural-network force fields", &create_egraff);
-  add_pair("nequip", "NequIP, as exported by nequip-compile", &create_nequip);
-  add_pair("allegro", "Allegro, as exported by nequip-compile", &create_allegro);
-  add_pair("mace", "MACE, as exported by mace_create_lammps_model", &create_mace);
+  for (const auto &name : egraff::styles_to_register(
+           static_cast<LAMMPS *>(lmp), {"nequip", "allegro", "mace"},
+           {reinterpret_cast<void *>(&create_nequip), reinterpret_cast<void *>(&create_allegro),
+            reinterpret_cast<void *>(&create_mace)})) {
+    if (name == "nequip")
+      add_pair("nequip", "NequIP, as exported by nequip-compile", &create_nequip);
+    if (name == "allegro")
+      add_pair("allegro", "Allegro, as exported by nequip-compile", &create_allegro);
+    if (name == "mace")
+      add_pair("mace", "MACE, as exported by mace_create_lammps_model", &create_mace);
+  }
 
   plugin.style = "compute";
   plugin.name = "egraff/atom";
   plugin.info = "per-atom results of pair_style egraff";
   plugin.creator = reinterpret_cast<void *>(&create_compute);
+  add(&plugin, lmp);
+
+  plugin.style = "fix";
+  plugin.name = "egraff/checkpoint";
+  plugin.info = "restart files by wall time, and a clean end on a signal";
+  plugin.creator = reinterpret_cast<void *>(&create_fix);
   add(&plugin, lmp);
 }

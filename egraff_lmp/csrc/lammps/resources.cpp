@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 
 using namespace LAMMPS_NS;
 
@@ -46,15 +47,32 @@ int threads_from_environment(int fallback)
   return wanted > 0 ? std::min(wanted, fallback) : fallback;
 }
 
-// Ranks that the launcher started on this node: several LAMMPS instances, or partitions of one, share
-// its cores, and must not be asked by a collective call: they need not run the same commands.
+// The first of these variables that holds a number from `least` on, or -1.
+int number_from(std::initializer_list<const char *> names, int least)
+{
+  for (const char *name : names)
+    if (const char *text = std::getenv(name); text && *text >= '0' && *text <= '9')
+      if (const int number = std::atoi(text); number >= least) return number;
+  return -1;
+}
+
+// Several LAMMPS instances, or partitions of one, share the cores and GPUs of a node, and must not be
+// asked by a collective call: they need not run the same commands. The launcher knows how many ranks
+// it started here, and this one's place among them, however it dealt ranks to nodes.
 int launched_on_node(LAMMPS *lmp)
 {
-  for (const char *name :
-       {"MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"})
-    if (const char *text = std::getenv(name))
-      if (const int ranks = std::atoi(text); ranks > 0) return ranks;
+  const int ranks = number_from(
+      {"MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"}, 1);
+  if (ranks > 0) return ranks;
   return lmp->universe->nworlds > 1 ? lmp->universe->nprocs : 1;
+}
+
+int place_on_node(LAMMPS *lmp)
+{
+  const int place = number_from({"MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK",
+                                 "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"},
+                                0);
+  return place >= 0 ? place : lmp->universe->me;
 }
 
 Device choose_device(LAMMPS *lmp, const std::string &style, DeviceChoice choice, int rank_on_node,
@@ -68,10 +86,9 @@ Device choose_device(LAMMPS *lmp, const std::string &style, DeviceChoice choice,
                       "use: use 'device cpu', or install a CUDA build of torch and its driver");
     return {};
   }
-  // Replicas (-partition, NEB) are told apart by their place in the universe, without a collective
-  // call over it: partitions need not run the same commands.
+  // Replicas (-partition, NEB) share the GPUs of their node.
   const auto *universe = lmp->universe;
-  const int place = universe->nworlds > 1 ? universe->me : rank_on_node;
+  const int place = universe->nworlds > 1 ? place_on_node(lmp) : rank_on_node;
   if (universe->nworlds == 1 && choice == DeviceChoice::CUDA && ranks_on_node > gpus)
     throw UserError("pair_style " + style + ": expected at most one rank to a GPU, got " +
                     std::to_string(ranks_on_node) + " ranks for " + std::to_string(gpus) +
@@ -109,7 +126,6 @@ Resources claim_resources(LAMMPS *lmp, const std::string &style, DeviceChoice ch
                                       std::max(resources.ranks_on_node, launched_on_node(lmp))));
   resources.threads = threads_wanted ? threads_wanted : threads_from_environment(fair);
   resources.device = choose_device(lmp, style, choice, rank_on_node, resources.ranks_on_node);
-  set_threads(resources.threads);
   return resources;
 }
 

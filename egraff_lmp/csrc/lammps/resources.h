@@ -21,9 +21,9 @@ struct Resources {
   int cores_on_node = 1;    // that these ranks may run on, by their affinity masks
 };
 
-// Collective over `world`. Splits the node's cores evenly over its ranks, gives every rank a GPU of
-// its own while there are enough, and sets the process's thread count. Throws UserError, in
-// the name of pair style `style`, where the wish cannot be met.
+// Collective over `world`. Splits the node's cores evenly over its ranks, and gives every rank a GPU
+// of its own while there are enough. Throws UserError, in the name of pair style `style`, where the
+// wish cannot be met.
 Resources claim_resources(LAMMPS_NS::LAMMPS *lmp, const std::string &style, DeviceChoice choice,
                           int threads_wanted);
 

@@ -6,6 +6,7 @@
 #include "comm.h"
 #include "platform.h"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -45,7 +46,9 @@ void RowExchange::ghosts_to_atoms(double *rows, int width)
   rows_ = {reinterpret_cast<char *>(rows), bytes, width, false, nullptr};
   communicate(false);
   const int n_local = lmp_->atom->nlocal, n_ghost = lmp_->atom->nghost;
-  std::memset(rows + static_cast<size_t>(n_local) * width, 0, static_cast<size_t>(n_ghost) * bytes);
+  if (n_ghost > 0)
+    std::memset(rows + static_cast<size_t>(n_local) * width, 0,
+                static_cast<size_t>(n_ghost) * bytes);
 }
 
 template <typename T> void RowExchange::exchange(T *rows, int width, bool to_ghosts)
@@ -78,10 +81,18 @@ char *RowExchange::row(int atom) const
   return index < 0 ? nullptr : rows_.data + static_cast<size_t>(index) * rows_.bytes;
 }
 
+// Atoms that are no nodes travel as zeros, never as what the buffer held before.
+void RowExchange::pack(const char *from, double *buffer) const
+{
+  if (from)
+    std::memcpy(buffer, from, rows_.bytes);
+  else
+    std::fill_n(buffer, rows_.doubles, 0.0);
+}
+
 int RowExchange::pack_forward(int n, const int *sent, double *buffer) const
 {
-  for (int i = 0; i < n; ++i, buffer += rows_.doubles)
-    if (const char *from = row(sent[i])) std::memcpy(buffer, from, rows_.bytes);
+  for (int i = 0; i < n; ++i, buffer += rows_.doubles) pack(row(sent[i]), buffer);
   return n * rows_.doubles;
 }
 
@@ -93,8 +104,7 @@ void RowExchange::unpack_forward(int n, int first, const double *buffer)
 
 int RowExchange::pack_reverse(int n, int first, double *buffer) const
 {
-  for (int i = first; i < first + n; ++i, buffer += rows_.doubles)
-    if (const char *from = row(i)) std::memcpy(buffer, from, rows_.bytes);
+  for (int i = first; i < first + n; ++i, buffer += rows_.doubles) pack(row(i), buffer);
   return n * rows_.doubles;
 }
 

@@ -65,6 +65,7 @@ class RowExchange : public ExchangeHost {
   double bytes_ = 0.0;
 
   char *row(int atom) const;    // or null
+  void pack(const char *from, double *buffer) const;
   template <typename T> void exchange(T *rows, int width, bool to_ghosts);
   void communicate(bool to_ghosts);
 };

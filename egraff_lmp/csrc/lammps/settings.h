@@ -4,6 +4,7 @@
 
 #include "resources.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,15 @@ struct DeviationLimit {
   std::string style;     // name of the pair style, for messages
 };
 
+// What ends a guarded run; see guards.h.
+struct GuardLimits {
+  bool on = false;
+  std::optional<double> force;       // the deck's units; 0: none; unset: from the models' data
+  std::optional<double> distance;    // A, of all pairs; 0: none; unset: from the models' data
+  double temperature = 0.0;          // K; 0: none
+  bool lost_atoms = true;
+};
+
 struct Settings {
   DeviceChoice device = DeviceChoice::AUTO;
   int threads = 0;    // 0: auto
@@ -32,7 +42,9 @@ struct Settings {
   bool masses = true;
   bool exchange = true;    // no: by a halo, whatever the file can do
   DeviationLimit deviation;
-  std::vector<std::string> words;    // as the deck wrote them, for restart files
+  GuardLimits guards;
+  std::vector<std::string> sha256;    // one per file, "" for any; empty: any for all
+  std::vector<std::string> words;     // as the deck wrote them, for restart files
 };
 
 // Collective over `world`: an error on all ranks names what was expected and what was got.

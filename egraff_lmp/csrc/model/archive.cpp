@@ -108,7 +108,8 @@ std::string not_archive(const std::string &bytes, Format wanted)
 
 }    // namespace
 
-Archive::Archive(const std::string &bytes, const std::string &where, Format format) : bytes_(bytes)
+Archive::Archive(const std::string &bytes, const std::string &where, Format format) :
+    bytes_(bytes), where_(where)
 {
   const std::string expected = where + ": expected " + description(format) + ", got ";
   std::vector<std::string> names;
@@ -126,11 +127,15 @@ Archive::Archive(const std::string &bytes, const std::string &where, Format form
 
 std::optional<std::string> Archive::extra(const std::string &name) const
 {
-  std::istringstream stream(bytes_);
-  caffe2::serialize::PyTorchStreamReader reader(&stream);
-  if (!reader.hasRecord("extra/" + name)) return std::nullopt;
-  auto [data, size] = reader.getRecord("extra/" + name);
-  return std::string(static_cast<const char *>(data.get()), size);
+  try {
+    std::istringstream stream(bytes_);
+    caffe2::serialize::PyTorchStreamReader reader(&stream);
+    if (!reader.hasRecord("extra/" + name)) return std::nullopt;
+    auto [data, size] = reader.getRecord("extra/" + name);
+    return std::string(static_cast<const char *>(data.get()), size);
+  } catch (const c10::Error &) {
+    throw UserError(where_ + ": its archive is damaged (extra/" + name + "): copy it again");
+  }
 }
 
 }    // namespace egraff

@@ -23,6 +23,7 @@ class Archive {
 
  private:
   const std::string &bytes_;
+  const std::string where_;
 };
 
 }    // namespace egraff

@@ -33,6 +33,19 @@ SelfTest parse_self_test(const json &raw)
   return test;
 }
 
+// Absent from older files, null where the training data is not known.
+void parse_training_range(const json &raw, Contract &contract)
+{
+  if (!raw.contains("training_range") || raw.at("training_range").is_null()) return;
+  const auto &range = raw.at("training_range");
+  for (const auto &pair : range.at("shortest_distances"))
+    contract.shortest_distances.push_back({{pair.at("elements").at(0).get<std::string>(),
+                                            pair.at("elements").at(1).get<std::string>()},
+                                           pair.at("angstrom").get<double>()});
+  const auto &force = range.at("largest_force");
+  if (!force.is_null()) contract.largest_training_force = force.get<double>();
+}
+
 Contract parse_fields(const json &raw)
 {
   Contract contract;
@@ -57,7 +70,8 @@ Contract parse_fields(const json &raw)
   for (const auto &output : raw.value("outputs", json::array()))
     contract.outputs.push_back({output.at("name").get<std::string>(),
                                 output.at("per").get<std::string>() == "edge",
-                                output.at("width").get<int>()});
+                                output.at("width").get<int>(), output.value("unit", "") == "eV"});
+  parse_training_range(raw, contract);
   // Files from before there were kernels do not state it.
   contract.operators = raw.value("operators", std::vector<std::string>());
   return contract;

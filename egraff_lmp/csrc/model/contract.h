@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace egraff {
@@ -30,6 +31,13 @@ struct Output {
   std::string name;
   bool per_edge = false;    // else per atom
   int width = 1;
+  bool is_energy = false;    // in eV
+};
+
+// The shortest distance between atoms of two elements in the training data.
+struct ShortestDistance {
+  std::pair<std::string, std::string> elements;
+  double angstrom = 0.0;
 };
 
 struct Contract {
@@ -46,6 +54,9 @@ struct Contract {
   SelfTest self_test;
   std::vector<Output> outputs;
   std::vector<std::string> operators;    // kernels that the network calls, without namespace
+  // What the training data covers, where the file says so.
+  std::vector<ShortestDistance> shortest_distances;
+  double largest_training_force = 0.0;    // eV/A; 0: not stated
 
   // Index of an element in `species`, or -1.
   int species_index(const std::string &element) const;

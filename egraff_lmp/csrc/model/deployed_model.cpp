@@ -4,11 +4,11 @@
 #include "exchange.h"
 #include "network.h"
 #include "sha256.h"
+#include "thread_scope.h"
 
 #include <torch/script.h>
 #include <torch/torch.h>
 
-#include <ATen/Parallel.h>
 #include <c10/core/AutogradState.h>
 
 #include <algorithm>
@@ -129,17 +129,21 @@ DefaultPrecision::~DefaultPrecision()
 }
 
 struct DeployedModel::Implementation {
+  int threads = 1;
   std::string hash;
   at::Device device = at::kCPU;
   std::unique_ptr<Network> network;
 };
 
 DeployedModel::DeployedModel(const std::string &bytes, const std::string &where, Format format,
-                             Device device) : implementation_(std::make_unique<Implementation>())
+                             Device device, int threads) :
+    implementation_(std::make_unique<Implementation>())
 {
   auto &self = *implementation_;
-  const Archive archive(bytes, where, format);
+  self.threads = threads;
+  const ThreadScope scope(threads);
   self.hash = sha256(bytes);
+  const Archive archive(bytes, where, format);
   if (device.cuda) self.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device.index));
   switch (format) {
   case Format::CONTRACT:
@@ -179,6 +183,7 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
     result.outputs.assign(result.want_outputs ? contract().outputs.size() : 0, {});
     return;
   }
+  const ThreadScope threads(self.threads);
   const ExchangeScope scope(host);
   // The optimising executor specialises on shapes, which change at every neighbour-list build.
   const torch::jit::GraphOptimizerEnabledGuard no_respecialising(false);
@@ -247,11 +252,6 @@ double DeployedModel::self_test() const
     throw UserError(message.str());
   }
   return force_error;
-}
-
-void set_threads(int threads)
-{
-  at::set_num_threads(threads);
 }
 
 int cuda_device_count()

@@ -54,8 +54,10 @@ class DeployedModel {
  public:
   // `bytes` is the file's content (read once, by one rank), `where` its name for messages.
   // Throws UserError if it is anything but a file of `format`. Of other formats than CONTRACT the
-  // contract is made up from what the file says, and has no masses and no self test.
-  DeployedModel(const std::string &bytes, const std::string &where, Format format, Device device);
+  // contract is made up from what the file says, and has no masses and no self test. Evaluations
+  // use `threads` threads.
+  DeployedModel(const std::string &bytes, const std::string &where, Format format, Device device,
+                int threads);
   ~DeployedModel();
   DeployedModel(const DeployedModel &) = delete;
   DeployedModel &operator=(const DeployedModel &) = delete;
@@ -79,8 +81,6 @@ class DeployedModel {
   std::unique_ptr<Implementation> implementation_;
 };
 
-// Threads that one evaluation uses, process-wide.
-void set_threads(int threads);
 int cuda_device_count();
 
 }    // namespace egraff

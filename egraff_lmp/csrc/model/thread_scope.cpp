@@ -1,0 +1,38 @@
+#include "thread_scope.h"
+
+#include <ATen/Parallel.h>
+
+// Of whichever OpenMP library torch was bound to in this process: libgomp, its own copy of it, or
+// Intel's. Weak, so that a torch without OpenMP links, too.
+extern "C" {
+__attribute__((weak)) int omp_get_max_threads();
+__attribute__((weak)) void omp_set_num_threads(int);
+}
+
+namespace egraff {
+namespace {
+
+// Beside OpenMP's count torch keeps one of its own, which its linear algebra follows.
+void tell_torch(int threads)
+{
+  static thread_local int told = 0;
+  if (told == threads) return;
+  at::set_num_threads(threads);
+  told = threads;
+}
+
+}    // namespace
+
+ThreadScope::ThreadScope(int threads)
+{
+  if (omp_get_max_threads && omp_set_num_threads) before_ = omp_get_max_threads();
+  tell_torch(threads);
+  if (before_ && omp_get_max_threads() != threads) omp_set_num_threads(threads);
+}
+
+ThreadScope::~ThreadScope()
+{
+  if (before_ && omp_get_max_threads() != before_) omp_set_num_threads(before_);
+}
+
+}    // namespace egraff

@@ -1,0 +1,160 @@
+"""Many draws: run by rank count, compared with Python while the next ones run, and counted."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from random_decks.compare import QUANTITIES, UNFIT, Verdict, compare, tolerance
+from random_decks.draw import Draw, make_draw
+from random_decks.launch import Found, run_batch
+from random_decks.models import KINDS, make_model
+
+# Decks to one mpiexec: starting it takes as long as some ten of them.
+BATCH = 250
+# What LAMMPS itself refuses, whatever the pair style: such a draw says nothing, and few are such.
+LAMMPS_REFUSES: tuple[str, ...] = (
+    r"Cannot use neighbor bins - box size << cutoff",
+    r"Communication cutoff for comm_style tiled cannot exceed periodic box length",
+)
+REPEAT = "EGRAFF_RANDOM_DECK='{name}' python -m pytest tests/engine/test_random_decks.py -k repeat"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A draw and what became of it, as it is kept."""
+
+    name: str
+    ranks: int
+    single: bool
+    words: Mapping[str, str]
+    verdict: Verdict
+
+    @property
+    def ok(self) -> bool:
+        """Whether the draw did what it must."""
+        return self.verdict.ok
+
+
+def judge(found: Found, models: dict[str, Path]) -> Verdict:
+    """The verdict on a draw that has run."""
+    draw, nothing = found.draw, dict.fromkeys(QUANTITIES, 0.0)
+    if found.state != "ended":
+        return Verdict(found.state, found.error, nothing)
+    if draw.expects:
+        if re.search(draw.expects, found.error):
+            return Verdict("refused", "", nothing)
+        told = found.error or "no error"
+        return Verdict("differs", f"expected the refusal '{draw.expects}', got {told}", nothing)
+    if any(re.search(pattern, found.error) for pattern in LAMMPS_REFUSES):
+        return Verdict(UNFIT, found.error, nothing)
+    if found.error:
+        return Verdict("error", found.error, nothing)
+    return compare(draw, found.values, models)
+
+
+class Campaign:
+    """Draws to run.
+
+    Args:
+        folder: where decks and models are written.
+        log: verdicts are appended to this file, a line each; those in it are not run again.
+        tell: called with a line of progress now and then.
+    """
+
+    def __init__(
+        self, folder: Path, log: Path | None = None, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.folder, self.log, self.tell = folder, log, tell or (lambda line: None)
+        self._models: dict[str, Path] = {}
+        self._batches = 0
+
+    def models(self) -> dict[str, Path]:
+        """Files of all kinds, made when first asked for."""
+        if not self._models:
+            where = self.folder / "models"
+            where.mkdir(parents=True, exist_ok=True)
+            self._models = {name: make_model(name, where) for name in KINDS}
+        return self._models
+
+    def run(self, seed: int, first: int, count: int) -> list[Entry]:
+        """The verdicts on the draws first .. first + count - 1 of a seed."""
+        entries = self.known()
+        draws = [make_draw(seed, index) for index in range(first, first + count)]
+        wanted = {draw.name for draw in draws}
+        draws = [draw for draw in draws if draw.name not in entries]
+        start = time.monotonic()
+        for done, entry in enumerate(self.run_draws(draws), 1):
+            entries[entry.name] = entry
+            if not entry.ok or done % 50 == 0:
+                line = f"{done} of {len(draws)} draws, {time.monotonic() - start:.0f} s"
+                self.tell(f"{line}: {entry.name} {entry.verdict.state}")
+        return [entry for name, entry in entries.items() if name in wanted]
+
+    def run_draws(self, draws: Sequence[Draw]) -> Iterator[Entry]:
+        """Each as it comes, in the order of their rank counts."""
+        models = self.models()
+        for ranks in sorted({draw.settings.ranks for draw in draws}):
+            mine = [draw for draw in draws if draw.settings.ranks == ranks]
+            for at in range(0, len(mine), BATCH):
+                self._batches += 1
+                where = self.folder / f"batch-{self._batches}"
+                for found in run_batch(mine[at : at + BATCH], ranks, where, models):
+                    yield self._entry(found, models)
+                shutil.rmtree(where)
+
+    def simplify(self, draw: Draw) -> Draw:
+        """A draw with as many choices as possible at their plainest that still is not ok.
+
+        Each round tries every choice alone, then all of those together that did not matter.
+        """
+        seed, index = (int(word) for word in draw.name.split(":")[:2])
+        fixed: dict[str, int] = {}
+        while True:
+            current = make_draw(seed, index, fixed)
+            names = [key for key, place in current.made.items() if place and key != "refusal"]
+            tries = {key: make_draw(seed, index, {**fixed, key: 0}) for key in names}
+            bad = {entry.name for entry in self.run_draws(list(tries.values())) if not entry.ok}
+            idle = [key for key, one in tries.items() if one.name in bad]
+            if not idle:
+                return current
+            together = {**fixed, **dict.fromkeys(idle, 0)}
+            (entry,) = self.run_draws([make_draw(seed, index, together)])
+            fixed = {**fixed, idle[0]: 0} if entry.ok else together
+            self.tell(f"simpler: {make_draw(seed, index, fixed).name}")
+
+    def _entry(self, found: Found, models: dict[str, Path]) -> Entry:
+        draw = found.draw
+        entry = Entry(
+            draw.name,
+            draw.settings.ranks,
+            draw.interactions.single,
+            draw.words,
+            judge(found, models),
+        )
+        if self.log:
+            with open(self.log, "a") as stream:
+                stream.write(json.dumps(asdict(entry)) + "\n")
+        return entry
+
+    def known(self) -> dict[str, Entry]:
+        """Verdicts of earlier runs, by name."""
+        if self.log is None or not self.log.exists():
+            return {}
+        found = {}
+        for line in self.log.read_text().splitlines():
+            raw = json.loads(line)
+            raw["verdict"] = Verdict(**raw["verdict"])
+            found[raw["name"]] = Entry(**raw)
+        return found
+
+
+def complaint(draw: Draw, verdict: Verdict) -> str:
+    """What is wrong with a draw, its deck, and how to repeat it."""
+    head = f"==== deck {draw.name}: {verdict.state} (tolerance {tolerance(draw):g})"
+    return f"\n{head}\n{verdict.text}\n{draw.text()}to repeat it: {REPEAT.format(name=draw.name)}\n"
