@@ -1,0 +1,26 @@
+"""Operators under every instruction set of this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from egraff_lmp.forcefields.fast import load_operators
+
+load_operators()
+SETS = ("portable", "avx2", "avx512")
+FLAGS = {"portable": (), "avx2": ("avx2", "fma"), "avx512": ("avx512f", "avx512bw", "avx512vl")}
+
+
+def _has(name: str) -> bool:
+    with open("/proc/cpuinfo") as stream:
+        flags = next((line for line in stream if line.startswith("flags")), "").split()
+    return all(flag in flags for flag in FLAGS[name])
+
+
+@pytest.fixture(params=SETS)
+def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """One instruction set after the other; those that the processor lacks are skipped."""
+    if not _has(request.param):
+        pytest.skip(f"this processor has no {request.param}")
+    monkeypatch.setenv("EGRAFF_INSTRUCTIONS", request.param)
+    return str(request.param)

@@ -1,0 +1,94 @@
+"""Linear maps and gates of atoms, and harmonics of edges, against torch and e3nn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from e3nn import o3
+
+DTYPES = (torch.float32, torch.float64)
+ROUNDING = {torch.float32: 2e-6, torch.float64: 1e-13}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize(("c_in", "c_out"), [(32, 32), (16, 48), (5, 3)])
+@pytest.mark.parametrize("n_types", [1, 3])
+def test_linear(
+    instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_types: int
+) -> None:
+    """Two blocks, one of which joins rows and adds to the other's; 37 atoms, mixed types."""
+    torch.manual_seed(0)
+    x = torch.randn(37, 7, c_in, dtype=dtype, requires_grad=True)
+    types = torch.randint(0, n_types, (37,)) if n_types > 1 else None
+    # Rows 0-5 as three times two; row 6 alone, into rows 1-2.
+    first, second = 2 * c_in * c_out, c_in * 2 * c_out
+    weights = torch.randn(n_types, first + second, dtype=dtype)
+    blocks = [0, 2, 3, 0, 1, 0, 6, 1, 1, 1, 2, first]
+    got = torch.ops.egraff.node_linear(x, weights, types, blocks, 4, c_out)
+    w = weights[types] if types is not None else weights.expand(37, -1)
+    expected = torch.zeros(37, 4, c_out, dtype=dtype)
+    a = torch.einsum(
+        "nmk,nkc->nmc",
+        x[:, :6].reshape(37, 3, 2 * c_in),
+        w[:, :first].view(37, 2 * c_in, c_out),
+    )
+    b = torch.einsum("nk,nkc->nc", x[:, 6], w[:, first:].view(37, c_in, 2 * c_out))
+    expected = torch.cat([a[:, :1], a[:, 1:] + b.view(37, 2, c_out)], dim=1)
+    torch.testing.assert_close(got[:, :3], expected, rtol=0, atol=100 * ROUNDING[dtype])
+    assert not got[:, 3].any()
+    cotangent = torch.randn_like(expected)
+    (dx,) = torch.autograd.grad(got[:, :3], x, cotangent)
+    (dx_expected,) = torch.autograd.grad(expected, x, cotangent)
+    torch.testing.assert_close(dx, dx_expected, rtol=0, atol=100 * ROUNDING[dtype])
+
+
+def test_linear_without_atoms(instructions: str) -> None:
+    """No atoms give no rows."""
+    x = torch.zeros(0, 2, 4)
+    assert torch.ops.egraff.node_linear(
+        x, torch.ones(1, 16), None, [0, 1, 1, 0, 1, 0], 1, 4
+    ).shape == (0, 1, 4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize("channels", [32, 7])
+def test_gate(instructions: str, dtype: torch.dtype, channels: int) -> None:
+    """silu and tanh of rows, and rows times them, over the range where they saturate."""
+    torch.manual_seed(0)
+    x = (30 * torch.randn(9, 8, channels, dtype=dtype)).requires_grad_(True)
+    parts = [0, 0, 2, -1, 1, 2, 1, -1, 0, 5, 3, 3, 1, 2, 1, 4]
+    scales = [1.5, 0.7, 2.0, 1.1]
+    got = torch.ops.egraff.gate(x, parts, scales)
+    expected = torch.cat(
+        [
+            1.5 * torch.nn.functional.silu(x[:, 0:2]),
+            0.7 * torch.tanh(x[:, 2:3]),
+            2.0 * torch.nn.functional.silu(x[:, 3:4]) * x[:, 5:8],
+            1.1 * torch.tanh(x[:, 4:5]) * x[:, 2:3],
+        ],
+        dim=1,
+    )
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(got, expected, rtol=0, atol=ROUNDING[dtype] * scale)
+    cotangent = torch.randn_like(expected)
+    (dx,) = torch.autograd.grad(got, x, cotangent)
+    (dx_expected,) = torch.autograd.grad(expected, x, cotangent)
+    scale = float(dx_expected.abs().max())
+    torch.testing.assert_close(dx, dx_expected, rtol=0, atol=ROUNDING[dtype] * scale)
+
+
+@pytest.mark.parametrize("l_max", [0, 1, 2, 3])
+def test_harmonics(l_max: int) -> None:
+    """e3nn's values and derivatives, and the lengths."""
+    torch.manual_seed(0)
+    vectors = (3 * torch.randn(50, 3, dtype=torch.float64)).requires_grad_(True)
+    harmonics, lengths = torch.ops.egraff.edge_harmonics(vectors, l_max, torch.float64)
+    expected = o3.spherical_harmonics(
+        list(range(l_max + 1)), vectors, normalize=True, normalization="component"
+    )
+    torch.testing.assert_close(harmonics, expected, rtol=0, atol=1e-13)
+    torch.testing.assert_close(lengths, vectors.norm(dim=1), rtol=0, atol=1e-13)
+    a, b = torch.randn_like(expected), torch.randn_like(lengths)
+    (got,) = torch.autograd.grad((harmonics * a).sum() + (lengths * b).sum(), vectors)
+    (wanted,) = torch.autograd.grad((expected * a).sum() + (vectors.norm(dim=1) * b).sum(), vectors)
+    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
