@@ -13,9 +13,7 @@ ROUNDING = {torch.float32: 2e-6, torch.float64: 1e-13}
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize(("c_in", "c_out"), [(32, 32), (16, 48), (5, 3)])
 @pytest.mark.parametrize("n_types", [1, 3])
-def test_linear(
-    instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_types: int
-) -> None:
+def test_linear(instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_types: int) -> None:
     """Two blocks, one of which joins rows and adds to the other's; 37 atoms, mixed types."""
     torch.manual_seed(0)
     x = torch.randn(37, 7, c_in, dtype=dtype, requires_grad=True)

@@ -21,6 +21,7 @@ from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
 from egraff_lmp.forcefields.fast.linear import NodeLinear, from_linear, from_type_product
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+from egraff_lmp.forcefields.fast.readout import Unread, deep_readout, linear_readout
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.mace import MACENetwork, _NoReadout, _NoRepulsion, _SameLengths
 
@@ -147,31 +148,7 @@ class FastMACE(torch.nn.Module):
         for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
             features = layer(features, harmonics, x, column, edge_index, types, n_local)
             energy = energy + readout(features[:, 0])
-        return {"energy": energy, "features": features.view(n_local, -1)[:, self.places]}
-
-
-class _Unread(torch.nn.Module):
-    """Zero for every atom."""
-
-    def forward(self, scalars: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(scalars[:, 0])
-
-
-class _Readout(torch.nn.Module):
-    """One number from an atom's C scalars, with a layer of SiLU before it if `deep`."""
-
-    __constants__ = ("deep",)
-
-    def __init__(self, hidden: torch.Tensor | None, weights: torch.Tensor) -> None:
-        super().__init__()
-        self.deep = hidden is not None
-        self.register_buffer("hidden", torch.zeros(0) if hidden is None else hidden.contiguous())
-        self.register_buffer("weights", weights.contiguous())
-
-    def forward(self, scalars: torch.Tensor) -> torch.Tensor:
-        if self.deep:
-            scalars = torch.nn.functional.silu(torch.mm(scalars, self.hidden))
-        return torch.mv(scalars, self.weights)
+        return {"energy": energy, "features": features.flatten(1)[:, self.places]}
 
 
 def _refuse(network: MACENetwork) -> None:
@@ -250,28 +227,13 @@ def _block_of(linear: NodeLinear, entry: Entry, channels: int) -> torch.Tensor:
 
 
 def _readout(module: Any, irreps: o3.Irreps) -> torch.nn.Module:
-    """A readout of the scalars, which stand in the first row."""
+    """A readout of a layer with these irreps."""
     if isinstance(module, _NoReadout):
-        return _Unread()
-    if irreps[0].ir != o3.Irrep("0e"):
-        raise KernelsUnavailable(f"expected scalars first, got {irreps}")
+        return Unread()
     kind = type(module).__name__
     if kind == "LinearReadoutBlock":
-        return _Readout(None, _scalar_matrix(module.linear, irreps[0].mul)[:, 0])
-    if kind != "NonLinearReadoutBlock" or module.linear_2.irreps_out.dim != 1:
-        raise KernelsUnavailable(f"expected a readout of one head, got {kind}")
+        return linear_readout(module.linear, irreps)
+    if kind != "NonLinearReadoutBlock":
+        raise KernelsUnavailable(f"expected a readout of scalars, got {kind}")
     (activation,) = module.non_linearity.acts
-    x = torch.linspace(-2.0, 2.0, 9, dtype=torch.float64)
-    silu = torch.nn.functional.silu(x)
-    factor = float(activation(x)[-1] / silu[-1])
-    if not torch.allclose(activation(x), factor * silu, rtol=1e-6, atol=1e-9):
-        raise KernelsUnavailable("expected a readout with SiLU")
-    hidden = _scalar_matrix(module.linear_1, irreps[0].mul)
-    return _Readout(hidden, factor * _scalar_matrix(module.linear_2, hidden.size(1))[:, 0])
-
-
-def _scalar_matrix(linear: Any, n_scalars: int) -> torch.Tensor:
-    """What a map does to the scalars that lead its input; nothing else reaches a scalar."""
-    units = torch.eye(n_scalars, linear.irreps_in.dim, dtype=linear.weight.dtype)
-    with torch.no_grad():
-        return linear(units)
+    return deep_readout(module.linear_1, activation, module.linear_2, irreps)
