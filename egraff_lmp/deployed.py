@@ -55,6 +55,13 @@ class DeployedModel:
                 "install a CUDA build of torch and its driver."
             )
         torch.ops.load_library(str(native_dir() / OPS_LIBRARY))
+        missing = [name for name in self.contract.operators if not hasattr(torch.ops.egraff, name)]
+        if missing:
+            raise EgraffError(
+                f"{path}: expected an egraff_lmp with the operators that the file calls, got one "
+                f"without {', '.join(missing)}: update egraff_lmp, or deploy the model with "
+                "--reference."
+            )
         self.device = torch.device(device)
         try:
             self._module = torch.jit.load(str(path), map_location=self.device).eval()

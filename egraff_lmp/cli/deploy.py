@@ -30,6 +30,13 @@ def command(
             "if you trust its author.",
         ),
     ] = False,
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference",
+            help="Keep the reference network: slower, for comparison and for other programs.",
+        ),
+    ] = False,
     frame: Annotated[
         Path | None,
         typer.Option(
@@ -46,7 +53,9 @@ def command(
         from egraff_lmp.data.read import read_frames
 
         self_test = read_frames(frame)
-    contract = deploy_file(checkpoint, out, dtype=dtype, trust=trust, frame=self_test)
+    contract = deploy_file(
+        checkpoint, out, dtype=dtype, trust=trust, frame=self_test, kernels=not reference
+    )
     elements = " ".join(contract.species)
     output.print(
         f"{out}: {contract.architecture}, {elements}, r_max {contract.r_max:g} A, "

@@ -67,11 +67,21 @@ def _model(contract: Contract, sha256: str) -> Rows:
         ("layers", str(contract.n_layers)),
         ("exchange", exchange),
         ("precision", f"{contract.dtype} network, energies summed in float64"),
+        ("kernels", _kernels(contract)),
         ("parameters", f"{contract.n_parameters:,}"),
         ("memory", f"{contract.memory_bytes_per_edge / 1024:.1f} KiB per edge"),
         ("units", f"{units.get('energy')}, {units.get('length')}, {units.get('force')}"),
         *([("outputs", ", ".join(o.name for o in contract.outputs))] if contract.outputs else []),
     ]
+
+
+def _kernels(contract: Contract) -> str:
+    if not contract.operators:
+        return "none: the reference network"
+    text = ", ".join(contract.operators)
+    if contract.radial_table_error > 0.0:
+        text += f"; radial tables to {contract.radial_table_error:.0e}"
+    return text
 
 
 def _species(contract: Contract) -> Rows:

@@ -112,6 +112,10 @@ class Contract:
         outputs: what the network returns besides "atomic_energy".
         halo_layers: cutoffs r_max that the energy of an atom sees: 1 for strictly local models.
             Where the network does not exchange, it is evaluated on a halo this many cutoffs deep.
+        operators: kernels of `csrc/ops` that the network calls; a program without them cannot run
+            the file. Empty for a file that was deployed with `--reference`.
+        radial_table_error: largest error of the radial weights that were put into tables,
+            relative to the largest of them; 0 without tables.
     """
 
     architecture: str
@@ -131,6 +135,8 @@ class Contract:
     self_test: SelfTest
     outputs: tuple[Output, ...] = ()
     halo_layers: int = 1
+    operators: tuple[str, ...] = ()
+    radial_table_error: float = 0.0
     units: Mapping[str, str] = field(default_factory=lambda: dict(UNITS))
 
     def to_json(self) -> str:
@@ -205,6 +211,9 @@ class Contract:
             outputs=tuple(Output(**output) for output in raw.get("outputs", ())),
             # Files of the first release do not state it.
             halo_layers=int(raw.get("halo_layers", len(raw["exchange_widths"]) + 1)),
+            # Files from before there were kernels do not state these two.
+            operators=tuple(str(name) for name in raw.get("operators", ())),
+            radial_table_error=float(raw.get("radial_table_error", 0.0)),
             units=dict(raw["units"]),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import torch
 from egraff_lmp.contract import Contract, EnergyReference, SelfTest, save_deployed
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkContext, edge_forces
+from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
+from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
 
 
@@ -29,8 +32,13 @@ def export_model(
     frame: Frames,
     provenance: Mapping[str, Any],
     path: str | Path,
+    *,
+    kernels: bool = True,
 ) -> Contract:
     """Script `model`, compute its self test on the first frame of `frame`, and write `path`.
+
+    Where there are kernels for it, the file holds the network on them in place of the reference
+    network, after the two were found equal.
 
     Args:
         model: the network with scale and shift, on the CPU.
@@ -40,14 +48,22 @@ def export_model(
         frame: at least one frame of elements that the model knows.
         provenance: what training recorded.
         path: where the file goes; it appears whole or not at all.
+        kernels: False keeps the reference network.
+
+    Raises:
+        EgraffError: the network on the kernels differs from the reference network.
     """
     model = model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    scripted = _script(model)
+    scripted, table_error = _with_kernels(model, context, frame) if kernels else (None, 0.0)
+    if scripted is None:
+        scripted = _script(model)
     test, memory = _self_test(scripted, context, frame)
-    contract = _contract(
-        model, force_field, context, energy_reference, test, memory, dict(provenance)
+    contract = replace(
+        _contract(model, force_field, context, energy_reference, test, memory, dict(provenance)),
+        operators=operators_of(scripted),
+        radial_table_error=table_error,
     )
     save_deployed(scripted, contract, path)
     return contract
@@ -62,6 +78,24 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _with_kernels(
+    model: AtomicEnergyModel, context: NetworkContext, frame: Frames
+) -> tuple[torch.jit.ScriptModule | None, float]:
+    """The scripted model on the kernels and the error of its tables; None where there are none."""
+    try:
+        network: Any = fast_network(model.network)
+    except KernelsUnavailable:
+        return None, 0.0
+    scripted = _script(AtomicEnergyModel(network, model.scale, model.shift))  # type: ignore[arg-type]
+    types = [context.species.index(element) for element in frame.species]
+    graphs = [
+        graph_of(frame.positions[0], frame.cell[0], frame.pbc, types, context.r_max),
+        *random_graphs(len(context.species), context.r_max),
+    ]
+    require_equal(scripted.network, model.network, graphs, context.dtype)
+    return scripted, float(network.table_error)
 
 
 def _script(model: torch.nn.Module) -> torch.jit.ScriptModule:
@@ -83,10 +117,15 @@ def _self_test(
     types = torch.tensor([context.species.index(element) for element in frame.species])
 
     kept: dict[int, int] = {}
+    weights = {
+        tensor.untyped_storage().data_ptr()
+        for tensor in (*scripted.parameters(), *scripted.buffers())
+    }
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with (

@@ -64,6 +64,7 @@ def deploy_file(
     dtype: str | None = None,
     trust: bool = False,
     frame: Frames | None = None,
+    kernels: bool = True,
 ) -> Contract:
     """Write the deployed file of a checkpoint of `egraff train` or of a foreign model file.
 
@@ -75,6 +76,7 @@ def deploy_file(
         trust: open files that run code when they are opened.
         frame: whose first frame is stored with its energies and forces; None takes the validation
             frame of the checkpoint, or makes one for a foreign file.
+        kernels: False keeps the reference network where there are kernels for it.
 
     Returns:
         The contract that was written.
@@ -90,9 +92,9 @@ def deploy_file(
         content = look(path)
         for row in _formats():
             if row.detect(content):
-                return _deploy_foreign(row, path, Path(out), dtype, trust, frame)
+                return _deploy_foreign(row, path, Path(out), dtype, trust, frame, kernels)
         _explain_others(path, content)
-    return deploy(path, out, dtype=dtype, self_test_frame=frame)
+    return deploy(path, out, dtype=dtype, self_test_frame=frame, kernels=kernels)
 
 
 def _explain_others(path: Path, content: Content) -> None:
@@ -113,7 +115,13 @@ def _explain_others(path: Path, content: Content) -> None:
 
 
 def _deploy_foreign(
-    row: Format, path: Path, out: Path, dtype: str | None, trust: bool, frame: Frames | None
+    row: Format,
+    path: Path,
+    out: Path,
+    dtype: str | None,
+    trust: bool,
+    frame: Frames | None,
+    kernels: bool,
 ) -> Contract:
     import torch
 
@@ -163,6 +171,7 @@ def _deploy_foreign(
         made if frame is None else frame,
         provenance,
         out,
+        kernels=kernels,
     )
 
 

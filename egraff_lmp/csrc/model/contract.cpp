@@ -58,6 +58,8 @@ Contract parse_fields(const json &raw)
     contract.outputs.push_back({output.at("name").get<std::string>(),
                                 output.at("per").get<std::string>() == "edge",
                                 output.at("width").get<int>()});
+  // Files from before there were kernels do not state it.
+  contract.operators = raw.value("operators", std::vector<std::string>());
   return contract;
 }
 

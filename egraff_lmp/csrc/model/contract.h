@@ -45,6 +45,7 @@ struct Contract {
   std::vector<std::string> citations;    // BibTeX where known, else text
   SelfTest self_test;
   std::vector<Output> outputs;
+  std::vector<std::string> operators;    // kernels that the network calls, without namespace
 
   // Index of an element in `species`, or -1.
   int species_index(const std::string &element) const;

@@ -3,8 +3,20 @@
 #include "archive.h"
 #include "network.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
+
 namespace egraff {
 namespace {
+
+// The names that this library does not have, separated by commas.
+std::string missing_operators(const Contract &contract)
+{
+  std::string missing;
+  for (const auto &name : contract.operators)
+    if (!c10::Dispatcher::singleton().findSchema({"egraff::" + name, ""}))
+      missing += (missing.empty() ? "" : ", ") + name;
+  return missing;
+}
 
 class ContractFile : public Network {
  public:
@@ -12,6 +24,11 @@ class ContractFile : public Network {
                at::Device device)
   {
     contract_ = Contract::parse(archive.extra("egraff_contract.json").value_or(""), where);
+    const auto missing = missing_operators(contract_);
+    if (!missing.empty())
+      throw UserError(
+          where + ": expected a plugin with the operators that the file calls, got one without " +
+          missing + ": update egraff_lmp, or deploy the model with '--reference'");
     module_ = load_module(bytes, where, device);
   }
 

@@ -41,8 +41,9 @@ class Gate(torch.nn.Module):
         for rows, act in _activated(scalars, gate.act_scalars, channels):
             for row in rows:
                 self._add(act, row, 1, -1)
-        gate_rows = [(row, act) for rows, act in _activated(gates, gate.act_gates, channels)
-                     for row in rows]
+        gate_rows = [
+            (row, act) for rows, act in _activated(gates, gate.act_gates, channels) for row in rows
+        ]
         start = copy = 0
         for mul, ir in gate.irreps_gated:
             if mul != channels:

@@ -60,7 +60,8 @@ constexpr int n_pairs(int l1, int l2, int l3)
   all.of[A][B][3] = Pairs<A, B, 3>::table.count;
 #define EGRAFF_ROWS(A) EGRAFF_ROW(A, 0) EGRAFF_ROW(A, 1) EGRAFF_ROW(A, 2) EGRAFF_ROW(A, 3)
     EGRAFF_ROWS(0)
-    EGRAFF_ROWS(1) EGRAFF_ROWS(2) EGRAFF_ROWS(3)
+    EGRAFF_ROWS(1)
+    EGRAFF_ROWS(2) EGRAFF_ROWS(3)
 #undef EGRAFF_ROWS
 #undef EGRAFF_ROW
         return all;
