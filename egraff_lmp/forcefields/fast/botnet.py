@@ -109,7 +109,8 @@ class FastBOTNet(torch.nn.Module):
             by_type = network.embedding(torch.eye(network.n_species, dtype=network.dtype))
         self.register_buffer("type_features", by_type.detach().view(-1, 1, channels).clone())
         self.layers = torch.nn.ModuleList(_Layer(layer, network, channels) for layer in layers)
-        self.table_error = max(layer.convolution.table_error for layer in self.layers)
+        built: Any = self.layers
+        self.table_error = max(layer.convolution.table_error for layer in built)
         self.readouts = torch.nn.ModuleList(
             _readout(readout, layer.irreps_out)
             for readout, layer in zip(network.readouts, layers, strict=True)
@@ -130,12 +131,13 @@ class FastBOTNet(torch.nn.Module):
         x = (lengths / self.r_max).to(self.dtype)
         # Only the exact radial network takes lengths, in float64.
         column = lengths.unsqueeze(1)
-        features = self.type_features[types]
+        features = self.type_features[types]  # type: ignore[index]
         energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
         for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
             features = layer(features, harmonics, x, column, edge_index, types, n_local)
             energy = energy + readout(features[:, 0])
-        return {"energy": energy, "features": features.flatten(1)[:, self.places]}
+        last = features.flatten(1)[:, self.places]  # type: ignore[index]
+        return {"energy": energy, "features": last}
 
 
 def _convolution(layer: Any, network: BOTNetNetwork, channels: int) -> torch.nn.Module:

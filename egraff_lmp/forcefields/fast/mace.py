@@ -122,7 +122,8 @@ class FastMACE(torch.nn.Module):
         self.layers = torch.nn.ModuleList(
             _Layer(layer, network, channels, self.r_max) for layer in layers
         )
-        self.table_error = max(layer.convolution.table_error for layer in self.layers)
+        built: Any = self.layers
+        self.table_error = max(layer.convolution.table_error for layer in built)
         self.readouts = torch.nn.ModuleList(
             _readout(readout, layer.product.linear.irreps_out)
             for readout, layer in zip(network.readouts, layers, strict=True)
@@ -143,12 +144,13 @@ class FastMACE(torch.nn.Module):
         x = (lengths / self.r_max).to(self.dtype)
         # Only the exact radial network takes lengths, in float64.
         column = lengths.unsqueeze(1)
-        features = self.type_features[types]
+        features = self.type_features[types]  # type: ignore[index]
         energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
         for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
             features = layer(features, harmonics, x, column, edge_index, types, n_local)
             energy = energy + readout(features[:, 0])
-        return {"energy": energy, "features": features.flatten(1)[:, self.places]}
+        last = features.flatten(1)[:, self.places]  # type: ignore[index]
+        return {"energy": energy, "features": last}
 
 
 def _refuse(network: MACENetwork) -> None:
@@ -163,7 +165,8 @@ def _refuse(network: MACENetwork) -> None:
         raise KernelsUnavailable(f"expected all harmonics, got {network.harmonics.irreps_out}")
     if network.harmonics.irreps_out.lmax > L_MAX:
         raise KernelsUnavailable(f"expected harmonics up to {L_MAX}")
-    for layer in network.layers:
+    layers: Any = network.layers
+    for layer in layers:
         if layer.has_density:
             raise KernelsUnavailable("expected messages divided by one number, got a density")
         if getattr(layer.product, "use_agnostic_product", False):

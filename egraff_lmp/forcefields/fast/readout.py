@@ -38,8 +38,8 @@ class Readout(torch.nn.Module):
     def forward(self, scalars: torch.Tensor) -> torch.Tensor:
         """(n, C) to (n,)."""
         if self.deep:
-            scalars = torch.nn.functional.silu(torch.mm(scalars, self.hidden))
-        return torch.mv(scalars, self.weights)
+            scalars = torch.nn.functional.silu(torch.mm(scalars, self.hidden))  # type: ignore[arg-type]
+        return torch.mv(scalars, self.weights)  # type: ignore[arg-type]
 
 
 def linear_readout(linear: Any, irreps: o3.Irreps) -> Readout:
