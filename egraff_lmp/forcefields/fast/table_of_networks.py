@@ -7,11 +7,17 @@ from typing import Any
 
 import torch
 
+from egraff_lmp.forcefields.botnet import BOTNetNetwork
+from egraff_lmp.forcefields.fast.botnet import FastBOTNet
+from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+from egraff_lmp.forcefields.mace import MACENetwork
 from egraff_lmp.forcefields.nequip import NequIPNetwork
 
 FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
+    BOTNetNetwork: FastBOTNet,
+    MACENetwork: FastMACE,
     NequIPNetwork: FastNequIP,
 }
 

@@ -1,0 +1,242 @@
+"""MACE on the operators, from the weights of the reference network (`forcefields.mace`).
+
+Features are [atoms, rows, channels] from the first to the last layer. What depends on the element
+alone is contracted beforehand: the embedding, the skip connections, and the coefficients of the
+symmetric contraction. The radial weights, tables in float32, hold the envelope and the sign of
+MACE's edge vectors, which point from neighbour to centre: Y_l(-r) = (-1)^l Y_l(r). That the whole
+is equal is shown at export (`proof`).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from e3nn import o3
+
+from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.fast.contraction import polynomial
+from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
+from egraff_lmp.forcefields.fast.layout import Entry, Layout
+from egraff_lmp.forcefields.fast.linear import NodeLinear, from_linear, from_type_product
+from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+from egraff_lmp.forcefields.fast.readout import Unread, deep_readout, linear_readout
+from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+from egraff_lmp.forcefields.mace import MACENetwork, _NoReadout, _NoRepulsion, _SameLengths
+
+# Where functions such as sin(x) / x are taken instead of at 0, in A.
+_SHORTEST = 1e-9
+
+
+class _Radial(torch.nn.Module):
+    """Weights of all paths of a layer: distances (E, 1) in A to (E, paths * C)."""
+
+    __constants__ = ("cutoff_in_embedding",)
+
+    def __init__(self, network: MACENetwork, layer: Any) -> None:
+        super().__init__()
+        self.bessel = copy.deepcopy(network.bessel)
+        self.cutoff = copy.deepcopy(network.cutoff)
+        self.mlp = copy.deepcopy(layer.radial_mlp)
+        self.cutoff_in_embedding = network.cutoff_in_embedding
+
+    def forward(self, lengths: torch.Tensor) -> torch.Tensor:
+        envelope = self.cutoff(lengths)
+        if self.cutoff_in_embedding:
+            return self.mlp(self.bessel(lengths) * envelope)
+        return self.mlp(self.bessel(lengths)) * envelope
+
+
+class _Layer(torch.nn.Module):
+    """One interaction and product; see `forcefields.mace._Layer` for the reference."""
+
+    __constants__ = ("exchanges", "residual", "rows_product")
+
+    def __init__(self, layer: Any, network: MACENetwork, channels: int, r_max: float) -> None:
+        super().__init__()
+        self.exchanges, self.residual = layer.exchanges, layer.residual
+        self.linear_up = from_linear(layer.linear_up, channels)
+        self.convolution = _convolution(layer, network, channels, r_max)
+        skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
+        self.message = _message(layer, channels, None if self.residual else skip)
+        self.skip: torch.nn.Module = skip if self.residual else torch.nn.Identity()
+        product = layer.product
+        self.terms, coefficients, self.rows_product = polynomial(product.symmetric_contractions)
+        self.register_buffer("coefficients", coefficients.contiguous())
+        self.update = from_linear(product.linear, channels)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        x: torch.Tensor,
+        lengths: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """(n_local, rows, C), in the first layer (n_all, 1, C), to (n_local, rows', C)."""
+        local_types = types[:n_local]
+        up = self.linear_up(features, types[: features.size(0)])
+        if self.exchanges:
+            rows, channels = up.size(1), up.size(2)
+            up = exchange(up.view(-1, rows * channels)).view(-1, rows, channels)
+        gathered = self.convolution(up, harmonics, x, lengths, edge_index, n_local)
+        message = self.message(gathered, local_types)
+        products = torch.ops.egraff.symmetric_contraction(
+            message, self.coefficients, local_types, self.terms, self.rows_product
+        )
+        out = self.update(products, local_types)
+        if self.residual:
+            out = out + self.skip(features[:n_local], local_types)
+        return out
+
+
+class FastMACE(torch.nn.Module):
+    """The function of `MACENetwork`, without its trainable weights.
+
+    Args:
+        network: the reference.
+
+    Raises:
+        KernelsUnavailable: it has a part that the operators do not cover.
+    """
+
+    __constants__ = ("l_max", "r_max", "table_error")
+
+    def __init__(self, network: MACENetwork) -> None:
+        super().__init__()
+        _refuse(network)
+        layers: Any = network.layers
+        channels = layers[0].linear_up.irreps_in[0].mul
+        self.n_layers = network.n_layers
+        self.exchange_widths = network.exchange_widths
+        self.outputs = network.outputs
+        self.dtype = network.dtype
+        self.r_max = float(network.cutoff.r_max)
+        self.l_max = network.harmonics.irreps_out.lmax
+        with torch.no_grad():
+            by_type = network.node_embedding(torch.eye(network.n_species, dtype=network.dtype))
+        self.register_buffer("type_features", by_type.detach().view(-1, 1, channels).clone())
+        self.layers = torch.nn.ModuleList(
+            _Layer(layer, network, channels, self.r_max) for layer in layers
+        )
+        built: Any = self.layers
+        self.table_error = max(layer.convolution.table_error for layer in built)
+        self.readouts = torch.nn.ModuleList(
+            _readout(readout, layer.product.linear.irreps_out)
+            for readout, layer in zip(network.readouts, layers, strict=True)
+        )
+        # The output "features" has e3nn's order.
+        final = Layout(layers[-1].product.linear.irreps_out, channels)
+        self.register_buffer("places", torch.tensor(final.places()))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """As `MACENetwork.forward`."""
+        harmonics, lengths = torch.ops.egraff.edge_harmonics(edge_vectors, self.l_max, self.dtype)
+        x = (lengths / self.r_max).to(self.dtype)
+        # Only the exact radial network takes lengths, in float64.
+        column = lengths.unsqueeze(1)
+        features = self.type_features[types]  # type: ignore[index]
+        energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
+        for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
+            features = layer(features, harmonics, x, column, edge_index, types, n_local)
+            energy = energy + readout(features[:, 0])
+        last = features.flatten(1)[:, self.places]  # type: ignore[index]
+        return {"energy": energy, "features": last}
+
+
+def _refuse(network: MACENetwork) -> None:
+    """KernelsUnavailable for what the operators do not compute."""
+    if not isinstance(network.repulsion, _NoRepulsion):
+        raise KernelsUnavailable("expected no pair repulsion")
+    if not isinstance(network.transform, _SameLengths):
+        raise KernelsUnavailable("expected distances that are not transformed by element")
+    if network.harmonics.irreps_out != o3.Irreps.spherical_harmonics(
+        network.harmonics.irreps_out.lmax
+    ):
+        raise KernelsUnavailable(f"expected all harmonics, got {network.harmonics.irreps_out}")
+    if network.harmonics.irreps_out.lmax > L_MAX:
+        raise KernelsUnavailable(f"expected harmonics up to {L_MAX}")
+    layers: Any = network.layers
+    for layer in layers:
+        if layer.has_density:
+            raise KernelsUnavailable("expected messages divided by one number, got a density")
+        if getattr(layer.product, "use_agnostic_product", False):
+            raise KernelsUnavailable("expected products that depend on the element")
+        if layer.residual and not layer.product.use_sc:
+            raise KernelsUnavailable("expected a skip connection that is added")
+
+
+def _convolution(layer: Any, network: MACENetwork, channels: int, r_max: float) -> torch.nn.Module:
+    """The layer's convolution, in float32 with a table."""
+    paths, factors = convolution_paths(layer.tensor_product, channels)
+    factors = factors * (-1.0) ** torch.tensor(paths[1::6])
+    radial = _Radial(network, layer)
+    if network.dtype != torch.float32:
+        return ExactConvolution(paths, factors, radial, network.dtype)
+    exact = radial.double()
+
+    def weights(x: torch.Tensor) -> torch.Tensor:
+        lengths = (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)
+        return exact(lengths).view(x.size(0), -1, channels)
+
+    return TabulatedConvolution(paths, factors, weights, network.dtype)
+
+
+def _message(layer: Any, channels: int, skip: NodeLinear | None) -> NodeLinear:
+    """From sums over neighbours to the message: linear map, norm, and by type `skip` if given.
+
+    The package's linear map takes each path of the product as an irrep of its own, the operator
+    the paths of one degree side by side.
+    """
+    linear = layer.linear
+    source = Layout(linear.irreps_in.simplify(), channels)
+    target = Layout(linear.irreps_out, channels)
+    degrees = [ir.l for _, ir in linear.irreps_in]
+    parts: dict[tuple[int, int], list[torch.Tensor]] = {}
+    for index, instruction in enumerate(linear.instructions):
+        weight = linear.weight_view_for_instruction(index).detach().double()
+        key = (degrees[instruction.i_in], instruction.i_out)
+        parts.setdefault(key, []).append(weight * instruction.path_weight / layer.norm)
+    entries = {entry.degree: entry for entry in source.entries}
+    blocks: list[tuple[Entry, Entry, torch.Tensor]] = []
+    for (degree, i_out), matrices in parts.items():
+        matrix = torch.cat(matrices).unsqueeze(0)
+        out = target.entries[i_out]
+        if matrix.size(1) != entries[degree].joined * channels:
+            raise KernelsUnavailable(f"expected a map of all paths, got {linear}")
+        if skip is not None:
+            matrix = matrix @ _block_of(skip, out, channels)
+        blocks.append((entries[degree], out, matrix))
+    return NodeLinear(blocks, target.rows, channels, linear.weight.dtype)
+
+
+def _block_of(linear: NodeLinear, entry: Entry, channels: int) -> torch.Tensor:
+    """The matrices (types, C, C) of a map from irreps to the same irreps, of one entry."""
+    for place in range(0, len(linear.blocks), 6):
+        row_in, _, _, row_out, _, offset = linear.blocks[place : place + 6]
+        if row_in == row_out == entry.first_row:
+            flat = linear.weights[:, offset : offset + channels * channels]  # type: ignore[index]
+            return flat.view(-1, channels, channels).double()
+    raise KernelsUnavailable("expected a skip connection of every irrep of the message")
+
+
+def _readout(module: Any, irreps: o3.Irreps) -> torch.nn.Module:
+    """A readout of a layer with these irreps."""
+    if isinstance(module, _NoReadout):
+        return Unread()
+    kind = type(module).__name__
+    if kind == "LinearReadoutBlock":
+        return linear_readout(module.linear, irreps)
+    if kind != "NonLinearReadoutBlock":
+        raise KernelsUnavailable(f"expected a readout of scalars, got {kind}")
+    (activation,) = module.non_linearity.acts
+    return deep_readout(module.linear_1, activation, module.linear_2, irreps)

@@ -1,0 +1,106 @@
+"""MACE on the operators is the reference network, whatever its blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from egraff_lmp.forcefields import FORCE_FIELDS, NetworkContext
+from egraff_lmp.forcefields.building import fresh_weights, quiet
+from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, require_equal
+from egraff_lmp.forcefields.fast.proof import random_graphs
+from egraff_lmp.forcefields.mace import MACENetwork
+
+R_MAX = 4.0
+SPECIES = ("H", "O", "Ge")
+
+
+def context(dtype: torch.dtype) -> NetworkContext:
+    return NetworkContext(SPECIES, R_MAX, 11.0, dtype, 0)
+
+
+def package_mace(dtype: torch.dtype, **changes: object) -> MACENetwork:
+    """A network of the package's ScaleShiftMACE with other blocks than the presets have."""
+    with quiet(), fresh_weights(context(dtype)):
+        from e3nn import o3
+        from mace import modules
+
+        blocks = modules.interaction_classes
+        arguments = {
+            "r_max": R_MAX,
+            "num_bessel": 6,
+            "num_polynomial_cutoff": 5,
+            "max_ell": 3,
+            "interaction_cls": blocks["RealAgnosticResidualInteractionBlock"],
+            "interaction_cls_first": blocks["RealAgnosticInteractionBlock"],
+            "num_interactions": 2,
+            "num_elements": len(SPECIES),
+            "hidden_irreps": o3.Irreps("8x0e + 8x1o"),
+            "MLP_irreps": o3.Irreps("4x0e"),
+            "atomic_energies": np.zeros(len(SPECIES)),
+            "avg_num_neighbors": 11.0,
+            "atomic_numbers": [1, 8, 32],
+            "correlation": 3,
+            "gate": torch.nn.functional.silu,
+            "radial_MLP": [16],
+            "atomic_inter_scale": 1.0,
+            "atomic_inter_shift": 0.0,
+        }
+        arguments |= {
+            key: blocks[value] if key.startswith("interaction_cls") else value
+            for key, value in changes.items()
+        }
+        return MACENetwork(modules.ScaleShiftMACE(**arguments)).eval().requires_grad_(False)
+
+
+def assert_equal(network: MACENetwork, dtype: torch.dtype) -> None:
+    fast = fast_network(network)
+    graphs = random_graphs(len(SPECIES), R_MAX)
+    require_equal(torch.jit.script(fast), network, graphs, dtype)
+    # Atoms without neighbours, and no atoms at all.
+    alone = (torch.zeros(0, 3, dtype=torch.float64), torch.zeros(2, 0, dtype=torch.int64))
+    for types in (torch.tensor([0, 2, 1]), torch.zeros(0, dtype=torch.int64)):
+        require_equal(fast, network, [(*alone, types, len(types))], dtype)
+        features = fast(*alone, types, len(types))["features"]
+        assert features.shape == network(*alone, types, len(types))["features"].shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("preset", ["small", "paper"])
+def test_presets(preset: str, dtype: torch.dtype) -> None:
+    entry = FORCE_FIELDS["mace"]
+    network = entry.build(entry.presets[preset], context(dtype)).eval().requires_grad_(False)
+    assert_equal(network, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"interaction_cls": "RealAgnosticInteractionBlock"},
+        {"apply_cutoff": False},
+        {"num_interactions": 1},
+    ],
+    ids=["first not residual", "none residual", "cutoff outside", "one layer"],
+)
+def test_blocks(changes: dict[str, object], dtype: torch.dtype) -> None:
+    """Blocks of models that the package's authors have published."""
+    assert_equal(package_mace(dtype, **changes), dtype)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"interaction_cls": "RealAgnosticDensityInteractionBlock"}, "density"),
+        ({"pair_repulsion": True}, "repulsion"),
+        ({"distance_transform": "Agnesi"}, "transformed"),
+        ({"correlation": 4, "max_ell": 1}, "correlation"),
+    ],
+    ids=["density", "repulsion", "transform", "correlation"],
+)
+def test_not_covered(changes: dict[str, object], message: str) -> None:
+    """What the operators do not compute is told, and the reference is deployed."""
+    with pytest.raises(KernelsUnavailable, match=message):
+        fast_network(package_mace(torch.float64, **changes))
