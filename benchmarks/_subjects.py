@@ -138,4 +138,5 @@ def deploy(subject: Subject, context: NetworkContext, atoms: Atoms, path: Path) 
         frame,
         {},
         path,
+        kernels=True,
     )

@@ -30,11 +30,12 @@ def command(
             "if you trust its author.",
         ),
     ] = False,
-    reference: Annotated[
+    kernels: Annotated[
         bool,
         typer.Option(
-            "--reference",
-            help="Keep the reference network: slower, for comparison and for other programs.",
+            "--kernels/--reference",
+            help="Take the network on fused CPU kernels (NequIP, MACE and BOTNet so far), after it "
+            "was found equal to the reference network, or keep the reference network.",
         ),
     ] = False,
     frame: Annotated[
@@ -54,7 +55,7 @@ def command(
 
         self_test = read_frames(frame)
     contract = deploy_file(
-        checkpoint, out, dtype=dtype, trust=trust, frame=self_test, kernels=not reference
+        checkpoint, out, dtype=dtype, trust=trust, frame=self_test, kernels=kernels
     )
     elements = " ".join(contract.species)
     output.print(

@@ -39,13 +39,13 @@ def export_model(
     provenance: Mapping[str, Any],
     path: str | Path,
     *,
-    kernels: bool = True,
+    kernels: bool = False,
     training_range: TrainingRange | None = None,
 ) -> Contract:
     """Script `model`, compute its self test on the first frame of `frame`, and write `path`.
 
-    Where there are kernels for it, the file holds the network on them in place of the reference
-    network, after the two were found equal.
+    With `kernels`, and where there are kernels for it, the file holds the network on them in place
+    of the reference network, after the two were found equal.
 
     Args:
         model: the network with scale and shift, on the CPU.
@@ -55,7 +55,7 @@ def export_model(
         frame: at least one frame of elements that the model knows.
         provenance: what training recorded.
         path: where the file goes; it appears whole or not at all.
-        kernels: False keeps the reference network.
+        kernels: whether to look for them; False keeps the reference network.
         training_range: of the training frames, where they are known.
 
     Raises:

@@ -117,7 +117,7 @@ def export(dtype: torch.dtype, frame: Frames, path: Path, **options: bool) -> Pa
         frame,
         {},
         path,
-        **options,
+        **{"kernels": True, **options},
     )
     return path
 
