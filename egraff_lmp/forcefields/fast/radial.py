@@ -92,7 +92,9 @@ class ExactConvolution(torch.nn.Module):
     ) -> torch.Tensor:
         """As `TabulatedConvolution.forward`; `embedding` is (E, n_basis), `x` is not used."""
         weights = self.network(embedding).view(
-            embedding.size(0), self.factors.size(1), features.size(2)
+            embedding.size(0),
+            self.factors.size(1),
+            features.size(2),  # type: ignore[operator]
         )
         return torch.ops.egraff.convolution(
             features, harmonics, weights * self.factors, edge_index, n_local, self.paths
