@@ -303,6 +303,8 @@ def test_smooth_around_a_crystal(network: torch.nn.Module, name: str) -> None:
 @pytest.mark.parametrize("name", ["rocksalt", "diamond"])
 def test_smooth_around_a_crystal_in_the_papers_settings(key: str, name: str) -> None:
     """The same with the networks of Tables 11-16."""
+    if key.endswith(ON_KERNELS):
+        pytest.skip("in float64 it equals the reference network, which is tested")
     network = random_network(key, FORCE_FIELDS[key].presets["paper"])
     assert max(worst_change(network, CRYSTALS[name])) < 1.0
 

@@ -102,7 +102,7 @@ class FastNequIP(torch.nn.Module):
             embeddings = network.type_embedding(torch.arange(self.n_species))
         self.register_buffer("type_features", embeddings.detach().view(-1, 1, channels).clone())
         self.layers = torch.nn.ModuleList(_Layer(layer, network, channels) for layer in layers)
-        self.table_error = max(layer.convolution.table_error for layer in self.layers)
+        self.table_error = max(layer.convolution.table_error for layer in self.layers)  # type: ignore[type-var, union-attr]
         self.exact = self.type_features.dtype != torch.float32
         self.embedding = _Embedding(network)
         self.readout = copy.deepcopy(network.readout)
@@ -118,20 +118,20 @@ class FastNequIP(torch.nn.Module):
         n_local: int,
     ) -> dict[str, torch.Tensor]:
         """As `NequIPNetwork.forward`."""
-        features = self.type_features[types]
+        features = self.type_features[types]  # type: ignore[index]
         harmonics, lengths = torch.ops.egraff.edge_harmonics(
             edge_vectors, self.l_max, features.dtype
         )
         if self.per_edge_type_cutoff:
             pairs = types[edge_index[0]] * self.n_species + types[edge_index[1]]
-            x = lengths * self.reciprocal_cutoffs[pairs]
+            x = lengths * self.reciprocal_cutoffs[pairs]  # type: ignore[index]
         else:
             x = lengths / self.r_max
         embedding = self.embedding(x) if self.exact else x.detach()
         x = x.to(features.dtype)
         for layer in self.layers:
             features = layer(features, harmonics, x, embedding, edge_index, types, n_local)
-        last = features.view(n_local, -1)[:, self.places]
+        last = features.flatten(1)[:, self.places]  # type: ignore[index]
         return {"energy": self.readout(last).view(-1), "features": last}
 
 
@@ -146,7 +146,7 @@ class _Embedding(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.unsqueeze(1)
-        bessel = torch.sinc(x * self.roots) * self.roots
+        bessel = torch.sinc(x * self.roots) * self.roots  # type: ignore[operator]
         return bessel * self.cutoff(x) * self.factor
 
 

@@ -77,6 +77,7 @@ class ExactConvolution(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.paths = paths
+        self.n_paths = len(factors)
         self.table_error = 0.0
         self.network = copy.deepcopy(network)
         self.register_buffer("factors", factors.to(dtype).view(1, -1, 1))
@@ -91,9 +92,7 @@ class ExactConvolution(torch.nn.Module):
         n_local: int,
     ) -> torch.Tensor:
         """As `TabulatedConvolution.forward`; `embedding` is (E, n_basis), `x` is not used."""
-        weights = self.network(embedding).view(
-            embedding.size(0), self.factors.size(1), features.size(2)
-        )
+        weights = self.network(embedding).view(-1, self.n_paths, features.size(2))
         return torch.ops.egraff.convolution(
             features, harmonics, weights * self.factors, edge_index, n_local, self.paths
         )
