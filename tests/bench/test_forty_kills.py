@@ -85,7 +85,7 @@ def material(tmp_path_factory) -> Path:
             "n_train": 20,
             "n_validation": 5,
         },
-        "stop": {"max_epochs": 8},
+        "stop": {"max_epochs": 30},
     }
     configs = {"rollout": rollout, "training": training, "bench": matrix()}
     for name, values in configs.items():
@@ -158,9 +158,11 @@ def test_kills_lose_nothing_that_was_kept(material, tmp_path, kind, capsys):
             assert process.wait(moment) == 0  # it was quicker than its kill: what did it give?
         except subprocess.TimeoutExpired:
             rows.append((kind, *kill(process, kills.pop(), work, folder, whole), f"{moment:.1f} s"))
-            continue
-        assert work.result(folder) == work.result(whole)
-        ended += 1
+            if draw.random() < 0.5:
+                continue  # the next one begins with what this one left
+        else:
+            assert work.result(folder) == work.result(whole)
+            ended += 1
         shutil.rmtree(folder)
         folder.mkdir()
     assert begin(work, folder).wait(PATIENCE_S) == 0
