@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("MALLOC_PERTURB_", POISON)
     os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE", "1")
     os.environ.setdefault("MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT", POLLS_BEFORE_SLEEP)
+    # A shell starts background jobs with SIGINT ignored, and what they start inherits that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

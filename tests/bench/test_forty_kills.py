@@ -44,7 +44,7 @@ from egraff_lmp.data import read_frames
 from egraff_lmp.rollout import rerun
 from egraff_lmp.stopping import stoppable
 with stoppable():
-    rerun(sys.argv[1], read_frames(sys.argv[2]), sys.argv[3], threads=1, ranks=2)
+    rerun(sys.argv[1], read_frames(sys.argv[2]), sys.argv[3], threads=1)
 """
 SEED = 11
 EACH = 4  # of either signal, to each kind of work
@@ -75,7 +75,7 @@ def material(tmp_path_factory) -> Path:
     common = {"pair": "sw", "coeff": "CdTe.sw Cd Te", "structure": str(folder / "start.traj")}
     common |= {"temperature_kelvin": 600}
     run_rollout(make_config({**common, "n_steps": 2000, "out_dir": folder / "reference"}))
-    rollout = {**common, "n_steps": 3000, "dump_every": 50, "ranks": 2}
+    rollout = {**common, "n_steps": 12_000, "dump_every": 50}
     rollout |= {"restart_every": RESTART_EVERY, "rebuild_every": REBUILD_EVERY, "out_dir": "."}
     training = {
         "forcefield": "allegro",
@@ -85,7 +85,7 @@ def material(tmp_path_factory) -> Path:
             "n_train": 20,
             "n_validation": 5,
         },
-        "stop": {"max_epochs": 8},
+        "stop": {"max_epochs": 30},
     }
     configs = {"rollout": rollout, "training": training, "bench": matrix()}
     for name, values in configs.items():
@@ -158,9 +158,11 @@ def test_kills_lose_nothing_that_was_kept(material, tmp_path, kind, capsys):
             assert process.wait(moment) == 0  # it was quicker than its kill: what did it give?
         except subprocess.TimeoutExpired:
             rows.append((kind, *kill(process, kills.pop(), work, folder, whole), f"{moment:.1f} s"))
-            continue
-        assert work.result(folder) == work.result(whole)
-        ended += 1
+            if draw.random() < 0.5:
+                continue  # the next one begins with what this one left
+        else:
+            assert work.result(folder) == work.result(whole)
+            ended += 1
         shutil.rmtree(folder)
         folder.mkdir()
     assert begin(work, folder).wait(PATIENCE_S) == 0

@@ -377,7 +377,13 @@ def test_the_script_has_a_task_for_each_cell(tmp_path: Path) -> None:
     matrix, cells = parse_matrix(raw, "tiny")
     text = render_script(matrix, cells, tmp_path / "with space", tmp_path).read_text()
     assert text.startswith("#!/bin/bash\n#SBATCH ")
-    for line in ("--array=0-2%2", "--ntasks=4", "--partition=short", "--qos=low"):
+    for line in (
+        "--array=0-2%2",
+        "--ntasks=4",
+        "--partition=short",
+        "--qos=low",
+        "--signal=B:TERM@60",
+    ):
         assert f"#SBATCH {line}\n" in text
     assert "\nmodule load mpi\n" in text
     # sbatch takes a directive apart at spaces, unless they are quoted.

@@ -271,8 +271,8 @@ EXPECTED = {
     "misordered": "expected a mass of 127.6 for type 1, which pair_coeff names Te, got 72.63",
     "wrong mass": "expected a mass of 72.63 for type 1, which pair_coeff names Ge, got 65",
     "isotope allowed": "no error",
-    "keyword": "expected a keyword out of device, threads, check, masses, exchange, deviation, got "
-    "'devise'",
+    "keyword": "expected a keyword out of device, threads, check, masses, exchange, deviation, "
+    "guard, max_force, min_distance, max_temperature, lost_atoms, sha256, got 'devise'",
     "no value": "expected a value after 'device', got the end of the line",
     "device": "expected device auto, cpu or cuda, got 'tpu'",
     "threads word": "expected threads auto or a whole number from 1, got 'many'",
