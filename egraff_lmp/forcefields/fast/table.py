@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-# Errors relative to the largest weight and slope of a layer. Forces inherit about half of the slope's:
-# with 2e-4 they came to the 5e-5 that `proof` allows for the whole network.
+# Errors relative to the largest weight and slope of a layer. Forces inherit about half of the
+# slope's: with 2e-4 they came to the 5e-5 that `proof` allows for the whole network.
 VALUE_ERROR = 3e-6
 SLOPE_ERROR = 4e-5
 INTERVALS = (128, 256, 512, 1024)
