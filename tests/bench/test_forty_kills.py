@@ -202,7 +202,11 @@ def kill(
     all_whole(folder, whole)
     lost, allowed, unit = work.lost(folder)
     assert lost <= allowed, f"lost {lost} {unit}"
-    return signal.Signals(number).name, f"status {status}", f"lost {lost} ({unit})"
+    return (
+        signal.Signals(number).name,
+        f"status {status}",
+        f"lost {lost} {unit}" if allowed else unit,
+    )
 
 
 def all_whole(folder: Path, whole: Path) -> None:
@@ -251,11 +255,11 @@ def trained(folder: Path) -> Any:
 def lost_epochs(folder: Path) -> tuple[int, int, str]:
     """Epochs that the log has and the checkpoint has not: the log is written last."""
     if not (folder / "log.csv").is_file() or not (folder / "last.ckpt").is_file():
-        return 0, 0, "no epoch done"
+        return 0, 0, "no epoch kept"
     with open(folder / "log.csv", newline="") as stream:
         logged = len(list(csv.DictReader(stream)))
     kept = load_checkpoint(folder / "last.ckpt").state["progress"]["epoch"]
-    return max(0, logged - kept), 0, f"of {kept} epochs"
+    return max(0, logged - kept), 0, f"{kept} epochs kept"
 
 
 def lost_steps(folder: Path) -> tuple[int, int, str]:
