@@ -28,7 +28,10 @@ def command(
     ranks: Annotated[str, typer.Option(help="Rank counts, separated by commas.")] = "1,2,4",
     out: Annotated[
         Path | None,
-        typer.Option(help="Certificate [default: beside the model, NAME.certificate.md]."),
+        typer.Option(
+            help="Certificate, with its JSON form beside it [default: beside the model, "
+            "NAME.certificate.md]."
+        ),
     ] = None,
     only: Annotated[
         list[str] | None,

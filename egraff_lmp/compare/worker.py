@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +69,26 @@ def evaluate(case: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
             "energy": np.array(lmp.get_thermo("pe")),
             "energies": np.array(lmp.gather("c_atomic", 1, 1)),
             "forces": np.array(lmp.gather_atoms("f", 1, 3)).reshape(n, 3),
-            "virial": _tensor(list(pressure[:6]), PRESSURE_ORDER) * volume / BAR_A3_PER_EV,
+            "virial": tensor(list(pressure[:6]), PRESSURE_ORDER) * volume / BAR_A3_PER_EV,
         }
         if case["numdiff_atoms"]:
             result["numdiff_forces"] = np.array(lmp.gather("f_forces", 1, 3)).reshape(n, 3)
         if case["numdiff_virial"]:
             strain = [lmp.extract_fix("strain", 0, 1, k) for k in range(6)]
-            result["numdiff_virial"] = _tensor(strain, NUMDIFF_ORDER) * volume / BAR_A3_PER_EV
+            result["numdiff_virial"] = tensor(strain, NUMDIFF_ORDER) * volume / BAR_A3_PER_EV
         return result
     finally:
         lmp.close()
 
 
-def _tensor(values: list[float], order: tuple[tuple[int, int], ...]) -> NDArray[np.float64]:
-    tensor = np.zeros((3, 3))
+def tensor(
+    values: Sequence[float] | NDArray[np.float64], order: Sequence[tuple[int, int]] = PRESSURE_ORDER
+) -> NDArray[np.float64]:
+    """A symmetric (3, 3) tensor of six components."""
+    result = np.zeros((3, 3))
     for value, (a, b) in zip(values, order, strict=True):
-        tensor[a, b] = tensor[b, a] = value
-    return tensor
+        result[a, b] = result[b, a] = value
+    return result
 
 
 def main(job: str) -> int:

@@ -1,15 +1,18 @@
-"""A certificate for human eyes: Markdown, read as it is or as a page, and its JSON form."""
+"""A certificate in two forms side by side: Markdown for people, JSON for programs.
+
+Nothing is read back from the text.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_text
+from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.verify.finding import Finding
 from egraff_lmp.verify.run import SCHEMA, Certificate
 from egraff_lmp.verify.table import CHECKS
@@ -17,8 +20,6 @@ from egraff_lmp.verify.table import CHECKS
 SUFFIX = ".certificate.md"
 _COLUMNS = ("verdict", "measured", "value", "allowed", "unit", "where")
 _RIGHT = ("value", "allowed")
-_HASH = re.compile(r"^- SHA-256 of the file: `([0-9a-f]{64})`$", re.MULTILINE)
-_VERDICT = re.compile(r"^# Certificate of (.+): (passed|FAILED)$", re.MULTILINE)
 
 
 def default_path(model: Path) -> Path:
@@ -26,25 +27,33 @@ def default_path(model: Path) -> Path:
     return model.with_suffix(SUFFIX)
 
 
+def record_path(path: Path) -> Path:
+    """Where the JSON form of a certificate lies: beside it."""
+    return path.with_suffix(".json")
+
+
 def write(certificate: Certificate, path: Path) -> None:
-    """Write the certificate as text, whole or not at all."""
+    """Write the text to `path` and the JSON form beside it, each whole or not at all."""
+    write_json(record_path(path), to_json(certificate))
     write_text(path, text(certificate))
 
 
 def read_verdict(path: Path) -> tuple[str, str, bool]:
-    """Name of the model, SHA-256 of its file, and whether it passed, of a written certificate.
+    """Name of the model, SHA-256 of its file, and whether it passed, from a JSON form.
 
     Raises:
-        EgraffError: not a certificate.
+        EgraffError: not a certificate of this schema.
     """
-    written = path.read_text(encoding="utf-8")
-    verdict, digest = _VERDICT.search(written), _HASH.search(written)
-    if verdict is None or digest is None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["schema"] != SCHEMA:
+            raise ValueError
+        return str(found["model"]), str(found["sha256"]), bool(found["passed"])
+    except (ValueError, KeyError, TypeError):
         raise EgraffError(
-            f"{path}: expected a certificate that `egraff verify` wrote, got another text: make "
-            "it again."
-        )
-    return verdict[1], digest[1], verdict[2] == "passed"
+            f"{path}: expected a certificate of schema {SCHEMA} that `egraff verify` wrote, got "
+            "something else: make it again."
+        ) from None
 
 
 def to_json(certificate: Certificate) -> dict[str, Any]:

@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from egraff_lmp.compare.worker import BAR_A3_PER_EV, tensor
 from egraff_lmp.rollout.datafile import Structure
 
-# eV to bar A^3: nktv2p of units metal, with the digits that LAMMPS has for it.
-BAR_A3_PER_EV = 1.6021765e6
-# LAMMPS' order of a symmetric tensor.
-PRESSURE_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 # A deck whose step takes longer hangs: a step is one evaluation, or a hundred of a small system.
 PATIENCE_SECONDS = 180.0
 MEASURED = (
@@ -129,16 +126,6 @@ def static(
         arguments,
         beside,
     )
-
-
-def tensor(
-    values: NDArray[np.float64], order: Sequence[tuple[int, int]] = PRESSURE_ORDER
-) -> NDArray[np.float64]:
-    """A symmetric (3, 3) tensor of six components."""
-    result = np.zeros((3, 3))
-    for value, (a, b) in zip(values, order, strict=True):
-        result[a, b] = result[b, a] = value
-    return result
 
 
 def virial_ev(values: Values) -> NDArray[np.float64]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +18,10 @@ from egraff_lmp.contract import Contract
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import write_data_file
 from egraff_lmp.rollout.launch import clean_message
+from egraff_lmp.rollout.process import run_process
 from egraff_lmp.stopping import stoppable
 from egraff_lmp.verify.deck import PATIENCE_SECONDS, Deck, Outcome
 
-POLL_SECONDS = 0.1
 ALIVE = "alive"  # touched by the worker before each step of a deck
 # glibc fills what is allocated and freed with this byte, so that memory which nobody has set is not
 # zero by chance: unzeroed rows become garbage at the first step.
@@ -127,53 +124,54 @@ def _launch(
     patience_seconds: float,
 ) -> str:
     """Run one launch, reading results as they come; why it ended before the last one."""
-    queue = list(awaited)
+    watch = _Watch(awaited, outcomes, advance, patience_seconds)
     # A thread of torch for each rank: more ranks than cores are slow enough.
     environment = {"OMP_NUM_THREADS": "1"} | dict(os.environ) | POISON
-    with open(printed, "wb") as stream:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            with stoppable():
-                return _follow(process, queue, printed, outcomes, advance, patience_seconds)
-        finally:
-            _end(process)
+    try:
+        with open(printed, "wb") as stream, stoppable():
+            status = run_process(command, stream, environment, watch.look)
+    except _Hangs:
+        return f"no answer within {patience_seconds:g} s: the ranks wait for each other"
+    watch.take()
+    return _crash(printed, status) if watch.queue else ""
 
 
-def _follow(
-    process: subprocess.Popen[bytes],
-    queue: list[tuple[str, Path]],
-    printed: Path,
-    outcomes: dict[str, Outcome],
-    advance: Callable[[str], None],
-    patience_seconds: float,
-) -> str:
-    """Take results as they come; why the first of those that are left in `queue` did not."""
-    alive, beat = time.monotonic(), 0.0
-    while queue:
-        running = process.poll() is None
-        if queue[0][1].is_file():
-            name, path = queue.pop(0)
-            outcomes[name] = _read(path)
-            advance(name)
-            alive = time.monotonic()
-        elif (now := _beat(queue[0][1])) != beat:
-            alive, beat = time.monotonic(), now
-        elif not running:
-            return _crash(printed, process.returncode)
-        elif time.monotonic() - alive > patience_seconds:
-            return f"no answer within {patience_seconds:g} s: the ranks wait for each other"
-        else:
-            time.sleep(POLL_SECONDS)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(patience_seconds)
-    return ""
+class _Hangs(Exception):
+    """The ranks began no step and ended no deck for longer than patience lasts."""
+
+
+class _Watch:
+    """Takes the results of one launch as they come."""
+
+    def __init__(
+        self,
+        awaited: list[tuple[str, Path]],
+        outcomes: dict[str, Outcome],
+        advance: Callable[[str], None],
+        patience_seconds: float,
+    ) -> None:
+        self.queue = list(awaited)
+        self._outcomes = outcomes
+        self._advance = advance
+        self._patience_seconds = patience_seconds
+        self._alive, self._beat = time.monotonic(), 0.0
+
+    def take(self) -> None:
+        """Take every result that is there."""
+        while self.queue and self.queue[0][1].is_file():
+            name, path = self.queue.pop(0)
+            self._outcomes[name] = _read(path)
+            self._advance(name)
+            self._alive = time.monotonic()
+
+    def look(self) -> None:
+        """Take results; `_Hangs` if nothing has moved for too long."""
+        self.take()
+        beat = _beat(self.queue[0][1]) if self.queue else self._beat
+        if beat != self._beat:
+            self._alive, self._beat = time.monotonic(), beat
+        if time.monotonic() - self._alive > self._patience_seconds:
+            raise _Hangs
 
 
 def _beat(result: Path) -> float:
@@ -182,17 +180,6 @@ def _beat(result: Path) -> float:
         return (result.parent / ALIVE).stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM if process.poll() is None else signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(5.0)
-        return
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _crash(printed: Path, status: int) -> str:

@@ -100,7 +100,7 @@ def verify(
     subject = Subject(
         path, sha256_file(path), contract, frame, crystals(contract, frame), tuple(ranks)
     )
-    network = DeployedModel(path)
+    network = DeployedModel(path, sha256=subject.sha256)
     network.check_species(frame.species)
     progress = progress or Progress()
     decks = _unique(deck for check in chosen for deck in check.decks(subject))
@@ -160,8 +160,8 @@ def _judged(check: Check, context: Context) -> tuple[Finding, ...]:
     try:
         return tuple(check.judge(context))
     except Exception as error:  # a network that breaks is a finding, never a traceback
-        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[-1:] or ['']}"
-        return (failed(check.name, reason),)
+        last = (str(error).strip().splitlines() or [""])[-1]
+        return (failed(check.name, f"{type(error).__name__}: {last}"),)
 
 
 def _versions() -> dict[str, str]:

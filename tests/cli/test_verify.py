@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from egraff_lmp.cli import build_app
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.verify.certificate import default_path, read_verdict
+from egraff_lmp.verify.certificate import default_path, read_verdict, record_path
 
 CHEAP = ("--only", "self-test", "--only", "cutoff")
 
@@ -40,7 +40,7 @@ def test_a_failure_is_written_down_and_exits_with_1(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["passed"] is False
     assert {f["check"] for f in found["findings"]} == {"self-test", "cutoff"}
-    assert read_verdict(out) == ("bad.pt", found["sha256"], False)
+    assert read_verdict(record_path(out)) == ("bad.pt", found["sha256"], False)
     assert "`cutoff: jump of the energy`" in out.read_text()
 
 

@@ -27,14 +27,15 @@ BAD = replace(GOOD, findings=GOOD.findings | {"newton": (failed("newton: off", "
 def test_verdict_and_hash_come_back(tmp_path) -> None:
     for found, passed in ((GOOD, True), (BAD, False)):
         certificate.write(found, tmp_path / "c.md")
-        verdict = certificate.read_verdict(tmp_path / "c.md")
+        verdict = certificate.read_verdict(certificate.record_path(tmp_path / "c.md"))
         assert verdict == ("gete.pt", "ab" * 32, passed)
 
 
 def test_another_text_is_refused(tmp_path) -> None:
-    (tmp_path / "c.md").write_text("# gete.pt\n")
-    with pytest.raises(EgraffError, match="expected a certificate that `egraff verify` wrote"):
-        certificate.read_verdict(tmp_path / "c.md")
+    for words in ("# gete.pt\n", "[]", '{"schema": 99}'):
+        (tmp_path / "c.json").write_text(words)
+        with pytest.raises(EgraffError, match="expected a certificate of schema 1"):
+            certificate.read_verdict(tmp_path / "c.json")
 
 
 def test_rows_are_aligned_and_whole() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from egraff_lmp.fileio import sha256_file
-from egraff_lmp.verify.certificate import default_path, read_verdict
+from egraff_lmp.verify.certificate import default_path, read_verdict, record_path
 
 MODELS = sorted((Path(__file__).resolve().parent.parent.parent / "deployed_models").glob("*.pt"))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 def test_the_certificate_is_of_this_file_and_passed(model: Path) -> None:
-    path = default_path(model)
+    path = record_path(default_path(model))
     if not path.is_file():
         pytest.skip(f"{model.name} has no certificate yet: run `make certificates`")
     assert read_verdict(path) == (model.name, sha256_file(model), True)

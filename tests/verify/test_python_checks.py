@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toys
+from ase import units
 
 from egraff_lmp.contract import read_contract
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.fileio import sha256_file
-from egraff_lmp.verify.checks import crystals, cutoff, self_test, symmetry
+from egraff_lmp.verify.checks import crystals, cutoff, dynamics, self_test, symmetry, tables
+from egraff_lmp.verify.deck import Outcome
 from egraff_lmp.verify.finding import Context, Finding, Subject
 from egraff_lmp.verify.precision import precision_of
 from egraff_lmp.verify.python_side import PythonSide
@@ -93,3 +97,39 @@ def test_many_structures_are_each_alone(root: Path) -> None:
         alone = told.python.one(structure)
         assert abs(found.energies - alone.energies).max() < told.precision.python
         assert abs(found.forces - alone.forces).max() < told.precision.python
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(0.0, "not applicable"), (1e-6, "passed"), (1e-4, "failed")]
+)
+def test_radial_tables_are_judged_by_what_the_contract_states(
+    tmp_path: Path, error: float, verdict: str
+) -> None:
+    told = context(toys.save(toys.Pairs(toys.R_MAX), tmp_path / "model.pt"))
+    contract = replace(told.subject.contract, radial_table_error=error)
+    told = replace(told, subject=replace(told.subject, contract=contract))
+    assert [finding.verdict for finding in tables.judge(told)] == [verdict]
+
+
+@pytest.mark.parametrize(("heat", "verdict"), [(1.0, "passed"), (1.3, "failed")])
+def test_velocities_of_another_temperature_are_named(
+    tmp_path: Path, heat: float, verdict: str
+) -> None:
+    """Numbers drawn from Maxwell's distribution at `heat` times the bath's temperature."""
+    told = context(toys.save(toys.Pairs(toys.R_MAX), tmp_path / "model.pt"))
+    contract, frame = told.subject.contract, told.subject.frame
+    masses = dict(zip(contract.species, contract.masses_amu, strict=True))
+    mass = np.array([masses[element] for element in frame.species])
+    angstrom_per_fs = np.sqrt(heat * units.kB * dynamics.TEMPERATURE_KELVIN / mass) * units.fs
+    rng = np.random.default_rng(1)
+    steps = [
+        {
+            "v": 1000 * angstrom_per_fs[:, None] * rng.normal(size=(len(mass), 3)),
+            "etotal": np.array(0.0),
+        }
+        for _ in range(200)
+    ]
+    told = replace(told, lammps=lambda name, ranks: Outcome("", tuple(steps)))
+    found = [f for f in dynamics.judge(told) if f.name == "dynamics: velocities in NVT"]
+    assert {finding.verdict for finding in found} == {verdict}
+    assert len(found) == len(set(frame.species))
