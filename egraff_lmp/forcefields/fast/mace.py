@@ -2,9 +2,8 @@
 
 Features are [atoms, rows, channels] from the first to the last layer. What depends on the element
 alone is contracted beforehand: the embedding, the skip connections, and the coefficients of the
-symmetric contraction. The radial weights, tables in float32, hold the envelope and the sign of
-MACE's edge vectors, which point from neighbour to centre: Y_l(-r) = (-1)^l Y_l(r). That the whole
-is equal is shown at export (`proof`).
+symmetric contraction. The rest it shares with BOTNet (`layered`). That the whole is equal is shown
+at export (`proof`).
 """
 
 from __future__ import annotations
@@ -17,16 +16,13 @@ from e3nn import o3
 
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.contraction import polynomial
-from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
+from egraff_lmp.forcefields.fast.convolution import L_MAX
+from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
 from egraff_lmp.forcefields.fast.linear import NodeLinear, from_linear, from_type_product
-from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 from egraff_lmp.forcefields.fast.readout import Unread, deep_readout, linear_readout
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.mace import MACENetwork, _NoReadout, _NoRepulsion, _SameLengths
-
-# Where functions such as sin(x) / x are taken instead of at 0, in A.
-_SHORTEST = 1e-9
 
 
 class _Radial(torch.nn.Module):
@@ -57,7 +53,13 @@ class _Layer(torch.nn.Module):
         super().__init__()
         self.exchanges, self.residual = layer.exchanges, layer.residual
         self.linear_up = from_linear(layer.linear_up, channels)
-        self.convolution = _convolution(layer, network, channels, r_max)
+        self.convolution = inward_convolution(
+            layer.tensor_product,
+            channels,
+            r_max,
+            lambda dtype: _Radial(network, layer).to(dtype),
+            network.dtype,
+        )
         skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
         self.message = _message(layer, channels, None if self.residual else skip)
         self.skip: torch.nn.Module = skip if self.residual else torch.nn.Identity()
@@ -93,7 +95,7 @@ class _Layer(torch.nn.Module):
         return out
 
 
-class FastMACE(torch.nn.Module):
+class FastMACE(LayeredNetwork):
     """The function of `MACENetwork`, without its trainable weights.
 
     Args:
@@ -103,54 +105,25 @@ class FastMACE(torch.nn.Module):
         KernelsUnavailable: it has a part that the operators do not cover.
     """
 
-    __constants__ = ("l_max", "r_max", "table_error")
-
     def __init__(self, network: MACENetwork) -> None:
-        super().__init__()
         _refuse(network)
         layers: Any = network.layers
         channels = layers[0].linear_up.irreps_in[0].mul
-        self.n_layers = network.n_layers
-        self.exchange_widths = network.exchange_widths
-        self.outputs = network.outputs
-        self.dtype = network.dtype
-        self.r_max = float(network.cutoff.r_max)
-        self.l_max = network.harmonics.irreps_out.lmax
+        r_max = float(network.cutoff.r_max)
         with torch.no_grad():
             by_type = network.node_embedding(torch.eye(network.n_species, dtype=network.dtype))
-        self.register_buffer("type_features", by_type.detach().view(-1, 1, channels).clone())
-        self.layers = torch.nn.ModuleList(
-            _Layer(layer, network, channels, self.r_max) for layer in layers
+        super().__init__(
+            network,
+            network.harmonics.irreps_out.lmax,
+            r_max,
+            by_type,
+            [_Layer(layer, network, channels, r_max) for layer in layers],
+            [
+                _readout(readout, layer.product.linear.irreps_out)
+                for readout, layer in zip(network.readouts, layers, strict=True)
+            ],
+            layers[-1].product.linear.irreps_out,
         )
-        built: Any = self.layers
-        self.table_error = max(layer.convolution.table_error for layer in built)
-        self.readouts = torch.nn.ModuleList(
-            _readout(readout, layer.product.linear.irreps_out)
-            for readout, layer in zip(network.readouts, layers, strict=True)
-        )
-        # The output "features" has e3nn's order.
-        final = Layout(layers[-1].product.linear.irreps_out, channels)
-        self.register_buffer("places", torch.tensor(final.places()))
-
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        types: torch.Tensor,
-        n_local: int,
-    ) -> dict[str, torch.Tensor]:
-        """As `MACENetwork.forward`."""
-        harmonics, lengths = torch.ops.egraff.edge_harmonics(edge_vectors, self.l_max, self.dtype)
-        x = (lengths / self.r_max).to(self.dtype)
-        # Only the exact radial network takes lengths, in float64.
-        column = lengths.unsqueeze(1)
-        features = self.type_features[types]  # type: ignore[index]
-        energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
-        for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
-            features = layer(features, harmonics, x, column, edge_index, types, n_local)
-            energy = energy + readout(features[:, 0])
-        last = features.flatten(1)[:, self.places]  # type: ignore[index]
-        return {"energy": energy, "features": last}
 
 
 def _refuse(network: MACENetwork) -> None:
@@ -173,22 +146,6 @@ def _refuse(network: MACENetwork) -> None:
             raise KernelsUnavailable("expected products that depend on the element")
         if layer.residual and not layer.product.use_sc:
             raise KernelsUnavailable("expected a skip connection that is added")
-
-
-def _convolution(layer: Any, network: MACENetwork, channels: int, r_max: float) -> torch.nn.Module:
-    """The layer's convolution, in float32 with a table."""
-    paths, factors = convolution_paths(layer.tensor_product, channels)
-    factors = factors * (-1.0) ** torch.tensor(paths[1::6])
-    radial = _Radial(network, layer)
-    if network.dtype != torch.float32:
-        return ExactConvolution(paths, factors, radial, network.dtype)
-    exact = radial.double()
-
-    def weights(x: torch.Tensor) -> torch.Tensor:
-        lengths = (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)
-        return exact(lengths).view(x.size(0), -1, channels)
-
-    return TabulatedConvolution(paths, factors, weights, network.dtype)
 
 
 def _message(layer: Any, channels: int, skip: NodeLinear | None) -> NodeLinear:

@@ -1,0 +1,111 @@
+"""What MACE and BOTNet share: layers that are each read, and edge vectors that point inwards.
+
+Their edge vectors point from neighbour to centre, Y_l(-r) = (-1)^l Y_l(r); the radial weights hold
+that sign, and the envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from e3nn import o3
+
+from egraff_lmp.forcefields.fast.convolution import convolution_paths
+from egraff_lmp.forcefields.fast.layout import Layout
+from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+
+# Where functions such as sin(x) / x are taken instead of at 0, in A.
+_SHORTEST = 1e-9
+
+
+class LayeredNetwork(torch.nn.Module):
+    """Layers of messages; the energy of an atom is the sum of what is read from each.
+
+    Args:
+        network: the reference, for what its contract says.
+        l_max, r_max: of its harmonics, and its cutoff in A.
+        by_type: the features of each type before the first layer, (n_types, C).
+        layers: each takes (features, harmonics, distances over the cutoff, distances in A as a
+            column, edge index, types, n_local) to (n_local, rows, C), and has `convolution`.
+        readouts: one a layer, (n_local, C) to (n_local,).
+        irreps: of the last layer's features, in e3nn's order.
+    """
+
+    __constants__ = ("l_max", "r_max", "table_error")
+
+    def __init__(
+        self,
+        network: Any,
+        l_max: int,
+        r_max: float,
+        by_type: torch.Tensor,
+        layers: Sequence[torch.nn.Module],
+        readouts: Sequence[torch.nn.Module],
+        irreps: o3.Irreps,
+    ) -> None:
+        super().__init__()
+        channels = by_type.size(1)
+        self.n_layers = network.n_layers
+        self.exchange_widths = network.exchange_widths
+        self.outputs = network.outputs
+        self.dtype = network.dtype
+        self.l_max, self.r_max = l_max, r_max
+        self.register_buffer("type_features", by_type.detach().view(-1, 1, channels).clone())
+        built: Any = layers
+        self.table_error = max(layer.convolution.table_error for layer in built)
+        self.layers = torch.nn.ModuleList(layers)
+        self.readouts = torch.nn.ModuleList(readouts)
+        # The output "features" has e3nn's order.
+        self.register_buffer("places", torch.tensor(Layout(irreps, channels).places()))
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """As the reference network's."""
+        harmonics, lengths = torch.ops.egraff.edge_harmonics(edge_vectors, self.l_max, self.dtype)
+        x = (lengths / self.r_max).to(self.dtype)
+        # Only the exact radial network takes lengths, in float64.
+        column = lengths.unsqueeze(1)
+        features = self.type_features[types]  # type: ignore[index]
+        energy = torch.zeros(n_local, dtype=self.dtype, device=types.device)
+        for layer, readout in zip(self.layers, self.readouts):  # noqa: B905 (TorchScript)
+            features = layer(features, harmonics, x, column, edge_index, types, n_local)
+            energy = energy + readout(features[:, 0])
+        last = features.flatten(1)[:, self.places]  # type: ignore[index]
+        return {"energy": energy, "features": last}
+
+
+def inward_convolution(
+    product: Any,
+    channels: int,
+    r_max: float,
+    radial: Callable[[torch.dtype], torch.nn.Module],
+    dtype: torch.dtype,
+) -> torch.nn.Module:
+    """A layer's convolution, in float32 with a table.
+
+    Args:
+        product: see `convolution.convolution_paths`.
+        channels: C.
+        r_max: cutoff in A.
+        radial: makes, in a precision, the network from distances (E, 1) in A to weights
+            (E, n_paths * C).
+        dtype: of the features.
+    """
+    paths, factors = convolution_paths(product, channels)
+    factors = factors * (-1.0) ** torch.tensor(paths[1::6])
+    if dtype != torch.float32:
+        return ExactConvolution(paths, factors, radial(dtype), dtype)
+    exact = radial(torch.float64)
+
+    def weights(x: torch.Tensor) -> torch.Tensor:
+        lengths = (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)
+        return exact(lengths).view(x.size(0), -1, channels)
+
+    return TabulatedConvolution(paths, factors, weights, dtype)
