@@ -23,7 +23,7 @@ def test_json_is_plain_and_numbered(contract):
 
 
 # Files of the first release lack them.
-OPTIONAL = ("outputs", "halo_layers", "training_range")
+OPTIONAL = ("outputs", "halo_layers", "training_range", "operators", "radial_table_error")
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Contract) if f.name not in OPTIONAL])
@@ -42,6 +42,8 @@ def test_files_of_the_first_release(contract):
     assert old.outputs == ()
     assert old.halo_layers == len(contract.exchange_widths) + 1
     assert old.training_range is None
+    assert old.operators == ()
+    assert old.radial_table_error == 0.0
 
 
 def test_the_training_range_comes_back(contract):
