@@ -10,6 +10,8 @@ namespace egraff {
 struct CheckInput {
   const AtomGraph &atoms;    // what the run evaluates
   const AtomGraph *halo;     // another way to the same result, or null
+  bool own_centers;          // whether the centres of `atoms` are the local atoms alone: no halo
+  bool exchanges;            // whether the evaluation of `atoms` exchanges features between ranks
   double r_max;              // of both graphs
   RowExchange &rows;
 };

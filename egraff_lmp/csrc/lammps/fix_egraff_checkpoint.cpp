@@ -3,9 +3,11 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "input.h"
 #include "modify.h"
 #include "output.h"
 #include "timer.h"
+#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -15,6 +17,8 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <ctime>
+#include <filesystem>
 #include <limits>
 #include <unistd.h>
 
@@ -27,30 +31,79 @@ namespace {
 constexpr std::array<int, 4> NOTICES = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
 constexpr int STOP_FILE = std::numeric_limits<int>::max();    // in place of a signal's number
 
+// A batch system and mpiexec may both deliver one notice, to the same process. Only what comes later
+// than this is a second notice.
+constexpr time_t ONE_NOTICE_SECONDS = 3;
+
+// The process' handlers are one for all LAMMPS instances in it, and so is what they noticed.
 volatile std::sig_atomic_t noticed = 0;
+volatile time_t noticed_at = 0;
+int users = 0;
 std::array<struct sigaction, NOTICES.size()> previous;
 
-// The process' handlers are one for all LAMMPS instances in it, the flag likewise.
+time_t monotonic_seconds()
+{
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
+// The first notice is kept for end_of_step(); a second one does what it does without this fix.
+void on_notice(int number)
+{
+  const time_t now = monotonic_seconds();
+  if (noticed == 0) {
+    noticed = number;
+    noticed_at = now;
+    return;
+  }
+  if (now - noticed_at < ONE_NOTICE_SECONDS) return;
+  for (size_t i = 0; i < NOTICES.size(); ++i)
+    if (NOTICES[i] == number) sigaction(number, &previous[i], nullptr);
+  raise(number);
+}
+
+// Signals that the process was started to ignore (nohup, shells in the background) stay ignored.
 void catch_notices()
 {
+  if (users++ > 0) return;
   struct sigaction action{};
-  action.sa_handler = [](int number) {
-    noticed = number;
-  };
+  action.sa_handler = on_notice;
   sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART | SA_RESETHAND;    // the second one acts as it always has
-  for (size_t i = 0; i < NOTICES.size(); ++i) sigaction(NOTICES[i], &action, &previous[i]);
+  action.sa_flags = SA_RESTART;
+  for (size_t i = 0; i < NOTICES.size(); ++i) {
+    sigaction(NOTICES[i], nullptr, &previous[i]);
+    if (previous[i].sa_handler != SIG_IGN) sigaction(NOTICES[i], &action, nullptr);
+  }
 }
 
 void release_notices()
 {
+  if (--users > 0) return;
   for (size_t i = 0; i < NOTICES.size(); ++i) sigaction(NOTICES[i], &previous[i], nullptr);
+}
+
+// When the restart file of a name was written; the earliest time of all where there is none.
+std::filesystem::file_time_type written_at(std::string name)
+{
+  // With '%' LAMMPS writes a file per rank, and one that is called "base".
+  if (const auto at = name.find('%'); at != name.npos) name.replace(at, 1, "base");
+  std::error_code failure;
+  const auto time = std::filesystem::last_write_time(name, failure);
+  return failure ? std::filesystem::file_time_type::min() : time;
 }
 
 bool is_nose_hoover(const std::string &style)
 {
   const auto family = style.substr(0, style.find('/'));
   return family == "nvt" || family == "npt" || family == "nph";
+}
+
+// Fixes that do their work at the end of a step, and change no atom.
+bool only_observes(const std::string &style)
+{
+  const auto family = style.substr(0, style.find('/'));
+  return family == "ave" || family == "print" || family == "vector" || family == "halt";
 }
 
 double minutes_since(std::chrono::steady_clock::time_point start)
@@ -74,6 +127,11 @@ FixEgraffCheckpoint::FixEgraffCheckpoint(LAMMPS *lmp, int narg, char **arg) :
     error->all(FLERR, "fix egraff/checkpoint: expected a number of steps above 0, got {}", arg[3]);
   files_[0] = arg[4];
   files_[1] = arg[5];
+  if (files_[0] == files_[1])
+    error->all(FLERR,
+               "fix egraff/checkpoint: expected two different files, which take turns, got '{}' "
+               "twice",
+               files_[0]);
   for (int i = 6; i < narg; i += 2) {
     const std::string key = arg[i];
     if (i + 1 == narg)
@@ -82,25 +140,29 @@ FixEgraffCheckpoint::FixEgraffCheckpoint(LAMMPS *lmp, int narg, char **arg) :
       stop_file_ = arg[i + 1];
       continue;
     }
-    const double value = utils::numeric(FLERR, arg[i + 1], false, lmp);
-    if (!(value >= 0.0))
-      error->all(FLERR, "fix egraff/checkpoint: expected 0 (never) or more for '{}', got {}", key,
-                 arg[i + 1]);
-    if (key == "minutes")
-      minutes_ = value;
-    else if (key == "steps")
-      steps_ = static_cast<bigint>(value);
+    if (key == "steps")
+      steps_ = utils::bnumeric(FLERR, arg[i + 1], false, lmp);
+    else if (key == "minutes")
+      minutes_ = utils::numeric(FLERR, arg[i + 1], false, lmp);
     else if (key == "wall")
-      wall_minutes_ = value;
+      wall_minutes_ = utils::numeric(FLERR, arg[i + 1], false, lmp);
     else
       error->all(FLERR, "fix egraff/checkpoint: expected minutes, steps, wall or stop, got '{}'",
                  key);
+    if (steps_ < 0 || !(minutes_ >= 0.0) || !(wall_minutes_ >= 0.0))
+      error->all(FLERR, "fix egraff/checkpoint: expected 0 (never) or more for '{}', got {}", key,
+                 arg[i + 1]);
   }
   force_reneighbor = 1;
   // LAMMPS' own `restart` holds the files; the number of steps is one that no run reaches.
   char never[] = "2147483647";
   char *words[3] = {never, files_[0].data(), files_[1].data()};
   output->create_restart(3, words);
+  // The newer file, from which the run may go on, is not the first to be written over.
+  int toggle = comm->me == 0 && written_at(files_[0]) > written_at(files_[1]);
+  MPI_Bcast(&toggle, 1, MPI_INT, 0, world);
+  output->restart_toggle = toggle;
+  if (users == 0) noticed = 0;    // what an earlier instance was told is not for this one
 }
 
 FixEgraffCheckpoint::~FixEgraffCheckpoint()
@@ -121,21 +183,68 @@ void FixEgraffCheckpoint::init()
                "of a continued run sorts them, got every {}: write 'atom_modify sort {} "
                "0.0'",
                nevery, atom->sortfreq, nevery);
+  if (modify->get_fix_by_style("^egraff/checkpoint$").size() > 1)
+    error->all(FLERR,
+               "fix egraff/checkpoint: expected one such fix, got several: remove all but one with "
+               "'unfix'");
+  require_files();
+  warn_of_order();
+}
+
+// A `restart` command further down in the deck takes LAMMPS' pair of files away from this fix.
+void FixEgraffCheckpoint::require_files()
+{
+  if (output->restart && output->restart_flag_double && files_[0] == output->restart2a &&
+      files_[1] == output->restart2b)
+    return;
+  error->all(FLERR,
+             "fix egraff/checkpoint: expected no command 'restart 0' or 'restart N FILE1 FILE2' "
+             "after this fix, whose files {} and {} it replaces: leave that command out, or write "
+             "it before the fix",
+             files_[0], files_[1]);
+}
+
+// Nose-Hoover fixes are set up anew in end_of_step(), as a continued run does it: with the velocities
+// at the end of the step.
+void FixEgraffCheckpoint::warn_of_order()
+{
+  if (order_warned_ || comm->me != 0) return;
+  bool nose_hoover = false, later = false;
+  std::string found;
+  for (int i = 0; i < modify->nfix; ++i) {
+    const std::string style = modify->fix[i]->style;
+    nose_hoover = nose_hoover || is_nose_hoover(style);
+    if (later && (modify->fmask[i] & END_OF_STEP) && !only_observes(style)) found = style;
+    later = later || modify->fix[i] == this;
+  }
+  if (!nose_hoover || found.empty()) return;
+  order_warned_ = true;
+  error->warning(
+      FLERR,
+      "fix egraff/checkpoint: fix {} stands after it and may change atoms at the end of a "
+      "step: a continued run may then differ in the last digits; write fix "
+      "egraff/checkpoint after all other fixes",
+      found);
 }
 
 void FixEgraffCheckpoint::setup(int)
 {
   next_reneighbor = (update->ntimestep / nevery + 1) * nevery;
-  saved_step_ = update->ntimestep;
-  if (!catching_) {
-    noticed = 0;
-    catch_notices();
-    catching_ = true;
-  }
+  if (saved_step_ < 0 || update->ntimestep < saved_step_) saved_step_ = update->ntimestep;
+  catch_until_end();
+}
+
+void FixEgraffCheckpoint::catch_until_end()
+{
+  if (!catching_) catch_notices();
+  catching_ = true;
 }
 
 void FixEgraffCheckpoint::end_of_step()
 {
+  // `rerun` makes steps of frames: there is nothing to continue, and no file to write over.
+  if (input->command && std::strcmp(input->command, "rerun") == 0) return;
+  catch_until_end();    // with `run N pre no` there is no setup
   next_reneighbor = update->ntimestep + nevery;
   // Nose-Hoover fixes carry a temperature on from step to step that a continued run computes anew,
   // equal but for the last digit.
@@ -155,7 +264,8 @@ void FixEgraffCheckpoint::end_of_step()
                    (steps_ > 0 && update->ntimestep - saved_step_ >= steps_);
   if (ends || due) save();
   if (!ends) return;
-  if (comm->me == 0 && !stop_file_.empty()) unlink(stop_file_.c_str());    // it has been heard
+  noticed = 0;
+  stopped_ = true;
   if (comm->me == 0)
     utils::logmesg(lmp, "egraff: stopped at step {} of {} by {}\n", update->ntimestep,
                    update->laststep, reason);
@@ -166,6 +276,10 @@ void FixEgraffCheckpoint::post_run()
 {
   if (catching_) release_notices();
   catching_ = false;
+  // The restart file is written by now. Other partitions may not have read the stop file yet.
+  if (stopped_ && comm->me == 0 && !stop_file_.empty() && universe->nworlds == 1)
+    unlink(stop_file_.c_str());
+  stopped_ = false;
 }
 
 std::string FixEgraffCheckpoint::reason_to_stop(int signal, double wall_minutes) const
@@ -180,6 +294,8 @@ std::string FixEgraffCheckpoint::reason_to_stop(int signal, double wall_minutes)
 // Have this step's output end with a restart file.
 void FixEgraffCheckpoint::save()
 {
+  require_files();
+  output->last_restart = -1;    // after `reset_timestep` it may equal this step
   output->next_restart_double = update->ntimestep;
   output->next_restart = update->ntimestep;
   output->next = update->ntimestep;

@@ -6,6 +6,8 @@
 #include "lammps.h"
 #include "utils.h"
 
+#include <mpi.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
@@ -38,6 +40,18 @@ std::string joined(const std::vector<std::string> &words, const char *separator)
   return text;
 }
 
+// Rank 0's environment is everyone's: mpiexec need not hand variables on. Empty is as good as unset.
+std::string variable(LAMMPS *lmp)
+{
+  const char *value = std::getenv(VARIABLE);
+  std::string text = lmp->comm->me == 0 && value ? value : "";
+  int size = static_cast<int>(text.size());
+  MPI_Bcast(&size, 1, MPI_INT, 0, lmp->world);
+  text.resize(size);
+  MPI_Bcast(text.data(), size, MPI_CHAR, 0, lmp->world);
+  return text;
+}
+
 std::vector<std::string> chosen(LAMMPS *lmp, const std::vector<std::string> &names,
                                 const std::string &text)
 {
@@ -59,7 +73,7 @@ std::vector<std::string> chosen(LAMMPS *lmp, const std::vector<std::string> &nam
 std::vector<std::string> styles_to_register(LAMMPS *lmp, const std::vector<std::string> &names,
                                             const std::vector<void *> &own)
 {
-  if (const char *text = std::getenv(VARIABLE)) return chosen(lmp, names, text);
+  if (const auto text = variable(lmp); !text.empty()) return chosen(lmp, names, text);
   std::vector<std::string> free, taken;
   for (const auto &name : names) {
     const auto *styles = lmp->force->pair_map;

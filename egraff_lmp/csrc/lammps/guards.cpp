@@ -4,8 +4,11 @@
 #include "comm.h"
 #include "domain.h"
 #include "error.h"
+#include "fix.h"
 #include "force.h"
+#include "input.h"
 #include "lammps.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "output.h"
 #include "update.h"
@@ -14,6 +17,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <iterator>
 #include <numeric>
 
@@ -33,6 +37,10 @@ constexpr double STOP_FRACTION = 0.8;
 constexpr double FORCE_FACTOR = 10.0;
 constexpr double LEAST_FORCE = 50.0;        // eV/A
 constexpr double UNKNOWN_FORCE = 1000.0;    // eV/A
+
+// Of LAMMPS' package MC.
+constexpr const char *TRIAL_FIXES[] = {"gcmc",          "widom", "atom/swap",         "mol/swap",
+                                       "neighbor/swap", "sgcmc", "charge/regulation", "tfmc"};
 
 // Ranks of severity; what is added to them lies between 0 and 1.
 constexpr double CLOSE = 1.0, STRONG = 2.0, NOWHERE = 3.0, FAILURE = 5.0;
@@ -88,6 +96,7 @@ void Guards::prepare(const std::string &style, const GuardLimits &limits,
   force_unit_ = energy_unit == 1.0 ? "eV/A" : "kcal/mol/A";
   set_distances(members);
   set_force(members, energy_unit);
+  trials_ = has_trials();
   tags_before_ = limits_.on && lmp_->atom->tag ? sorted_tags(lmp_->atom) : std::vector<tagint>();
 }
 
@@ -131,9 +140,23 @@ void Guards::set_force(const std::vector<Member> &members, double energy_unit)
       energy_unit * (largest > 0.0 ? std::max(LEAST_FORCE, FORCE_FACTOR * largest) : UNKNOWN_FORCE);
 }
 
+// Fixes that move, insert or swap atoms on trial ask the pair style for the energy: what they try is
+// often a bad structure, which they reject. Frames of `rerun` are evaluated whatever they hold.
+bool Guards::has_trials() const
+{
+  const auto &fixes = lmp_->modify->get_fix_list();
+  return std::any_of(fixes.begin(), fixes.end(), [](const Fix *fix) {
+    const std::string style = fix->style;
+    return std::any_of(std::begin(TRIAL_FIXES), std::end(TRIAL_FIXES),
+                       [&](const char *name) { return style == name; });
+  });
+}
+
 bool Guards::in_dynamics() const
 {
-  return limits_.on && lmp_->update->whichflag == 1;
+  const char *command = lmp_->input->command;
+  return limits_.on && lmp_->update->whichflag == 1 && !trials_ &&
+         !(command && std::strcmp(command, "rerun") == 0);
 }
 
 bool Guards::watches_forces() const
@@ -204,7 +227,7 @@ std::string Guards::last_restart() const
   const auto *output = lmp_->output;
   if (!output->restart_flag || output->last_restart < 0) return {};
   std::string file;
-  if (output->restart_flag_double)
+  if (output->restart_flag_double && !output->restart_flag_single)
     file = std::string(" ") + (output->restart_toggle ? output->restart2a : output->restart2b);
   return fmt::format("; the last restart{} is of step {}", file, output->last_restart);
 }
@@ -286,9 +309,10 @@ Guards::Finding Guards::too_strong(const std::vector<double> &forces) const
   int atom = -1;
   for (size_t i = 0; i < forces.size() / 3; ++i) {
     const double size = std::sqrt(square(&forces[3 * i]));
-    if (size <= largest) continue;
+    if (size <= largest) continue;    // NaN is stronger than all
     largest = size;
     atom = static_cast<int>(i);
+    if (!std::isfinite(size)) break;
   }
   if (atom < 0) return {};
   const std::string origin =
@@ -296,7 +320,7 @@ Guards::Finding Guards::too_strong(const std::vector<double> &forces) const
       : force_from_training_
           ? fmt::format(" ({:g} times the largest in the training data)", FORCE_FACTOR)
           : std::string();
-  return {STRONG + 1.0 - max_force_ / largest,
+  return {std::isfinite(largest) ? STRONG + 1.0 - max_force_ / largest : FAILURE,
           at_step() +
               fmt::format("expected forces of at most {:.4g} {}{}, got {:.4g} on atom {}: shorten "
                           "the time step, minimize a bad start first, or train on such "
@@ -312,7 +336,8 @@ double Guards::twice_kinetic(int i) const
   return mass * square(atom->v[i]);
 }
 
-// With the momentum taken out. In the middle of a step: velocities are half a step old.
+// Three degrees of freedom belong to the centre of mass, as in compute temp; a drift of all atoms
+// counts as heat. In the middle of a step: velocities are half a step old.
 double Guards::temperature(double twice_kinetic) const
 {
   const auto dimension = lmp_->domain->dimension;
@@ -332,11 +357,11 @@ void Guards::stop_if_hot(double temperature)
     if (kinetic <= most) continue;    // NaN is fastest
     most = kinetic;
     fastest = i;
-    if (std::isnan(kinetic)) break;
+    if (!std::isfinite(kinetic)) break;
   }
   Finding mine;
   if (fastest >= 0)
-    mine = {std::isnan(most) ? FAILURE : 1.0 + most / (1.0 + most),
+    mine = {std::isfinite(most) ? 1.0 + most / (1.0 + most) : FAILURE,
             at_step() +
                 fmt::format("expected a temperature of at most {:g} K (keyword max_temperature), "
                             "got {:.4g} K; the fastest atom is {}: shorten the time step, or look "
@@ -401,6 +426,7 @@ std::string Guards::description() const
   if (!limits_.on) return {};
   std::string text = "non-finite numbers";
   if (limits_.lost_atoms) text += ", lost atoms";
+  if (trials_) return text + " (forces, distances and temperatures not: a fix makes trial moves)";
   if (max_force_ > 0.0) text += fmt::format(", forces above {:.4g} {}", max_force_, force_unit_);
   if (limits_.distance && *limits_.distance > 0.0)
     text += fmt::format(", distances below {:g} A", *limits_.distance);

@@ -17,7 +17,8 @@ namespace egraff {
 // Two calls a step, each of which is one reduction over `world` that the pair style needs anyway, so
 // that one rank's failure is everyone's. Non-finite positions are refused always; the rest is
 // watched with `guard yes`: lost atoms in dynamics and minimisation, distances, forces and the
-// temperature in dynamics alone (a minimisation starts from bad structures to mend them).
+// temperature in dynamics alone (a minimisation starts from bad structures to mend them, a rerun
+// evaluates what it is given, and Monte Carlo fixes try bad structures in order to reject them).
 class Guards {
  public:
   explicit Guards(LAMMPS_NS::LAMMPS *lmp) : lmp_(lmp) {}
@@ -55,7 +56,9 @@ class Guards {
   std::vector<double> stop_square_, warn_square_;    // A^2 per pair of types, row by row
   std::vector<LAMMPS_NS::tagint> tags_before_;    // of this rank's atoms, for the IDs of lost ones
   bool warned_ = false;
+  bool trials_ = false;    // whether a fix asks for the energy of structures on trial
 
+  bool has_trials() const;
   bool in_dynamics() const;
   size_t pair(int type_i, int type_j) const { return type_i * (elements_.size() + 1) + type_j; }
   void set_distances(const std::vector<Member> &members);

@@ -16,6 +16,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <new>
 
 using namespace LAMMPS_NS;
 
@@ -38,7 +39,12 @@ std::string read_within_limits(const std::string &path, std::string &bytes, bool
     return fmt::format("{}: expected a model file of at most {}, got {}: this is no model file",
                        path, size_text(MAX_ARCHIVE_BYTES), size_text(size));
   std::ifstream stream(path, std::ios::binary);
-  bytes.resize(size);
+  try {
+    bytes.resize(size);
+  } catch (const std::bad_alloc &) {
+    return fmt::format("{}: out of memory for its {}: use fewer ranks a node", path,
+                       size_text(size));
+  }
   stream.read(bytes.data(), static_cast<std::streamsize>(size));
   readable = stream.good() || (size == 0 && !stream.bad());
   if (!readable) return {};
@@ -90,7 +96,13 @@ std::string read_file(LAMMPS *lmp, const std::string &file, bool &readable)
   MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, lmp->world);
   readable = size >= 0;
   if (!readable) return {};
-  bytes.resize(size);
+  try {
+    bytes.resize(size);
+  } catch (const std::bad_alloc &) {
+    failure =
+        fmt::format("{}: out of memory for its {}: use fewer ranks a node", file, size_text(size));
+  }
+  all_or_error(lmp, failure);
   constexpr bigint CHUNK = 1 << 30;    // MPI counts are int
   for (bigint at = 0; at < size; at += CHUNK)
     MPI_Bcast(bytes.data() + at, static_cast<int>(std::min(CHUNK, size - at)), MPI_BYTE, 0,

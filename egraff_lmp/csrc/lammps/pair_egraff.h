@@ -115,6 +115,7 @@ class PairEgraff : public Pair {
   double r_max() const;
   int halo_layers() const;    // 0: no halo is evaluated
   bool folds_ghosts() const;
+  void make_step(int eflag, int vflag);
   void build_graphs();
   void refuse_missing_pairs();
   void warn_of_heat_flux();

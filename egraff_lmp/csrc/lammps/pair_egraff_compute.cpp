@@ -26,7 +26,20 @@ constexpr double COINCIDENT = 1e-6;    // A
 
 }    // namespace
 
+// Memory may end on one rank, between two calls that all ranks make: only an abort reaches the others.
 void PairEgraff::compute(int eflag, int vflag)
+{
+  try {
+    make_step(eflag, vflag);
+  } catch (const std::bad_alloc &) {
+    error->one(FLERR,
+               "pair_style {}: out of memory on a rank with {} atoms and {} ghosts: use more ranks "
+               "or nodes",
+               style_.name, atom->nlocal, atom->nghost);
+  }
+}
+
+void PairEgraff::make_step(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   refuse_missing_pairs();
@@ -43,9 +56,13 @@ void PairEgraff::compute(int eflag, int vflag)
   checked_ = true;
   for (auto &member : members_) {
     const bool halo = member.needs_halo(settings_.exchange);
-    egraff::check_member(
-        lmp, member,
-        {halo ? halo_ : atoms_, !halo && member.can_exchange() ? &halo_ : nullptr, r_max(), rows_});
+    egraff::check_member(lmp, member,
+                         {.atoms = halo ? halo_ : atoms_,
+                          .halo = !halo && member.can_exchange() ? &halo_ : nullptr,
+                          .own_centers = !halo,
+                          .exchanges = member.exchanges(settings_.exchange),
+                          .r_max = r_max(),
+                          .rows = rows_});
   }
 }
 
@@ -98,16 +115,20 @@ void PairEgraff::build_graphs()
 {
   seen_.absent_groups = excluded_groups();
   std::string failure = special_neighbors();
+  // Collective: outside of what one rank alone may leave.
+  std::vector<double> owners;
+  if (!(list->ghost && halo_layers()) && folds_ghosts()) {
+    owners.resize(atom->nlocal + atom->nghost);
+    std::iota(owners.begin(), owners.begin() + atom->nlocal, 0.0);
+    rows_.atoms_to_ghosts(owners.data(), 1);
+  }
   try {
     egraff::collect_edges(lmp, list, seen_, r_max(), atoms_);
     if (list->ghost && halo_layers())
       egraff::collect_halo(lmp, list, seen_, r_max(), halo_layers(), halo_);
-    else if (folds_ghosts()) {
-      std::vector<double> owner(atom->nlocal + atom->nghost);
-      std::iota(owner.begin(), owner.begin() + atom->nlocal, 0.0);
-      rows_.atoms_to_ghosts(owner.data(), 1);
-      egraff::fold_ghosts(atoms_, owner, halo_);
-    } else
+    else if (folds_ghosts())
+      egraff::fold_ghosts(atoms_, owners, halo_);
+    else
       halo_ = {};
   } catch (const std::bad_alloc &) {
     failure = fmt::format(

@@ -116,6 +116,11 @@ void PairEgraff::read_restart(FILE *file)
   const auto files = read_lines(lmp, file);
   const auto hashes = read_lines(lmp, file);
   restored_ = {files, hashes, read_lines(lmp, file)};
+  if (hashes.size() != files.size())
+    error->all(FLERR,
+               "pair_style {}: expected a hash for each of the {} model files in the restart file, "
+               "got {}: the file is damaged; use an earlier one, or a data file",
+               style_.name, files.size(), hashes.size());
   if (!allocated) allocate();
   for (int i = 1; i <= atom->ntypes; ++i)
     for (int j = i; j <= atom->ntypes; ++j) setflag[i][j] = 1;

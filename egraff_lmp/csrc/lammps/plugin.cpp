@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 using namespace LAMMPS_NS;
 
@@ -62,9 +63,14 @@ void require_same_integers(LAMMPS *lmp)
 
 // LAMMPS only warns of a plugin built for another version; calling into classes of another layout
 // would crash without a word.
+bool is_same_version(LAMMPS *lmp)
+{
+  return lmp->num_ver == LAMMPS_BUILD_NUMBER;
+}
+
 void require_same_version(LAMMPS *lmp)
 {
-  if (lmp->num_ver != LAMMPS_BUILD_NUMBER)
+  if (!is_same_version(lmp))
     lmp->error->all(FLERR,
                     "pair_style egraff: expected LAMMPS {}, for which the plugin was built, got {} "
                     "({}): rebuild egraff_lmp against this LAMMPS, or run 'egraff doctor'",
@@ -128,15 +134,20 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
     plugin.info = info;
     plugin.creator = reinterpret_cast<void *>(creator);
     add(&plugin, lmp);
-    // LAMMPS ignores a second plugin for a style; ours was asked for if it comes to this.
-    if (std::string(name) != "egraff")
+    // LAMMPS ignores a second plugin for a style. This one is registered only where the user asked
+    // for it, or where LAMMPS has none.
+    if (std::string(name) != "egraff" && is_same_version(static_cast<LAMMPS *>(lmp)))
       (*static_cast<LAMMPS *>(lmp)->force->pair_map)[name] = creator;
   };
   add_pair("egraff", "equivariant graph-neural-network force fields", &create_egraff);
-  for (const auto &name : egraff::styles_to_register(
-           static_cast<LAMMPS *>(lmp), {"nequip", "allegro", "mace"},
-           {reinterpret_cast<void *>(&create_nequip), reinterpret_cast<void *>(&create_allegro),
-            reinterpret_cast<void *>(&create_mace)})) {
+  // Into the objects of another version nothing can be read, not even which styles it has.
+  std::vector<std::string> others = {"nequip", "allegro", "mace"};
+  if (is_same_version(static_cast<LAMMPS *>(lmp)))
+    others = egraff::styles_to_register(static_cast<LAMMPS *>(lmp), others,
+                                        {reinterpret_cast<void *>(&create_nequip),
+                                         reinterpret_cast<void *>(&create_allegro),
+                                         reinterpret_cast<void *>(&create_mace)});
+  for (const auto &name : others) {
     if (name == "nequip")
       add_pair("nequip", "NequIP, as exported by nequip-compile", &create_nequip);
     if (name == "allegro")

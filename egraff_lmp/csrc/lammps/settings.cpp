@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <cstdlib>
 #include <sstream>
 
 using namespace LAMMPS_NS;
@@ -65,15 +67,24 @@ bool parse_yes_no(LAMMPS *lmp, const std::string &style, const std::string &key,
   return value == "yes";
 }
 
+// A number above 0 that a double can hold, or nothing.
+std::optional<double> positive(const std::string &text)
+{
+  if (!utils::is_double(text)) return std::nullopt;
+  const double value = std::strtod(text.c_str(), nullptr);    // infinite where it is too large
+  return std::isfinite(value) && value > 0.0 ? std::optional(value) : std::nullopt;
+}
+
 DeviationLimit parse_deviation(LAMMPS *lmp, const std::string &style, const std::string &limit,
                                const std::string &action)
 {
-  if (!utils::is_double(limit) || !(std::stod(limit) > 0.0))
+  const auto value = positive(limit);
+  if (!value)
     lmp->error->all(FLERR,
                     "pair_style {}: expected a force above 0 after 'deviation', got '{}': "
                     "write 'deviation LIMIT stop' or 'deviation LIMIT FILE'",
                     style, limit);
-  return {std::stod(limit), action == "stop" ? std::string() : action, style};
+  return {*value, action == "stop" ? std::string() : action, style};
 }
 
 // A limit above 0; 0 for `none`, nothing for `auto`.
@@ -82,10 +93,11 @@ std::optional<double> parse_limit(LAMMPS *lmp, const std::string &style, const s
 {
   if (value == "none") return 0.0;
   if (has_auto && value == "auto") return std::nullopt;
-  if (!utils::is_double(value) || !(std::stod(value) > 0.0))
+  const auto limit = positive(value);
+  if (!limit)
     lmp->error->all(FLERR, "pair_style {}: expected {} {}none or a number above 0, got '{}'", style,
                     key, has_auto ? "auto, " : "", value);
-  return std::stod(value);
+  return limit;
 }
 
 bool parse_lost_atoms(LAMMPS *lmp, const std::string &style, const std::string &value)
@@ -173,9 +185,11 @@ Settings parse_settings(LAMMPS *lmp, const Style &style, const std::vector<std::
     if (key == "exchange") settings.exchange = parse_yes_no(lmp, name, key, value);
     if (key == "deviation") settings.deviation = parse_deviation(lmp, name, value, words[i + 2]);
     if (key == "sha256") settings.sha256 = parse_sha256(lmp, name, value);
-    // A limit alone means that it should be kept; `guard no` lifts all.
+    // A limit alone means that it should be kept; a limit lifted alone asks for nothing, and `guard
+    // no` lifts all.
     if (parse_guard(lmp, name, key, value, settings.guards)) {
-      if (key != "guard" && !guard_said) settings.guards.on = true;
+      const bool lifted = value == "none" || value == "ignore";
+      if (key != "guard" && !guard_said && !lifted) settings.guards.on = true;
       guard_said = guard_said || key == "guard";
     }
     i += 1 + n_values;

@@ -10,23 +10,13 @@ __attribute__((weak)) void omp_set_num_threads(int);
 }
 
 namespace egraff {
-namespace {
-
-// Beside OpenMP's count torch keeps one of its own, which its linear algebra follows.
-void tell_torch(int threads)
-{
-  static thread_local int told = 0;
-  if (told == threads) return;
-  at::set_num_threads(threads);
-  told = threads;
-}
-
-}    // namespace
 
 ThreadScope::ThreadScope(int threads)
 {
   if (omp_get_max_threads && omp_set_num_threads) before_ = omp_get_max_threads();
-  tell_torch(threads);
+  // Beside OpenMP's count torch keeps one of its own, which its linear algebra follows. Scripts can
+  // have changed it since the last step.
+  at::set_num_threads(threads);
   if (before_ && omp_get_max_threads() != threads) omp_set_num_threads(threads);
 }
 

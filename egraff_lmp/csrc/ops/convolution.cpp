@@ -83,11 +83,14 @@ struct PathTable {
  private:
   void add(const int64_t *n, int l_max)
   {
-    const bool degrees = std::max({n[0], n[1], n[2]}) <= coupling::L_MAX && n[1] <= l_max &&
+    const bool degrees = std::min({n[0], n[1], n[2]}) >= 0 &&
+                         std::max({n[0], n[1], n[2]}) <= coupling::L_MAX && n[1] <= l_max &&
                          coupling::n_pairs(n[0], n[1], n[2]) > 0;
-    TORCH_CHECK(degrees && n[3] >= 0 && n[4] >= 0 && n[5] >= 1,
-                "egraff::convolution: expected a path of degrees up to ", coupling::L_MAX,
-                " that multiply, and rows from 0 on, got ", at::IntArrayRef(n, INTEGERS_A_PATH));
+    const bool rows = std::min(n[3], n[4]) >= 0 && n[5] >= 1 &&
+                      std::max({n[3], n[4], n[5]}) <= std::numeric_limits<int>::max();
+    TORCH_CHECK(degrees && rows, "egraff::convolution: expected a path of degrees up to ",
+                coupling::L_MAX, " that multiply, and rows from 0 on, got ",
+                at::IntArrayRef(n, INTEGERS_A_PATH));
     paths.push_back({static_cast<int>(n[0]), static_cast<int>(n[1]), static_cast<int>(n[2]),
                      static_cast<int>(paths.size()), n[3], n[4], n[5], 0, false});
     rows_in = std::max(rows_in, n[3] + 2 * n[0] + 1);
@@ -134,7 +137,8 @@ struct EdgeOrder {
     int64_t seen = 0;
     for (int64_t j = 0; j < n_all; ++j) {
       seen += count[j];
-      if (seen * n >= total * static_cast<int64_t>(bounds.size()) && j + 1 < n_all)
+      if (static_cast<int64_t>(bounds.size()) < n && j + 1 < n_all &&
+          seen * n >= total * static_cast<int64_t>(bounds.size()))
         bounds.push_back(j + 1);
     }
     bounds.push_back(n_all);
@@ -271,9 +275,13 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
   const auto &kernel = kernels<S>(features.size(2));
   const Inputs in(features, harmonics, weights, radial, table, kernel.lanes);
   const PathTable paths(path_numbers, degree_of(harmonics));
+  TORCH_CHECK(paths.rows_in <= features.size(1) && paths.rows_out <= grad_out.size(1),
+              "egraff::convolution: expected ", paths.rows_in, " rows of features and ",
+              paths.rows_out, " of the gradient, got ", features.size(1), " and ",
+              grad_out.size(1));
   const int64_t n_all = features.size(0), n_centers = grad_out.size(0), C = features.size(2);
   const EdgeOrder order(edge_index, n_centers, n_all);
-  auto job = make_job<S>(in, order, paths, paths.rows_out);
+  auto job = make_job<S>(in, order, paths, grad_out.size(1));
   const Tensor grad =
       (job.channels == C ? grad_out : at::constant_pad_nd(grad_out, {0, job.channels - C}))
           .contiguous();
@@ -320,6 +328,13 @@ Pieces backward_cpu(const Tensor &grad, const Tensor &features, const Tensor &ha
                     const Tensor &weights, const Tensor &radial, const Tensor &table,
                     const Tensor &edge_index, at::IntArrayRef paths, bool want_features)
 {
+  TORCH_CHECK(
+      grad.dim() == 3 && features.dim() == 3 && grad.size(2) == features.size(2) &&
+          grad.scalar_type() == features.scalar_type(),
+      "egraff::convolution_backward: expected a gradient [centres, rows, channels] like the "
+      "features ",
+      features.sizes(), ", got ", grad.sizes());
+  check(features, harmonics, weights, radial, table, edge_index, grad.size(0), paths);
   Pieces pieces;
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::convolution_backward", [&] {
     pieces = run_backward<scalar_t>(grad, features, harmonics, weights, radial, table, edge_index,
@@ -390,6 +405,9 @@ class TabulatedConvolution : public torch::autograd::Function<TabulatedConvoluti
                         const Tensor &radial, const Tensor &table, const Tensor &edge_index,
                         int64_t n_centers, std::vector<int64_t> paths)
   {
+    TORCH_CHECK(!table.requires_grad(),
+                "egraff::tabulated_convolution: the table is a constant: train with the reference "
+                "network, which has no kernels");
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({features, harmonics, radial, table, edge_index});
     context->saved_data["paths"] = paths;

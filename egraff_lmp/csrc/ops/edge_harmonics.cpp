@@ -11,7 +11,7 @@
 namespace egraff {
 namespace {
 
-constexpr int MAX_HARMONICS = 16;
+constexpr int64_t L_MAX = 3, MAX_HARMONICS = (L_MAX + 1) * (L_MAX + 1);
 constexpr int64_t GRAIN = 512;    // edges that are worth a thread
 
 // Harmonics of the unit vector n = (x, y, z), and their derivatives by x, y and z as polynomials.
@@ -59,14 +59,20 @@ double unit_vector(const double *v, double *n)
   return r;
 }
 
+void check(const Tensor &edge_vectors, int64_t l_max)
+{
+  TORCH_CHECK(edge_vectors.dim() == 2 && edge_vectors.size(1) == 3 &&
+                  edge_vectors.scalar_type() == at::kDouble && l_max >= 0 && l_max <= L_MAX,
+              "egraff::edge_harmonics: expected edge vectors [edges, 3] of float64 and degrees up "
+              "to ",
+              L_MAX, ", got ", edge_vectors.sizes(), " of ", edge_vectors.scalar_type(), " and ",
+              l_max);
+}
+
 std::tuple<Tensor, Tensor> edge_harmonics_cpu(const Tensor &edge_vectors, int64_t l_max,
                                               at::ScalarType dtype)
 {
-  TORCH_CHECK(edge_vectors.dim() == 2 && edge_vectors.size(1) == 3 &&
-                  edge_vectors.scalar_type() == at::kDouble && l_max >= 0 && l_max <= 3,
-              "egraff::edge_harmonics: expected edge vectors [edges, 3] of float64 and degrees up "
-              "to 3, got ",
-              edge_vectors.sizes(), " of ", edge_vectors.scalar_type(), " and ", l_max);
+  check(edge_vectors, l_max);
   const auto vectors = edge_vectors.contiguous();
   const int64_t n = vectors.size(0), width = (l_max + 1) * (l_max + 1);
   const auto values = at::empty({n, width}, vectors.options().dtype(dtype));
@@ -91,6 +97,13 @@ std::tuple<Tensor, Tensor> edge_harmonics_cpu(const Tensor &edge_vectors, int64_
 Tensor edge_harmonics_backward_cpu(const Tensor &grad_harmonics, const Tensor &grad_lengths,
                                    const Tensor &edge_vectors, int64_t l_max)
 {
+  check(edge_vectors, l_max);
+  TORCH_CHECK(
+      grad_harmonics.dim() == 2 && grad_harmonics.size(0) == edge_vectors.size(0) &&
+          grad_harmonics.size(1) == (l_max + 1) * (l_max + 1) && grad_lengths.dim() == 1 &&
+          grad_lengths.size(0) == edge_vectors.size(0) && grad_lengths.scalar_type() == at::kDouble,
+      "egraff::edge_harmonics_backward: expected gradients of the harmonics and lengths of ",
+      edge_vectors.size(0), " edges, got ", grad_harmonics.sizes(), " and ", grad_lengths.sizes());
   const auto vectors = edge_vectors.contiguous(), grads = grad_harmonics.contiguous(),
              by_length = grad_lengths.contiguous();
   const int64_t width = (l_max + 1) * (l_max + 1);

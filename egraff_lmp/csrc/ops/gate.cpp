@@ -93,7 +93,15 @@ Tensor gate_cpu(const Tensor &features, at::IntArrayRef numbers, at::ArrayRef<do
 Tensor gate_backward_cpu(const Tensor &grad, const Tensor &features, at::IntArrayRef numbers,
                          at::ArrayRef<double> scales)
 {
+  TORCH_CHECK(features.dim() == 3, "egraff::gate: expected features [atoms, rows, channels], got ",
+              features.sizes());
   const auto parts = make_parts(numbers, scales, features.size(1));
+  TORCH_CHECK(grad.sizes() ==
+                      at::IntArrayRef({features.size(0), rows_of(parts), features.size(2)}) &&
+                  grad.scalar_type() == features.scalar_type(),
+              "egraff::gate_backward: expected a gradient [", features.size(0), ", ",
+              rows_of(parts), ", ", features.size(2), "] of ", features.scalar_type(), ", got ",
+              grad.sizes(), " of ", grad.scalar_type());
   Tensor dx;
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::gate_backward", [&] {
     const auto &kernels = kernels_of(scalar_t(0));

@@ -13,8 +13,10 @@ bool has(Instructions set)
 #if defined(EGRAFF_X86)
   switch (set) {
   case Instructions::AVX512:
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    // With it the kernels may take those for AVX2, where channels are few.
+    return has(Instructions::AVX2) && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw");
   case Instructions::AVX2:
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   default:

@@ -153,12 +153,14 @@ Tensor node_linear_backward_cpu(const Tensor &grad, const Tensor &weights, const
                                 at::IntArrayRef blocks, int64_t rows_in, int64_t channels_in,
                                 const std::optional<Tensor> &turned_weights)
 {
+  check(grad, weights, types);
   const Shape shape = {rows_in, channels_in, grad.size(1), grad.size(2)};
   const auto turned = make_blocks(blocks, shape, weights.size(1), true);
   const auto w =
       turned_weights ? *turned_weights : transposed(weights, blocks, channels_in, grad.size(2));
-  TORCH_CHECK(w.sizes() == weights.sizes(), "egraff::node_linear: expected transposed weights ",
-              weights.sizes(), ", got ", w.sizes());
+  TORCH_CHECK(w.sizes() == weights.sizes() && w.scalar_type() == weights.scalar_type(),
+              "egraff::node_linear: expected transposed weights ", weights.sizes(), ", got ",
+              w.sizes());
   return multiply(grad, w, types, turned, rows_in, channels_in);
 }
 

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <memory>
 #include <tuple>
 #include <vector>
@@ -61,6 +62,9 @@ class Programs {
                 "egraff::symmetric_contraction: expected four integers a term, got ",
                 numbers.size());
     std::vector<Term> terms;
+    for (const int64_t number : numbers)
+      TORCH_CHECK(number >= -1 && number < std::numeric_limits<int>::max(),
+                  "egraff::symmetric_contraction: expected rows from 0 on, or -1, got ", number);
     for (size_t t = 0; t < numbers.size(); t += INTEGERS_A_TERM)
       terms.push_back(
           {int(numbers[t]), int(numbers[t + 1]), int(numbers[t + 2]), int(numbers[t + 3])});
@@ -169,7 +173,7 @@ std::shared_ptr<const Programs> programs_of(at::IntArrayRef numbers, int64_t row
     std::vector<int64_t> numbers;
     std::shared_ptr<const Programs> programs;
   };
-  constexpr size_t MOST = 8;
+  constexpr size_t MOST = 64;    // beyond it the oldest goes: an ensemble of large networks
   thread_local std::vector<Kept> kept;
   for (const auto &one : kept)
     if (one.programs->rows_out == rows_out && numbers.equals(one.numbers)) return one.programs;
@@ -274,6 +278,11 @@ Tensor contraction_backward_cpu(const Tensor &grad, const Tensor &features,
                                 const Tensor &coefficients, const Tensor &types,
                                 at::IntArrayRef terms)
 {
+  TORCH_CHECK(grad.dim() == 3 && features.dim() == 3 && grad.size(0) == features.size(0) &&
+                  grad.size(2) == features.size(2) && grad.scalar_type() == features.scalar_type(),
+              "egraff::symmetric_contraction_backward: expected a gradient [atoms, rows, channels] "
+              "like the features ",
+              features.sizes(), ", got ", grad.sizes());
   const auto programs = programs_of(terms, grad.size(1));
   check(features, coefficients, types, *programs);
   auto found = at::empty(features.sizes(), features.options());

@@ -216,8 +216,11 @@ template <class S> void backward_block(const ConvolutionJob<S> &job, Block<S> &b
   const int64_t C = job.channels, harmonics = Block<S>::n_harmonics(job), dy_step = harmonics * W;
   block.prepare(job);
   for (int64_t k = 0; k < block.n * dy_step; k += W) store<S>(block.dy + k, Vector<S>{});
-  for (int from = 0; from < block.n; from += BACKWARD_EDGES) {
-    const int to = smaller(from + BACKWARD_EDGES, block.n);
+  for (int from = 0, to = 0; from < block.n; from = to) {
+    to = smaller(from + BACKWARD_EDGES, block.n);
+    // Two images of one neighbour do not go together: which edges do depends on the threads, and the
+    // order of what is added to the neighbour must not.
+    if (to - from == 2 && block.x[from] == block.x[from + 1]) --to;
     if (job.table) block.template read_table<true>(job, from, to);
     for (int p = 0; p < job.n_paths; ++p) {
       const auto &path = job.paths[p];

@@ -92,13 +92,16 @@ template <class S> void linear(const LinearJob<S> &job, int64_t begin, int64_t e
   }
 }
 
-// The activation's value over x and its slope: silu(x) = x s(x), tanh(x) = 2 s(2 x) - 1.
+// The activation's value over x and its slope: silu(x) = x s(x), and for x >= 0, of which the other
+// half is the mirror image, tanh(x) = (1 - q) / (1 + q) with q = exp(-2 x).
 template <class S> [[gnu::always_inline]] inline void activation(const GatePart &part, Vector<S> x,
                                                                  Vector<S> &value, Vector<S> &slope)
 {
   const S scale = S(part.scale);
   if (part.tanh) {
-    const Vector<S> h = S(2) * logistic<S>(S(2) * x) - S(1);
+    const Vector<S> q = exponential<S>(x < S(0) ? S(2) * x : S(-2) * x);
+    const Vector<S> size = (S(1) - q) / (S(1) + q);
+    const Vector<S> h = x < S(0) ? -size : size;
     value = scale * h;
     slope = scale * (S(1) - h * h);
   } else {

@@ -14,11 +14,13 @@ namespace EGRAFF_ISA {
 template <class S> struct VectorOf;
 template <> struct VectorOf<float> {
   typedef float type __attribute__((vector_size(EGRAFF_VECTOR_BYTES)));
+  typedef int index __attribute__((vector_size(EGRAFF_VECTOR_BYTES)));
   typedef float in_memory
       __attribute__((vector_size(EGRAFF_VECTOR_BYTES), aligned(sizeof(float)), may_alias));
 };
 template <> struct VectorOf<double> {
   typedef double type __attribute__((vector_size(EGRAFF_VECTOR_BYTES)));
+  typedef long long index __attribute__((vector_size(EGRAFF_VECTOR_BYTES)));
   typedef double in_memory
       __attribute__((vector_size(EGRAFF_VECTOR_BYTES), aligned(sizeof(double)), may_alias));
 };
@@ -36,15 +38,25 @@ template <class S> [[gnu::always_inline]] inline void store(S *to, Vector<S> val
   *reinterpret_cast<typename VectorOf<S>::in_memory *>(to) = value;
 }
 
+// GCC before 12 does not have Clang's builtin.
+template <class S, int... I> [[gnu::always_inline]] inline Vector<S> shuffled(Vector<S> v)
+{
+#if defined(__clang__)
+  return __builtin_shufflevector(v, v, I...);
+#else
+  return __builtin_shuffle(v, typename VectorOf<S>::index{I...});
+#endif
+}
+
 // The upper half of the lanes added to the lower, until one is left: the order of the sum is fixed by
 // the width alone.
 template <class S> [[gnu::always_inline]] inline S sum_of_lanes(Vector<S> v)
 {
   if constexpr (LANES<S> == 16) {
-    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15);
+    v += shuffled<S, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7>(v);
+    v += shuffled<S, 4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15>(v);
   } else if constexpr (LANES<S> == 8) {
-    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    v += shuffled<S, 4, 5, 6, 7, 0, 1, 2, 3>(v);
   }
   if constexpr (LANES<S> > 2)
     return (v[0] + v[2]) + (v[1] + v[3]);
