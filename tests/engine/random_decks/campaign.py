@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, native_dir
 from random_decks.compare import QUANTITIES, UNFIT, Verdict, compare, tolerance
 from random_decks.draw import Draw, make_draw
 from random_decks.launch import Found, run_batch
 from random_decks.models import KINDS, make_model
 
-# Decks to one mpiexec: starting it takes as long as some ten of them.
-BATCH = 250
-# What LAMMPS itself refuses, whatever the pair style: such a draw says nothing, and few are such.
+# So many consecutive draws are run on all of their rank counts before the next ones are begun: a
+# study that is stopped has seen every rank count.
+CHUNK = 250
+# Set: entries of the log count even if another build of the plugin made them.
+ANY_PLUGIN = "EGRAFF_RANDOM_ANY_PLUGIN"
+# LAMMPS itself refuses a draw with one of these messages, whatever its pair style is. Nothing is
+# learnt from such a draw; test_random_decks.py limits how many there may be.
 LAMMPS_REFUSES: tuple[str, ...] = (
     r"Cannot use neighbor bins - box size << cutoff",
     r"Communication cutoff for comm_style tiled cannot exceed periodic box length",
@@ -27,18 +35,36 @@ REPEAT = "EGRAFF_RANDOM_DECK='{name}' python -m pytest tests/engine/test_random_
 
 @dataclass(frozen=True)
 class Entry:
-    """A draw and what became of it, as it is kept."""
+    """A draw and what became of it, as it is kept.
+
+    Attributes:
+        single: whether any of its models is of float32.
+        words, replaced: choices, as in `Draw`.
+        deck: `Draw.digest`.
+        libraries: `libraries_digest` of the plugin that it ran with.
+    """
 
     name: str
     ranks: int
     single: bool
     words: Mapping[str, str]
+    replaced: Mapping[str, str]
+    deck: str
+    libraries: Mapping[str, str]
     verdict: Verdict
 
     @property
     def ok(self) -> bool:
         """Whether the draw did what it must."""
         return self.verdict.ok
+
+
+def libraries_digest() -> dict[str, str]:
+    """First 12 digits of the SHA-256 of the plugin, and of the library of its operators."""
+    return {
+        name: hashlib.sha256((native_dir() / name).read_bytes()).hexdigest()[:12]
+        for name in (PLUGIN_LIBRARY, OPS_LIBRARY)
+    }
 
 
 def judge(found: Found, models: dict[str, Path]) -> Verdict:
@@ -63,7 +89,8 @@ class Campaign:
 
     Args:
         folder: where decks and models are written.
-        log: verdicts are appended to this file, a line each; those in it are not run again.
+        log: verdicts are appended to this file, a line each. Draws whose verdict by this build of
+            the plugin stands in it are not run again.
         tell: called with a line of progress now and then.
     """
 
@@ -73,6 +100,7 @@ class Campaign:
         self.folder, self.log, self.tell = folder, log, tell or (lambda line: None)
         self._models: dict[str, Path] = {}
         self._batches = 0
+        self._libraries = libraries_digest()
 
     def models(self) -> dict[str, Path]:
         """Files of all kinds, made when first asked for."""
@@ -87,6 +115,8 @@ class Campaign:
         entries = self.known()
         draws = [make_draw(seed, index) for index in range(first, first + count)]
         wanted = {draw.name for draw in draws}
+        digests = {draw.name: draw.digest for draw in draws}
+        entries = {n: e for n, e in entries.items() if e.deck == digests.get(n)}
         draws = [draw for draw in draws if draw.name not in entries]
         start = time.monotonic()
         for done, entry in enumerate(self.run_draws(draws), 1):
@@ -97,14 +127,15 @@ class Campaign:
         return [entry for name, entry in entries.items() if name in wanted]
 
     def run_draws(self, draws: Sequence[Draw]) -> Iterator[Entry]:
-        """Each as it comes, in the order of their rank counts."""
+        """Each as it comes: chunk by chunk, those of a chunk in the order of their rank counts."""
         models = self.models()
-        for ranks in sorted({draw.settings.ranks for draw in draws}):
-            mine = [draw for draw in draws if draw.settings.ranks == ranks]
-            for at in range(0, len(mine), BATCH):
+        for at in range(0, len(draws), CHUNK):
+            chunk = draws[at : at + CHUNK]
+            for ranks in sorted({draw.settings.ranks for draw in chunk}):
+                mine = [draw for draw in chunk if draw.settings.ranks == ranks]
                 self._batches += 1
                 where = self.folder / f"batch-{self._batches}"
-                for found in run_batch(mine[at : at + BATCH], ranks, where, models):
+                for found in run_batch(mine, ranks, where, models):
                     yield self._entry(found, models)
                 shutil.rmtree(where)
 
@@ -135,6 +166,9 @@ class Campaign:
             draw.settings.ranks,
             draw.interactions.single,
             draw.words,
+            draw.replaced,
+            draw.digest,
+            self._libraries,
             judge(found, models),
         )
         if self.log:
@@ -143,14 +177,20 @@ class Campaign:
         return entry
 
     def known(self) -> dict[str, Entry]:
-        """Verdicts of earlier runs, by name."""
+        """Verdicts of earlier runs, by name: those by this build of the plugin, or by any.
+
+        Entries that an earlier version of this module has written do not name their build; a line
+        that was cut off when a study was killed counts as none.
+        """
         if self.log is None or not self.log.exists():
             return {}
         found = {}
         for line in self.log.read_text().splitlines():
-            raw = json.loads(line)
-            raw["verdict"] = Verdict(**raw["verdict"])
-            found[raw["name"]] = Entry(**raw)
+            with suppress(json.JSONDecodeError):
+                raw = {"libraries": {}, "replaced": {}, "deck": ""} | json.loads(line)
+                entry = Entry(**{**raw, "verdict": Verdict(**raw["verdict"])})
+                if ANY_PLUGIN in os.environ or entry.libraries == self._libraries:
+                    found[entry.name] = entry
         return found
 
 

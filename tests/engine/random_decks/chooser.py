@@ -26,6 +26,7 @@ class Chooser:
         self.fixed = dict(fixed or {})
         self.made: dict[str, int] = {}
         self.words: dict[str, str] = {}
+        self.replaced: dict[str, str] = {}
 
     def rng(self, name: str) -> np.random.Generator:
         """The random stream of `name`."""
@@ -44,6 +45,11 @@ class Chooser:
         self.made[name] = place
         self.words[name] = str(values[place])
         return values[place]
+
+    def fall_back(self, name: str, to: str) -> None:
+        """Record that the choice made for `name` was impossible here, and `to` stands in for it."""
+        self.replaced[name] = f"{self.words[name]} -> {to}"
+        self.words[name] = to
 
     def maybe(self, name: str, probability: float) -> bool:
         """Yes or no; no is the plainer."""

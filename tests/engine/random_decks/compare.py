@@ -89,7 +89,9 @@ def _differences(
         "virial": total_virial,
         "six": -values["c_s"] / pressure,
         "nine": -values["c_c"] / pressure,
-        "deviation": values["c_dev"][:, 0] / energy_unit if "c_dev" in values else deviation,
+        "deviation": (
+            values["c_dev"][:, 0] / energy_unit if draw.interactions.deviates else deviation
+        ),
     }
     wanted = {
         "energy": expected.energies.sum(),

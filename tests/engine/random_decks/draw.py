@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ class Draw:
         interactions: what Python sums; None where LAMMPS must refuse.
         expects: pattern of the message with which it must refuse, or "".
         words: choices, for the summary.
+        replaced: choices that were impossible, as "chosen -> what stands in for it".
+        made: choices, as places among their options.
     """
 
     name: str
@@ -52,12 +55,18 @@ class Draw:
     interactions: Interactions
     expects: str
     words: Mapping[str, str]
+    replaced: Mapping[str, str]
     made: Mapping[str, int]
 
     @property
     def checks(self) -> int:
         """How many comparisons its lines ask for."""
         return sum(line.endswith("#@check") for line in self.lines)
+
+    @property
+    def digest(self) -> str:
+        """First 12 digits of the SHA-256 of its text: another draw may have had its name before."""
+        return hashlib.sha256(self.text().encode()).hexdigest()[:12]
 
     def text(self) -> str:
         """The whole deck as one can save and run it."""
@@ -109,14 +118,24 @@ def make_draw(seed: int, index: int, fixed: Mapping[str, int] | None = None) -> 
         after,
         interactions.style == "alone",
     )
-    expects, lines = "", (*scene.setup, *draw_history(choose, scene))
     if choose.maybe("refusal", 0.06):
         expects, lines = draw_refusal(choose, scene)
+    else:
+        expects, lines = "", (*scene.setup, *draw_history(choose, scene))
     fixes = ",".join(f"{key}={place}" for key, place in sorted(choose.fixed.items()))
     name = f"{seed}:{index}" + (f":{fixes}" if fixes else "")
     files = {"atoms.data": data_text(system, settings)}
     return Draw(
-        name, system, settings, files, lines, interactions, expects, choose.words, choose.made
+        name,
+        system,
+        settings,
+        files,
+        lines,
+        interactions,
+        expects,
+        choose.words,
+        choose.replaced,
+        choose.made,
     )
 
 

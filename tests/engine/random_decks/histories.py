@@ -72,10 +72,11 @@ def _axes(scene: Scene) -> list[int]:
 
 def change_box(choose: Chooser, name: str, scene: Scene) -> list[str]:
     axes = _axes(scene)
-    if not axes:
-        return displace(choose, name, scene)
     how = choose.pick(f"{name} how", ("scale", "shear", "scale without remap"))
-    if how == "shear" and len(axes) == 3:
+    if how == "shear" and len(axes) < 3:
+        choose.fall_back(f"{name} how", "scale")
+        how = "scale"
+    if how == "shear":
         delta = choose.uniform(name, -0.2, 0.2) * scene.system.matrix[0, 0]
         tilted = [] if scene.system.is_tilted else ["change_box all triclinic"]
         lines = [*tilted, f"change_box all xy delta {delta:.12g} remap units box"]
@@ -107,8 +108,6 @@ def set_type(choose: Chooser, name: str, scene: Scene) -> list[str]:
 
 def deform(choose: Chooser, name: str, scene: Scene) -> list[str]:
     axes = _axes(scene)
-    if not axes:
-        return migrate(choose, name, scene)
     lines, what = [f"neigh_modify {ALWAYS}"], f"{'xyz'[axes[0]]} scale 1.08"
     if len(axes) == 3 and choose.maybe(f"{name} flips", 0.6):
         # The tilt passes half the edge within the run.
@@ -129,8 +128,6 @@ def deform(choose: Chooser, name: str, scene: Scene) -> list[str]:
 
 
 def npt(choose: Chooser, name: str, scene: Scene) -> list[str]:
-    if not all(scene.system.periodic) or len(scene.system.ids) < 2:
-        return migrate(choose, name, scene)
     unit = 1.0 if scene.settings.units == "metal" else 1000.0
     shape = "tri" if scene.system.is_tilted else choose.pick(f"{name} shape", ("aniso", "iso"))
     damp, relax = 0.05 * unit, 0.1 * unit
@@ -216,12 +213,26 @@ HISTORIES: Mapping[str, tuple[History, float]] = {
 }
 
 
+def _possible(chosen: str, scene: Scene) -> str:
+    """The history itself, or the one that stands in for it where the system does not allow it."""
+    if chosen == "change box" and not _axes(scene):
+        return "displace"
+    if chosen == "deform" and not _axes(scene):
+        return "migrate"
+    if chosen == "npt" and (len(_axes(scene)) < 3 or len(scene.system.ids) < 2):
+        return "migrate"
+    return chosen
+
+
 def draw_history(choose: Chooser, scene: Scene) -> list[str]:
     """The first evaluation, then up to three histories, each with its checks."""
     lines = [f"run {choose.pick('first steps', {0: 3, 1: 1})} post no", CHECK]
     shares = {name: weight for name, (_, weight) in HISTORIES.items()}
     for place in range(choose.pick("histories", {0: 1, 1: 4, 2: 3, 3: 1})):
         chosen = choose.pick(f"history {place}", shares)
+        if (possible := _possible(chosen, scene)) != chosen:
+            choose.fall_back(f"history {place}", possible)
+            chosen = possible
         history, _ = HISTORIES[chosen]
         lines += history(choose, f"{chosen} {place}", scene)
     return lines

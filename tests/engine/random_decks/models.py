@@ -27,6 +27,8 @@ class Kind:
         r_max: cutoff in A.
         scale: eV; what brings the forces of untrained networks to 1 eV/A.
         settings: what differs from the preset "small".
+        kernels: whether the file that LAMMPS gets holds the network on the fused kernels. Python
+            evaluates a second file of the same weights then, that of the reference network.
     """
 
     key: str
@@ -34,6 +36,7 @@ class Kind:
     r_max: float
     scale: float
     settings: Mapping[str, Any]
+    kernels: bool = False
 
 
 NEQUIP = {"num_layers": 2, "num_features": 4, "radial_mlp_width": 8}
@@ -52,17 +55,36 @@ KINDS: Mapping[str, Kind] = {
     "nequip-32": Kind("nequip", "float32", 3.9, 8.0, NEQUIP),
     "mace-32": Kind("mace", "float32", 4.1, 20.0, MACE),
     "allegro-32": Kind("allegro", "float32", 3.7, 3.0, ALLEGRO),
+    "nequip-kernels": Kind("nequip", "float64", 3.9, 20.0, NEQUIP, kernels=True),
+    "mace-kernels": Kind("mace", "float64", 3.7, 20.0, MACE, kernels=True),
+    "botnet-kernels": Kind("botnet", "float64", 3.5, 20.0, BOTNET, kernels=True),
+    "nequip-kernels-32": Kind("nequip", "float32", 4.1, 8.0, NEQUIP, kernels=True),
+    "mace-kernels-32": Kind("mace", "float32", 3.9, 20.0, MACE, kernels=True),
+    "botnet-kernels-32": Kind("botnet", "float32", 3.7, 20.0, BOTNET, kernels=True),
 }
 
 
 def make_model(name: str, folder: Path) -> Path:
-    """The deployed file of one kind, made when first asked for; the same bytes of weights always.
+    """The deployed file of one kind, made when first asked for; its weights are always the same."""
+    path = folder / f"{name}.pt"
+    if not path.exists():
+        if KINDS[name].kernels:
+            _export(KINDS[name], False, reference_of(name, path))
+        _export(KINDS[name], KINDS[name].kernels, path)
+    return path
 
-    Frozen: such a file loads ten times faster, and no two of these differ but in that.
+
+def reference_of(name: str, path: Path) -> Path:
+    """The file that Python evaluates where LAMMPS gets the file `path` of a kind."""
+    return path.with_name(f"{name}.reference.pt") if KINDS[name].kernels else path
+
+
+def _export(kind: Kind, kernels: bool, path: Path) -> None:
+    """Write the file of a frozen module: it computes the same and loads ten times faster.
+
+    Raises:
+        RuntimeError: kernels are wanted, and the exported network calls none.
     """
-    kind, path = KINDS[name], folder / f"{name}.pt"
-    if path.exists():
-        return path
     force_field = FORCE_FIELDS[kind.key]
     context = NetworkContext(SPECIES, kind.r_max, 12.0, getattr(torch, kind.dtype), seed=7)
     network = force_field.build({**force_field.presets["small"], **kind.settings}, context)
@@ -77,11 +99,14 @@ def make_model(name: str, folder: Path) -> Path:
         _frame(),
         {},
         whole,
+        kernels=kernels,
     )
+    contract = read_contract(whole)
+    if bool(contract.operators) != kernels:
+        raise RuntimeError(f"expected kernels: {kernels}, got the operators {contract.operators}")
     module = torch.jit.load(str(whole)).eval()
     graph = torch.jit.freeze(module, optimize_numerics=False)
-    save_deployed(graph, read_contract(whole), path)
-    return path
+    save_deployed(graph, contract, path)
 
 
 def _frame() -> Frames:

@@ -1,4 +1,7 @@
-"""What LAMMPS must find: the same file and the same atoms, without anything of LAMMPS."""
+"""What LAMMPS must find: the same weights and the same atoms, without anything of LAMMPS.
+
+Where LAMMPS gets a network on the fused kernels, Python evaluates the reference network.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.graph import find_edges
 from random_decks.interactions import Interactions, Network, PairTerm
+from random_decks.models import reference_of
 
 Array = NDArray[np.float64]
 # Positions of the pairs xx yy zz xy xz yz yx zx zy in a 3 x 3 tensor.
@@ -142,16 +145,12 @@ def member_results(frame: Frame, network: Network, models: dict[str, Path]) -> l
     members = []
     some = Frame(frame.types[part], frame.positions[part], frame.cell, frame.periodic)
     for name in network.members:
-        model = _model(models[name])
+        model = _model(reference_of(name, models[name]))
         edges = all_edges(some, model.contract.r_max)
-        species = [model.contract.species.index(elements[t]) for t in some.types]
-        vectors = torch.tensor(edges.vectors, requires_grad=True)
-        index = torch.tensor(np.stack([edges.i, edges.j]))
-        types = torch.tensor(species, dtype=torch.int64)
-        with torch.jit.optimized_execution(False):
-            energies = model._module(vectors, index, types, len(species))["atomic_energy"]
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        found = tally(len(part), edges, energies.detach().numpy(), gradient.numpy())
+        energies, gradient = model.evaluate_graph(
+            edges.vectors, np.stack([edges.i, edges.j]), [str(elements[t]) for t in some.types]
+        )
+        found = tally(len(part), edges, energies, gradient)
         whole = nothing(n)
         for field in ("energies", "forces", "six", "nine"):
             getattr(whole, field)[part] = getattr(found, field)

@@ -106,7 +106,8 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
     """Settings under which LAMMPS can run `system`."""
     skin = choose.pick("skin", {1.0: 4, 0.3: 2, 2.0: 2, 0.0: 1})
     rebuild = choose.pick("rebuild", dict.fromkeys(REBUILDS, 1.0) | {ALWAYS: 4.0})
-    if skin == 0.0:
+    if skin == 0.0 and rebuild != ALWAYS:
+        choose.fall_back("rebuild", ALWAYS)
         rebuild = ALWAYS
     # An atom may go half the skin before the list is old; the last tenth is left to the forces.
     safe = 0.45 * skin / REBUILDS[rebuild] if REBUILDS[rebuild] > 1 else 0.25
@@ -115,13 +116,16 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
     ghosts = choose.pick("ghosts", {"": 8, "cutoff 9.5": 1, "vel yes": 1})
     reach = max(r_max * (3 if halo else 1), 9.5 if ghosts.startswith("cutoff") else 0.0) + skin
     # CommTiled refuses cutoffs beyond a period; boxes may shrink by a tenth.
-    allowed = COMM if 0.85 * system.shortest_period > reach else {"brick": 5, "brick shift": 1}
+    comm = choose.pick("comm", COMM)
+    if comm.startswith("tiled") and not 0.85 * system.shortest_period > reach:
+        choose.fall_back("comm", "brick")
+        comm = "brick"
     ranks = choose.pick("ranks", RANKS)
     return Settings(
         ranks,
         choose.pick("newton", NEWTON),
         choose.pick("grid", GRIDS),
-        choose.pick("comm", allowed),
+        comm,
         choose.pick("atom style", ATOM_STYLES),
         choose.pick("map", MAPS),
         choose.pick("sort", SORTS),
