@@ -12,8 +12,8 @@ SHELL := bash
 # The build and the environment are this folder's own, whatever else is active in the shell.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# The ab-initio data lie beside the checkout, unless the environment says otherwise. Where neither
-# is, the package takes the user's own data folder.
+# The ab-initio data are in ../shared/data unless the environment sets EGRAFF_DATA. Where neither
+# exists, the package uses its folder in the user's home directory.
 ifneq ($(wildcard ../shared/data/.),)
 EGRAFF_DATA ?= $(CURDIR)/../shared/data
 export EGRAFF_DATA

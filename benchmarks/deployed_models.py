@@ -128,13 +128,27 @@ def main() -> None:
         command = f"python benchmarks/deployed_models.py --only {name}"
         if arguments.epochs is not None:
             command += f" --epochs {arguments.epochs}"
-        write_text(OUT / f"{name}.md", card(path, contract, plain, MATERIALS[material], command))
+        text = card(
+            path,
+            contract,
+            plain,
+            MATERIALS[material],
+            command,
+            by_epochs=arguments.epochs is not None,
+        )
+        write_text(OUT / f"{name}.md", text)
 
 
 def card(
-    path: Path, contract: Contract, result: dict[str, Any], material: Material, command: str
+    path: Path,
+    contract: Contract,
+    result: dict[str, Any],
+    material: Material,
+    command: str,
+    *,
+    by_epochs: bool,
 ) -> str:
-    """The model card in Markdown; `command` made the file."""
+    """The model card in Markdown; `command` made the file, in a stated number of epochs or not."""
     milliseconds, n_atoms = speed(path, *material.speed)
     test, validation = result["test"], result["validation"]
     widths = ", ".join(str(width) for width in contract.exchange_widths) or "none: strictly local"
@@ -142,7 +156,7 @@ def card(
         f"{part} `{entry['sha256'][:16]}`" for part, entry in contract.provenance["data"].items()
     )
     # How long a number of epochs takes depends on what else the machine does.
-    spent = "" if "--epochs" in command else f" in {result['wall_seconds'] / 60:.1f} minutes"
+    spent = "" if by_epochs else f" in {result['wall_seconds'] / 60:.1f} minutes"
     cite = "\n".join(
         f"- **Cite**: {citation.text}" + (f" (doi:{citation.doi})." if citation.doi else ".")
         for citation in contract.citations

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from egraff_lmp.contract import Contract
 from egraff_lmp.rollout.datafile import Structure
@@ -97,15 +101,24 @@ class Check:
     openkim: tuple[str, ...] = ()
 
 
+def largest(*values: ArrayLike) -> float:
+    """The largest absolute number of all arrays; infinity if any is not finite.
+
+    Python's `max` and `>` pass over NaN.
+    """
+    found = max(float(np.abs(np.asarray(each)).max(initial=0.0)) for each in values)
+    return found if all(np.isfinite(each).all() for each in values) else math.inf
+
+
 def at_most(name: str, value: float, threshold: float, unit: str, where: str = "") -> Finding:
-    """A finding that passes if value <= threshold; NaN fails."""
-    verdict: Verdict = "passed" if value <= threshold else "failed"
+    """A finding that passes if value <= threshold; what is not finite fails."""
+    verdict: Verdict = "passed" if math.isfinite(value) and value <= threshold else "failed"
     return Finding(name, verdict, float(value), threshold, unit, where=where)
 
 
 def at_least(name: str, value: float, threshold: float, unit: str, where: str = "") -> Finding:
-    """A finding that passes if value >= threshold; NaN fails."""
-    verdict: Verdict = "passed" if value >= threshold else "failed"
+    """A finding that passes if value >= threshold; what is not finite fails."""
+    verdict: Verdict = "passed" if math.isfinite(value) and value >= threshold else "failed"
     return Finding(name, verdict, float(value), threshold, unit, at_least=True, where=where)
 
 

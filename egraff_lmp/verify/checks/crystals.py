@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from egraff_lmp.verify.finding import Context, Finding, at_most
+from egraff_lmp.verify.finding import Context, Finding, at_most, largest
 from egraff_lmp.verify.structures import moved
 
 DISPLACEMENTS_A = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -33,9 +33,10 @@ def judge(context: Context) -> tuple[Finding, ...]:
     at_rest, rest_at, growth, growth_at, edge = 0.0, "", 0.0, "", 1.0
     each = 1 + len(DISPLACEMENTS_A)
     for k, crystal in enumerate(crystals):
-        forces = [np.abs(e.forces).max() for e in found[k * each : (k + 1) * each]]
+        forces = [largest(e.forces) for e in found[k * each : (k + 1) * each]]
         rest = forces[0] / max(1.0, forces[-1])
-        if not rest <= at_rest:
+        rest = rest if np.isfinite(rest) else np.inf
+        if rest > at_rest:
             at_rest, rest_at = rest, crystal.name
         # The rounding that is left at rest is not the crystal's force constant.
         floor = context.precision.rest * max(1.0, forces[-1])
@@ -43,9 +44,9 @@ def judge(context: Context) -> tuple[Finding, ...]:
             max(0.0, f - floor) / d for f, d in zip(forces[1:], DISPLACEMENTS_A, strict=True)
         ]
         scale = max(constants[-1], edge)
-        worst = int(np.argmax(constants)) if np.isfinite(constants).all() else 0
-        ratio = constants[worst] / scale
-        if not ratio <= growth:
+        worst = int(np.argmax(constants))
+        ratio = constants[worst] / scale if np.isfinite(forces).all() else np.inf
+        if ratio > growth:
             growth, growth_at = ratio, f"{crystal.name}, {DISPLACEMENTS_A[worst]:g} A"
     return (
         at_most("crystals: force at rest", at_rest, context.precision.rest, "eV/A", rest_at),

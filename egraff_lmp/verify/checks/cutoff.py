@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from egraff_lmp.deployed import Evaluation
 from egraff_lmp.graph import find_edges
 from egraff_lmp.rollout.datafile import Structure
-from egraff_lmp.verify.finding import Context, Finding, at_most
+from egraff_lmp.verify.finding import Context, Finding, at_most, largest
 
 # A: points on both sides of the cutoff from which the energy is extrapolated to it.
 GAPS_A = (1e-3, 2e-3, 3e-3)
@@ -66,13 +66,13 @@ def _jumps(context: Context) -> tuple[Finding, ...]:
         inside = _at_cutoff(found[2 * n * k : 2 * n * k + n])
         outside = _at_cutoff(found[2 * n * k + n : 2 * n * (k + 1)])
         jumps = (
-            float(abs(inside.energies.sum() - outside.energies.sum())),
-            float(np.abs(inside.forces - outside.forces).max()),
+            largest(inside.energies.sum() - outside.energies.sum()),
+            largest(inside.forces - outside.forces),
         )
         size = max(size, float(np.abs(outside.forces).max()))
-        if not jumps[0] <= energy:
+        if jumps[0] > energy:
             energy, at[0] = jumps[0], f"{neighbour} leaves {centre}"
-        if not jumps[1] <= force:
+        if jumps[1] > force:
             force, at[1] = jumps[1], f"{neighbour} leaves {centre}"
     limits = context.precision
     return (
@@ -121,24 +121,26 @@ def _dimers(context: Context) -> tuple[Finding, ...]:
     r = np.linspace(DIMER_FROM_A, contract.r_max + 0.3, DIMER_POINTS)
     chosen = [pair for pair in pairs(contract.species) if pair[0] <= pair[1]]
     found = context.python.many([_dimer(a, b, x) for a, b in chosen for x in r])
-    worst, where, limit = -np.inf, "", 0.0
+    name, worst, where, limit = "cutoff: continuity of dimers", -np.inf, "", 0.0
     for k, (a, b) in enumerate(chosen):
         rows = found[k * len(r) : (k + 1) * len(r)]
         energies = np.array([each.energy for each in rows])
         forces = np.array([each.forces[1, 0] for each in rows])
         coarse, fine = (_residual(energies[::s], forces[::s], r[::s]) for s in (2, 1))
+        if not np.isfinite([coarse, fine]).all():
+            return (at_most(name, np.inf, context.precision.jump_ev, "eV", f"{a}-{b}"),)
         size = max(1.0, float(np.abs(forces).max()))
         allowed = context.precision.jump_ev * size + TRAPEZOID_LEFT * coarse
-        if not fine - allowed <= worst:
+        if fine - allowed > worst:
             worst, where, limit = fine - allowed, f"{a}-{b}", allowed
     value = worst + limit
-    return (at_most("cutoff: continuity of dimers", value, limit, "eV", where),)
+    return (at_most(name, value, limit, "eV", where),)
 
 
 def _residual(energies: np.ndarray, forces: np.ndarray, r: np.ndarray) -> float:
     """The largest |E(r + h) - E(r) + h (F(r) + F(r + h)) / 2|."""
     h = np.diff(r)
-    return float(np.abs(np.diff(energies) + 0.5 * h * (forces[1:] + forces[:-1])).max())
+    return largest(np.diff(energies) + 0.5 * h * (forces[1:] + forces[:-1]))
 
 
 def _dimer(a: str, b: str, distance: float) -> Structure:

@@ -8,7 +8,15 @@ import numpy as np
 
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.verify.deck import BAR_A3_PER_EV, Deck, static, tensor
-from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed, not_applicable
+from egraff_lmp.verify.finding import (
+    Context,
+    Finding,
+    Subject,
+    at_most,
+    failed,
+    largest,
+    not_applicable,
+)
 from egraff_lmp.verify.ridders import derivative, steps
 from egraff_lmp.verify.structures import moved
 
@@ -121,10 +129,12 @@ def _judged(
     rows = energies.reshape(len(slopes), -1, 2)
     found = [derivative(row[:, 0], row[:, 1], first) for row in rows]
     numerical = np.array([value for value, _ in found])
-    size = max(1.0, float(np.abs(scale).max(initial=0.0)))
+    size = max(1.0, largest(scale))
     worst = int(np.argmax(np.abs(numerical - slopes)))
     where = f"Ridders' own estimate of its error is {found[worst][1] / size:.1e}"
-    value = float(np.abs(numerical - slopes).max() / size)
+    # Ridders' extrapolation takes the smoothest of its estimates, and so passes over NaN.
+    finite = np.isfinite(size) and np.isfinite(energies).all()
+    value = largest(numerical - slopes) / size if finite else np.inf
     return at_most(name, value, context.precision.derivative, _UNIT, where)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.verify.checks.parity import agrees
 from egraff_lmp.verify.deck import Deck, static
-from egraff_lmp.verify.finding import Context, Finding, Subject, at_most
+from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, largest
 
 BOX_A = 40.0
 BEYOND = (1.0 + 1e-9, 1.5, 10.0)  # times r_max
@@ -35,14 +35,17 @@ def judge(context: Context) -> tuple[Finding, ...]:
     ]
     found = context.python.many([*alone, *(structure for _, structure in couples)])
     energy = {element: each.energy for element, each in zip(species, found, strict=False)}
-    energies, forces = 0.0, max(np.abs(each.forces).max() for each in found)
-    for (pair, _), each in zip(couples, found[len(species) :], strict=True):
-        difference = abs(each.energy - energy[pair[0]] - energy[pair[1]])
-        energies = max(energies, difference if np.isfinite(difference) else np.inf)
+    energies = largest(
+        *(
+            each.energy - energy[pair[0]] - energy[pair[1]]
+            for (pair, _), each in zip(couples, found[len(species) :], strict=True)
+        )
+    )
+    forces = largest(*(each.forces for each in found))
     limit = context.precision.python
     findings: list[Finding] = [
         at_most("isolated: energy beyond the cutoff", energies, limit, "eV"),
-        at_most("isolated: force beyond the cutoff", float(forces), 0.0, "eV/A"),
+        at_most("isolated: force beyond the cutoff", forces, 0.0, "eV/A"),
     ]
     for name, structure in (
         ("isolated: one atom", _one(context.subject)),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.verify.deck import BAR_A3_PER_EV, Deck, Outcome, Values, static, virial_ev
-from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed, not_applicable
+from egraff_lmp.verify.finding import (
+    Context,
+    Finding,
+    Subject,
+    at_most,
+    failed,
+    largest,
+    not_applicable,
+)
 
 
 def decks(subject: Subject) -> tuple[Deck, ...]:
@@ -53,9 +60,9 @@ def against_python(
     virial = box.rotation @ virial_ev(outcome.steps[0]) @ box.rotation.T
     rows = (
         ("energy", abs(float(outcome["pe"]) - python.energy) / atoms, "eV/atom"),
-        ("forces", _largest(box.from_lammps(outcome["f"]) - python.forces), "eV/A"),
-        ("virial", _largest(virial - python.virial) / atoms, "eV/atom"),
-        ("per-atom energies", _largest(outcome["c_energy"][:, 0] - python.energies), "eV"),
+        ("forces", largest(box.from_lammps(outcome["f"]) - python.forces), "eV/A"),
+        ("virial", largest(virial - python.virial) / atoms, "eV/atom"),
+        ("per-atom energies", largest(outcome["c_energy"][:, 0] - python.energies), "eV"),
     )
     return tuple(
         at_most(f"{name}: {what}", value, limit, unit, where) for what, value, unit in rows
@@ -95,16 +102,11 @@ def largest_difference(p: Values, q: Values) -> float:
     atoms = max(1, len(p["f"]))
     if len(p["f"]) != len(q["f"]):
         return float("inf")
-    return max(
-        abs(float(p["pe"]) - float(q["pe"])) / atoms,
-        _largest(p["f"] - q["f"]),
-        _largest(virial_ev(p) - virial_ev(q)) / atoms,
-        _largest(p["c_energy"] - q["c_energy"]),
-        _largest(p["c_stress"] - q["c_stress"]) / BAR_A3_PER_EV,
-        _largest(p["c_centroid"] - q["c_centroid"]) / BAR_A3_PER_EV,
+    return largest(
+        (p["pe"] - q["pe"]) / atoms,
+        p["f"] - q["f"],
+        (virial_ev(p) - virial_ev(q)) / atoms,
+        p["c_energy"] - q["c_energy"],
+        (p["c_stress"] - q["c_stress"]) / BAR_A3_PER_EV,
+        (p["c_centroid"] - q["c_centroid"]) / BAR_A3_PER_EV,
     )
-
-
-def _largest(values: np.ndarray | Sequence[float]) -> float:
-    value = np.abs(np.asarray(values)).max(initial=0.0)
-    return float(value) if np.isfinite(value) else float("inf")

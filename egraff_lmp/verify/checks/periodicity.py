@@ -9,7 +9,7 @@ import numpy as np
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.verify.checks.parity import agrees
 from egraff_lmp.verify.deck import Deck, static
-from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, not_applicable
+from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, largest, not_applicable
 from egraff_lmp.verify.structures import Crystal, moved, repeated
 
 SEED = 3
@@ -45,10 +45,10 @@ def _doubled(context: Context) -> list[Finding]:
             continue
         counts = (1 + (axis == 0), 1 + (axis == 1), 1 + (axis == 2))
         twice = context.python.one(repeated(frame, counts))
-        value = max(
-            np.abs(twice.energies - np.tile(base.energies, 2)).max(),
-            np.abs(twice.forces - np.tile(base.forces, (2, 1))).max(),
-            np.abs(twice.virial - 2 * base.virial).max() / len(base.energies),
+        value = largest(
+            twice.energies - np.tile(base.energies, 2),
+            twice.forces - np.tile(base.forces, (2, 1)),
+            (twice.virial - 2 * base.virial) / len(base.energies),
         )
         findings.append(at_most(name, value, limit, "eV, eV/A"))
     return findings
@@ -62,9 +62,9 @@ def _small(context: Context) -> list[Finding]:
         n = int(np.ceil(2 * context.subject.contract.r_max / edge))
         one, many = context.python.one(cell), context.python.one(repeated(cell, (n, n, n)))
         scale = max(1.0, np.abs(one.forces).max())
-        value = max(
-            np.abs(many.energies - np.tile(one.energies, n**3)).max(),
-            np.abs(many.forces - np.tile(one.forces, (n**3, 1))).max(),
+        value = largest(
+            many.energies - np.tile(one.energies, n**3),
+            many.forces - np.tile(one.forces, (n**3, 1)),
         )
         where = f"{cell.source} {edge:.1f} A wide against {n} x {n} x {n} of it"
         limit = context.precision.python * scale

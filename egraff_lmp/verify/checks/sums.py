@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.verify.checks.parity import frame_deck
 from egraff_lmp.verify.deck import BAR_A3_PER_EV, Deck, virial_ev
-from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed
+from egraff_lmp.verify.finding import Context, Finding, Subject, at_most, failed, largest
 
 
 def decks(subject: Subject) -> tuple[Deck, ...]:
@@ -27,8 +27,7 @@ def judge(context: Context) -> tuple[Finding, ...]:
         for what, value in _errors(outcome.steps[-1]):
             limit = context.precision.sums
             found = at_most(f"sums: {what}", value, limit, "relative", where)
-            # Written so that NaN is the worst.
-            if what not in worst or not value <= (worst[what].value or 0.0):
+            if what not in worst or value > (worst[what].value or 0.0):
                 worst[what] = found
     return tuple(worst.values())
 
@@ -45,8 +44,8 @@ def _errors(values: Mapping[str, NDArray[np.float64]]) -> tuple[tuple[str, float
     return (
         (
             "energies",
-            abs(energies.sum() - float(values["pe"])) / max(1.0, np.abs(energies).sum()),
+            largest((energies.sum() - values["pe"]) / max(1.0, np.abs(energies).sum())),
         ),
-        ("virials of 6 components", np.abs(six.sum(axis=0) + total).max() / size),
-        ("virials of 9 components", np.abs(upper + total).max() / size),
+        ("virials of 6 components", largest((six.sum(axis=0) + total) / size)),
+        ("virials of 9 components", largest((upper + total) / size)),
     )

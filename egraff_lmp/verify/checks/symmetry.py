@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from egraff_lmp.deployed import Evaluation
-from egraff_lmp.verify.finding import Context, Finding, at_most
+from egraff_lmp.verify.finding import Context, Finding, at_most, largest
 from egraff_lmp.verify.structures import moved, random_rotation, transformed
 
 SHIFT_A = np.array([1.31, -0.47, 2.23])
@@ -43,9 +43,5 @@ def judge(context: Context) -> tuple[Finding, ...]:
 
 def _same(name: str, a: Evaluation, b: Evaluation, limit: float) -> Finding:
     atoms = max(1, len(a.energies))
-    value = max(
-        np.abs(a.energies - b.energies).max(initial=0.0),
-        np.abs(a.forces - b.forces).max(initial=0.0),
-        np.abs(a.virial - b.virial).max() / atoms,
-    )
+    value = largest(a.energies - b.energies, a.forces - b.forces, (a.virial - b.virial) / atoms)
     return at_most(name, value, limit, "eV, eV/A")
