@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
 
 ROOT = Path(__file__).resolve().parent.parent
-# The ab-initio data are in ../shared/data unless EGRAFF_DATA says otherwise, as in the Makefile. The
-# variable is set for the processes that tests start, too.
+# The ab-initio data are in ../shared/data unless EGRAFF_DATA says otherwise, as in the Makefile.
+# The variable is set for the processes that tests start, too.
 BESIDE = ROOT.parent / "shared" / "data"
 if BESIDE.is_dir():
     os.environ.setdefault("EGRAFF_DATA", str(BESIDE))

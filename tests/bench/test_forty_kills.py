@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from processes import PROGRAM, alive, descendants
 
 from egraff_lmp.contract import read_contract
 from egraff_lmp.data.lammps_dump import read_lammps_dump
@@ -37,7 +39,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW
 from test_matrix_killed import matrix, numbers
 
-PROGRAM = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
 RERUN = """
 import sys
 from egraff_lmp.data import read_frames
@@ -49,6 +50,7 @@ with stoppable():
 SEED = 11
 EACH = 4  # of either signal, to each kind of work
 PATIENCE_S = 900.0
+EPOCHS = 30
 RESTART_EVERY, REBUILD_EVERY = 100, 10
 WALL_TIMES = {"seconds", "epoch_seconds", "wall_seconds"}
 
@@ -60,7 +62,7 @@ class Work:
     name: str
     command: Callable[[Path], list[str]]
     result: Callable[[Path], Any]
-    lost: Callable[[Path], tuple[int, int, str]]
+    lost: Callable[[Path], tuple[int, int, str]] | None  # None: repeated as a whole
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def material(tmp_path_factory) -> Path:
             "n_train": 20,
             "n_validation": 5,
         },
-        "stop": {"max_epochs": 30},
+        "stop": {"max_epochs": EPOCHS},
     }
     configs = {"rollout": rollout, "training": training, "bench": matrix()}
     for name, values in configs.items():
@@ -118,19 +120,19 @@ def works(material: Path) -> list[Work]:
             "rerun",
             lambda f: [sys.executable, "-c", RERUN, str(material / "model.pt"), traj, str(f)],
             lambda f: bits(f, "traj.lammpstrj", "thermo.csv"),
-            lambda f: (0, 0, "repeated as a whole"),
+            None,
         ),
         Work(
             "scoring",
             lambda f: [*PROGRAM, "score", traj, traj, "--csv", str(f / "scores.csv")],
             lambda f: bits(f, "scores.csv"),
-            lambda f: (0, 0, "repeated as a whole"),
+            None,
         ),
         Work(
             "bench",
             lambda f: [*PROGRAM, "bench", str(material / "bench.yaml"), "--out", str(f)],
             numbers,
-            lambda f: (0, 0, f"{len(list(f.rglob('result.json')))} stages kept"),
+            None,  # but for its finished stages: see `kept`
         ),
     ]
 
@@ -151,6 +153,7 @@ def test_kills_lose_nothing_that_was_kept(material, tmp_path, kind, capsys):
     folder = tmp_path / "killed"
     folder.mkdir()
     rows, ended = [], 0
+    stages: dict[Path, int] = {}
     while kills:
         moment = draw.uniform(0.02, 0.9) * length
         process = begin(work, folder)
@@ -158,20 +161,30 @@ def test_kills_lose_nothing_that_was_kept(material, tmp_path, kind, capsys):
             assert process.wait(moment) == 0  # it was quicker than its kill: what did it give?
         except subprocess.TimeoutExpired:
             rows.append((kind, *kill(process, kills.pop(), work, folder, whole), f"{moment:.1f} s"))
+            stages = not_repeated(stages, folder)
             if draw.random() < 0.5:
                 continue  # the next one begins with what this one left
         else:
             assert work.result(folder) == work.result(whole)
             ended += 1
+        stages = {}
         shutil.rmtree(folder)
         folder.mkdir()
     assert begin(work, folder).wait(PATIENCE_S) == 0
     assert work.result(folder) == work.result(whole)
+    not_repeated(stages, folder)
     with capsys.disabled():
         print()
         for row in rows:
             print("  ".join(f"{word:<10}" for word in row))
         print(f"{kind}: {len(rows)} kills of work of {length:.1f} s; {ended + 1} results equal")
+
+
+def not_repeated(before: dict[Path, int], folder: Path) -> dict[Path, int]:
+    """Dates of the records of finished stages (bench), none of which may be written again."""
+    now = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
+    assert before.items() <= now.items(), "a finished stage was lost or repeated"
+    return now
 
 
 def begin(work: Work, folder: Path) -> subprocess.Popen:
@@ -189,18 +202,26 @@ def kill(
     process: subprocess.Popen, number: int, work: Work, folder: Path, whole: Path
 ) -> tuple[str, str, str]:
     """Kill it, wait for all that it started, look at its files; words for the table."""
+    log = folder.with_suffix(".log")
     family = descendants(process.pid)
     process.send_signal(number)
     status = process.wait(PATIENCE_S)
-    # Before the command's own code runs, a SIGTERM ends Python as it ends any program.
-    expected = (-signal.SIGKILL,) if number == signal.SIGKILL else (STOPPED, -signal.SIGTERM, 0)
-    assert status in expected, folder.with_suffix(".log").read_text()[-2000:]
+    told = log.read_text()[-2000:]
+    if status == 0:  # it had ended, or was so near its end that it ended as it should
+        assert work.result(folder) == work.result(whole)
+    elif number == signal.SIGKILL:
+        assert status == -signal.SIGKILL, told
+    elif status == -signal.SIGTERM:
+        # Before the command's own code runs, a SIGTERM ends Python as it ends any program.
+        assert not family, told
+    else:
+        assert status == STOPPED, told
     deadline = time.monotonic() + PATIENCE_S
     while any(map(alive, family)):
         assert time.monotonic() < deadline, "processes were left behind"
         time.sleep(0.1)
     all_whole(folder, whole)
-    lost, allowed, unit = work.lost(folder)
+    lost, allowed, unit = work.lost(folder) if work.lost else (0, 0, "repeated as a whole")
     assert lost <= allowed, f"lost {lost} {unit}"
     return (
         signal.Signals(number).name,
@@ -219,18 +240,24 @@ def all_whole(folder: Path, whole: Path) -> None:
         for path in folder.rglob(name):
             with open(path, newline="") as stream:
                 table = list(csv.reader(stream))
-            # A log is empty before its first row.
-            assert path.read_text()[-1:] in ("\n", ""), path
             assert len({len(row) for row in table}) <= 1, path
+            if name == "scores.csv":
+                assert len(table) > 1, path
+            if table:  # a log is empty before its first row
+                assert path.read_text().endswith("\n"), path
     for path in folder.glob("traj.lammpstrj"):
-        try:
-            seen = read_lammps_dump(path)
-        except EgraffError:
+        content, intended = path.read_bytes(), (whole / path.name).read_bytes()
+        assert intended.startswith(content), path
+        begins = [match.start() for match in re.finditer(b"ITEM: TIMESTEP", intended)]
+        n = sum(end <= len(content) for end in (*begins[1:], len(intended)))
+        if n == 0:
+            with pytest.raises(EgraffError):
+                read_lammps_dump(path)
             continue
-        intended = read_lammps_dump(whole / path.name)
-        n = len(seen)
-        assert np.array_equal(seen.positions, intended.positions[:n])
-        assert np.array_equal(seen.forces, intended.forces[:n])
+        seen, right = read_lammps_dump(path), read_lammps_dump(whole / path.name)
+        assert len(seen) == n
+        assert np.array_equal(seen.positions, right.positions[:n])
+        assert np.array_equal(seen.forces, right.forces[:n])
 
 
 def _json(path: Path) -> Any:
@@ -249,16 +276,23 @@ def trained(folder: Path) -> Any:
             {key: value for key, value in row.items() if key not in WALL_TIMES}
             for row in csv.DictReader(stream)
         ]
-    return {name: value.tolist() for name, value in best.weights.items()}, log
+    last = load_checkpoint(folder / "last.ckpt")
+    assert len(log) == EPOCHS
+    weights = [
+        {name: value.tolist() for name, value in each.weights.items()} for each in (best, last)
+    ]
+    assert all(weights)
+    return weights, log
 
 
 def lost_epochs(folder: Path) -> tuple[int, int, str]:
     """Epochs that the log has and the checkpoint has not: the log is written last."""
-    if not (folder / "log.csv").is_file() or not (folder / "last.ckpt").is_file():
-        return 0, 0, "no epoch kept"
-    with open(folder / "log.csv", newline="") as stream:
-        logged = len(list(csv.DictReader(stream)))
-    kept = load_checkpoint(folder / "last.ckpt").state["progress"]["epoch"]
+    logged = kept = 0
+    if (folder / "log.csv").is_file():
+        with open(folder / "log.csv", newline="") as stream:
+            logged = len(list(csv.DictReader(stream)))
+    if (folder / "last.ckpt").is_file():
+        kept = load_checkpoint(folder / "last.ckpt").state["progress"]["epoch"]
     return max(0, logged - kept), 0, f"{kept} epochs kept"
 
 
@@ -267,23 +301,3 @@ def lost_steps(folder: Path) -> tuple[int, int, str]:
     restart = newest_restart(folder, 50, 50)
     kept = 0 if restart is None else restart.step
     return max(0, (reached or 0) - kept), RESTART_EVERY + REBUILD_EVERY, f"of {reached} steps"
-
-
-def descendants(pid: int) -> list[int]:
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found = [pid]
-    for parent in found:
-        found += [child for child, of in parents.items() if of == parent]
-    return found[1:]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from processes import PROGRAM
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW
 
-PROGRAM = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
 PATIENCE_S = 240.0
 WALL_TIME = "cost"  # the one comparison that depends on the machine
 

@@ -14,6 +14,7 @@ import pytest
 from decks import TIME_LIMIT_SECONDS, Deck, run_decks
 from toy_files import Raising, Rough, WrongGradient, deploy_toy
 
+from egraff_lmp.contract import read_contract
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
@@ -127,8 +128,6 @@ def test_a_member_that_fails_on_one_rank_does_not_leave_the_others_waiting(tmp_p
     )
     write_data_file(tmp_path / "apart.data", apart, ("Ge", "Te"))
     mace = model("mace", "float64", r_max=R_MAX)
-    from egraff_lmp.contract import read_contract
-
     te = read_contract(mace).species.index("Te")
     raising = deploy_toy(Raising(te), mace, tmp_path / "raising.pt")
     deck = Deck(
@@ -342,11 +341,11 @@ def test_the_compute_tells_two_instances_apart(data, model) -> None:
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_check_yes_says_what_is_wrong(data, model, tmp_path, ranks) -> None:
     template = model("mace", "float64", r_max=R_MAX)
-    te = 0
+    hydrogen = read_contract(template).species.index("H")
     files = {
         "rough": deploy_toy(Rough(), template, tmp_path / "rough.pt"),
         "wrong": deploy_toy(WrongGradient(), template, tmp_path / "wrong.pt"),
-        "raising": deploy_toy(Raising(te), template, tmp_path / "raising.pt"),
+        "raising": deploy_toy(Raising(hydrogen), template, tmp_path / "raising.pt"),
     }
     decks = {
         name: Deck((*head(data), *use(path, "check yes"), "run 0 post no"))
@@ -357,5 +356,5 @@ def test_check_yes_says_what_is_wrong(data, model, tmp_path, ranks) -> None:
     assert "the forces are not the derivative of the energy at this configuration" in (
         found["wrong"].error
     )
-    # The self-test frame holds the element: all ranks fail together, with one line.
+    # The self-test frame holds hydrogen, the deck does not: all ranks fail, with one line.
     assert "could not be loaded on a rank" in found["raising"].error

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from decks import Deck, run_decks
+from decks import TIME_LIMIT_SECONDS, Deck, run_decks
 
 from egraff_lmp.contract import ShortestDistance, TrainingRange, read_contract, save_deployed
 from egraff_lmp.deployed import DeployedModel
@@ -21,7 +21,6 @@ from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 from egraff_lmp.rollout.restart import restart_step
 
-TIME_LIMIT_SECONDS = 300
 RANKS = (1, 2, 4)
 R_MAX = 4.0
 BOX = 8.1
@@ -59,6 +58,15 @@ def crystal() -> Structure:
     return Structure(species, positions, np.eye(3) * BOX, (True,) * 3, None, "27 atoms")
 
 
+def across() -> Structure:
+    """Two atoms 1.5 A from each other through the periodic face in x, and two in the middle."""
+    positions = np.array(
+        [[0.7, 4.0, 4.0], [7.0, 4.0, 4.0], [15.2, 4.0, 4.0], [10.0, 4.0, 4.0]], dtype=float
+    )
+    cell = np.diag([16.0, 8.0, 8.0])
+    return Structure(("Ge", "Te", "Te", "Ge"), positions, cell, (True,) * 3, None, "across a face")
+
+
 @pytest.fixture(scope="module")
 def models(quick_model, tmp_path_factory) -> dict[str, Path]:
     """Untrained networks with and without the range of training data that they never saw."""
@@ -86,6 +94,7 @@ def folder(tmp_path_factory) -> Path:
         "three atoms in a corner",
     )
     write_data_file(folder / "corner.data", alone, ("Ge", "Te"))
+    write_data_file(folder / "across.data", across(), ("Ge", "Te"))
     return folder
 
 
@@ -146,6 +155,13 @@ def cases(folder: Path, models: Mapping[str, Path]) -> dict[str, list[str]]:
         "close, newton off": deck("guard yes", *close, before=("newton off",)),
         "close, hybrid": deck("guard yes", *close, hybrid="zero 4.0"),
         "close, corner": deck("guard yes", "set atom 2 z 2.4", "run 0", data="corner"),
+        "close, across a face": deck(
+            "guard yes",
+            "velocity all set 0 0 0",
+            "run 0",
+            data="across",
+            before=("processors * 1 1",),
+        ),
         "close, own limit": deck("min_distance 2.65", "run 0"),
         "close, no limit": deck("guard yes min_distance none", *close),
         "close, unknown": deck("guard yes", *close, files=("plain",)),
@@ -212,6 +228,9 @@ EXPECTED = {
     "close, newton off": CLOSE,
     "close, hybrid": CLOSE,
     "close, corner": r"expected atoms 1 \(Ge\) and 2 \(Te\) at least 1.76 A apart .*, got 1.4 A",
+    # On two ranks one atom of the pair is on the first and the other on the second.
+    "close, across a face": r"guard at step 0: expected atoms 1 \(Ge\) and 3 \(Te\) at least "
+    r"1.76 A apart .*, got 1.5 A",
     "close, own limit": r"at least 2.65 A apart \(keyword min_distance\), got 2.\d+ A",
     "close, no limit": "",
     "close, unknown": "",

@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from decks import TIME_LIMIT_SECONDS
 
 from egraff_lmp.compare import Case, evaluate_in_lammps
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import write_data_file
-
-TIME_LIMIT_SECONDS = 300
 
 DRIVER = """
 import json, sys

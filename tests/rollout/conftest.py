@@ -51,32 +51,41 @@ def make_settings(cdte, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory, cdte) -> Path:
-    """A deployed model of Cd and Te (in this order: Te Cd) with random weights, in float64."""
+def make_tiny_model(tmp_path_factory, cdte):
+    """Force field -> a deployed model of Cd and Te (in this order: Te Cd), random, in float64."""
     torch = pytest.importorskip("torch")
-    pytest.importorskip("allegro")
     from egraff_lmp.contract import EnergyReference
     from egraff_lmp.data.frames import Frames
     from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext, force_field
     from egraff_lmp.forcefields.export import export_model
 
-    entry = force_field("allegro")
-    species = ("Te", "Cd")
-    context = NetworkContext(species, 4.0, 10.0, torch.float64, 0)
-    model = AtomicEnergyModel(
-        entry.build(entry.presets["small"], context), 0.05, torch.tensor([-2.0, -1.0])
-    )
-    frame = Frames(
-        tuple(cdte.get_chemical_symbols()),
-        np.array(cdte.positions)[None],
-        np.array(cdte.cell)[None],
-        (True, True, True),
-        None,
-        None,
-        None,
-        "shaken CdTe",
-    )
-    path = tmp_path_factory.mktemp("tiny model") / "te cd $1.pt"
-    reference = EnergyReference("none", {"Te": -2.0, "Cd": -1.0})
-    export_model(model, entry, context, reference, frame, {}, path)
-    return path
+    def make(key: str) -> Path:
+        entry = force_field(key)
+        pytest.importorskip("allegro" if key == "allegro" else "nequip")
+        species = ("Te", "Cd")
+        context = NetworkContext(species, 4.0, 10.0, torch.float64, 0)
+        model = AtomicEnergyModel(
+            entry.build(entry.presets["small"], context), 0.05, torch.tensor([-2.0, -1.0])
+        )
+        frame = Frames(
+            tuple(cdte.get_chemical_symbols()),
+            np.array(cdte.positions)[None],
+            np.array(cdte.cell)[None],
+            (True, True, True),
+            None,
+            None,
+            None,
+            "shaken CdTe",
+        )
+        path = tmp_path_factory.mktemp("tiny model") / "te cd $1.pt"
+        reference = EnergyReference("none", {"Te": -2.0, "Cd": -1.0})
+        export_model(model, entry, context, reference, frame, {}, path)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(make_tiny_model) -> Path:
+    """A strictly local one."""
+    return make_tiny_model("allegro")
