@@ -62,7 +62,8 @@ def refusal(*arguments: object) -> str:
     if isinstance(result.exception, EgraffError):
         return str(result.exception)
     assert isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code != 0, result.output
+    # 2: the command was typed wrongly, and looked at no file.
+    assert result.exit_code == 1, result.output
     return result.output
 
 
@@ -173,7 +174,9 @@ def test_no_command_unpickles(kind: str, tmp_path: Path, canary: Path, root: Pat
         ("data", "check", file),
         ("data", "convert", file, tmp_path / "converted.npz"),
     ):
-        refusal(*words)
+        told = refusal(*words)
+        # The refusal is of the trap, or of the config or folder that names it.
+        assert any(str(w.name) in told for w in (file, config, rollout, tmp_path)), (words, told)
         assert canary.read_text() == "alive", words
     assert not (tmp_path / "deployed.pt").exists()
     assert not (tmp_path / "converted.npz").exists()
@@ -306,8 +309,14 @@ def test_arrays_that_lie_about_their_size(shape: tuple[int, ...], tmp_path: Path
     (deepmd / "type.raw").write_text("0\n")
     (deepmd / "set.000" / "coord.npy").write_bytes(content)
     (deepmd / "set.000" / "box.npy").write_bytes(content)
+    short = shape == (4, 3)  # numbers of a likely size, of which most are not there
+    reason = (
+        "(expected 96 bytes got 24|could only read 3 elements)"
+        if short
+        else "which its 152 bytes are not"
+    )
     for path in (plain, stored, md17, deepmd):
-        with pytest.raises(EgraffError):
+        with pytest.raises(EgraffError, match=rf"{path.name}.*{reason}"):
             read_frames(path)
 
 
@@ -340,12 +349,15 @@ def test_entities_of_xml(tmp_path: Path) -> None:
         '<!ENTITY a0 "1.0">',
         *(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12)),
     ]
-    for entity in ("".join(lines), f'<!ENTITY a11 SYSTEM "{secret.as_uri()}">'):
+    for entity, message in (
+        ("".join(lines), "ParseError: limit on input amplification factor"),
+        (f'<!ENTITY a11 SYSTEM "{secret.as_uri()}">', "ParseError: undefined entity"),
+    ):
         path = tmp_path / "vasprun.xml"
         path.write_text(
             f'<?xml version="1.0"?>\n<!DOCTYPE modeling [{entity}]>\n<modeling>&a11;</modeling>\n'
         )
-        with pytest.raises(EgraffError) as caught:
+        with pytest.raises(EgraffError, match=message) as caught:
             read_frames(path)
         assert "4242" not in str(caught.value)
 
@@ -435,24 +447,38 @@ def test_contracts_that_state_nonsense(
         read_contract(with_contract(tmp_path / "bad.pt", root, **changes))
 
 
+ELEMENT = "elements: expected a chemical element such as Ge, got "
+BOUNDARY = "expected a boundary such as 'p p p', got "
+FOLDER = "expected a folder without .* in its path"
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "message"),
     [
-        {"elements": ["Ge", "Te\nshell touch canary"]},
-        {"elements": ["$(shell)", "Te"]},
-        {"boundary": "p p p\nshell touch canary"},
-        {"boundary": "p p $(x)"},
-        {"model": None, "pair": "lj/cut 3\nshell touch canary", "coeff": "1 1"},
-        {"model": None, "pair": "lj/cut ${x}", "coeff": "1 1"},
-        {"model": None, "pair": "lj/cut 3", "coeff": "1 '\"shell touch canary'"},
-        {"out_dir": 'runs/a"b'},
-        {"out_dir": "runs/a\tb"},
-        {"out_dir": "runs/a\x1b[2Jb"},
+        ({"elements": ["Ge", "Te\nshell touch canary"]}, ELEMENT),
+        ({"elements": ["$(shell)", "Te"]}, ELEMENT),
+        ({"boundary": "p p p\nshell touch canary"}, BOUNDARY),
+        ({"boundary": "p p $(x)"}, BOUNDARY),
+        (
+            {"model": None, "pair": "lj/cut 3\nshell touch canary", "coeff": "1 1"},
+            "pair style: expected one line",
+        ),
+        (
+            {"model": None, "pair": "lj/cut ${x}", "coeff": "1 1"},
+            "pair style: expected one line",
+        ),
+        (
+            {"model": None, "pair": "lj/cut 3", "coeff": "1 '\"shell touch canary'"},
+            "pair coefficients: expected one line",
+        ),
+        ({"out_dir": 'runs/a"b'}, FOLDER),
+        ({"out_dir": "runs/a\tb"}, FOLDER),
+        ({"out_dir": "runs/a\x1b[2Jb"}, FOLDER),
     ],
-    ids=lambda changes: "-".join(changes),
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_configs_of_rollouts(
-    changes: dict[str, object], tmp_path: Path, canary: Path, root: Path
+    changes: dict[str, object], message: str, tmp_path: Path, canary: Path, root: Path
 ) -> None:
     """Nothing of a config that reaches a deck may be more than one value."""
     from egraff_lmp.rollout.plan import make_plan
@@ -465,7 +491,7 @@ def test_configs_of_rollouts(
         "out_dir": "runs/good",
     }
     make_plan(make_config(values))
-    with pytest.raises(EgraffError):
+    with pytest.raises(EgraffError, match=message):
         make_plan(make_config({**values, **changes}))
     assert not (tmp_path / "runs").exists()
 
