@@ -219,7 +219,7 @@ def test_the_second_start_names_the_processes_that_hold_the_folder(make_settings
         ("10 a b minutes", "fix egraff/checkpoint: expected a value after 'minutes', got none"),
         ("10 a b minutes -1", "expected 0 (never) or more for 'minutes', got -1"),
         ("10 a b hours 3", "expected minutes, steps, wall or stop, got 'hours'"),
-        ("10 a b steps x", "Expected floating point parameter instead of 'x' in input script"),
+        ("10 a b steps x", "Expected integer parameter instead of 'x' in input script"),
     ],
 )
 def test_misuse_of_the_fix(tmp_path, words, message):
