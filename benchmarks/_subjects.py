@@ -55,6 +55,13 @@ SUBJECTS: dict[str, Subject] = {
     key: Subject(key, key, dict(entry.presets["paper"]), 5.0) for key, entry in FORCE_FIELDS.items()
 }
 SUBJECTS["mace-foundation"] = Subject("mace-foundation", "mace", FOUNDATION, 6.0)
+# Measured where nothing else is asked for.
+DEFAULT_SUBJECTS = tuple(SUBJECTS)
+# Small networks show whether everything runs; their times mean little.
+SUBJECTS |= {
+    f"{key}-small": Subject(f"{key}-small", key, dict(entry.presets["small"]), 4.0)
+    for key, entry in FORCE_FIELDS.items()
+}
 
 SYSTEMS: dict[str, System] = {
     system.name: system

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 from _operations import operations_an_atom
 from _step_report import picture, ratios, summary, table
-from _subjects import SUBJECTS, SYSTEMS, context_of, deploy, species_of, structure
+from _subjects import DEFAULT_SUBJECTS, SUBJECTS, SYSTEMS, context_of, deploy, species_of, structure
 from ase import Atoms
 from engine import machine
 
@@ -266,7 +266,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--forcefields", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
+    add("--forcefields", nargs="+", choices=SUBJECTS, default=list(DEFAULT_SUBJECTS))
     add("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     add("--dtypes", nargs="+", choices=tuple(SAME_ENERGY), default=["float32"])
     add("--sides", nargs="+", choices=all_sides, default=list(all_sides))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import errors, output
 
 
 def command(
@@ -47,6 +47,7 @@ def command(
     ] = None,
 ) -> None:
     """Write the model file that LAMMPS and Python load, from a checkpoint or a native file."""
+    from egraff_lmp.forcefields.export import KERNELS_UNAVAILABLE
     from egraff_lmp.interop import deploy_file
 
     self_test = None
@@ -57,6 +58,15 @@ def command(
     contract = deploy_file(
         checkpoint, out, dtype=dtype, trust=trust, frame=self_test, kernels=kernels
     )
+    if kernels and not contract.operators:
+        reason = contract.provenance[KERNELS_UNAVAILABLE]
+        errors.print(
+            f"{out}: no fused kernels for this model ({reason}); the file holds the reference "
+            "network, which is slower and gives the same results.",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
     elements = " ".join(contract.species)
     output.print(
         f"{out}: {contract.architecture}, {elements}, r_max {contract.r_max:g} A, "

@@ -117,7 +117,14 @@ def _training(provenance: Mapping[str, Any]) -> Rows:
     for name, value in errors.items() if isinstance(errors, Mapping) else ():
         quantity, statistic, unit = _error_words(name)
         rows.append((f"{quantity} {statistic}", f"{value:.3g} {unit} (validation)"))
-    for key in ("seed", "started", "deployed", "checkpoint_sha256", "config_sha256"):
+    for key in (
+        "seed",
+        "started",
+        "deployed",
+        "checkpoint_sha256",
+        "config_sha256",
+        "kernels_unavailable",
+    ):
         if key in provenance:
             rows.append((key.replace("_", " "), str(provenance[key])))
     return rows

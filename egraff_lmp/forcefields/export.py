@@ -29,6 +29,9 @@ from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operat
 from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
 
+# Key of the provenance: why a file has the reference network though kernels were asked for.
+KERNELS_UNAVAILABLE = "kernels_unavailable"
+
 
 def export_model(
     model: AtomicEnergyModel,
@@ -45,7 +48,8 @@ def export_model(
     """Script `model`, compute its self test on the first frame of `frame`, and write `path`.
 
     With `kernels`, and where there are kernels for it, the file holds the network on them in place
-    of the reference network, after the two were found equal.
+    of the reference network, after the two were found equal. Where there are none, the file holds
+    the reference network, and its provenance says why under `KERNELS_UNAVAILABLE`.
 
     Args:
         model: the network with scale and shift, on the CPU.
@@ -64,12 +68,17 @@ def export_model(
     model = model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    scripted, table_error = _with_kernels(model, context, frame) if kernels else (None, 0.0)
+    scripted, table_error, record = None, 0.0, dict(provenance)
+    if kernels:
+        try:
+            scripted, table_error = _with_kernels(model, context, frame)
+        except KernelsUnavailable as reason:
+            record[KERNELS_UNAVAILABLE] = str(reason)
     if scripted is None:
         scripted = _script(model)
     test, memory = _self_test(scripted, context, frame)
     contract = replace(
-        _contract(model, force_field, context, energy_reference, test, memory, dict(provenance)),
+        _contract(model, force_field, context, energy_reference, test, memory, record),
         operators=operators_of(scripted),
         radial_table_error=table_error,
         training_range=training_range,
@@ -91,12 +100,9 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
 
 def _with_kernels(
     model: AtomicEnergyModel, context: NetworkContext, frame: Frames
-) -> tuple[torch.jit.ScriptModule | None, float]:
-    """The scripted model on the kernels and the error of its tables; None where there are none."""
-    try:
-        network: Any = fast_network(model.network)
-    except KernelsUnavailable:
-        return None, 0.0
+) -> tuple[torch.jit.ScriptModule, float]:
+    """The scripted model on the kernels and the error of its tables."""
+    network: Any = fast_network(model.network)
     scripted = _script(AtomicEnergyModel(network, model.scale, model.shift))  # type: ignore[arg-type]
     types = [context.species.index(element) for element in frame.species]
     graphs = [

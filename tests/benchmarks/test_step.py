@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
+import math
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -114,3 +117,43 @@ def test_operations_of_a_contraction(load) -> None:
         o3.Irreps("4x0e + 4x1o"), o3.Irreps("4x0e"), 2, num_elements=2
     )
     assert operations._contraction(contraction) == 3 * 2 * 4 * 5
+
+
+SIDES = {"own", "eager", "deployed", "lammps 1x1"}
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_step_runs_every_side_of_a_small_network(root: Path, tmp_path: Path) -> None:
+    """The sides start, agree on the energy (step.py ends if not), and leave numbers of each."""
+    words = "--forcefields nequip-small --systems GeTe-200 --layouts 1x1 --threads 1"
+    options = "--sides own eager deployed lammps --steps 1 --repeats 1"
+    done = subprocess.run(
+        [
+            *(sys.executable, str(root / "benchmarks" / "step.py"), *words.split()),
+            *(*options.split(), "--out", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = json.loads((tmp_path / "step.json").read_text())
+    (case,) = content["cases"]
+    assert set(case["sides"]) == SIDES, done.stdout
+    assert (case["forcefield"], case["n_atoms"]) == ("nequip-small", 200)
+    for side, row in case["sides"].items():
+        numbers = {"ms_a_step", "us_an_atom", "p99_over_median", "peak_kb_an_atom", "gemm_share"}
+        assert numbers <= set(row), side
+        assert all(is_number(row[key]) for key in numbers - {"peak_kb_an_atom"}), (side, row)
+        assert math.isfinite(row["peak_kb_an_atom"])
+    shares = [case["sides"]["lammps 1x1"][key] for key in ("network_share", "outside_share")]
+    assert all(0 < share < 1 for share in shares)
+    pairs = {f"{one}/{other}" for one in SIDES for other in SIDES if one != other}
+    assert set(case["ratios"]) == pairs
+    assert all(is_number(value) for ratio in case["ratios"].values() for value in ratio.values())
+    assert all((tmp_path / name).stat().st_size for name in ("step.md", "step.png"))
+
+
+def is_number(value: float) -> bool:
+    """Finite and positive."""
+    return math.isfinite(value) and value > 0

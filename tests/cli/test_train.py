@@ -72,6 +72,17 @@ def test_from_config_to_printed_contract(egraff, config, tmp_path):
     written = egraff("deploy", out / "best.ckpt", model, "--dtype", "float64")
     assert written.exit_code == 0, written.output
     assert "Allegro, Ge Te, r_max 3 A, float64" in written.output
+    assert "kernels" not in written.output
+
+    without = egraff("deploy", out / "best.ckpt", tmp_path / "b.pt", "--kernels")
+    assert without.exit_code == 0, without.output
+    told = [line for line in without.output.splitlines() if "kernels" in line]
+    assert told == [
+        f"{tmp_path / 'b.pt'}: no fused kernels for this model (there are no kernels for "
+        "AllegroNetwork yet); the file holds the reference network, which is slower and gives the "
+        "same results."
+    ]
+    assert "no kernels for AllegroNetwork" in egraff("inspect", tmp_path / "b.pt").output
 
     shown = egraff("inspect", model)
     assert "Allegro" in shown.output

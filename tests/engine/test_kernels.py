@@ -20,8 +20,9 @@ R_MAX = 4.0
 SPECIES = ("Ge", "Te")
 SCALE = 20.0  # eV: forces of the size of real ones
 KEYS = ("nequip", "mace", "botnet")
-REFERENCE = 1e-7  # of the largest force: what the export demands (1e-8 of the largest gradient) and
-# the sum over fifty neighbours
+# Of the largest force. The export demands that the gradient of each edge differs by no more than
+# 1e-8 of the largest one, and a force is the sum of the gradients of some fifty edges.
+REFERENCE = 1e-7
 RANKS = 1e-10  # eV/A: the same sums in another order
 BAR_A3_PER_EV = 1.6021765e6
 SUM = 1e-9  # of the virial, eV

@@ -32,7 +32,7 @@ from random_decks.draw import Draw, make_draw, parse_name
 from random_decks.histories import HISTORIES
 from random_decks.interactions import SHARES
 from random_decks.launch import run_batch
-from random_decks.memcheck import Fault, is_ours
+from random_decks.memcheck import Fault, complete_reports, errors, is_ours
 from random_decks.models import KINDS
 from random_decks.settings import RANKS
 from random_decks.summary import table
@@ -140,7 +140,7 @@ def plain(campaign: Campaign) -> tuple[Draw, dict[str, np.ndarray]]:
     """A draw of two ranks with an ensemble of two, and what LAMMPS found."""
     draw = make_draw(3, 0, {**PLAIN, "ranks": 1, "models": 1, "model 0": 0, "model 1": 1})
     assert draw.interactions.members == ("nequip", "allegro")
-    (found,) = run_batch([draw], 2, campaign.folder / "plain", campaign.models())
+    (found,) = run_batch([draw], 2, campaign.folder / "plain", campaign.models([draw]))
     assert not found.error
     return draw, found.values
 
@@ -150,7 +150,7 @@ def plain(campaign: Campaign) -> tuple[Draw, dict[str, np.ndarray]]:
 def test_a_change_of_any_quantity_is_seen(campaign, plain, name):
     """By name, and nothing else is blamed."""
     draw, values = plain
-    assert compare(draw, values, campaign.models()).ok
+    assert compare(draw, values, campaign.models([draw])).ok
     key = {
         "energy": "energy",
         "energies": "c_pe",
@@ -162,23 +162,49 @@ def test_a_change_of_any_quantity_is_seen(campaign, plain, name):
     }[name]
     wrong = {check: np.array(value, dtype=float) for check, value in values.items()}
     wrong[f"0.{key}"].reshape(-1)[-1] += 1e-4 * np.abs(wrong[f"0.{key}"]).max()
-    verdict = compare(draw, wrong, campaign.models())
+    verdict = compare(draw, wrong, campaign.models([draw]))
     assert verdict.state == "differs"
     assert [line.split(": ")[1] for line in verdict.text.splitlines()] == [name]
 
 
 @pytest.mark.mpi
 def test_a_crash_and_a_hang_are_named_and_the_others_go_on(campaign, monkeypatch):
-    # Of these only the one that hangs is not the first after a start, which may take longer.
+    # The first deck after a start of the ranks has START_SECONDS. The deck that hangs is the second
+    # one, so that the limit of all later decks holds for it, which is made short here.
     monkeypatch.setattr("random_decks.launch.HANG_SECONDS", 5.0)
     draws = [make_draw(3, index, {**PLAIN, "ranks": 1, "model 0": 0}) for index in range(4)]
     for place, command in ((1, "shell sleep 60"), (2, "quit 3")):
         draws[place] = replace(draws[place], lines=(*draws[place].lines, command))
+    models = campaign.models(draws)
     states = [
-        judge_found(found, campaign.models()).state
-        for found in run_batch(draws, 2, campaign.folder / "ends", campaign.models())
+        judge_found(found, models).state
+        for found in run_batch(draws, 2, campaign.folder / "ends", models)
     ]
     assert states == ["agrees", "hangs", "crashes", "agrees"]
+
+
+REPORT = """<?xml version="1.0"?>
+<valgrindoutput>
+<status><state>RUNNING</state></status>
+<error><kind>InvalidRead</kind><stack><frame><fn>f</fn><obj>/lib.so</obj></frame></stack></error>
+<status><state>FINISHED</state></status>
+</valgrindoutput>
+"""
+STATUS_FINISHED = "<status><state>FINISHED</state></status>\n"
+
+
+def test_memcheck_wants_a_whole_report_of_every_rank(tmp_path):
+    (tmp_path / "valgrind.1.xml").write_text(REPORT)
+    (whole,) = complete_reports(tmp_path, 1)
+    assert [fault.kind for fault in errors(whole)] == ["InvalidRead"]
+    with pytest.raises(
+        SystemExit, match=r"expected 2 complete reports .* got 1 complete ones of 1"
+    ):
+        complete_reports(tmp_path, 2)
+    for cut in (REPORT[:-20], REPORT.replace(STATUS_FINISHED, ""), ""):
+        (tmp_path / "valgrind.2.xml").write_text(cut)
+        with pytest.raises(SystemExit, match="got 1 complete ones of 2"):
+            complete_reports(tmp_path, 2)
 
 
 MALLOC = "malloc in /usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so"

@@ -24,7 +24,7 @@ R_MAX = 4.0
 
 
 def reference(dtype: torch.dtype, **changes: object) -> torch.nn.Module:
-    """A NequIP with random weights: two layers with both parities and l = 2, or as changed."""
+    """A random NequIP of three layers with both parities and l_max 2, or as changed."""
     settings = {
         **FORCE_FIELDS["nequip"].presets["small"],
         "num_layers": 3,

@@ -70,12 +70,17 @@ def module_of(key: str) -> ModuleType:
     return importlib.import_module(f"egraff_lmp.forcefields.{room}{name}")
 
 
+def network_of(key: str, preset: str) -> torch.nn.Module:
+    """The network of a preset, on the kernels if the key says so."""
+    name = key.removesuffix(ON_KERNELS)
+    network = random_network(name, FORCE_FIELDS[name].presets[preset])
+    return fast_network(network) if key.endswith(ON_KERNELS) else network
+
+
 @pytest.fixture(scope="module")
 def network(key: str) -> torch.nn.Module:
     """The small preset."""
-    name = key.removesuffix(ON_KERNELS)
-    network = random_network(name, FORCE_FIELDS[name].presets["small"])
-    return fast_network(network) if key.endswith(ON_KERNELS) else network
+    return network_of(key, "small")
 
 
 @pytest.fixture(scope="module")
@@ -303,9 +308,7 @@ def test_smooth_around_a_crystal(network: torch.nn.Module, name: str) -> None:
 @pytest.mark.parametrize("name", ["rocksalt", "diamond"])
 def test_smooth_around_a_crystal_in_the_papers_settings(key: str, name: str) -> None:
     """The same with the networks of Tables 11-16."""
-    if key.endswith(ON_KERNELS):
-        pytest.skip("in float64 it equals the reference network, which is tested")
-    network = random_network(key, FORCE_FIELDS[key].presets["paper"])
+    network = network_of(key, "paper")
     assert max(worst_change(network, CRYSTALS[name])) < 1.0
 
 

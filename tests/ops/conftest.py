@@ -17,6 +17,12 @@ def _has(name: str) -> bool:
     return all(flag in flags for flag in FLAGS[name])
 
 
+@pytest.fixture
+def available() -> dict[str, bool]:
+    """Each instruction set, and whether this processor has it; from the plainest to the fastest."""
+    return {name: _has(name) for name in SETS}
+
+
 @pytest.fixture(params=SETS)
 def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """One instruction set after the other; those that the processor lacks are skipped."""

@@ -48,6 +48,12 @@ def test_linear_without_atoms(instructions: str) -> None:
     ).shape == (0, 1, 4)
 
 
+def assert_rounding(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> None:
+    """Equal within the rounding of the largest value."""
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(got, expected, rtol=0, atol=ROUNDING[dtype] * scale)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize("channels", [32, 7])
 def test_gate(instructions: str, dtype: torch.dtype, channels: int) -> None:
@@ -66,13 +72,53 @@ def test_gate(instructions: str, dtype: torch.dtype, channels: int) -> None:
         ],
         dim=1,
     )
-    scale = float(expected.abs().max())
-    torch.testing.assert_close(got, expected, rtol=0, atol=ROUNDING[dtype] * scale)
+    # Each part by its own size: products of gates and rows are a thousand times larger than tanh.
+    for rows in (slice(0, 2), slice(2, 3), slice(3, 6), slice(6, 7)):
+        assert_rounding(got[:, rows], expected[:, rows], dtype)
     cotangent = torch.randn_like(expected)
     (dx,) = torch.autograd.grad(got, x, cotangent)
     (dx_expected,) = torch.autograd.grad(expected, x, cotangent)
-    scale = float(dx_expected.abs().max())
-    torch.testing.assert_close(dx, dx_expected, rtol=0, atol=ROUNDING[dtype] * scale)
+    # Scalars, the row that is a scalar and is gated too, the two gates, and the gated rows.
+    for rows in (slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 5), slice(5, 8)):
+        assert_rounding(dx[:, rows], dx_expected[:, rows], dtype)
+
+
+def maps_and_gates() -> list[torch.Tensor]:
+    """Sums of many products and exponentials, whose last digits depend on the instruction set."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(37, 7, 32, generator=generator)
+    weights = torch.randn(1, 7 * 32 * 32, generator=generator)
+    mapped = torch.ops.egraff.node_linear(x, weights, None, [0, 7, 1, 0, 1, 0], 1, 32)
+    return [mapped, torch.ops.egraff.gate(x, [0, 0, 7, -1], [1.0])]
+
+
+def test_the_variable_names_the_instruction_set(
+    available: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read at every call: fused sums round otherwise than portable ones, nonsense is refused.
+
+    AVX2 and AVX-512 give the same digits here, so that these two are not told apart.
+    """
+    results = {}
+    for name, is_there in available.items():
+        monkeypatch.setenv("EGRAFF_INSTRUCTIONS", name)
+        if is_there:
+            results[name] = maps_and_gates()
+        else:
+            with pytest.raises(RuntimeError, match=f"a processor that has it, got '{name}'"):
+                maps_and_gates()
+    fused = [found for name, found in results.items() if name != "portable"]
+    for found in fused:
+        for mine, other in zip(found, results["portable"], strict=True):
+            assert not torch.equal(mine, other)
+    monkeypatch.delenv("EGRAFF_INSTRUCTIONS")
+    fastest = list(results.values())[-1]
+    for mine, other in zip(maps_and_gates(), fastest, strict=True):
+        assert torch.equal(mine, other)
+    for nonsense in ("sse9", "AVX2", " portable"):
+        monkeypatch.setenv("EGRAFF_INSTRUCTIONS", nonsense)
+        with pytest.raises(RuntimeError, match="EGRAFF_INSTRUCTIONS: expected portable, avx2 or"):
+            maps_and_gates()
 
 
 @pytest.mark.parametrize("l_max", [0, 1, 2, 3])

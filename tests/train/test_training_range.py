@@ -21,7 +21,7 @@ ROUNDING = 1e-12  # A and eV/A
 
 
 def by_hand(frames, r_max):
-    """Shortest distance of each pair of elements, by a loop over atoms and 27 or more images."""
+    """Shortest distance of each pair of elements, by a loop over atoms and their 125 images."""
     shortest = {}
     images = [np.array(shift) for shift in product((-2, -1, 0, 1, 2), repeat=3)]
     for positions, cell in zip(frames.positions, frames.cell, strict=True):

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, native_dir
 from random_decks.compare import QUANTITIES, UNFIT, Verdict, compare, tolerance
 from random_decks.draw import Draw, make_draw
 from random_decks.launch import Found, run_batch
-from random_decks.models import KINDS, make_model
+from random_decks.models import make_model
 
 # So many consecutive draws are run on all of their rank counts before the next ones are begun: a
 # study that is stopped has seen every rank count.
@@ -85,7 +85,7 @@ def judge(found: Found, models: dict[str, Path]) -> Verdict:
 
 
 class Campaign:
-    """Draws to run.
+    """Runs draws, keeps their verdicts, and makes a failing draw simpler.
 
     Args:
         folder: where decks and models are written.
@@ -102,12 +102,13 @@ class Campaign:
         self._batches = 0
         self._libraries = libraries_digest()
 
-    def models(self) -> dict[str, Path]:
-        """Files of all kinds, made when first asked for."""
-        if not self._models:
-            where = self.folder / "models"
-            where.mkdir(parents=True, exist_ok=True)
-            self._models = {name: make_model(name, where) for name in KINDS}
+    def models(self, draws: Iterable[Draw]) -> dict[str, Path]:
+        """Files of the kinds that these draws and earlier ones need, each made once."""
+        where = self.folder / "models"
+        where.mkdir(parents=True, exist_ok=True)
+        for name in {name for draw in draws for name in draw.interactions.members}:
+            if name not in self._models:
+                self._models[name] = make_model(name, where)
         return self._models
 
     def run(self, seed: int, first: int, count: int) -> list[Entry]:
@@ -128,7 +129,7 @@ class Campaign:
 
     def run_draws(self, draws: Sequence[Draw]) -> Iterator[Entry]:
         """Each as it comes: chunk by chunk, those of a chunk in the order of their rank counts."""
-        models = self.models()
+        models = self.models(draws)
         for at in range(0, len(draws), CHUNK):
             chunk = draws[at : at + CHUNK]
             for ranks in sorted({draw.settings.ranks for draw in chunk}):

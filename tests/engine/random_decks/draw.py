@@ -40,7 +40,7 @@ class Draw:
         name: "SEED:INDEX", and ":choice=place,..." if choices were fixed; it repeats the draw.
         files: name to text; they lie beside the deck.
         lines: commands, `{MODEL:name}` where a model file goes.
-        interactions: what Python sums; None where LAMMPS must refuse.
+        interactions: what Python sums.
         expects: pattern of the message with which it must refuse, or "".
         words: choices, for the summary.
         replaced: choices that were impossible, as "chosen -> what stands in for it".

