@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from egraff_lmp.contract import contract_in, read_contract
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.graph import find_edges
-from egraff_lmp.paths import OPS_LIBRARY, native_dir
+from egraff_lmp.operators import load_operators
 from egraff_lmp.untrusted import MAX_ARCHIVE_BYTES
 
 
@@ -68,7 +68,7 @@ class DeployedModel:
                 f"expected a GPU for device '{device}', got none that torch can use: use 'cpu', or "
                 "install a CUDA build of torch and its driver."
             )
-        torch.ops.load_library(str(native_dir() / OPS_LIBRARY))
+        load_operators()
         self.device = torch.device(device)
         self._require_operators(path)
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from egraff_lmp.doctor.probe import emit
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, native_dir
+from egraff_lmp.paths import PLUGIN_LIBRARY, native_dir
 
 _QUIET = ("-log", "none", "-screen", "none", "-nocite")
 _LONGEST_MPI_VERSION = 8192  # MPI_MAX_LIBRARY_VERSION_STRING of every implementation fits
@@ -22,10 +22,12 @@ def torch_probe() -> None:
     """Loads torch, counts GPUs, then calls the exchange operator, the identity outside LAMMPS."""
     import torch
 
+    from egraff_lmp.operators import load_operators
+
     emit(torch=torch.__version__, cuda_build=torch.version.cuda)
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     emit(gpus=names)
-    torch.ops.load_library(str(native_dir() / OPS_LIBRARY))
+    load_operators()
     rows = torch.arange(6.0).reshape(3, 2)
     emit(exchange=bool(torch.equal(torch.ops.egraff.exchange(rows), rows)))
     emit(torch_libraries=mapped("libtorch_cpu.so"))

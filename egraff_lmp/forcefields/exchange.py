@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from egraff_lmp.paths import OPS_LIBRARY, native_dir
+from egraff_lmp.operators import load_operators
 
 # The operator must be known before any network that calls it is scripted.
-torch.ops.load_library(str(native_dir() / OPS_LIBRARY))
+load_operators()
 
 
 def exchange(features: torch.Tensor) -> torch.Tensor:

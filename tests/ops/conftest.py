@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from egraff_lmp.forcefields.fast import load_operators
+from egraff_lmp.operators import load_operators
 
 load_operators()
 SETS = ("portable", "avx2", "avx512")

@@ -5,6 +5,7 @@
 #include "network.h"
 #include "sha256.h"
 #include "thread_scope.h"
+#include "vector_functions.h"
 
 #include <torch/script.h>
 #include <torch/torch.h>
@@ -141,6 +142,7 @@ DeployedModel::DeployedModel(const std::string &bytes, const std::string &where,
 {
   auto &self = *implementation_;
   self.threads = threads;
+  settle_vector_functions();
   const ThreadScope scope(threads);
   self.hash = sha256(bytes);
   const Archive archive(bytes, where, format);

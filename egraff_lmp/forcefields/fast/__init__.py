@@ -7,7 +7,7 @@ trained and compared with other packages. A deployed file holds the fast network
 
 from __future__ import annotations
 
-from egraff_lmp.forcefields.fast.operators import load_operators, operators_of
+from egraff_lmp.forcefields.fast.operators import operators_of
 from egraff_lmp.forcefields.fast.proof import require_equal
 from egraff_lmp.forcefields.fast.table_of_networks import fast_network
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
@@ -15,7 +15,6 @@ from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 __all__ = [
     "KernelsUnavailable",
     "fast_network",
-    "load_operators",
     "operators_of",
     "require_equal",
 ]

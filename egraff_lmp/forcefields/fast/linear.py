@@ -8,10 +8,9 @@ from typing import Any
 import torch
 
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
+from egraff_lmp.operators import load_operators
 
 # The operators must be known before any network that calls them is scripted.
-from egraff_lmp.forcefields.fast.operators import load_operators
-
 load_operators()
 
 

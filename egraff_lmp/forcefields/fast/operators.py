@@ -1,4 +1,4 @@
-"""Loading the operators, and their names as a contract lists them."""
+"""The names of the operators, as a contract lists them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ import io
 import re
 
 import torch
-
-from egraff_lmp.paths import OPS_LIBRARY, native_dir
-
-
-def load_operators() -> None:
-    """Make `torch.ops.egraff` known to this process."""
-    torch.ops.load_library(str(native_dir() / OPS_LIBRARY))
 
 
 def operators_of(scripted: torch.jit.ScriptModule) -> tuple[str, ...]:
