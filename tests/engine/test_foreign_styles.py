@@ -114,12 +114,19 @@ def test_the_user_may_have_ours(site, tmp_path, before):
 
 
 def test_the_user_may_have_none(site, tmp_path):
-    for value in ("none", "egraff", ""):
+    for value in ("none", "egraff"):
         assert THEIRS in lmp(tmp_path, ASK, site, EGRAFF_PAIR_STYLES=value)
         text = lmp(tmp_path, ASK, None, EGRAFF_PAIR_STYLES=value)
         assert "pair style 'nequip'" in text
         text = lmp(tmp_path, BOX + "pair_style egraff devise cpu\n", None, EGRAFF_PAIR_STYLES=value)
         assert "pair_style egraff: expected a keyword out of" in text
+
+
+def test_an_empty_variable_is_none(site, tmp_path):
+    text = lmp(tmp_path, ASK, site, EGRAFF_PAIR_STYLES="")
+    assert THEIRS in text
+    assert text.count(LEFT) == 1
+    assert OURS in lmp(tmp_path, ASK, None, EGRAFF_PAIR_STYLES="")
 
 
 def test_without_another_one_nothing_is_said(tmp_path):
