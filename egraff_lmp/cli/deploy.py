@@ -47,7 +47,7 @@ def command(
     ] = None,
 ) -> None:
     """Write the model file that LAMMPS and Python load, from a checkpoint or a native file."""
-    from egraff_lmp.forcefields.export import KERNELS_UNAVAILABLE
+    from egraff_lmp.contract import KERNELS_UNAVAILABLE
     from egraff_lmp.interop import deploy_file
 
     self_test = None

@@ -3,6 +3,7 @@
 from egraff_lmp.contract.file import contract_in, read_contract, save_deployed
 from egraff_lmp.contract.schema import (
     CONTRACT_MEMBER,
+    KERNELS_UNAVAILABLE,
     SCHEMA,
     Citation,
     Contract,
@@ -15,6 +16,7 @@ from egraff_lmp.contract.schema import (
 
 __all__ = [
     "CONTRACT_MEMBER",
+    "KERNELS_UNAVAILABLE",
     "SCHEMA",
     "Citation",
     "Contract",

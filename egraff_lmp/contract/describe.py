@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from egraff_lmp.contract.schema import Citation, Contract
+from egraff_lmp.contract.schema import KERNELS_UNAVAILABLE, Citation, Contract
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -123,7 +123,7 @@ def _training(provenance: Mapping[str, Any]) -> Rows:
         "deployed",
         "checkpoint_sha256",
         "config_sha256",
-        "kernels_unavailable",
+        KERNELS_UNAVAILABLE,
     ):
         if key in provenance:
             rows.append((key.replace("_", " "), str(provenance[key])))

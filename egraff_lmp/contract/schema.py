@@ -17,6 +17,8 @@ from egraff_lmp.errors import EgraffError
 SCHEMA = 1
 KIND = "egraff deployed force field"
 CONTRACT_MEMBER = "egraff_contract.json"
+# Key of the provenance: why a file has the reference network though kernels were asked for.
+KERNELS_UNAVAILABLE = "kernels_unavailable"
 UNITS = {"length": "angstrom", "energy": "eV", "force": "eV/angstrom", "mass": "amu"}
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from egraff_lmp.contract import (
+    KERNELS_UNAVAILABLE,
     Contract,
     EnergyReference,
     SelfTest,
@@ -28,9 +29,6 @@ from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkCo
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
 from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
-
-# Key of the provenance: why a file has the reference network though kernels were asked for.
-KERNELS_UNAVAILABLE = "kernels_unavailable"
 
 
 def export_model(

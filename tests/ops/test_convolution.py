@@ -202,3 +202,32 @@ def test_second_derivative_is_refused() -> None:
     case = Case(0, 4, torch.float64)
     with pytest.raises(RuntimeError, match="second derivative"):
         torch.autograd.grad(case.run().sum(), case.features, create_graph=True)
+
+
+@pytest.mark.parametrize("rows", [-1, 0], ids=["too few rows", "another width"])
+def test_backward_refuses(rows: int) -> None:
+    """Called by its name, with a gradient that is not one of its result."""
+    case = Case(1, 4, torch.float32)
+    shape = (case.n_centers, case.rows_out + rows, 4 if rows else 5)
+    inputs = (each.detach() for each in case.inputs)
+    with pytest.raises(RuntimeError, match=r"egraff::convolution.*expected.*grad"):
+        torch.ops.egraff.convolution_backward(
+            torch.ones(shape), *inputs, case.edge_index, case.paths, True
+        )
+
+
+def test_negative_degrees_are_refused() -> None:
+    case = Case(0, 4, torch.float32)
+    case.paths = [-1, 0, 0, 0, 0, 1]
+    with pytest.raises(RuntimeError, match="degrees"):
+        case.run()
+
+
+def test_operators_use_threads() -> None:
+    """Compiled without OpenMP torch's parallel_for is a loop, and tests of threads show nothing."""
+    from egraff_lmp.paths import OPS_LIBRARY, native_dir
+
+    library = (native_dir() / OPS_LIBRARY).read_bytes()
+    if b"clang version" in library:
+        pytest.skip("Clang's OpenMP is not torch's: CMakeLists.txt leaves it out")
+    assert b"GOMP_parallel" in library

@@ -1,9 +1,10 @@
 #include "fix_egraff_checkpoint.h"
 
+#include "commands.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
-#include "input.h"
 #include "modify.h"
 #include "output.h"
 #include "timer.h"
@@ -243,7 +244,7 @@ void FixEgraffCheckpoint::catch_until_end()
 void FixEgraffCheckpoint::end_of_step()
 {
   // `rerun` makes steps of frames: there is nothing to continue, and no file to write over.
-  if (input->command && std::strcmp(input->command, "rerun") == 0) return;
+  if (egraff::in_rerun(lmp)) return;
   catch_until_end();    // with `run N pre no` there is no setup
   next_reneighbor = update->ntimestep + nevery;
   // Nose-Hoover fixes carry a temperature on from step to step that a continued run computes anew,

@@ -12,7 +12,7 @@ class LAMMPS;
 
 namespace egraff {
 
-// Of `names` those to be registered. Without the environment variable EGRAFF_PAIR_STYLES these are
+// Of `names` those to be registered. Without the environment variable EGRAFF_PAIR_STYLES of rank 0 these are
 // the ones that LAMMPS does not have yet; with it, the ones that it lists ("nequip,mace"; "egraff"
 // or "none" for no style of another package), whatever LAMMPS has. Rank 0 prints one line about
 // styles that are left alone. `own` are the creators of this library: what it registered

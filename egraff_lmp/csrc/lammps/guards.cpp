@@ -1,12 +1,13 @@
 #include "guards.h"
 
+#include "commands.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "domain.h"
 #include "error.h"
 #include "fix.h"
 #include "force.h"
-#include "input.h"
 #include "lammps.h"
 #include "modify.h"
 #include "neighbor.h"
@@ -17,7 +18,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <iterator>
 #include <numeric>
 
@@ -39,8 +39,8 @@ constexpr double LEAST_FORCE = 50.0;        // eV/A
 constexpr double UNKNOWN_FORCE = 1000.0;    // eV/A
 
 // Of LAMMPS' package MC.
-constexpr const char *TRIAL_FIXES[] = {"gcmc",          "widom", "atom/swap",         "mol/swap",
-                                       "neighbor/swap", "sgcmc", "charge/regulation", "tfmc"};
+constexpr const char *TRIAL_FIXES[] = {"gcmc",          "widom", "atom/swap",        "mol/swap",
+                                       "neighbor/swap", "sgcmc", "charge/regulation"};
 
 // Ranks of severity; what is added to them lies between 0 and 1.
 constexpr double CLOSE = 1.0, STRONG = 2.0, NOWHERE = 3.0, FAILURE = 5.0;
@@ -154,9 +154,7 @@ bool Guards::has_trials() const
 
 bool Guards::in_dynamics() const
 {
-  const char *command = lmp_->input->command;
-  return limits_.on && lmp_->update->whichflag == 1 && !trials_ &&
-         !(command && std::strcmp(command, "rerun") == 0);
+  return limits_.on && lmp_->update->whichflag == 1 && !trials_ && !in_rerun(lmp_);
 }
 
 bool Guards::watches_forces() const
