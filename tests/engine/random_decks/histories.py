@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from random_decks.chooser import Chooser
-from random_decks.settings import ALWAYS, Settings
+from random_decks.settings import Settings
 from random_decks.systems import System
 
 CHECK = "#@check"
@@ -108,7 +108,7 @@ def set_type(choose: Chooser, name: str, scene: Scene) -> list[str]:
 
 def deform(choose: Chooser, name: str, scene: Scene) -> list[str]:
     axes = _axes(scene)
-    lines, what = [f"neigh_modify {ALWAYS}"], f"{'xyz'[axes[0]]} scale 1.08"
+    lines, what = [f"neigh_modify {scene.settings.prompt_rebuild}"], f"{'xyz'[axes[0]]} scale 1.08"
     if len(axes) == 3 and choose.maybe(f"{name} flips", 0.6):
         # The tilt passes half the edge within the run.
         tilt = 1.1 * scene.system.matrix[0, 0]
@@ -131,7 +131,7 @@ def npt(choose: Chooser, name: str, scene: Scene) -> list[str]:
     unit = 1.0 if scene.settings.units == "metal" else 1000.0
     shape = "tri" if scene.system.is_tilted else choose.pick(f"{name} shape", ("aniso", "iso"))
     damp, relax = 0.05 * unit, 0.1 * unit
-    lines = [f"neigh_modify {ALWAYS}", "unfix move"]
+    lines = [f"neigh_modify {scene.settings.prompt_rebuild}", "unfix move"]
     if scene.system.is_tilted and choose.maybe(f"{name} flips", 0.7):
         # Just beyond where fix npt flips the box: the first step does.
         edge = scene.system.matrix[0, 0]

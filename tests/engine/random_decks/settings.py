@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from random_decks.chooser import Chooser
 from random_decks.models import KINDS
@@ -21,6 +25,9 @@ REBUILDS: Mapping[str, int] = {
     "every 3 delay 6 check yes": 9,
 }
 ALWAYS = next(iter(REBUILDS))
+EVERY_STEP = "every 1 delay 0 check no"
+# Of the fastest atom in a step, A.
+FASTEST = 0.25
 ATOM_STYLES = {"atomic": 5, "charge": 2, "molecular": 1, "full": 2, "bond": 1}
 MAPS = {"map yes": 3, "": 3, "map array": 2, "map hash": 3}
 NEWTON = {"newton on": 5, "newton off": 4, "newton off on": 1, "newton on off": 1}
@@ -92,6 +99,11 @@ class Settings:
         return tuple(line for line in lines if line)
 
     @property
+    def prompt_rebuild(self) -> str:
+        """Words of `neigh_modify` that are safe for atoms that forces or a fix move."""
+        return EVERY_STEP if self.rebuild == EVERY_STEP else ALWAYS
+
+    @property
     def timestep(self) -> float:
         """So short that forces hardly change the velocities: atoms fly as they were told."""
         return 0.0002 if self.units == "metal" else 0.2
@@ -109,8 +121,6 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
     if skin == 0.0 and rebuild != ALWAYS:
         choose.fall_back("rebuild", ALWAYS)
         rebuild = ALWAYS
-    # An atom may go half the skin before the list is old; the last tenth is left to the forces.
-    safe = 0.45 * skin / REBUILDS[rebuild] if REBUILDS[rebuild] > 1 else 0.25
     halo = choose.maybe("halo", 0.12)
     r_max = max(KINDS[name].r_max for name in members)
     ghosts = choose.pick("ghosts", {"": 8, "cutoff 9.5": 1, "vel yes": 1})
@@ -121,10 +131,19 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
         choose.fall_back("comm", "brick")
         comm = "brick"
     ranks = choose.pick("ranks", RANKS)
+    grid = choose.pick("grid", GRIDS)
+    # At a rebuild LAMMPS hands an atom to a rank beside its own and no farther: one that has
+    # crossed a whole subdomain by then is lost, whatever the pair style is.
+    farthest = 0.5 * skin + FASTEST * REBUILDS[rebuild]
+    if ranks > 1 and thinnest_subdomain(system, ranks, grid) < farthest:
+        choose.fall_back("rebuild", EVERY_STEP)
+        rebuild = EVERY_STEP
+    # An atom may go half the skin before the list is old; the last tenth is left to the forces.
+    safe = 0.45 * skin / REBUILDS[rebuild] if REBUILDS[rebuild] > 1 else FASTEST
     return Settings(
         ranks,
         choose.pick("newton", NEWTON),
-        choose.pick("grid", GRIDS),
+        grid,
         comm,
         choose.pick("atom style", ATOM_STYLES),
         choose.pick("map", MAPS),
@@ -140,9 +159,30 @@ def draw_settings(choose: Chooser, system: System, members: tuple[str, ...]) -> 
         choose.pick("omp", {0: 12, 1: 1, 2: 1, 3: 1, 4: 1}),
         choose.maybe("omp by command", 0.4),
         choose.maybe("virials every step", 0.5),
-        min(safe, choose.uniform("step length", 0.02, 0.25)),
+        min(safe, choose.uniform("step length", 0.02, FASTEST)),
         _poison(choose),
     )
+
+
+def thinnest_subdomain(system: System, ranks: int, grid: str) -> float:
+    """Width in A of the thinnest slab that a rank gets along any edge of the box.
+
+    Where `grid` leaves the choice to LAMMPS it takes the grid of the least surface. A face that
+    follows the atoms (`s`, `m`) leaves no more than their extent.
+    """
+    extents = np.ptp(system.positions, axis=0)
+    follows = [bool(set(word) & {"s", "m"}) for word in system.boundary]
+    edges = np.where(follows, extents, np.diag(system.matrix))
+    counts = [
+        np.array(shape)
+        for shape in itertools.product(range(1, ranks + 1), repeat=3)
+        if math.prod(shape) == ranks
+    ]
+    if grid:
+        places = [ranks if word == "*" else 1 for word in grid.split()[1:]]
+        counts = [np.array(places)]
+    surfaces = [sum((edges / shape).prod() * shape / np.maximum(edges, 1e-9)) for shape in counts]
+    return float((edges / counts[int(np.argmin(surfaces))]).min())
 
 
 def _poison(choose: Chooser) -> int:
