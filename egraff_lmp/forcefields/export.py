@@ -66,10 +66,13 @@ def export_model(
     model = model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    scripted, table_error, record = None, 0.0, dict(provenance)
+    scripted, record = None, dict(provenance)
+    network: Any = model.network
+    table_error, widths = 0.0, network.exchange_widths
     if kernels:
         try:
-            scripted, table_error = _with_kernels(model, context, frame)
+            scripted, network = _with_kernels(model, context, frame)
+            table_error, widths = network.table_error, network.exchange_widths
         except KernelsUnavailable as reason:
             record[KERNELS_UNAVAILABLE] = str(reason)
     if scripted is None:
@@ -77,8 +80,9 @@ def export_model(
     test, memory = _self_test(scripted, context, frame)
     contract = replace(
         _contract(model, force_field, context, energy_reference, test, memory, record),
+        exchange_widths=tuple(widths),
         operators=operators_of(scripted),
-        radial_table_error=table_error,
+        radial_table_error=float(table_error),
         training_range=training_range,
     )
     save_deployed(scripted, contract, path)
@@ -98,8 +102,8 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
 
 def _with_kernels(
     model: AtomicEnergyModel, context: NetworkContext, frame: Frames
-) -> tuple[torch.jit.ScriptModule, float]:
-    """The scripted model on the kernels and the error of its tables."""
+) -> tuple[torch.jit.ScriptModule, Any]:
+    """The scripted model on the kernels, and its network as it was before."""
     network: Any = fast_network(model.network)
     scripted = _script(AtomicEnergyModel(network, model.scale, model.shift))  # type: ignore[arg-type]
     types = [context.species.index(element) for element in frame.species]
@@ -108,7 +112,7 @@ def _with_kernels(
         *random_graphs(len(context.species), context.r_max),
     ]
     require_equal(scripted.network, model.network, graphs, context.dtype)
-    return scripted, float(network.table_error)
+    return scripted, network
 
 
 def _script(model: torch.nn.Module) -> torch.jit.ScriptModule:

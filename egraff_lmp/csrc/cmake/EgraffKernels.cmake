@@ -3,7 +3,8 @@
 # Sets kernel_objects and kernel_definitions. EGRAFF_X86 is defined where AVX2 and AVX-512 are there.
 
 set(kernel_sources ${src}/ops/kernels/convolution_kernels.cpp ${src}/ops/kernels/node_kernels.cpp
-                   ${src}/ops/kernels/contraction_kernels.cpp)
+                   ${src}/ops/kernels/contraction_kernels.cpp
+                   ${src}/ops/kernels/et_attention_kernels.cpp)
 set(kernel_objects "")
 set(kernel_definitions "")
 

@@ -14,6 +14,7 @@
 // neighbours (backward) that it writes, and adds edges in the order of their centres: the result
 // does not depend on the number of threads.
 
+#include "edge_order.h"
 #include "operator.h"
 
 #include "kernels/convolution_job.h"
@@ -21,8 +22,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <memory>
-#include <numeric>
 #include <vector>
 
 namespace egraff {
@@ -30,6 +29,7 @@ namespace {
 
 using Pieces = std::tuple<Tensor, Tensor, Tensor>;
 
+constexpr auto NAME = "egraff::convolution";
 constexpr int INTEGERS_A_PATH = 6;
 
 const ConvolutionKernels<float> &kernels_of(Instructions set, float)
@@ -98,64 +98,6 @@ struct PathTable {
   }
 };
 
-// Edges by centre: the order they come in where that is sorted, as LAMMPS' neighbour list is.
-struct EdgeOrder {
-  std::vector<int> first, edge, neighbor;
-
-  EdgeOrder(const Tensor &edge_index, int64_t n_centers, int64_t n_all)
-  {
-    const auto index = edge_index.contiguous();
-    const int64_t n_edges = index.size(1);
-    TORCH_CHECK(n_edges < std::numeric_limits<int>::max(),
-                "egraff::convolution: expected fewer than 2^31 edges, got ", n_edges);
-    const auto *centers = index.data_ptr<int64_t>(), *neighbors = centers + n_edges;
-    first.assign(n_centers + 1, 0);
-    for (int64_t e = 0; e < n_edges; ++e) {
-      TORCH_CHECK(centers[e] >= 0 && centers[e] < n_centers && neighbors[e] >= 0 &&
-                      neighbors[e] < n_all,
-                  "egraff::convolution: expected a centre below ", n_centers,
-                  " and a neighbour below ", n_all, ", got edge ", centers[e], " - ", neighbors[e]);
-      ++first[centers[e] + 1];
-    }
-    std::partial_sum(first.begin(), first.end(), first.begin());
-    std::vector<int> next(first.begin(), first.end() - 1);
-    edge.resize(n_edges);
-    neighbor.resize(n_edges);
-    for (int64_t e = 0; e < n_edges; ++e) {
-      const int place = next[centers[e]]++;
-      edge[place] = static_cast<int>(e);
-      neighbor[place] = static_cast<int>(neighbors[e]);
-    }
-  }
-
-  // Bounds of at most n ranges of neighbours with about as many edges each.
-  std::vector<int64_t> ranges(int64_t n, int64_t n_all) const
-  {
-    std::vector<int64_t> count(n_all, 0), bounds = {0};
-    for (const int j : neighbor) ++count[j];
-    const auto total = static_cast<int64_t>(neighbor.size());
-    int64_t seen = 0;
-    for (int64_t j = 0; j < n_all; ++j) {
-      seen += count[j];
-      if (static_cast<int64_t>(bounds.size()) < n && j + 1 < n_all &&
-          seen * n >= total * static_cast<int64_t>(bounds.size()))
-        bounds.push_back(j + 1);
-    }
-    bounds.push_back(n_all);
-    return bounds;
-  }
-};
-
-struct Scratch {
-  explicit Scratch(int64_t bytes) : memory(new char[bytes + 64]) {}
-  void *aligned() const
-  {
-    const auto address = reinterpret_cast<uintptr_t>(memory.get());
-    return reinterpret_cast<void *>((address + 63) / 64 * 64);
-  }
-  std::unique_ptr<char[]> memory;
-};
-
 // What the kernels read: contiguous, with the channels filled up to whole registers.
 struct Inputs {
   Tensor features, harmonics, weights, radial, table;
@@ -186,10 +128,7 @@ void check(const Tensor &features, const Tensor &harmonics, const Tensor &weight
            const Tensor &radial, const Tensor &table, const Tensor &edge_index, int64_t n_centers,
            at::IntArrayRef paths)
 {
-  TORCH_CHECK(edge_index.dim() == 2 && edge_index.size(0) == 2 &&
-                  edge_index.scalar_type() == at::kLong,
-              "egraff::convolution: expected an edge index [2, edges] of int64, got ",
-              edge_index.sizes(), " of ", edge_index.scalar_type());
+  check_edge_index(NAME, edge_index);
   TORCH_CHECK(features.dim() == 3 && n_centers >= 0,
               "egraff::convolution: expected features [atoms, rows, channels], got ",
               features.sizes());
@@ -255,7 +194,7 @@ template <class S> Tensor run_forward(const Tensor &features, const Tensor &harm
   const PathTable paths(path_numbers, degree_of(harmonics));
   TORCH_CHECK(paths.rows_in <= features.size(1), "egraff::convolution: expected ", paths.rows_in,
               " rows of features, got ", features.size(1));
-  const EdgeOrder order(edge_index, n_centers, features.size(0));
+  const EdgeOrder order(NAME, edge_index, n_centers, features.size(0));
   auto job = make_job<S>(in, order, paths, paths.rows_out);
   const Tensor out = at::empty({n_centers, paths.rows_out, job.channels}, features.options());
   job.out = out.data_ptr<S>();
@@ -280,7 +219,7 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
               paths.rows_out, " of the gradient, got ", features.size(1), " and ",
               grad_out.size(1));
   const int64_t n_all = features.size(0), n_centers = grad_out.size(0), C = features.size(2);
-  const EdgeOrder order(edge_index, n_centers, n_all);
+  const EdgeOrder order(NAME, edge_index, n_centers, n_all);
   auto job = make_job<S>(in, order, paths, grad_out.size(1));
   const Tensor grad =
       (job.channels == C ? grad_out : at::constant_pad_nd(grad_out, {0, job.channels - C}))

@@ -7,8 +7,23 @@ from typing import Any
 
 import torch
 
-from egraff_lmp.forcefields.fast.table import VALUE_ERROR, Radial, fit_table
+from egraff_lmp.forcefields.fast.table import VALUE_ERROR, Radial, Table, fit_table
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+
+
+def require_table(radial: Radial) -> Table:
+    """A table of these weights that is good.
+
+    Raises:
+        KernelsUnavailable: no table is as accurate as it must be.
+    """
+    table = fit_table(radial)
+    if not table.good:
+        raise KernelsUnavailable(
+            f"expected radial weights that a table holds to {VALUE_ERROR:g} of the largest, "
+            f"got an error of {table.value_error:.1e} and of {table.slope_error:.1e} in slope"
+        )
+    return table
 
 
 class TabulatedConvolution(torch.nn.Module):
@@ -29,12 +44,7 @@ class TabulatedConvolution(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.paths = paths
-        table = fit_table(lambda x: radial(x) * factors.view(1, -1, 1))
-        if not table.good:
-            raise KernelsUnavailable(
-                f"expected radial weights that a table holds to {VALUE_ERROR:g} of the largest, "
-                f"got an error of {table.value_error:.1e} and of {table.slope_error:.1e} in slope"
-            )
+        table = require_table(lambda x: radial(x) * factors.view(1, -1, 1))
         self.table_error = table.value_error
         self.register_buffer("table", table.coefficients.to(dtype))
 

@@ -2,8 +2,9 @@
 
 Over [0, 1), w(x) = sum over i = 0 .. 3 of B_i(t) c[k + i] with x * n = k + t and the uniform cubic
 B-splines B_i: twice continuously differentiable, four coefficients read a weight. The coefficients
-interpolate the function at the n + 1 knots; the third derivative is continuous at the knots next
-to the ends ("not a knot").
+interpolate the function at the n + 1 knots. At the cutoff they have the function's slope, so that a
+function that ends there with its derivative does so in the table; at the other end the third
+derivative is continuous at the first inner knot ("not a knot").
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import torch
 VALUE_ERROR = 3e-6
 SLOPE_ERROR = 4e-5
 INTERVALS = (128, 256, 512, 1024)
-# Relative to the largest weight: functions that end at the cutoff.
-VANISHES = 1e-9
+# Slopes at the cutoff below this, relative to the largest weight, are rounding of differences.
+NO_SLOPE = 1e-6
+# From 1 to the points of the one-sided difference that gives the slope there.
+END_STEP = 1e-5
 
 Radial = Callable[[torch.Tensor], torch.Tensor]
 
@@ -64,18 +67,16 @@ def make_table(radial: Radial, intervals: int) -> Table:
     with torch.no_grad():
         values = radial(knots)
     shape = values.shape[1:]
-    right = torch.cat([torch.zeros(1, *shape), values, torch.zeros(1, *shape)]).flatten(1)
+    end_slope = _end_slope(radial, float(values.abs().max()))
+    right = torch.cat([torch.zeros(1, *shape), values, end_slope / n]).flatten(1)
     matrix = torch.zeros(n + 3, n + 3, dtype=torch.float64)
     row = torch.arange(n + 1)
     for offset, weight in enumerate((1 / 6, 4 / 6, 1 / 6)):
         matrix[row + 1, row + offset] = weight
-    not_a_knot = torch.tensor([1.0, -4.0, 6.0, -4.0, 1.0], dtype=torch.float64)
-    matrix[0, :5] = matrix[-1, -5:] = not_a_knot
-    coefficients = torch.linalg.solve(matrix, right)
-    if values[-1].abs().max() <= VANISHES * values.abs().max():
-        # Value, slope and curvature then vanish at the cutoff.
-        coefficients[-3:] = 0.0
-    coefficients = coefficients.reshape(n + 3, *shape)
+    matrix[0, :5] = torch.tensor([1.0, -4.0, 6.0, -4.0, 1.0], dtype=torch.float64)
+    matrix[-1, -3:] = torch.tensor([-0.5, 0.0, 0.5], dtype=torch.float64)
+    # The solution comes column by column: an operator would copy it at every call.
+    coefficients = torch.linalg.solve(matrix, right).contiguous().view(n + 3, *shape)
     value_error, slope_error = _errors(radial, coefficients)
     return Table(coefficients, value_error, slope_error)
 
@@ -99,6 +100,15 @@ def read_table(coefficients: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return sum(  # type: ignore[return-value]
         b.view(-1, 1, 1) * coefficients[k + i] for i, b in enumerate(basis)
     )
+
+
+def _end_slope(radial: Radial, largest: float) -> torch.Tensor:
+    """Derivatives by x at 1, (1, n_paths, channels); exactly zero where they vanish."""
+    points = 1 - END_STEP * torch.arange(3, dtype=torch.float64)
+    with torch.no_grad():
+        at = radial(points)
+    slope = (3 * at[0:1] - 4 * at[1:2] + at[2:3]) / (2 * END_STEP)
+    return torch.where(slope.abs() <= NO_SLOPE * largest, torch.zeros_like(slope), slope)
 
 
 def _errors(radial: Radial, coefficients: torch.Tensor) -> tuple[float, float]:

@@ -11,14 +11,17 @@ from egraff_lmp.forcefields.botnet import BOTNetNetwork
 from egraff_lmp.forcefields.fast.botnet import FastBOTNet
 from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
+from egraff_lmp.forcefields.fast.torchmdnet import FastTorchMDNet
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.mace import MACENetwork
 from egraff_lmp.forcefields.nequip import NequIPNetwork
+from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 
 FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
     BOTNetNetwork: FastBOTNet,
     MACENetwork: FastMACE,
     NequIPNetwork: FastNequIP,
+    TorchMDNetNetwork: FastTorchMDNet,
 }
 
 

@@ -58,9 +58,11 @@ KINDS: Mapping[str, Kind] = {
     "nequip-kernels": Kind("nequip", "float64", 3.9, 20.0, NEQUIP, kernels=True),
     "mace-kernels": Kind("mace", "float64", 3.7, 20.0, MACE, kernels=True),
     "botnet-kernels": Kind("botnet", "float64", 3.5, 20.0, BOTNET, kernels=True),
+    "torchmdnet-kernels": Kind("torchmdnet", "float64", 3.8, 20.0, TORCHMDNET, kernels=True),
     "nequip-kernels-32": Kind("nequip", "float32", 4.1, 8.0, NEQUIP, kernels=True),
     "mace-kernels-32": Kind("mace", "float32", 3.9, 20.0, MACE, kernels=True),
     "botnet-kernels-32": Kind("botnet", "float32", 3.7, 20.0, BOTNET, kernels=True),
+    "torchmdnet-kernels-32": Kind("torchmdnet", "float32", 4.0, 20.0, TORCHMDNET, kernels=True),
 }
 
 

@@ -10,6 +10,7 @@
 // dx[m1] = w t[m1], dw = sum over m1 of x[m1] t[m1], dM[m1, m3] = w x[m1] g[m3].
 
 #include "products.h"
+#include "spline.h"
 #if EGRAFF_UNROLL
 #include "products_unrolled.h"
 #else
@@ -61,11 +62,10 @@ template <class S> struct Block {
   int edge[B];
   const S *x[B], *w[B];
   S *dx[B], *dw[B];
-  int64_t knot[B];                     // first of four rows of the table
-  S basis[B][4], basis_slope[B][4];    // of the cubic B-spline and its derivative
-  S *matrix;                           // [pairs][B]
-  S *weights, *slopes, *grads;         // [FORWARD_EDGES][paths][channels], of a table
-  S *dy, *dr;                          // [B][harmonics][W], [B]
+  Knot<S> knot[B];                // where the table is read
+  S *matrix;                      // [pairs][B]
+  S *weights, *slopes, *grads;    // [FORWARD_EDGES][paths][channels], of a table
+  S *dy, *dr;                     // [B][harmonics][W], [B]
   S y[MAX_HARMONICS][B];
 
   static int64_t n_harmonics(const ConvolutionJob<S> &job)
@@ -119,26 +119,7 @@ template <class S> struct Block {
         functions_of<S>(path).build(y[path.l2 * path.l2], matrix + path.pair_offset * B, n);
     }
     if (job.table)
-      for (int e = 0; e < n; ++e) find_knot(job, e);
-  }
-
-  void find_knot(const ConvolutionJob<S> &job, int e)
-  {
-    const S place = job.radial[edge[e]] * S(job.intervals);
-    // Beyond the table, and for what is no number, the weights are zero.
-    const bool inside = place >= 0 && place < S(job.intervals);
-    const int k = inside ? int(place) : 0;
-    const S t = inside ? place - S(k) : 0, one = inside ? 1 : 0, sixth = one / 6;
-    const S slope = one * S(job.intervals), u = 1 - t;
-    knot[e] = k * n_weights(job);
-    basis[e][0] = sixth * u * u * u;
-    basis[e][1] = sixth * (3 * t * t * (t - 2) + 4);
-    basis[e][2] = sixth * (3 * t * (1 + t * u) + 1);
-    basis[e][3] = sixth * t * t * t;
-    basis_slope[e][0] = -slope / 2 * u * u;
-    basis_slope[e][1] = slope / 2 * t * (3 * t - 4);
-    basis_slope[e][2] = slope / 2 * (1 + 2 * t - 3 * t * t);
-    basis_slope[e][3] = slope / 2 * t * t;
+      for (int e = 0; e < n; ++e) knot[e].find(job.radial[edge[e]], job.intervals, n_weights(job));
   }
 
   // Reads the weights of edges begin .. end - 1, all paths and channels, and their slopes.
@@ -146,7 +127,7 @@ template <class S> struct Block {
   {
     const int64_t size = n_weights(job);
     for (int e = begin; e < end; ++e) {
-      const S *c = job.table + knot[e], *b = basis[e], *d = basis_slope[e];
+      const S *c = job.table + knot[e].at, *b = knot[e].basis, *d = knot[e].slope;
       S *value = weights + (e - begin) * size, *slope = slopes + (e - begin) * size;
       w[e] = value;
       dw[e] = grads + (e - begin) * size;
