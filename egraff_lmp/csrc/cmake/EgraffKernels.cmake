@@ -4,7 +4,8 @@
 
 set(kernel_sources ${src}/ops/kernels/convolution_kernels.cpp ${src}/ops/kernels/node_kernels.cpp
                    ${src}/ops/kernels/contraction_kernels.cpp
-                   ${src}/ops/kernels/et_attention_kernels.cpp)
+                   ${src}/ops/kernels/et_attention_kernels.cpp
+                   ${src}/ops/kernels/table_kernels.cpp)
 set(kernel_objects "")
 set(kernel_definitions "")
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from egraff_lmp.forcefields.allegro import AllegroNetwork
 from egraff_lmp.forcefields.botnet import BOTNetNetwork
+from egraff_lmp.forcefields.fast.allegro import FastAllegro
 from egraff_lmp.forcefields.fast.botnet import FastBOTNet
 from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
@@ -18,6 +20,7 @@ from egraff_lmp.forcefields.nequip import NequIPNetwork
 from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 
 FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
+    AllegroNetwork: FastAllegro,
     BOTNetNetwork: FastBOTNet,
     MACENetwork: FastMACE,
     NequIPNetwork: FastNequIP,
