@@ -36,9 +36,9 @@ class Case:
         for l1 in degrees:
             for l2 in degrees:
                 for l3 in range(abs(l1 - l2), min(l1 + l2, self.l_max) + 1):
-                    self.paths += [l1, l2, l3, l1 * l1, self.rows_out, 1]
+                    self.paths += [l1, l2, l3, l1 * l1, 1, self.rows_out, 1]
                     self.rows_out += 2 * l3 + 1
-        n_paths = len(self.paths) // 6
+        n_paths = len(self.paths) // 7
 
         def random(*shape: int) -> torch.Tensor:
             return torch.randn(shape, generator=generator, dtype=self.dtype).requires_grad_(True)
@@ -64,15 +64,15 @@ class Case:
     def naive(self, features, harmonics, weights) -> torch.Tensor:
         """The definition, path by path."""
         out = []
-        for p in range(0, len(self.paths), 6):
-            l1, l2, l3, row, _, _ = self.paths[p : p + 6]
+        for p in range(0, len(self.paths), 7):
+            l1, l2, l3, row, _, _, _ = self.paths[p : p + 7]
             symbols = o3.wigner_3j(l1, l2, l3, dtype=torch.float64) * (2 * l3 + 1) ** 0.5
             messages = torch.einsum(
                 "abc,eau,eb,eu->ecu",
                 symbols.to(features.dtype),
                 features[self.edge_index[1], row : row + 2 * l1 + 1],
                 harmonics[:, l2 * l2 : (l2 + 1) ** 2],
-                weights[:, p // 6],
+                weights[:, p // 7],
             )
             zero = features.new_zeros(self.n_centers, 2 * l3 + 1, self.channels)
             out.append(zero.index_add(0, self.edge_index[0], messages))
@@ -115,7 +115,7 @@ def test_gradcheck(instructions: str) -> None:
 def test_table_is_its_weights(instructions: str, dtype: torch.dtype) -> None:
     """Weights read from a table, and the derivative with respect to the distance."""
     case = Case(2, 16, dtype)
-    n_paths = len(case.paths) // 6
+    n_paths = len(case.paths) // 7
     phases = torch.linspace(0, 6, n_paths * 16, dtype=torch.float64).view(1, n_paths, 16)
     table = make_table(lambda x: torch.cos(3 * x.view(-1, 1, 1) + phases), 32).coefficients
     generator = torch.Generator().manual_seed(1)
@@ -180,9 +180,9 @@ def test_threads_change_no_bit(instructions: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"paths": [1, 1, 0, 0, 0, 1]}, "rows of features"),
-        ({"paths": [0, 4, 4, 0, 0, 1]}, "degrees"),
-        ({"paths": [0, 0, 1, 0, 0, 1]}, "degrees"),
+        ({"paths": [1, 1, 0, 0, 1, 0, 1]}, "rows of features"),
+        ({"paths": [0, 4, 4, 0, 1, 0, 1]}, "degrees"),
+        ({"paths": [0, 0, 1, 0, 1, 0, 1]}, "degrees"),
         ({"n_centers": 2}, "centre below 2"),
     ],
     ids=["rows", "degree", "no product", "centre"],
@@ -218,7 +218,7 @@ def test_backward_refuses(rows: int) -> None:
 
 def test_negative_degrees_are_refused() -> None:
     case = Case(0, 4, torch.float32)
-    case.paths = [-1, 0, 0, 0, 0, 1]
+    case.paths = [-1, 0, 0, 0, 1, 0, 1]
     with pytest.raises(RuntimeError, match="degrees"):
         case.run()
 

@@ -1,10 +1,11 @@
 // egraff::convolution and egraff::tabulated_convolution: gather, tensor product, scatter.
 //
-// Features are [atoms, rows, channels]; an irrep of degree l takes 2 l + 1 rows. A path is six
-// integers l1, l2, l3, row_in, row_out, row_step:
+// Features are [atoms, rows, channels]; an irrep of degree l takes 2 l + 1 rows. A path is seven
+// integers l1, l2, l3, row_in, step_in, row_out, step_out:
 //
-//   out[c, row_out + m3 row_step, u] += sum over the edges e of centre c, m1 and m2 of
-//       K[m1, m2, m3] harmonics[e, l2^2 + m2] features[neighbour(e), row_in + m1, u] w[e, path, u]
+//   out[c, row_out + m3 step_out, u] += sum over the edges e of centre c, m1 and m2 of
+//       K[m1, m2, m3] harmonics[e, l2^2 + m2] features[neighbour(e), row_in + m1 step_in, u]
+//       w[e, path, u]
 //
 // K is e3nn's real Wigner 3j symbol times sqrt(2 l3 + 1); l <= 3. The weights w are given, or read
 // from a table: coefficients [intervals + 3, paths, channels] of uniform cubic B-splines over
@@ -30,7 +31,7 @@ namespace {
 using Pieces = std::tuple<Tensor, Tensor, Tensor>;
 
 constexpr auto NAME = "egraff::convolution";
-constexpr int INTEGERS_A_PATH = 6;
+constexpr int INTEGERS_A_PATH = 7;
 
 const ConvolutionKernels<float> &kernels_of(Instructions set, float)
 {
@@ -61,7 +62,7 @@ struct PathTable {
   PathTable(at::IntArrayRef numbers, int l_max)
   {
     TORCH_CHECK(numbers.size() % INTEGERS_A_PATH == 0,
-                "egraff::convolution: expected six integers a path, got ", numbers.size());
+                "egraff::convolution: expected seven integers a path, got ", numbers.size());
     for (size_t k = 0; k < numbers.size(); k += INTEGERS_A_PATH) add(&numbers[k], l_max);
     const auto degrees = [](const ConvolutionPath &p) {
       return std::tuple(p.l1, p.l2, p.l3);
@@ -86,15 +87,15 @@ struct PathTable {
     const bool degrees = std::min({n[0], n[1], n[2]}) >= 0 &&
                          std::max({n[0], n[1], n[2]}) <= coupling::L_MAX && n[1] <= l_max &&
                          coupling::n_pairs(n[0], n[1], n[2]) > 0;
-    const bool rows = std::min(n[3], n[4]) >= 0 && n[5] >= 1 &&
-                      std::max({n[3], n[4], n[5]}) <= std::numeric_limits<int>::max();
+    const bool rows = std::min(n[3], n[5]) >= 0 && std::min(n[4], n[6]) >= 1 &&
+                      std::max({n[3], n[4], n[5], n[6]}) <= std::numeric_limits<int>::max();
     TORCH_CHECK(degrees && rows, "egraff::convolution: expected a path of degrees up to ",
                 coupling::L_MAX, " that multiply, and rows from 0 on, got ",
                 at::IntArrayRef(n, INTEGERS_A_PATH));
     paths.push_back({static_cast<int>(n[0]), static_cast<int>(n[1]), static_cast<int>(n[2]),
-                     static_cast<int>(paths.size()), n[3], n[4], n[5], 0, false});
-    rows_in = std::max(rows_in, n[3] + 2 * n[0] + 1);
-    rows_out = std::max(rows_out, n[4] + 2 * n[2] * n[5] + 1);
+                     static_cast<int>(paths.size()), n[3], n[4], n[5], n[6], 0, false});
+    rows_in = std::max(rows_in, n[3] + 2 * n[0] * n[4] + 1);
+    rows_out = std::max(rows_out, n[5] + 2 * n[2] * n[6] + 1);
   }
 };
 

@@ -1,6 +1,6 @@
 // egraff::gate: activations of scalars, and irreps multiplied by activated scalars.
 //
-// Features are [atoms, rows, channels]. A part is four integers activation (0 silu, 1 tanh), row,
+// Features are [atoms, rows, channels]. A part is four integers activation (0 silu, 1 tanh, 2 logistic), row,
 // count, gate. Its `count` rows from `row` on are activated themselves where gate is -1, else
 // multiplied by the activated row `gate`; activations are multiplied by the part's scale. The
 // result has the rows of all parts in their order.
@@ -35,7 +35,7 @@ std::vector<GatePart> make_parts(at::IntArrayRef numbers, at::ArrayRef<double> s
   int64_t out = 0;
   for (size_t p = 0; p < scales.size(); ++p) {
     const auto n = numbers.slice(INTEGERS_A_PART * p, INTEGERS_A_PART);
-    TORCH_CHECK(n[0] >= 0 && n[0] <= 1 && n[1] >= 0 && n[2] > 0 && n[1] + n[2] <= rows &&
+    TORCH_CHECK(n[0] >= 0 && n[0] <= 2 && n[1] >= 0 && n[2] > 0 && n[1] + n[2] <= rows &&
                     n[3] >= -1 && n[3] < rows,
                 "egraff::gate: expected a part inside ", rows, " rows, got ", n);
     parts.push_back({static_cast<int>(n[0]), n[1], out, n[2], n[3], scales[p]});

@@ -5,7 +5,8 @@
 // m joined_in on, read as one, times a matrix, added to `joined_out` rows of the result from row_out
 // + m joined_out on. The matrix [joined_in channels, joined_out channels_out] begins at `offset` in
 // the weights of the atom's type. With rows grouped as [2 l + 1, joined] that is a linear map
-// between `joined` irreps of degree l. The weights are constants; `transposed` may hold them with each
+// between `joined` irreps of degree l. `bias` [rows_out, channels_out] is added to every atom. All of
+// these are constants; `transposed` may hold them with each
 // matrix transposed, which spares the backward pass from doing it.
 
 #include "operator.h"
@@ -91,8 +92,14 @@ struct TypeOrder {
 };
 
 Tensor multiply(const Tensor &x, const Tensor &weights, const Types &types,
-                const std::vector<LinearBlock> &blocks, int64_t rows_out, int64_t channels_out)
+                const std::optional<Tensor> &bias, const std::vector<LinearBlock> &blocks,
+                int64_t rows_out, int64_t channels_out)
 {
+  TORCH_CHECK(!bias || (bias->sizes() == at::IntArrayRef({rows_out, channels_out}) &&
+                        bias->scalar_type() == x.scalar_type()),
+              "egraff::node_linear: expected a bias [", rows_out, ", ", channels_out,
+              "] of the features' precision, got ", bias ? bias->sizes() : at::IntArrayRef());
+  const auto constant = bias ? bias->contiguous() : Tensor();
   const auto from = x.contiguous(), w = weights.contiguous();
   const auto y = at::empty({x.size(0), rows_out, channels_out}, x.options());
   const TypeOrder order(types, x.size(0), weights.size(0));
@@ -107,6 +114,7 @@ Tensor multiply(const Tensor &x, const Tensor &weights, const Types &types,
     job.weights_of_type = w.size(1);
     job.x = from.data_ptr<scalar_t>();
     job.weights = w.data_ptr<scalar_t>();
+    job.bias = bias ? constant.data_ptr<scalar_t>() : nullptr;
     job.y = y.data_ptr<scalar_t>();
     const auto &kernels = kernels_of(scalar_t(0));
     at::parallel_for(0, x.size(0), 16,
@@ -127,12 +135,12 @@ void check(const Tensor &features, const Tensor &weights, const Types &types)
 
 Tensor node_linear_cpu(const Tensor &features, const Tensor &weights, const Types &types,
                        at::IntArrayRef blocks, int64_t rows_out, int64_t channels_out,
-                       const std::optional<Tensor> &)
+                       const std::optional<Tensor> &, const std::optional<Tensor> &bias)
 {
   check(features, weights, types);
   const Shape shape = {features.size(1), features.size(2), rows_out, channels_out};
-  return multiply(features, weights, types, make_blocks(blocks, shape, weights.size(1), false),
-                  rows_out, channels_out);
+  return multiply(features, weights, types, bias,
+                  make_blocks(blocks, shape, weights.size(1), false), rows_out, channels_out);
 }
 
 Tensor transposed(const Tensor &weights, at::IntArrayRef blocks, int64_t channels_in,
@@ -161,16 +169,17 @@ Tensor node_linear_backward_cpu(const Tensor &grad, const Tensor &weights, const
   TORCH_CHECK(w.sizes() == weights.sizes() && w.scalar_type() == weights.scalar_type(),
               "egraff::node_linear: expected transposed weights ", weights.sizes(), ", got ",
               w.sizes());
-  return multiply(grad, w, types, turned, rows_in, channels_in);
+  return multiply(grad, w, types, {}, turned, rows_in, channels_in);
 }
 
 class NodeLinear : public torch::autograd::Function<NodeLinear> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &features, const Tensor &weights,
                         const Types &types, std::vector<int64_t> blocks, int64_t rows_out,
-                        int64_t channels_out, const std::optional<Tensor> &turned)
+                        int64_t channels_out, const std::optional<Tensor> &turned,
+                        const std::optional<Tensor> &bias)
   {
-    TORCH_CHECK(!weights.requires_grad(),
+    TORCH_CHECK(!weights.requires_grad() && !(bias && bias->requires_grad()),
                 "egraff::node_linear: expected constant weights: train with the reference network");
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({weights, types.value_or(Tensor()), turned.value_or(Tensor())});
@@ -178,7 +187,7 @@ class NodeLinear : public torch::autograd::Function<NodeLinear> {
     context->saved_data["rows_in"] = features.size(1);
     context->saved_data["channels_in"] = features.size(2);
     return call<decltype(node_linear_cpu)>("egraff::node_linear", features, weights, types, blocks,
-                                           rows_out, channels_out, turned);
+                                           rows_out, channels_out, turned, bias);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
@@ -192,16 +201,16 @@ class NodeLinear : public torch::autograd::Function<NodeLinear> {
         "egraff::node_linear_backward", gradients[0], saved[0], given(saved[1]),
         context->saved_data["blocks"].toIntVector(), context->saved_data["rows_in"].toInt(),
         context->saved_data["channels_in"].toInt(), given(saved[2]));
-    return {dx, {}, {}, {}, {}, {}, {}};
+    return {dx, {}, {}, {}, {}, {}, {}, {}};
   }
 };
 
 Tensor node_linear(const Tensor &features, const Tensor &weights, const Types &types,
                    at::IntArrayRef blocks, int64_t rows_out, int64_t channels_out,
-                   const std::optional<Tensor> &transposed)
+                   const std::optional<Tensor> &transposed, const std::optional<Tensor> &bias)
 {
   return NodeLinear::apply(features, weights, types, blocks.vec(), rows_out, channels_out,
-                           transposed);
+                           transposed, bias);
 }
 
 }    // namespace
@@ -210,7 +219,7 @@ Tensor node_linear(const Tensor &features, const Tensor &weights, const Types &t
 TORCH_LIBRARY_FRAGMENT(egraff, library)
 {
   library.def("node_linear(Tensor features, Tensor weights, Tensor? types, int[] blocks, int "
-              "rows_out, int channels_out, Tensor? transposed=None) -> Tensor");
+              "rows_out, int channels_out, Tensor? transposed=None, Tensor? bias=None) -> Tensor");
   library.def("node_linear_backward(Tensor grad, Tensor weights, Tensor? types, int[] blocks, int "
               "rows_in, int channels_in, Tensor? transposed=None) -> Tensor");
 }

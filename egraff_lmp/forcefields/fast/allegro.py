@@ -192,7 +192,7 @@ class FastAllegro(torch.nn.Module):
         self.environment_paths = [
             number
             for degree in range(self.n_degrees)
-            for number in (0, degree, degree, 0, degree * degree, 1)
+            for number in (0, degree, degree, 0, 1, degree * degree, 1)
         ]
 
         # Linear maps of the two-body embedding, of the hidden layers, and of invariants.
@@ -408,7 +408,7 @@ def _first_product(
         left, right = product.irreps_in1[i].ir.l, product.irreps_in2[j].ir.l
         out = product.irreps_out[k].ir.l
         # Degrees 1 and 2 of the operator are the surroundings and the harmonics.
-        paths += [right, left, out, right * right, rows[k], 1]
+        paths += [right, left, out, right * right, 1, rows[k], 1]
         ours = o3.wigner_3j(right, left, out, dtype=torch.float64).transpose(0, 1)
         sign = float((ours * o3.wigner_3j(left, right, out, dtype=torch.float64)).sum())
         matrices.append(by_degree[:, :, left] * weights[:, place] * sign)
@@ -438,5 +438,5 @@ def _last_product(product: Any, channels: int) -> tuple[list[int], torch.Tensor]
             factors[row] = weights[:, place] * symbol[m, m, 0]
     if len(row_of) != n_rows:
         raise KernelsUnavailable("expected all tensors in the product to scalars")
-    paths = [number for row in range(n_rows) for number in (0, 0, 0, row_of[row], 0, 1)]
+    paths = [number for row in range(n_rows) for number in (0, 0, 0, row_of[row], 1, 0, 1)]
     return paths, factors

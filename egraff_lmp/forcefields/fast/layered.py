@@ -99,7 +99,7 @@ def inward_convolution(
         dtype: of the features.
     """
     paths, factors = convolution_paths(product, channels)
-    factors = factors * (-1.0) ** torch.tensor(paths[1::6])
+    factors = factors * (-1.0) ** torch.tensor(paths[1::7])
     if dtype != torch.float32:
         return ExactConvolution(paths, factors, radial(dtype), dtype)
     exact = radial(torch.float64)

@@ -23,7 +23,10 @@ class NodeLinear(torch.nn.Module):
         rows_out: of the result.
         channels_out: C'.
         dtype: of the features.
+        bias: (rows_out, C') that is added to every atom, or None.
     """
+
+    __constants__ = ("has_bias",)
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class NodeLinear(torch.nn.Module):
         rows_out: int,
         channels_out: int,
         dtype: torch.dtype,
+        bias: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.blocks: list[int] = []
@@ -47,6 +51,8 @@ class NodeLinear(torch.nn.Module):
         self.register_buffer("weights", _flat(matrices, n_types).to(dtype))
         turned = [weights.transpose(1, 2) for _, _, weights in blocks]
         self.register_buffer("transposed", _flat(turned, n_types).to(dtype))
+        self.has_bias = bias is not None
+        self.register_buffer("bias", torch.zeros(0, 0) if bias is None else bias.to(dtype))
 
     def forward(self, features: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         """(n, rows, C) of atoms of these types to (n, rows_out, C')."""
@@ -58,6 +64,7 @@ class NodeLinear(torch.nn.Module):
             self.rows_out,
             self.channels_out,
             self.transposed,
+            self.bias if self.has_bias else None,
         )
 
 
@@ -67,13 +74,20 @@ def _flat(matrices: list[torch.Tensor], n_types: int) -> torch.Tensor:
     return torch.cat(pieces, dim=1).detach().contiguous() if pieces else torch.zeros(n_types, 0)
 
 
-def from_linear(linear: Any, channels: int, factors: torch.Tensor | None = None) -> NodeLinear:
+def from_linear(
+    linear: Any,
+    channels: int,
+    factors: torch.Tensor | None = None,
+    of_inputs: torch.Tensor | None = None,
+) -> NodeLinear:
     """e3nn's `Linear` in the kernels' layout.
 
     Args:
-        linear: without biases.
+        linear: with biases or without.
         channels: C, of what goes in and comes out.
-        factors: one number, or one per type, that multiplies the result.
+        factors: one number, or one per type, that multiplies the result; not where there are
+            biases.
+        of_inputs: what each channel of the input is multiplied by, (irreps_in.num_irreps,).
     """
     source = Layout(linear.irreps_in, channels)
     target = Layout(linear.irreps_out, channels)
@@ -88,8 +102,27 @@ def from_linear(linear: Any, channels: int, factors: torch.Tensor | None = None)
         matrix = flat[offset : offset + size].view(instruction.path_shape)
         offset += size
         matrix = matrix * instruction.path_weight * scale.double().view(-1, 1, 1)
+        if of_inputs is not None:
+            first = sum(mul for mul, _ in linear.irreps_in[: instruction.i_in])
+            own = of_inputs[first : first + matrix.size(1)]
+            matrix = matrix * own.detach().double().view(1, -1, 1)
         blocks.append((source.entries[instruction.i_in], target.entries[instruction.i_out], matrix))
-    return NodeLinear(blocks, target.rows, channels, linear.weight.dtype)
+    bias = _bias(linear, target) if linear.bias.numel() else None
+    return NodeLinear(blocks, target.rows, channels, linear.weight.dtype, bias)
+
+
+def _bias(linear: Any, target: Layout) -> torch.Tensor:
+    """The biases of a `Linear`, which its scalars have, as rows."""
+    flat = torch.zeros(target.rows * target.channels, dtype=torch.float64)
+    places = torch.from_numpy(target.places())
+    scalars = torch.cat(
+        [
+            torch.full((mul * ir.dim,), ir.is_scalar(), dtype=torch.bool)
+            for mul, ir in linear.irreps_out
+        ]
+    )
+    flat[places[scalars]] = linear.bias.detach().double()
+    return flat.view(target.rows, target.channels)
 
 
 def from_type_product(product: Any, attributes: torch.Tensor, channels: int) -> NodeLinear:

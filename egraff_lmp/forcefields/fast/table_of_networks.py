@@ -9,8 +9,10 @@ import torch
 
 from egraff_lmp.forcefields.allegro import AllegroNetwork
 from egraff_lmp.forcefields.botnet import BOTNetNetwork
+from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.fast.allegro import FastAllegro
 from egraff_lmp.forcefields.fast.botnet import FastBOTNet
+from egraff_lmp.forcefields.fast.equiformer import FastEquiformer
 from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
 from egraff_lmp.forcefields.fast.torchmdnet import FastTorchMDNet
@@ -22,6 +24,7 @@ from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
     AllegroNetwork: FastAllegro,
     BOTNetNetwork: FastBOTNet,
+    EquiformerNetwork: FastEquiformer,
     MACENetwork: FastMACE,
     NequIPNetwork: FastNequIP,
     TorchMDNetNetwork: FastTorchMDNet,

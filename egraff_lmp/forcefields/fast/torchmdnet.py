@@ -28,8 +28,8 @@ from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 MOST_HEADS = 16
 # Rows that a layer reads of each neighbour: key, scalar; along v, along r; and the vectors.
 _SCALARS, _NO_VECTORS, _VECTORS = 2, 4, 7
-# The convolution that sums scalars: l1, l2, l3, row in, row out, step.
-_SCALAR_PATH = [0, 0, 0, 0, 0, 1]
+# The convolution that sums scalars: l1, l2, l3, row in, step, row out, step.
+_SCALAR_PATH = [0, 0, 0, 0, 1, 0, 1]
 
 
 class _Radial(torch.nn.Module):

@@ -14,8 +14,8 @@ constexpr int EDGE_BLOCK = 16;
 struct ConvolutionPath {
   int l1, l2, l3;
   int column;                   // its place in the weights
-  int64_t row_in;               // first of 2 l1 + 1 rows
-  int64_t row_out, row_step;    // row of m3 = 0, and from one m3 to the next
+  int64_t row_in, step_in;      // row of m1 = 0, and from one m1 to the next
+  int64_t row_out, step_out;    // the same of m3
   int pair_offset;              // of its coupling matrix in the scratch memory
   bool builds_matrix;           // the first path with these degrees
 };

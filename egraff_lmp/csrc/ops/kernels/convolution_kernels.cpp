@@ -183,7 +183,7 @@ void forward(const ConvolutionJob<S> &job, int64_t begin, int64_t end, void *scr
           for (int64_t channel = 0; channel < C; channel += TILE * LANES<S>)
             multiply({block.matrix + path.pair_offset * B + from, block.x + from, block.w + from,
                       path.row_in * C + channel, path.column * C + channel,
-                      out + path.row_out * C + channel, C, path.row_step * C},
+                      out + path.row_out * C + channel, path.step_in * C, path.step_out * C},
                      to - from);
         }
       }
@@ -209,7 +209,7 @@ template <class S> void backward_block(const ConvolutionJob<S> &job, Block<S> &b
       for (int64_t channel = 0; channel < C; channel += TILE * W)
         multiply({block.matrix + path.pair_offset * B + from, block.x + from, block.w + from,
                   path.row_in * C + channel, path.column * C + channel,
-                  grad + path.row_out * C + channel, C, path.row_step * C,
+                  grad + path.row_out * C + channel, path.step_in * C, path.step_out * C,
                   job.grad_features ? block.dx + from : nullptr, block.dw + from,
                   block.dy + from * dy_step + path.l2 * path.l2 * W, dy_step},
                  to - from);

@@ -21,13 +21,14 @@ template <class S> struct LinearJob {
   int64_t size_in, size_out, weights_of_type;    // numbers an atom, numbers a type
   const S *x;
   const S *weights;
+  const S *bias;    // [size_out], or null
   S *y;
 };
 
 // Rows first_in .. first_in + count - 1, scaled by an activation of themselves (gate < 0) or of the
 // row `gate`, become rows first_out .. of the result.
 struct GatePart {
-  int tanh;    // else silu
+  int activation;    // 0 silu, 1 tanh, 2 the logistic function
   int64_t first_in, first_out, count, gate;
   double scale;
 };

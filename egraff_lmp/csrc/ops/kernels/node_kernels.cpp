@@ -85,7 +85,7 @@ template <class S> void linear(const LinearJob<S> &job, int64_t begin, int64_t e
     int64_t last = begin;
     while (last < end && last < begin + ATOMS && job.type[last] == job.type[begin]) {
       S *y = job.y + job.atom[last++] * job.size_out;
-      for (int64_t k = 0; k < job.size_out; ++k) y[k] = 0;
+      for (int64_t k = 0; k < job.size_out; ++k) y[k] = job.bias ? job.bias[k] : S(0);
     }
     for (int b = 0; b < job.n_blocks; ++b) multiply_block(job, job.blocks[b], begin, last);
     begin = last;
@@ -98,12 +98,16 @@ template <class S> [[gnu::always_inline]] inline void activation(const GatePart 
                                                                  Vector<S> &value, Vector<S> &slope)
 {
   const S scale = S(part.scale);
-  if (part.tanh) {
+  if (part.activation == 1) {
     const Vector<S> q = exponential<S>(x < S(0) ? S(2) * x : S(-2) * x);
     const Vector<S> size = (S(1) - q) / (S(1) + q);
     const Vector<S> h = x < S(0) ? -size : size;
     value = scale * h;
     slope = scale * (S(1) - h * h);
+  } else if (part.activation == 2) {
+    const Vector<S> s = logistic<S>(x);
+    value = scale * s;
+    slope = scale * (s * (S(1) - s));
   } else {
     const Vector<S> s = logistic<S>(x);
     value = scale * (x * s);

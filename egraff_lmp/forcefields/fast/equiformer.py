@@ -1,0 +1,400 @@
+"""Equiformer on the operators, from the weights of the reference network.
+
+Features are [atoms, rows, channels] from the first to the last block, and so are messages on edges:
+a convolution in which each edge is a centre of its own gives them, and the weights of the second
+product, the same for all edges, go into the linear map after it. That the whole is equal is shown at
+export (`proof`); see `forcefields.equiformer` for the definition.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from e3nn import o3
+
+from egraff_lmp.forcefields.equiformer import EquiformerNetwork
+from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
+from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
+from egraff_lmp.forcefields.fast.layout import Layout
+from egraff_lmp.forcefields.fast.linear import from_linear
+from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
+from egraff_lmp.forcefields.layers import (
+    expnorm_basis,
+    polynomial_envelope,
+    softmax_over_neighbours,
+    sum_over_neighbours,
+)
+
+_SILU, _LOGISTIC = 0, 2  # activations of `egraff::gate`
+
+
+class _Radial(torch.nn.Module):
+    """Weights of a product: distances (S, 1) in A to (S, paths * C)."""
+
+    __constants__ = ("enveloped", "power", "r_max")
+
+    def __init__(self, network: EquiformerNetwork, radial: Any, *, enveloped: bool) -> None:
+        super().__init__()
+        self.r_max, self.power = network.r_max, network.envelope_power
+        self.enveloped = enveloped
+        self.register_buffer("means", network.means.detach().clone())  # type: ignore[operator]
+        self.register_buffer("betas", network.betas.detach().clone())  # type: ignore[operator]
+        self.net = copy.deepcopy(radial.net)
+
+    def forward(self, lengths: torch.Tensor) -> torch.Tensor:
+        dtype = self.means.dtype
+        basis = expnorm_basis(lengths.to(dtype), self.means, self.betas, self.r_max)  # type: ignore[arg-type]
+        weights = self.net(basis)
+        if self.enveloped:
+            weights = weights * polynomial_envelope(lengths, self.r_max, self.power).to(dtype)
+        return weights
+
+
+def _convolution(network: EquiformerNetwork, product: Any, radial: _Radial, channels: int) -> Any:
+    """A product with weights by distance, its sum over neighbours included."""
+    paths, factors = convolution_paths(product, channels)
+    if network.dtype != torch.float32:
+        return ExactConvolution(paths, factors, radial, network.dtype)
+    exact = copy.deepcopy(radial).double()
+
+    def weights(place: torch.Tensor) -> torch.Tensor:
+        lengths = (distance_at(place) * network.r_max).unsqueeze(1)
+        return exact(lengths).view(place.size(0), -1, channels)
+
+    return TabulatedConvolution(paths, factors, weights, network.dtype)
+
+
+class _UnitConvolution(torch.nn.Module):
+    """A product of edges' features with harmonics, all of whose weights are one."""
+
+    def __init__(self, paths: list[int], channels: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.paths = paths
+        # Splines sum to one: a table of ones is one everywhere, and stays in the nearest cache.
+        self.register_buffer("table", torch.ones(4, len(paths) // 7, channels, dtype=dtype))
+
+    def forward(
+        self, features: torch.Tensor, harmonics: torch.Tensor, edge_index: torch.Tensor
+    ) -> torch.Tensor:
+        """(E, rows, C) to (E, rows', C); `edge_index` leads from each edge to itself."""
+        n_edges = features.size(0)
+        middle = torch.full((n_edges,), 0.5, dtype=features.dtype, device=features.device)
+        return torch.ops.egraff.tabulated_convolution(
+            features, harmonics, middle, self.table, edge_index, n_edges, self.paths
+        )
+
+
+class _Gate(torch.nn.Module):
+    """SiLU of scalars; rows of each other irrep times the logistic function of a scalar's row.
+
+    Args:
+        gate: e3nn's, as `equiformer.gate_of` makes it.
+        channels: C.
+    """
+
+    def __init__(self, gate: Any, channels: int) -> None:
+        super().__init__()
+        out = Layout(gate.irreps_out, channels)
+        scalars = out.entries[0].joined
+        self.parts: list[int] = []
+        self.scales: list[float] = []
+        (scalar_act,), gate_acts = gate.act_scalars.acts, gate.act_gates.acts
+        for row in range(scalars):
+            self.parts += [_SILU, row, 1, -1]
+            self.scales.append(float(scalar_act.cst))
+        # The gates are rows after the scalars; what they gate has as many rows more before it.
+        gates = sum(entry.joined for entry in out.entries[1:])
+        row_of_gate = scalars
+        for entry in out.entries[1:]:
+            for m in range(2 * entry.degree + 1):
+                for place in range(entry.joined):
+                    self.parts += [
+                        _LOGISTIC,
+                        entry.row(m, place) + gates,
+                        1,
+                        row_of_gate + place,
+                    ]
+                    self.scales.append(float(gate_acts[0].cst))
+            row_of_gate += entry.joined
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(n, rows with gates, C) to (n, rows, C)."""
+        return torch.ops.egraff.gate(features, self.parts, self.scales)
+
+
+class _LayerNorm(torch.nn.Module):
+    """`equiformer._LayerNorm` of rows of channels."""
+
+    __constants__ = ("epsilon", "floor")
+
+    def __init__(self, norm: Any, irreps: o3.Irreps, channels: int) -> None:
+        super().__init__()
+        self.epsilon, self.floor = norm.epsilon, norm.floor
+        self.rows = [(2 * e.degree + 1) * e.joined for e in Layout(irreps, channels).entries]
+        weights, first = [], 0
+        for mul, ir in irreps:
+            own = norm.weight.detach()[first : first + mul].view(-1, channels)
+            weights.append(own.repeat(ir.dim, 1))
+            first += mul
+        self.register_buffer("weight", torch.cat(weights).contiguous())
+        self.register_buffer("bias", norm.bias.detach().view(-1, channels).clone())
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(n, rows, C) to (n, rows, C)."""
+        parts: list[torch.Tensor] = []
+        scalars = features[:, : self.rows[0]]
+        scalars = scalars - scalars.mean(dim=[1, 2], keepdim=True)
+        square = scalars.pow(2).mean(dim=[1, 2], keepdim=True)
+        scalars = scalars * (square + self.epsilon).rsqrt() * self.weight[: self.rows[0]]  # type: ignore[index]
+        parts.append(scalars + self.bias)
+        row = self.rows[0]
+        for count in self.rows[1:]:
+            part = features[:, row : row + count]
+            square = part.pow(2).mean(dim=[1, 2], keepdim=True)
+            weight = self.weight[row : row + count]  # type: ignore[index]
+            parts.append(part * (square + self.floor).rsqrt() * weight)
+            row += count
+        return torch.cat(parts, dim=1)
+
+
+class _Attention(torch.nn.Module):
+    """`equiformer._Attention` of rows of channels."""
+
+    __constants__ = ("alpha_width", "n_heads", "slope", "smooth")
+
+    def __init__(self, attention: Any, network: EquiformerNetwork, channels: int) -> None:
+        super().__init__()
+        dtype = network.dtype
+        self.smooth, self.slope = attention.smooth, attention.slope
+        self.n_heads, self.alpha_width = attention.n_heads, attention.alpha_width
+        self.from_neighbor = from_linear(attention.from_neighbor, channels)
+        self.from_center = from_linear(attention.from_center, channels)
+        radial = _Radial(network, attention.radial, enveloped=False)
+        self.product = _convolution(network, attention.product, radial, channels)
+        self.alpha = from_linear(attention.alpha, channels)
+        self.register_buffer("alpha_dot", attention.alpha_dot.detach().clone())
+        self.to_gate = from_linear(attention.to_gate, channels)
+        self.gate = _Gate(attention.gate, channels)
+        paths, factors = convolution_paths(attention.value_product, channels)
+        self.value_product = _UnitConvolution(paths, channels, dtype)
+        own = attention.value_product.weight.detach().double() * factors.repeat_interleave(channels)
+        self.to_value = from_linear(attention.to_value, channels, of_inputs=own)
+        self.project = from_linear(attention.project, channels)
+        head_of = torch.zeros(attention.head_of.numel(), dtype=torch.int64)
+        places = torch.from_numpy(Layout(attention.to_value.irreps_out, channels).places())
+        head_of[places] = attention.head_of
+        self.register_buffer("head_of", head_of)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+        envelope: torch.Tensor,
+        edge_index: torch.Tensor,
+        to_edges: torch.Tensor,
+        types: torch.Tensor,
+    ) -> torch.Tensor:
+        """(n_local, rows, C) to (n_local, rows, C).
+
+        Args:
+            features: after the norm.
+            harmonics: (E, (l_max + 1)^2).
+            places: in the tables, (E,).
+            lengths: in A, (E, 1).
+            envelope: (E, 1).
+            edge_index: (2, E).
+            to_edges: from each edge to itself, (2, E).
+            types: of the local atoms, not read.
+        """
+        n_local, rows, channels = features.size(0), features.size(1), features.size(2)
+        centers = edge_index[0]
+        n_edges = centers.size(0)
+        sent = self.from_neighbor(features, types).view(-1, rows * channels)
+        sent = exchange(sent).index_select(0, edge_index[1])
+        own = self.from_center(features, types).view(-1, rows * channels)
+        pairs = (sent + own.index_select(0, centers)).view(-1, rows, channels)
+        message = self.product(pairs, harmonics, places, lengths, to_edges, n_edges)
+
+        invariant = self.alpha(message, to_edges[0]).view(n_edges, self.alpha_width)
+        # A leaky ReLU whose kink is rounded off by a sigmoid.
+        leaky = invariant * (self.slope + (1.0 - self.slope) * torch.sigmoid(invariant))
+        heads = leaky.view(-1, self.n_heads, self.alpha_width // self.n_heads)
+        logits = (heads * self.alpha_dot).sum(dim=2)
+        if self.smooth:
+            logits = logits + torch.log(envelope.clamp(min=1e-30))
+            attention = softmax_over_neighbours(logits, centers, n_local) * envelope
+        else:
+            attention = softmax_over_neighbours(logits, centers, n_local)
+
+        value = self.gate(self.to_gate(message, to_edges[0]))
+        value = self.value_product(value, harmonics, to_edges)
+        value = self.to_value(value, to_edges[0])
+        heads = torch.index_select(attention, 1, self.head_of)  # type: ignore[arg-type]
+        weighted = value * heads.view(n_edges, value.size(1), channels)
+        return self.project(sum_over_neighbours(weighted, centers, n_local), types)
+
+
+class _Block(torch.nn.Module):
+    """`equiformer._Block` of rows of channels."""
+
+    __constants__ = ("changes_irreps",)
+
+    def __init__(self, block: Any, network: EquiformerNetwork, channels: int) -> None:
+        super().__init__()
+        irreps = block.linear_1.irreps_in
+        self.changes_irreps = block.changes_irreps
+        self.norm_1 = _LayerNorm(block.norm_1, irreps, channels)
+        self.attention = _Attention(block.attention, network, channels)
+        self.norm_2 = _LayerNorm(block.norm_2, irreps, channels)
+        self.gate = _Gate(block.gate, channels)
+        self.linear_1 = from_linear(block.linear_1, channels)
+        self.linear_2 = from_linear(block.linear_2, channels)
+        self.shortcut: torch.nn.Module = torch.nn.Identity()
+        if block.changes_irreps:
+            self.shortcut = from_linear(block.shortcut, channels)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+        envelope: torch.Tensor,
+        edge_index: torch.Tensor,
+        to_edges: torch.Tensor,
+        types: torch.Tensor,
+    ) -> torch.Tensor:
+        """(n_local, rows, C) to (n_local, rows', C)."""
+        features = features + self.attention(
+            self.norm_1(features),
+            harmonics,
+            places,
+            lengths,
+            envelope,
+            edge_index,
+            to_edges,
+            types,
+        )
+        found = self.linear_2(self.gate(self.linear_1(self.norm_2(features), types)), types)
+        if self.changes_irreps:
+            features = self.shortcut(features, types)
+        return features + found
+
+
+class FastEquiformer(torch.nn.Module):
+    """The function of `EquiformerNetwork`, without its trainable weights.
+
+    Args:
+        network: the reference.
+
+    Raises:
+        KernelsUnavailable: degrees beyond those that the operators cover.
+    """
+
+    __constants__ = ("l_max", "power", "r_max", "smooth", "table_error")
+
+    def __init__(self, network: EquiformerNetwork) -> None:
+        super().__init__()
+        self.l_max = network.harmonics.irreps_out.lmax
+        if self.l_max > L_MAX:
+            raise KernelsUnavailable(f"expected degrees up to {L_MAX}, got {self.l_max}")
+        blocks: Any = network.blocks
+        channels = _channels(blocks)
+        self.smooth, self.r_max, self.power = network.smooth, network.r_max, network.envelope_power
+        self.dtype = network.dtype
+        self.n_layers = network.n_layers
+        self.exchange_widths = network.exchange_widths
+        self.outputs = network.outputs
+
+        degree: Any = network.degree_embedding
+        irreps = degree.constant.irreps_out
+        layout = Layout(irreps, channels)
+        places = torch.from_numpy(layout.places())
+        with torch.no_grad():
+            one_hot = torch.eye(network.n_species, dtype=network.dtype) * network.n_species**0.5
+            by_type = network.atom_embedding(one_hot)
+            constant = degree.constant(torch.ones(1, 1, dtype=network.dtype))
+        self.register_buffer("by_type", _as_rows(by_type, places, layout))
+        self.register_buffer("constant", _as_rows(constant, places, layout))
+        radial = _Radial(network, degree.radial, enveloped=network.smooth)
+        self.degree_product = _convolution(network, degree.product, radial, channels)
+        self.degree_project = from_linear(degree.project, channels)
+        # The bias of that map is added for each neighbour, the rest is linear in their sum.
+        self.register_buffer("degree_bias", self.degree_project.bias.clone() / degree.norm)  # type: ignore[operator]
+        self.degree_project.has_bias = False
+        self.degree_norm = degree.norm
+        self.blocks = torch.nn.ModuleList(_Block(block, network, channels) for block in blocks)
+        self.table_error = max(
+            self.degree_product.table_error,
+            *(block.attention.product.table_error for block in self.blocks),
+        )
+        # Scalars alone: rows of channels are the reference's order.
+        self.norm = copy.deepcopy(network.norm)
+        self.readout = copy.deepcopy(network.readout)
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """As `EquiformerNetwork.forward`."""
+        harmonics, distances = torch.ops.egraff.edge_harmonics(
+            edge_vectors, self.l_max, self.dtype
+        )
+        places = table_place(distances / self.r_max).to(self.dtype)
+        lengths = distances.unsqueeze(1)
+        envelope = torch.ones_like(lengths)
+        if self.smooth:
+            envelope = polynomial_envelope(lengths, self.r_max, self.power)
+        envelope = envelope.to(self.dtype)
+        centers = edge_index[0]
+        edges = torch.arange(centers.size(0), device=types.device)
+        to_edges = torch.stack([edges, edges])
+        to_constant = torch.stack([centers, torch.zeros_like(centers)])
+        local_types = types[:n_local]
+
+        around = self.degree_product(
+            self.constant, harmonics, places, lengths, to_constant, n_local
+        )
+        around = self.degree_project(around, local_types) / self.degree_norm
+        enveloped = sum_over_neighbours(envelope, centers, n_local).unsqueeze(2)
+        features = self.by_type[local_types] + around + enveloped * self.degree_bias  # type: ignore[index]
+        for block in self.blocks:
+            features = block(
+                features, harmonics, places, lengths, envelope, edge_index, to_edges, local_types
+            )
+        last = self.norm(features.flatten(1))
+        return {"energy": self.readout(last).view(-1), "features": last}
+
+
+def _channels(blocks: Any) -> int:
+    """The largest number of channels that divides all multiplicities."""
+    found = [
+        mul
+        for block in blocks
+        for linear in (
+            block.linear_1,
+            block.linear_2,
+            block.attention.to_gate,
+            block.attention.to_value,
+            block.attention.alpha,
+        )
+        for mul, _ in (*linear.irreps_in, *linear.irreps_out)
+    ]
+    return math.gcd(*found)
+
+
+def _as_rows(features: torch.Tensor, places: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """(n, width) in e3nn's order to (n, rows, C)."""
+    rows = torch.zeros_like(features)
+    rows[:, places] = features
+    return rows.view(-1, layout.rows, layout.channels)
