@@ -17,6 +17,7 @@ from e3nn import o3
 
 from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.fast.chunks import center_chunks, sorted_by_center
 from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.layout import Layout
@@ -31,6 +32,7 @@ from egraff_lmp.forcefields.layers import (
 )
 
 _SILU, _LOGISTIC = 0, 2  # activations of `egraff::gate`
+EDGES_OF_A_PIECE = 256
 
 
 class _Radial(torch.nn.Module):
@@ -198,7 +200,8 @@ class _Attention(torch.nn.Module):
         lengths: torch.Tensor,
         envelope: torch.Tensor,
         edge_index: torch.Tensor,
-        to_edges: torch.Tensor,
+        of_centers: list[int],
+        of_edges: list[int],
         types: torch.Tensor,
     ) -> torch.Tensor:
         """(n_local, rows, C) to (n_local, rows, C).
@@ -209,36 +212,62 @@ class _Attention(torch.nn.Module):
             places: in the tables, (E,).
             lengths: in A, (E, 1).
             envelope: (E, 1).
-            edge_index: (2, E).
-            to_edges: from each edge to itself, (2, E).
+            edge_index: (2, E), sorted by centre.
+            of_centers, of_edges: of the pieces, see `chunks`.
             types: of the local atoms, not read.
         """
-        n_local, rows, channels = features.size(0), features.size(1), features.size(2)
-        centers = edge_index[0]
-        n_edges = centers.size(0)
+        rows, channels = features.size(1), features.size(2)
         sent = self.from_neighbor(features, types).view(-1, rows * channels)
         sent = exchange(sent).index_select(0, edge_index[1])
         own = self.from_center(features, types).view(-1, rows * channels)
-        pairs = (sent + own.index_select(0, centers)).view(-1, rows, channels)
+        pairs = (sent + own.index_select(0, edge_index[0])).view(-1, rows, channels)
+        sums: list[torch.Tensor] = []
+        first = 0
+        for n_centers, piece, y, place, length, u, index in zip(  # noqa: B905 (TorchScript)
+            of_centers,
+            pairs.split(of_edges),
+            harmonics.split(of_edges),
+            places.split(of_edges),
+            lengths.split(of_edges),
+            envelope.split(of_edges),
+            edge_index[0].split(of_edges),
+        ):
+            sums.append(self.of_edges(piece, y, place, length, u, index - first, n_centers))
+            first += n_centers
+        return self.project(torch.cat(sums), types)
+
+    def of_edges(
+        self,
+        pairs: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+        envelope: torch.Tensor,
+        centers: torch.Tensor,
+        n_centers: int,
+    ) -> torch.Tensor:
+        """Sums (n_centers, rows, C) over all edges of some centres, of features (E, rows, C)."""
+        n_edges, channels = pairs.size(0), pairs.size(2)
+        edges = torch.arange(n_edges, device=centers.device)
+        to_edges = torch.stack([edges, edges])
         message = self.product(pairs, harmonics, places, lengths, to_edges, n_edges)
 
-        invariant = self.alpha(message, to_edges[0]).view(n_edges, self.alpha_width)
+        invariant = self.alpha(message, edges).view(n_edges, self.alpha_width)
         # A leaky ReLU whose kink is rounded off by a sigmoid.
         leaky = invariant * (self.slope + (1.0 - self.slope) * torch.sigmoid(invariant))
         heads = leaky.view(-1, self.n_heads, self.alpha_width // self.n_heads)
         logits = (heads * self.alpha_dot).sum(dim=2)
         if self.smooth:
             logits = logits + torch.log(envelope.clamp(min=1e-30))
-            attention = softmax_over_neighbours(logits, centers, n_local) * envelope
+            attention = softmax_over_neighbours(logits, centers, n_centers) * envelope
         else:
-            attention = softmax_over_neighbours(logits, centers, n_local)
+            attention = softmax_over_neighbours(logits, centers, n_centers)
 
-        value = self.gate(self.to_gate(message, to_edges[0]))
-        value = self.value_product(value, harmonics, to_edges)
-        value = self.to_value(value, to_edges[0])
+        value = self.gate(self.to_gate(message, edges))
+        value = self.to_value(self.value_product(value, harmonics, to_edges), edges)
         heads = torch.index_select(attention, 1, self.head_of)  # type: ignore[arg-type]
         weighted = value * heads.view(n_edges, value.size(1), channels)
-        return self.project(sum_over_neighbours(weighted, centers, n_local), types)
+        return sum_over_neighbours(weighted, centers, n_centers)
 
 
 class _Block(torch.nn.Module):
@@ -268,7 +297,8 @@ class _Block(torch.nn.Module):
         lengths: torch.Tensor,
         envelope: torch.Tensor,
         edge_index: torch.Tensor,
-        to_edges: torch.Tensor,
+        of_centers: list[int],
+        of_edges: list[int],
         types: torch.Tensor,
     ) -> torch.Tensor:
         """(n_local, rows, C) to (n_local, rows', C)."""
@@ -279,7 +309,8 @@ class _Block(torch.nn.Module):
             lengths,
             envelope,
             edge_index,
-            to_edges,
+            of_centers,
+            of_edges,
             types,
         )
         found = self.linear_2(self.gate(self.linear_1(self.norm_2(features), types)), types)
@@ -298,7 +329,7 @@ class FastEquiformer(torch.nn.Module):
         KernelsUnavailable: degrees beyond those that the operators cover.
     """
 
-    __constants__ = ("l_max", "power", "r_max", "smooth", "table_error")
+    __constants__ = ("edges_of_a_piece", "l_max", "power", "r_max", "smooth", "table_error")
 
     def __init__(self, network: EquiformerNetwork) -> None:
         super().__init__()
@@ -330,6 +361,7 @@ class FastEquiformer(torch.nn.Module):
         self.register_buffer("degree_bias", self.degree_project.bias.clone() / degree.norm)  # type: ignore[operator]
         self.degree_project.has_bias = False
         self.degree_norm = degree.norm
+        self.edges_of_a_piece = EDGES_OF_A_PIECE
         self.blocks = torch.nn.ModuleList(_Block(block, network, channels) for block in blocks)
         self.table_error = max(
             self.degree_product.table_error,
@@ -347,6 +379,9 @@ class FastEquiformer(torch.nn.Module):
         n_local: int,
     ) -> dict[str, torch.Tensor]:
         """As `EquiformerNetwork.forward`."""
+        order = sorted_by_center(edge_index)
+        if order.numel() > 0:
+            edge_vectors, edge_index = edge_vectors[order], edge_index[:, order]
         harmonics, distances = torch.ops.egraff.edge_harmonics(
             edge_vectors, self.l_max, self.dtype
         )
@@ -357,8 +392,7 @@ class FastEquiformer(torch.nn.Module):
             envelope = polynomial_envelope(lengths, self.r_max, self.power)
         envelope = envelope.to(self.dtype)
         centers = edge_index[0]
-        edges = torch.arange(centers.size(0), device=types.device)
-        to_edges = torch.stack([edges, edges])
+        of_centers, of_edges = center_chunks(centers, n_local, self.edges_of_a_piece)
         to_constant = torch.stack([centers, torch.zeros_like(centers)])
         local_types = types[:n_local]
 
@@ -370,7 +404,15 @@ class FastEquiformer(torch.nn.Module):
         features = self.by_type[local_types] + around + enveloped * self.degree_bias  # type: ignore[index]
         for block in self.blocks:
             features = block(
-                features, harmonics, places, lengths, envelope, edge_index, to_edges, local_types
+                features,
+                harmonics,
+                places,
+                lengths,
+                envelope,
+                edge_index,
+                of_centers,
+                of_edges,
+                local_types,
             )
         last = self.norm(features.flatten(1))
         return {"energy": self.readout(last).view(-1), "features": last}

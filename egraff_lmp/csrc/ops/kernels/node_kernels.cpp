@@ -35,24 +35,31 @@ void multiply(const S *const *x, S *const *y, const S *w, int64_t K, int64_t N)
     for (int t = 0; t < T; ++t) store<S>(y[r] + t * W, sum[r][t]);
 }
 
-template <class S, int R>
-void multiply_rows(const S *const *x, S *const *y, const S *w, int64_t K, int64_t N)
+// The columns n .. n + T registers of all rows: so much of W stays in the first-level cache.
+template <class S, int T>
+void multiply_columns(const S *const *x, S *const *y, int n_rows, const S *w, int64_t n, int64_t K,
+                      int64_t N)
+{
+  S *at[ROWS];
+  int row = 0;
+  for (; row + ROWS <= n_rows; row += ROWS) {
+    for (int r = 0; r < ROWS; ++r) at[r] = y[row + r] + n;
+    multiply<S, ROWS, T>(x + row, at, w + n, K, N);
+  }
+  for (; row < n_rows; ++row) {
+    at[0] = y[row] + n;
+    multiply<S, 1, T>(x + row, at, w + n, K, N);
+  }
+}
+
+template <class S>
+void multiply_rows(const S *const *x, S *const *y, int n_rows, const S *w, int64_t K, int64_t N)
 {
   constexpr int W = LANES<S>;
-  S *at[R];
   int64_t n = 0;
-  const auto shift = [&] {
-    for (int r = 0; r < R; ++r) at[r] = y[r] + n;
-  };
-  for (; n + 2 * W <= N; n += 2 * W) {
-    shift();
-    multiply<S, R, 2>(x, at, w + n, K, N);
-  }
-  for (; n + W <= N; n += W) {
-    shift();
-    multiply<S, R, 1>(x, at, w + n, K, N);
-  }
-  for (int r = 0; r < R && n < N; ++r)
+  for (; n + 2 * W <= N; n += 2 * W) multiply_columns<S, 2>(x, y, n_rows, w, n, K, N);
+  for (; n + W <= N; n += W) multiply_columns<S, 1>(x, y, n_rows, w, n, K, N);
+  for (int r = 0; r < n_rows && n < N; ++r)
     for (int64_t k = 0; k < K; ++k)
       for (int64_t column = n; column < N; ++column) y[r][column] += x[r][k] * w[k * N + column];
 }
@@ -61,9 +68,10 @@ void multiply_rows(const S *const *x, S *const *y, const S *w, int64_t K, int64_
 template <class S>
 void multiply_block(const LinearJob<S> &job, const LinearBlock &block, int64_t begin, int64_t end)
 {
+  constexpr int MOST = 16 * ROWS;
   const S *w = job.weights + job.type[begin] * job.weights_of_type + block.weight;
-  const S *x[ROWS];
-  S *y[ROWS];
+  const S *x[MOST];
+  S *y[MOST];
   int n = 0;
   for (int64_t place = begin; place < end; ++place) {
     const S *from = job.x + job.atom[place] * job.size_in + block.in;
@@ -71,12 +79,12 @@ void multiply_block(const LinearJob<S> &job, const LinearBlock &block, int64_t b
     for (int64_t m = 0; m < block.count; ++m) {
       x[n] = from + m * block.in_step;
       y[n++] = to + m * block.out_step;
-      if (n < ROWS) continue;
-      multiply_rows<S, ROWS>(x, y, w, block.K, block.N);
+      if (n < MOST) continue;
+      multiply_rows<S>(x, y, n, w, block.K, block.N);
       n = 0;
     }
   }
-  for (int r = 0; r < n; ++r) multiply_rows<S, 1>(x + r, y + r, w, block.K, block.N);
+  multiply_rows<S>(x, y, n, w, block.K, block.N);
 }
 
 template <class S> void linear(const LinearJob<S> &job, int64_t begin, int64_t end)
