@@ -21,7 +21,7 @@ from egraff_lmp.forcefields.fast.chunks import center_chunks, sorted_by_center
 from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.layout import Layout
-from egraff_lmp.forcefields.fast.linear import from_linear
+from egraff_lmp.forcefields.fast.linear import from_linear, side_by_side
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.layers import (
@@ -97,9 +97,10 @@ class _Gate(torch.nn.Module):
     Args:
         gate: e3nn's, as `equiformer.gate_of` makes it.
         channels: C.
+        first_row: of what goes in.
     """
 
-    def __init__(self, gate: Any, channels: int) -> None:
+    def __init__(self, gate: Any, channels: int, first_row: int = 0) -> None:
         super().__init__()
         out = Layout(gate.irreps_out, channels)
         scalars = out.entries[0].joined
@@ -107,17 +108,17 @@ class _Gate(torch.nn.Module):
         self.scales: list[float] = []
         (scalar_act,), gate_acts = gate.act_scalars.acts, gate.act_gates.acts
         for row in range(scalars):
-            self.parts += [_SILU, row, 1, -1]
+            self.parts += [_SILU, first_row + row, 1, -1]
             self.scales.append(float(scalar_act.cst))
         # The gates are rows after the scalars; what they gate has as many rows more before it.
         gates = sum(entry.joined for entry in out.entries[1:])
-        row_of_gate = scalars
+        row_of_gate = first_row + scalars
         for entry in out.entries[1:]:
             for m in range(2 * entry.degree + 1):
                 for place in range(entry.joined):
                     self.parts += [
                         _LOGISTIC,
-                        entry.row(m, place) + gates,
+                        first_row + entry.row(m, place) + gates,
                         1,
                         row_of_gate + place,
                     ]
@@ -167,7 +168,7 @@ class _LayerNorm(torch.nn.Module):
 class _Attention(torch.nn.Module):
     """`equiformer._Attention` of rows of channels."""
 
-    __constants__ = ("alpha_width", "n_heads", "slope", "smooth")
+    __constants__ = ("alpha_rows", "alpha_width", "n_heads", "slope", "smooth")
 
     def __init__(self, attention: Any, network: EquiformerNetwork, channels: int) -> None:
         super().__init__()
@@ -178,10 +179,11 @@ class _Attention(torch.nn.Module):
         self.from_center = from_linear(attention.from_center, channels)
         radial = _Radial(network, attention.radial, enveloped=False)
         self.product = _convolution(network, attention.product, radial, channels)
-        self.alpha = from_linear(attention.alpha, channels)
+        # The rows of the invariants that the attention is made of, then those of the gate.
+        self.read = side_by_side([attention.alpha, attention.to_gate], channels)
+        self.alpha_rows = attention.alpha_width // channels
         self.register_buffer("alpha_dot", attention.alpha_dot.detach().clone())
-        self.to_gate = from_linear(attention.to_gate, channels)
-        self.gate = _Gate(attention.gate, channels)
+        self.gate = _Gate(attention.gate, channels, self.alpha_rows)
         paths, factors = convolution_paths(attention.value_product, channels)
         self.value_product = _UnitConvolution(paths, channels, dtype)
         own = attention.value_product.weight.detach().double() * factors.repeat_interleave(channels)
@@ -252,7 +254,8 @@ class _Attention(torch.nn.Module):
         to_edges = torch.stack([edges, edges])
         message = self.product(pairs, harmonics, places, lengths, to_edges, n_edges)
 
-        invariant = self.alpha(message, edges).view(n_edges, self.alpha_width)
+        read = self.read(message, edges)
+        invariant = read[:, : self.alpha_rows].reshape(n_edges, self.alpha_width)
         # A leaky ReLU whose kink is rounded off by a sigmoid.
         leaky = invariant * (self.slope + (1.0 - self.slope) * torch.sigmoid(invariant))
         heads = leaky.view(-1, self.n_heads, self.alpha_width // self.n_heads)
@@ -263,8 +266,8 @@ class _Attention(torch.nn.Module):
         else:
             attention = softmax_over_neighbours(logits, centers, n_centers)
 
-        value = self.gate(self.to_gate(message, edges))
-        value = self.to_value(self.value_product(value, harmonics, to_edges), edges)
+        value = self.value_product(self.gate(read), harmonics, to_edges)
+        value = self.to_value(value, edges)
         heads = torch.index_select(attention, 1, self.head_of)  # type: ignore[arg-type]
         weighted = value * heads.view(n_edges, value.size(1), channels)
         return sum_over_neighbours(weighted, centers, n_centers)

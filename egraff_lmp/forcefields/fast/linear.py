@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -89,6 +90,34 @@ def from_linear(
             biases.
         of_inputs: what each channel of the input is multiplied by, (irreps_in.num_irreps,).
     """
+    blocks, bias, rows = _parts(linear, channels, 0, factors, of_inputs)
+    return NodeLinear(blocks, rows, channels, linear.weight.dtype, bias)
+
+
+def side_by_side(linears: list[Any], channels: int) -> NodeLinear:
+    """Several of e3nn's `Linear` of the same input: the rows of each after those of the one before.
+
+    Args:
+        linears: with biases.
+        channels: C.
+    """
+    blocks, biases, rows = [], [], 0
+    for linear in linears:
+        own, bias, count = _parts(linear, channels, rows, None, None)
+        blocks += own
+        biases.append(torch.zeros(count, channels) if bias is None else bias)
+        rows += count
+    return NodeLinear(blocks, rows, channels, linears[0].weight.dtype, torch.cat(biases))
+
+
+def _parts(
+    linear: Any,
+    channels: int,
+    first_row: int,
+    factors: torch.Tensor | None,
+    of_inputs: torch.Tensor | None,
+) -> tuple[list[tuple[Entry, Entry, torch.Tensor]], torch.Tensor | None, int]:
+    """Blocks to rows from `first_row` on, biases, and the number of rows; see `from_linear`."""
     source = Layout(linear.irreps_in, channels)
     target = Layout(linear.irreps_out, channels)
     scale = torch.ones(1) if factors is None else factors.detach().reshape(-1)
@@ -106,9 +135,11 @@ def from_linear(
             first = sum(mul for mul, _ in linear.irreps_in[: instruction.i_in])
             own = of_inputs[first : first + matrix.size(1)]
             matrix = matrix * own.detach().double().view(1, -1, 1)
-        blocks.append((source.entries[instruction.i_in], target.entries[instruction.i_out], matrix))
+        out = target.entries[instruction.i_out]
+        out = replace(out, first_row=first_row + out.first_row)
+        blocks.append((source.entries[instruction.i_in], out, matrix))
     bias = _bias(linear, target) if linear.bias.numel() else None
-    return NodeLinear(blocks, target.rows, channels, linear.weight.dtype, bias)
+    return blocks, bias, target.rows
 
 
 def _bias(linear: Any, target: Layout) -> torch.Tensor:
