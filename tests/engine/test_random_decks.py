@@ -168,6 +168,22 @@ def test_a_change_of_any_quantity_is_seen(campaign, plain, name):
 
 
 @pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("lines", "state"),
+    [
+        # LAMMPS has no style of this name, whatever else acts between the atoms.
+        (("fix wrong all nosuchfix",), "not for LAMMPS"),
+        # Refused by pair_style egraff alone: lj/cut leaves pairs out without a word.
+        (("neigh_modify exclude type 1 1", "run 0 post no"), "error"),
+    ],
+)
+def test_an_error_is_blamed_on_who_makes_it(campaign, lines, state):
+    draw = make_draw(3, 0, {**PLAIN, "ranks": 1, "model 0": 0})
+    (entry,) = campaign.run_draws([replace(draw, lines=(*draw.lines, *lines))])
+    assert entry.verdict.state == state
+
+
+@pytest.mark.mpi
 def test_a_crash_and_a_hang_are_named_and_the_others_go_on(campaign, monkeypatch):
     # The first deck after a start of the ranks has START_SECONDS. The deck that hangs is the second
     # one, so that the limit of all later decks holds for it, which is made short here.

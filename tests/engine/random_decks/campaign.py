@@ -10,11 +10,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY, native_dir
 from random_decks.compare import QUANTITIES, UNFIT, Verdict, compare, tolerance
+from random_decks.control import control_of
 from random_decks.draw import Draw, make_draw
 from random_decks.launch import Found, run_batch
 from random_decks.models import make_model
@@ -137,8 +138,18 @@ class Campaign:
                 self._batches += 1
                 where = self.folder / f"batch-{self._batches}"
                 for found in run_batch(mine, ranks, where, models):
-                    yield self._entry(found, models)
+                    verdict = judge(found, models)
+                    if verdict.state == "error" and self._fails_alike(found, models):
+                        verdict = replace(verdict, state=UNFIT)
+                    yield self._entry(found.draw, verdict)
                 shutil.rmtree(where)
+
+    def _fails_alike(self, found: Found, models: dict[str, Path]) -> bool:
+        """Whether the deck ends with the same message without the pair style under test."""
+        control, where = control_of(found.draw), self.folder / "control"
+        (other,) = run_batch([control], control.settings.ranks, where, models)
+        shutil.rmtree(where)
+        return other.state == "ended" and other.error == found.error
 
     def simplify(self, draw: Draw) -> Draw:
         """A draw with as many choices as possible at their plainest that still is not ok.
@@ -160,8 +171,7 @@ class Campaign:
             fixed = {**fixed, idle[0]: 0} if entry.ok else together
             self.tell(f"simpler: {make_draw(seed, index, fixed).name}")
 
-    def _entry(self, found: Found, models: dict[str, Path]) -> Entry:
-        draw = found.draw
+    def _entry(self, draw: Draw, verdict: Verdict) -> Entry:
         entry = Entry(
             draw.name,
             draw.settings.ranks,
@@ -170,7 +180,7 @@ class Campaign:
             draw.replaced,
             draw.digest,
             self._libraries,
-            judge(found, models),
+            verdict,
         )
         if self.log:
             with open(self.log, "a") as stream:
