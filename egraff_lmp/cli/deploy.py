@@ -34,7 +34,7 @@ def command(
         bool,
         typer.Option(
             "--kernels/--reference",
-            help="Take the network on fused CPU kernels (NequIP, MACE and BOTNet so far), after it "
+            help="Take the network on fused CPU kernels, after it "
             "was found equal to the reference network, or keep the reference network.",
         ),
     ] = False,

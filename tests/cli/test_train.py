@@ -15,6 +15,7 @@ from egraff_lmp.errors import EgraffError
 
 CONFIG = """
 forcefield: allegro
+overrides: {num_layers: 3}
 data: {train: [frames.npz], n_train: 3, n_validation: 1}
 r_max: 3.0
 batch_size: 1
@@ -78,11 +79,11 @@ def test_from_config_to_printed_contract(egraff, config, tmp_path):
     assert without.exit_code == 0, without.output
     told = [line for line in without.output.splitlines() if "kernels" in line]
     assert told == [
-        f"{tmp_path / 'b.pt'}: no fused kernels for this model (there are no kernels for "
-        "AllegroNetwork yet); the file holds the reference network, which is slower and gives the "
+        f"{tmp_path / 'b.pt'}: no fused kernels for this model (expected at most 2 layers, got 3); "
+        "the file holds the reference network, which is slower and gives the "
         "same results."
     ]
-    assert "no kernels for AllegroNetwork" in egraff("inspect", tmp_path / "b.pt").output
+    assert "expected at most 2 layers" in egraff("inspect", tmp_path / "b.pt").output
 
     shown = egraff("inspect", model)
     assert "Allegro" in shown.output

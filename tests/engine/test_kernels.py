@@ -19,7 +19,7 @@ from egraff_lmp.rollout.datafile import Structure, write_data_file
 R_MAX = 4.0
 SPECIES = ("Ge", "Te")
 SCALE = 20.0  # eV: forces of the size of real ones
-KEYS = ("nequip", "mace", "botnet", "torchmdnet")
+KEYS = tuple(FORCE_FIELDS)
 # Of the largest force. The export demands that the gradient of each edge differs by no more than
 # 1e-8 of the largest one, and a force is the sum of the gradients of some fifty edges.
 REFERENCE = 1e-7

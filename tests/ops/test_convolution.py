@@ -105,6 +105,26 @@ def test_is_its_definition(
         assert_close(a, b, ROUNDING[dtype])
 
 
+def test_rows_apart(instructions: str) -> None:
+    """Components of an irrep need not follow each other, neither going in nor coming out."""
+    case = Case(2, 16, torch.float64)
+    spread = list(case.paths)
+    for p in range(0, len(spread), 7):
+        spread[p + 3], spread[p + 4] = 2 * spread[p + 3], 2
+        spread[p + 5], spread[p + 6] = 3 * spread[p + 5], 3
+    wide = case.features.new_zeros(case.n_all, 18, 16).detach()
+    wide[:, ::2] = case.features.detach()
+    wide.requires_grad_(True)
+    got = CONVOLUTION(wide, case.harmonics, case.weights, case.edge_index, case.n_centers, spread)
+    expected = case.run()
+    assert_close(got[:, ::3], expected, ROUNDING[torch.float64])
+    assert not got[:, 1::3].any()
+    (a,) = torch.autograd.grad(got[:, ::3].sum(), wide)
+    (b,) = torch.autograd.grad(expected.sum(), case.features)
+    assert_close(a[:, ::2], b, ROUNDING[torch.float64])
+    assert not a[:, 1::2].any()
+
+
 def test_gradcheck(instructions: str) -> None:
     """The backward pass is the derivative by central differences."""
     case = Case(1, 3, torch.float64, n_edges=6)

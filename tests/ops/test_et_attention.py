@@ -187,9 +187,7 @@ def test_threads_change_no_bit(instructions: str, dtype: torch.dtype) -> None:
             result = case.run()
             read = rows(TABULATED(*case.inputs[:3], x, table, *arguments))
             inputs = (*case.inputs[:3], x)
-            found.append(
-                [result, *gradients(result, case.inputs), read, *gradients(read, inputs)]
-            )
+            found.append([result, *gradients(result, case.inputs), read, *gradients(read, inputs)])
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:

@@ -40,6 +40,38 @@ def test_linear(instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_
     torch.testing.assert_close(dx, dx_expected, rtol=0, atol=100 * ROUNDING[dtype])
 
 
+def test_linear_with_bias(instructions: str) -> None:
+    """It is added to every atom, those of a group's rest included, and has no part in gradients."""
+    torch.manual_seed(0)
+    x = torch.randn(11, 2, 8, dtype=torch.float64, requires_grad=True)
+    weights, bias = torch.randn(1, 64).double(), torch.randn(2, 8).double()
+    arguments = (x, weights, None, [0, 1, 2, 0, 1, 0], 2, 8)
+    plain = torch.ops.egraff.node_linear(*arguments)
+    got = torch.ops.egraff.node_linear(*arguments, None, bias)
+    torch.testing.assert_close(got, plain + bias, rtol=0, atol=1e-13)
+    (a,) = torch.autograd.grad(got.sum(), x)
+    (b,) = torch.autograd.grad(plain.sum(), x)
+    assert torch.equal(a, b)
+    with pytest.raises(RuntimeError, match=r"expected a bias \[2, 8\]"):
+        torch.ops.egraff.node_linear(*arguments, None, bias[:1])
+
+
+@pytest.mark.parametrize("atoms", [1, 7, 33, 300])
+def test_linear_of_many_rows(instructions: str, atoms: int) -> None:
+    """More rows than are worked on at a time, and columns beyond whole registers."""
+    torch.manual_seed(0)
+    x = torch.randn(atoms, 7, 9, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(1, 9 * 3 * 13, dtype=torch.float64)
+    blocks = [0, 1, 7, 0, 3, 0]
+    got = torch.ops.egraff.node_linear(x, weights, None, blocks, 21, 13)
+    expected = (x @ weights.view(9, 39)).reshape(atoms, 21, 13)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+    cotangent = torch.randn_like(expected)
+    (a,) = torch.autograd.grad(got, x, cotangent)
+    (b,) = torch.autograd.grad(expected, x, cotangent)
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
 def test_linear_without_atoms(instructions: str) -> None:
     """No atoms give no rows."""
     x = torch.zeros(0, 2, 4)
@@ -57,11 +89,11 @@ def assert_rounding(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtyp
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize("channels", [32, 7])
 def test_gate(instructions: str, dtype: torch.dtype, channels: int) -> None:
-    """silu and tanh of rows, and rows times them, over the range where they saturate."""
+    """silu, tanh and the logistic function of rows, and rows times them, saturated ones too."""
     torch.manual_seed(0)
     x = (30 * torch.randn(9, 8, channels, dtype=dtype)).requires_grad_(True)
-    parts = [0, 0, 2, -1, 1, 2, 1, -1, 0, 5, 3, 3, 1, 2, 1, 4]
-    scales = [1.5, 0.7, 2.0, 1.1]
+    parts = [0, 0, 2, -1, 1, 2, 1, -1, 0, 5, 3, 3, 1, 2, 1, 4, 2, 2, 1, -1, 2, 2, 1, 4]
+    scales = [1.5, 0.7, 2.0, 1.1, 0.9, 1.2]
     got = torch.ops.egraff.gate(x, parts, scales)
     expected = torch.cat(
         [
@@ -69,11 +101,13 @@ def test_gate(instructions: str, dtype: torch.dtype, channels: int) -> None:
             0.7 * torch.tanh(x[:, 2:3]),
             2.0 * torch.nn.functional.silu(x[:, 3:4]) * x[:, 5:8],
             1.1 * torch.tanh(x[:, 4:5]) * x[:, 2:3],
+            0.9 * torch.sigmoid(x[:, 2:3]),
+            1.2 * torch.sigmoid(x[:, 4:5]) * x[:, 2:3],
         ],
         dim=1,
     )
     # Each part by its own size: products of gates and rows are a thousand times larger than tanh.
-    for rows in (slice(0, 2), slice(2, 3), slice(3, 6), slice(6, 7)):
+    for rows in (slice(0, 2), slice(2, 3), slice(3, 6), slice(6, 7), slice(7, 8), slice(8, 9)):
         assert_rounding(got[:, rows], expected[:, rows], dtype)
     cotangent = torch.randn_like(expected)
     (dx,) = torch.autograd.grad(got, x, cotangent)

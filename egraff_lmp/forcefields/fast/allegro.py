@@ -36,6 +36,8 @@ _STAGES = (
     "EdgewiseReduce",
 )
 _MOST_LAYERS = 2
+# Half a dozen tables feed one network here: each may err by less than the one of a convolution.
+_SHARE = 0.25
 
 
 class _TwoBody(torch.nn.Module):
@@ -131,12 +133,11 @@ class _TabulatedPair(torch.nn.Module):
 
         def radial(x: torch.Tensor) -> torch.Tensor:
             of_kind = [
-                torch.mm(exact(x, torch.full((x.size(0),), kind)), given)
-                for kind in range(n_kinds)
+                torch.mm(exact(x, torch.full((x.size(0),), kind)), given) for kind in range(n_kinds)
             ]
             return torch.stack(of_kind, dim=1)
 
-        table = require_table(radial)
+        table = require_table(radial, _SHARE)
         self.table_error = table.value_error
         self.register_buffer(
             "table", table.coefficients.transpose(0, 1).to(matrix.dtype).contiguous()
@@ -159,7 +160,7 @@ class FastAllegro(torch.nn.Module):
         KernelsUnavailable: it has a part, or more layers, than is covered here.
     """
 
-    __constants__ = ("channels", "exact", "l_max", "n_degrees", "n_types", "two_layers")
+    __constants__ = ("channels", "exact", "l_max", "n_degrees", "n_paths", "n_types", "two_layers")
 
     def __init__(self, network: AllegroNetwork) -> None:
         super().__init__()
@@ -183,10 +184,11 @@ class FastAllegro(torch.nn.Module):
         self.n_types = embed.type_embed.num_types
         self.register_buffer("reciprocal_cutoffs", _by_kind(lengths._rmax_recip, self.n_types))
         self.two_body = _TwoBody(embed, mlp)
-        self.dtype = self.two_body.basis.dtype
+        self.dtype: torch.dtype = mlp.mlp_module.mlp[0].weight.dtype
         self.exact = self.dtype != torch.float32
         # Norms of the sums over neighbours, of each type of centre.
-        self.register_buffer("energy_norm", _by_type(network.norm, self.n_types))
+        norms: Any = network.norm
+        self.register_buffer("energy_norm", _by_type(norms, self.n_types))
         norm = _by_type(layers.avg_num_neighbors_norm.norm_const, self.n_types)
         self.register_buffer("norm", norm.view(-1, 1, 1))
         self.environment_paths = [
@@ -204,6 +206,7 @@ class FastAllegro(torch.nn.Module):
         self.paths, pair = _first_product(
             layers.tps[0], edge * tensors._edge_weighter.alpha, self.channels, self.n_degrees
         )
+        self.n_paths = len(self.paths) // 7
         self.pair_weights = self._pair(pair)
         read = _matrices(readout.mlp_module)
         self.read = _Hidden(read[1:-1]) if len(read) > 1 else torch.nn.Identity()
@@ -283,7 +286,7 @@ class FastAllegro(torch.nn.Module):
         tensors = torch.ops.egraff.convolution(
             surroundings,
             harmonics,
-            weights.view(n_edges, -1, self.channels),
+            weights.view(n_edges, self.n_paths, self.channels),
             to_centers,
             n_edges,
             self.paths,
@@ -293,7 +296,8 @@ class FastAllegro(torch.nn.Module):
         read = self.read_pair(x, kinds, embedding) + torch.mm(hidden, self.read_1)  # type: ignore[arg-type]
         if self.two_layers:
             weights = torch.mm(hidden, self.environment_2)  # type: ignore[arg-type]
-            surroundings = (norm * self.factors) * torch.ops.egraff.convolution(
+            factors = norm * self.factors  # type: ignore[operator]
+            surroundings = factors * torch.ops.egraff.convolution(
                 ones,
                 harmonics,
                 weights.view(n_edges, self.n_degrees, self.channels),
@@ -343,7 +347,10 @@ def _matrices(function: Any) -> list[torch.Tensor]:
     for module in function.mlp:
         if isinstance(module, torch.nn.SiLU):
             continue
-        if type(module).__name__ != "ScalarLinearLayer" or getattr(module, "bias", None) is not None:
+        if (
+            type(module).__name__ != "ScalarLinearLayer"
+            or getattr(module, "bias", None) is not None
+        ):
             raise KernelsUnavailable(f"expected linear maps without bias and SiLU, got {module}")
         found.append(module.weight.detach() * module.alpha)
     return found

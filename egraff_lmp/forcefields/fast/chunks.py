@@ -1,8 +1,8 @@
 """Edges in pieces that stay in the caches, each with all edges of its centres.
 
 What a network computes of an edge alone, or of all edges of a centre, it may do piece by piece. The
-tensors of a piece are small enough to be used again by the next one: large ones are fetched from the
-operating system, page by page, at every operation.
+tensors of a piece are small enough to be used again by the next one: large ones are fetched from
+the operating system, page by page, at every operation.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Features are [atoms, rows, channels] from the first to the last block, and so are messages on edges:
 a convolution in which each edge is a centre of its own gives them, and the weights of the second
-product, the same for all edges, go into the linear map after it. That the whole is equal is shown at
-export (`proof`); see `forcefields.equiformer` for the definition.
+product, the same for all edges, go into the linear map after it. That the whole is equal is shown
+at export (`proof`); see `forcefields.equiformer` for the definition.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ class _Radial(torch.nn.Module):
         self.net = copy.deepcopy(radial.net)
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
-        dtype = self.means.dtype
-        basis = expnorm_basis(lengths.to(dtype), self.means, self.betas, self.r_max)  # type: ignore[arg-type]
+        given = lengths.to(self.betas)  # type: ignore[arg-type]
+        basis = expnorm_basis(given, self.means, self.betas, self.r_max)  # type: ignore[arg-type]
         weights = self.net(basis)
         if self.enveloped:
-            weights = weights * polynomial_envelope(lengths, self.r_max, self.power).to(dtype)
+            envelope = polynomial_envelope(lengths, self.r_max, self.power)
+            weights = weights * envelope.to(self.betas)  # type: ignore[arg-type]
         return weights
 
 
@@ -365,14 +366,19 @@ class FastEquiformer(torch.nn.Module):
         self.degree_project.has_bias = False
         self.degree_norm = degree.norm
         self.edges_of_a_piece = EDGES_OF_A_PIECE
-        self.blocks = torch.nn.ModuleList(_Block(block, network, channels) for block in blocks)
+        built: list[Any] = [_Block(block, network, channels) for block in blocks]
+        self.blocks = torch.nn.ModuleList(built)
         self.table_error = max(
             self.degree_product.table_error,
-            *(block.attention.product.table_error for block in self.blocks),
+            *(block.attention.product.table_error for block in built),
         )
         # Scalars alone: rows of channels are the reference's order.
         self.norm = copy.deepcopy(network.norm)
-        self.readout = copy.deepcopy(network.readout)
+        readout: Any = network.readout
+        last = _scalars(readout[2])
+        with torch.no_grad():
+            last.weight.mul_(float(readout[1].acts[0].cst))
+        self.readout = torch.nn.Sequential(_scalars(readout[0]), torch.nn.SiLU(), last)
 
     def forward(
         self,
@@ -385,9 +391,7 @@ class FastEquiformer(torch.nn.Module):
         order = sorted_by_center(edge_index)
         if order.numel() > 0:
             edge_vectors, edge_index = edge_vectors[order], edge_index[:, order]
-        harmonics, distances = torch.ops.egraff.edge_harmonics(
-            edge_vectors, self.l_max, self.dtype
-        )
+        harmonics, distances = torch.ops.egraff.edge_harmonics(edge_vectors, self.l_max, self.dtype)
         places = table_place(distances / self.r_max).to(self.dtype)
         lengths = distances.unsqueeze(1)
         envelope = torch.ones_like(lengths)
@@ -404,7 +408,8 @@ class FastEquiformer(torch.nn.Module):
         )
         around = self.degree_project(around, local_types) / self.degree_norm
         enveloped = sum_over_neighbours(envelope, centers, n_local).unsqueeze(2)
-        features = self.by_type[local_types] + around + enveloped * self.degree_bias  # type: ignore[index]
+        features = self.by_type[local_types] + around  # type: ignore[index]
+        features = features + enveloped * self.degree_bias  # type: ignore[operator]
         for block in self.blocks:
             features = block(
                 features,
@@ -419,6 +424,18 @@ class FastEquiformer(torch.nn.Module):
             )
         last = self.norm(features.flatten(1))
         return {"energy": self.readout(last).view(-1), "features": last}
+
+
+def _scalars(linear: Any) -> torch.nn.Linear:
+    """e3nn's `Linear` between scalars."""
+    n = linear.irreps_in.dim
+    with torch.no_grad():
+        bias = linear(torch.zeros(1, n, dtype=linear.weight.dtype))
+        weight = linear(torch.eye(n, dtype=linear.weight.dtype)) - bias
+        made = torch.nn.Linear(n, weight.size(1), dtype=weight.dtype).requires_grad_(False)
+        made.weight.copy_(weight.t())
+        made.bias.copy_(bias[0])
+    return made
 
 
 def _channels(blocks: Any) -> int:

@@ -1,8 +1,8 @@
 """Where tables of functions of the exponential-normal basis have their knots.
 
 The basis varies with exp(-5 x), x = r / r_max: five times as fast near 0 as uniform knots expect,
-and hardly near the cutoff. The coordinate s(x) = (x + (1 - exp(-5 x)) / (1 - exp(-5))) / 2 runs from
-0 to 1 with x, three times as fast as x near 0 and half as fast at the cutoff.
+and hardly near the cutoff. The coordinate s(x) = (x + (1 - exp(-5 x)) / (1 - exp(-5))) / 2 runs
+from 0 to 1 with x, three times as fast as x near 0 and half as fast at the cutoff.
 """
 
 from __future__ import annotations

@@ -11,17 +11,22 @@ from egraff_lmp.forcefields.fast.table import VALUE_ERROR, Radial, Table, fit_ta
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
 
-def require_table(radial: Radial) -> Table:
+def require_table(radial: Radial, share: float = 1.0) -> Table:
     """A table of these weights that is good.
+
+    Args:
+        radial: see `table.fit_table`.
+        share: of the errors that are usual which this one may have.
 
     Raises:
         KernelsUnavailable: no table is as accurate as it must be.
     """
-    table = fit_table(radial)
-    if not table.good:
+    table = fit_table(radial, share)
+    if not table.is_good(share):
         raise KernelsUnavailable(
-            f"expected radial weights that a table holds to {VALUE_ERROR:g} of the largest, "
-            f"got an error of {table.value_error:.1e} and of {table.slope_error:.1e} in slope"
+            f"expected radial weights that a table holds to {share * VALUE_ERROR:g} of the "
+            f"largest, got an error of {table.value_error:.1e} and of {table.slope_error:.1e} in "
+            "slope"
         )
     return table
 

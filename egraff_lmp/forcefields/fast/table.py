@@ -41,21 +41,21 @@ class Table:
     value_error: float
     slope_error: float
 
-    @property
-    def good(self) -> bool:
-        """Both errors are below the bounds of this module."""
-        return self.value_error <= VALUE_ERROR and self.slope_error <= SLOPE_ERROR
+    def is_good(self, share: float = 1.0) -> bool:
+        """Whether both errors are below a share of the bounds of this module."""
+        return self.value_error <= share * VALUE_ERROR and self.slope_error <= share * SLOPE_ERROR
 
 
-def fit_table(radial: Radial) -> Table:
+def fit_table(radial: Radial, share: float = 1.0) -> Table:
     """The smallest table that is good, else the largest.
 
     Args:
         radial: x (S,) in [0, 1], float64, to weights (S, n_paths, channels), float64.
+        share: of the bounds of this module that its errors may reach.
     """
     for intervals in INTERVALS:
         table = make_table(radial, intervals)
-        if table.good:
+        if table.is_good(share):
             return table
     return table
 

@@ -1,9 +1,9 @@
 """ET on the operators, from the weights of the reference network (`forcefields.torchmdnet`).
 
 An atom's scalars and vectors are rows of channels. Channels go round the heads: channel u belongs
-to head u % heads, so that a register of the kernels holds all heads. Where the vectors are zero (the
-first layer) or reach no energy (the last one), nothing of them is computed or exchanged. That the
-whole is equal is shown at export (`proof`).
+to head u % heads, so that a register of the kernels holds all heads. Where the vectors are zero
+(the first layer) or reach no energy (the last one), nothing of them is computed or exchanged. That
+the whole is equal is shown at export (`proof`).
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class _Layer(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.first, self.last = layer.first, last
-        self.width = width = layer.width
+        self.width = layer.width
         self.rows = _SCALARS if last else _NO_VECTORS if layer.first else _VECTORS
         weight_rows = min(self.rows, _NO_VECTORS)
         self.norm = _reordered_norm(layer.norm, order)
@@ -183,7 +183,7 @@ class _Layer(torch.nn.Module):
                 _reordered(layer.value, _value_order(layer, weight_rows), order),
             ]
         )
-        weights = _AttentionFilter(layer, network, weight_rows)
+        weights: torch.nn.Module = _AttentionFilter(layer, network, weight_rows)
         dtype = layer.query.weight.dtype
         with torch.no_grad():
             own = weights(torch.zeros(1, 1, dtype=dtype))[0]
@@ -271,11 +271,12 @@ class FastTorchMDNet(torch.nn.Module):
         self.n_layers = network.n_layers
         self.outputs = network.outputs
         self.dtype = network.means.dtype
-        self.layers = torch.nn.ModuleList(
+        built: list[Any] = [
             _Layer(layer, network, order, last=index == network.n_layers - 1)
             for index, layer in enumerate(layers)
-        )
-        self.exchange_widths = tuple(layer.rows * width for layer in self.layers)
+        ]
+        self.layers = torch.nn.ModuleList(built)
+        self.exchange_widths = tuple(layer.rows * width for layer in built)
         with torch.no_grad():
             own, around = network.combine.weight.split(width, dim=1)
             by_type = network.embedding.weight @ own.t() + network.combine.bias
@@ -286,7 +287,7 @@ class FastTorchMDNet(torch.nn.Module):
         self.convolution = _embedding_sum(network, order)
         self.table_error = max(
             self.convolution.table_error,
-            *(layer.attention.table_error for layer in self.layers),
+            *(layer.attention.table_error for layer in built),
         )
         self.norm = _reordered_norm(network.norm, order)
         readout: Any = network.readout
@@ -317,7 +318,7 @@ class FastTorchMDNet(torch.nn.Module):
             n_local,
         )
         x = self.by_type[types[:n_local]]  # type: ignore[index]
-        x = x + torch.mm(around.flatten(1), self.around)  # type: ignore[arg-type]
+        x = x + torch.mm(around.flatten(1), self.around)  # type: ignore[operator]
         v = x.new_zeros(0, 3, x.size(1))
         for layer in self.layers:
             x, v = layer(x, v, harmonics, places, column, edge_index)

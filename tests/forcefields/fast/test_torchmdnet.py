@@ -14,7 +14,9 @@ from egraff_lmp.forcefields.fast.proof import random_graphs
 
 R_MAX = 4.0
 ET = FORCE_FIELDS["torchmdnet"]
-DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+DTYPES = pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64], ids=["float32", "float64"]
+)
 
 
 def context(dtype: torch.dtype) -> NetworkContext:
