@@ -317,8 +317,8 @@ class FastTorchMDNet(torch.nn.Module):
             edge_index,
             n_local,
         )
-        x = self.by_type[types[:n_local]]  # type: ignore[index]
-        x = x + torch.mm(around.flatten(1), self.around)  # type: ignore[operator]
+        x = torch.mm(around.flatten(1), self.around)  # type: ignore[arg-type]
+        x = x + self.by_type[types[:n_local]]  # type: ignore[index]
         v = x.new_zeros(0, 3, x.size(1))
         for layer in self.layers:
             x, v = layer(x, v, harmonics, places, column, edge_index)
