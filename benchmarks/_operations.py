@@ -2,8 +2,11 @@
 
 A multiplication and an addition count one each. Where tensor products are the work (NequIP, MACE,
 BOTNet) the count is that of the sparse algorithm: only non-zero Clebsch-Gordan coefficients, radial
-networks as tables, weights that depend on the element contracted beforehand. For the others it is
-the matrix products that torch counts in a forward and backward pass of the network in tree.
+networks as tables, weights that depend on the element contracted beforehand. For ET it is the maps
+of atoms' features and the attention over edges, radial networks as tables, without the vectors of
+the first and last layer. For Allegro and Equiformer it is the matrix products that torch counts in
+a forward and backward pass of the network in tree; kernels that contract some of them beforehand
+can exceed the rate of matrix products by that count.
 """
 
 from __future__ import annotations
@@ -28,15 +31,19 @@ def operations_an_atom(name: str, context: NetworkContext, atoms: Atoms) -> floa
     edges = edges_of(atoms, context.r_max)
     if subject.key in SPARSE:
         return _sparse(model, edges.index.shape[1] / len(atoms), len(context.species))
+    if subject.key == "torchmdnet":
+        return _equivariant_transformer(model.network, edges.index.shape[1] / len(atoms))
     from torch.utils.flop_counter import FlopCounterMode
 
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
     vectors = torch.tensor(
         edges.vectors(atoms.get_positions(), atoms.cell.array), requires_grad=True
     )
     types = torch.tensor([context.species.index(s) for s in atoms.get_chemical_symbols()])
     with FlopCounterMode(display=False) as counter:
         energy = model(vectors, torch.tensor(edges.index), types, len(types))["atomic_energy"].sum()
-        torch.autograd.grad(energy, vectors)
+        energy.backward()
     return counter.get_total_flops() / len(atoms)
 
 
@@ -55,6 +62,24 @@ def _sparse(model: torch.nn.Module, neighbours: float, n_species: int) -> float:
             total += neighbours * _convolution(module)
         seen.add(id(module))
     return total
+
+
+def _equivariant_transformer(network: Any, neighbours: float) -> float:
+    """Maps of atoms (four operations a weight, forward and backward) and edges of all layers."""
+    width = network.norm.weight.numel()
+    total = 4.0 * (width**2 + sum(module.weight.numel() for module in network.readout[::2]))
+    for place in range(network.n_layers):
+        first, last = place == 0, place == network.n_layers - 1
+        rows = 2 if last else 4
+        # Query; key and values; the maps of the sums; and those of the vectors' three components.
+        of_sums = 1 + (not first) + (not first and not last)
+        of_vectors = 0 if first else 2 + (not last)
+        total += 4.0 * width**2 * (1 + rows + of_sums + 3 * of_vectors)
+        # An edge and channel: logit and scalar; weighted values, direction and carried vectors.
+        forward = 6.0 + (0 if last else 1 + 6) + (0 if last or first else 1 + 6)
+        total += neighbours * width * (3.0 * forward + _SPLINE * rows)
+    # The embedding's sum over neighbours.
+    return total + neighbours * width * (3.0 * 2.0 + _SPLINE)
 
 
 def _linear(module: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from _gete import gete
 from ase import Atoms
 
-from egraff_lmp.contract import EnergyReference
+from egraff_lmp.contract import KERNELS_UNAVAILABLE, EnergyReference
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
 from egraff_lmp.graph import Edges, find_edges
@@ -137,7 +138,7 @@ def deploy(subject: Subject, context: NetworkContext, atoms: Atoms, path: Path) 
         None,
         "benchmark",
     )
-    export_model(
+    contract = export_model(
         reference(subject, context),
         FORCE_FIELDS[subject.key],
         context,
@@ -147,3 +148,6 @@ def deploy(subject: Subject, context: NetworkContext, atoms: Atoms, path: Path) 
         path,
         kernels=True,
     )
+    if not contract.operators:
+        reason = contract.provenance[KERNELS_UNAVAILABLE]
+        print(f"{subject.key}: the deployed file has no kernels: {reason}", file=sys.stderr)

@@ -18,7 +18,7 @@ import torch
 # slope's: with 2e-4 they came to the 5e-5 that `proof` allows for the whole network.
 VALUE_ERROR = 3e-6
 SLOPE_ERROR = 4e-5
-INTERVALS = (128, 256, 512, 1024)
+INTERVALS = (128, 256, 512, 1024, 2048)
 # Slopes at the cutoff below this, relative to the largest weight, are rounding of differences.
 NO_SLOPE = 1e-6
 # From 1 to the points of the one-sided difference that gives the slope there.
