@@ -36,8 +36,8 @@ struct EdgeOrder {
     for (int64_t e = 0; e < n_edges; ++e) {
       TORCH_CHECK(centers[e] >= 0 && centers[e] < n_centers && neighbors[e] >= 0 &&
                       neighbors[e] < n_all,
-                  name, ": expected a centre below ", n_centers,
-                  " and a neighbour below ", n_all, ", got edge ", centers[e], " - ", neighbors[e]);
+                  name, ": expected a centre below ", n_centers, " and a neighbour below ", n_all,
+                  ", got edge ", centers[e], " - ", neighbors[e]);
       ++first[centers[e] + 1];
     }
     std::partial_sum(first.begin(), first.end(), first.begin());

@@ -70,8 +70,8 @@ struct Inputs {
   int64_t extra;
 
   Inputs(const Tensor &q, const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &r,
-         const Tensor &t, const Tensor &o, int64_t multiple)
-      : extra((multiple - q.size(1) % multiple) % multiple)
+         const Tensor &t, const Tensor &o, int64_t multiple) :
+      extra((multiple - q.size(1) % multiple) % multiple)
   {
     query = filled(q);
     features = filled(x);
@@ -114,8 +114,8 @@ void check(const Tensor &query, const Tensor &features, const Tensor &harmonics,
   const int64_t rows = weight_rows(features.size(1));
   TORCH_CHECK(harmonics.sizes() == at::IntArrayRef({n_edges, N_HARMONICS}), NAME,
               ": expected harmonics [", n_edges, ", 4], got ", harmonics.sizes());
-  TORCH_CHECK(own.sizes() == at::IntArrayRef({rows, C}), NAME, ": expected own weights [",
-              rows, ", ", C, "], got ", own.sizes());
+  TORCH_CHECK(own.sizes() == at::IntArrayRef({rows, C}), NAME, ": expected own weights [", rows,
+              ", ", C, "], got ", own.sizes());
   if (weights.defined()) {
     TORCH_CHECK(weights.sizes() == at::IntArrayRef({n_edges, rows, C}), NAME,
                 ": expected weights [", n_edges, ", ", rows, ", ", C, "], got ", weights.sizes());
@@ -158,10 +158,10 @@ EtAttentionJob<S> make_job(const Inputs &in, const EdgeOrder &order, int64_t hea
   return job;
 }
 
-template <class S>
-Pair run_forward(const Tensor &query, const Tensor &features, const Tensor &harmonics,
-                   const Tensor &weights, const Tensor &radial, const Tensor &table,
-                   const Tensor &own, const Tensor &edge_index, int64_t heads)
+template <class S> Pair run_forward(const Tensor &query, const Tensor &features,
+                                    const Tensor &harmonics, const Tensor &weights,
+                                    const Tensor &radial, const Tensor &table, const Tensor &own,
+                                    const Tensor &edge_index, int64_t heads)
 {
   const auto &kernel = kernels<S>(query.size(1));
   const Inputs in(query, features, harmonics, weights, radial, table, own,
@@ -182,11 +182,11 @@ Pair run_forward(const Tensor &query, const Tensor &features, const Tensor &harm
 }
 
 // Gradients of query, features, harmonics, and weights or radial.
-template <class S>
-Pieces run_backward(const Tensor &grad_scalars, const Tensor &grad_vectors, const Tensor &query,
-                    const Tensor &features, const Tensor &harmonics, const Tensor &weights,
-                    const Tensor &radial, const Tensor &table, const Tensor &own,
-                    const Tensor &edge_index, int64_t heads)
+template <class S> Pieces run_backward(const Tensor &grad_scalars, const Tensor &grad_vectors,
+                                       const Tensor &query, const Tensor &features,
+                                       const Tensor &harmonics, const Tensor &weights,
+                                       const Tensor &radial, const Tensor &table, const Tensor &own,
+                                       const Tensor &edge_index, int64_t heads)
 {
   const auto &kernel = kernels<S>(query.size(1));
   const Inputs in(query, features, harmonics, weights, radial, table, own,
@@ -217,9 +217,8 @@ Pieces run_backward(const Tensor &grad_scalars, const Tensor &grad_vectors, cons
   if (at::get_num_threads() == 1) {
     run({0, n_centers, 0, n_all, true, true});
   } else {
-    at::parallel_for(0, n_centers, 1, [&](int64_t begin, int64_t end) {
-      run({begin, end, 0, 0, true, false});
-    });
+    at::parallel_for(0, n_centers, 1,
+                     [&](int64_t begin, int64_t end) { run({begin, end, 0, 0, true, false}); });
     const auto bounds = order.ranges(at::get_num_threads(), n_all);
     const auto n_ranges = static_cast<int64_t>(bounds.size()) - 1;
     at::parallel_for(0, n_ranges, 1, [&](int64_t from, int64_t to) {
@@ -230,8 +229,8 @@ Pieces run_backward(const Tensor &grad_scalars, const Tensor &grad_vectors, cons
 }
 
 Pair forward_cpu(const Tensor &query, const Tensor &features, const Tensor &harmonics,
-                   const Tensor &weights, const Tensor &radial, const Tensor &table,
-                   const Tensor &own, const Tensor &edge_index, int64_t heads)
+                 const Tensor &weights, const Tensor &radial, const Tensor &table,
+                 const Tensor &own, const Tensor &edge_index, int64_t heads)
 {
   check(query, features, harmonics, weights, radial, table, own, edge_index, heads);
   Pair out;
@@ -265,15 +264,15 @@ Pieces backward_cpu(const Tensor &grad_scalars, const Tensor &grad_vectors, cons
 }
 
 Pair attention_cpu(const Tensor &query, const Tensor &features, const Tensor &harmonics,
-                     const Tensor &weights, const Tensor &own, const Tensor &edge_index,
-                     int64_t heads)
+                   const Tensor &weights, const Tensor &own, const Tensor &edge_index,
+                   int64_t heads)
 {
   return forward_cpu(query, features, harmonics, weights, {}, {}, own, edge_index, heads);
 }
 
 Pair tabulated_cpu(const Tensor &query, const Tensor &features, const Tensor &harmonics,
-                     const Tensor &radial, const Tensor &table, const Tensor &own,
-                     const Tensor &edge_index, int64_t heads)
+                   const Tensor &radial, const Tensor &table, const Tensor &own,
+                   const Tensor &edge_index, int64_t heads)
 {
   return forward_cpu(query, features, harmonics, {}, radial, table, own, edge_index, heads);
 }
@@ -305,17 +304,17 @@ void require_constant(const Tensor &table)
 
 class Attention : public torch::autograd::Function<Attention> {
  public:
-  static variable_list forward(AutogradContext *context, const Tensor &query, const Tensor &features,
-                        const Tensor &harmonics, const Tensor &weights, const Tensor &own,
-                        const Tensor &edge_index, int64_t heads)
+  static variable_list forward(AutogradContext *context, const Tensor &query,
+                               const Tensor &features, const Tensor &harmonics,
+                               const Tensor &weights, const Tensor &own, const Tensor &edge_index,
+                               int64_t heads)
   {
     require_constant(own);
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({query, features, harmonics, weights, own, edge_index});
     context->saved_data["heads"] = heads;
-    const auto [scalars, vectors] =
-        call<decltype(attention_cpu)>("egraff::et_attention", query, features, harmonics, weights,
-                                      own, edge_index, heads);
+    const auto [scalars, vectors] = call<decltype(attention_cpu)>(
+        "egraff::et_attention", query, features, harmonics, weights, own, edge_index, heads);
     return {scalars, vectors};
   }
 
@@ -324,17 +323,18 @@ class Attention : public torch::autograd::Function<Attention> {
     refuse_second_derivative(NAME);
     const auto saved = context->get_saved_variables();
     const auto [dq, dx, dy, dw] = call<decltype(attention_backward_cpu)>(
-        "egraff::et_attention_backward", gradients[0], gradients[1], saved[0], saved[1], saved[2], saved[3],
-        saved[4], saved[5], context->saved_data["heads"].toInt());
+        "egraff::et_attention_backward", gradients[0], gradients[1], saved[0], saved[1], saved[2],
+        saved[3], saved[4], saved[5], context->saved_data["heads"].toInt());
     return {dq, dx, dy, dw, {}, {}, {}};
   }
 };
 
 class TabulatedAttention : public torch::autograd::Function<TabulatedAttention> {
  public:
-  static variable_list forward(AutogradContext *context, const Tensor &query, const Tensor &features,
-                        const Tensor &harmonics, const Tensor &radial, const Tensor &table,
-                        const Tensor &own, const Tensor &edge_index, int64_t heads)
+  static variable_list forward(AutogradContext *context, const Tensor &query,
+                               const Tensor &features, const Tensor &harmonics,
+                               const Tensor &radial, const Tensor &table, const Tensor &own,
+                               const Tensor &edge_index, int64_t heads)
   {
     require_constant(table);
     require_constant(own);
@@ -352,8 +352,8 @@ class TabulatedAttention : public torch::autograd::Function<TabulatedAttention> 
     refuse_second_derivative(NAME);
     const auto saved = context->get_saved_variables();
     const auto [dq, dx, dy, dr] = call<decltype(tabulated_backward_cpu)>(
-        "egraff::tabulated_et_attention_backward", gradients[0], gradients[1], saved[0], saved[1], saved[2],
-        saved[3], saved[4], saved[5], saved[6], context->saved_data["heads"].toInt());
+        "egraff::tabulated_et_attention_backward", gradients[0], gradients[1], saved[0], saved[1],
+        saved[2], saved[3], saved[4], saved[5], saved[6], context->saved_data["heads"].toInt());
     return {dq, dx, dy, dr, {}, {}, {}, {}};
   }
 };
@@ -369,8 +369,8 @@ Pair tabulated(const Tensor &query, const Tensor &features, const Tensor &harmon
                const Tensor &radial, const Tensor &table, const Tensor &own,
                const Tensor &edge_index, int64_t heads)
 {
-  const auto found = TabulatedAttention::apply(query, features, harmonics, radial, table, own,
-                                               edge_index, heads);
+  const auto found =
+      TabulatedAttention::apply(query, features, harmonics, radial, table, own, edge_index, heads);
   return {found[0], found[1]};
 }
 
@@ -381,13 +381,15 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
 {
   library.def("et_attention(Tensor query, Tensor features, Tensor harmonics, Tensor weights, "
               "Tensor own, Tensor edge_index, int heads) -> (Tensor scalars, Tensor vectors)");
-  library.def("et_attention_backward(Tensor grad_scalars, Tensor grad_vectors, Tensor query, Tensor features, Tensor harmonics, "
+  library.def("et_attention_backward(Tensor grad_scalars, Tensor grad_vectors, Tensor query, "
+              "Tensor features, Tensor harmonics, "
               "Tensor weights, Tensor own, Tensor edge_index, int heads) -> (Tensor, Tensor, "
               "Tensor, Tensor)");
   library.def("tabulated_et_attention(Tensor query, Tensor features, Tensor harmonics, Tensor "
               "radial, Tensor table, Tensor own, Tensor edge_index, int heads) -> (Tensor scalars, "
               "Tensor vectors)");
-  library.def("tabulated_et_attention_backward(Tensor grad_scalars, Tensor grad_vectors, Tensor query, Tensor features, Tensor "
+  library.def("tabulated_et_attention_backward(Tensor grad_scalars, Tensor grad_vectors, Tensor "
+              "query, Tensor features, Tensor "
               "harmonics, Tensor radial, Tensor table, Tensor own, Tensor edge_index, int heads) "
               "-> (Tensor, Tensor, Tensor, Tensor)");
 }

@@ -73,11 +73,11 @@ Tensor table_backward_cpu(const Tensor &given_grad, const Tensor &given_x,
                           const Tensor &given_table, const Tensor &given_kinds)
 {
   check(given_x, given_table, given_kinds);
-  TORCH_CHECK(
-      given_grad.sizes() == at::IntArrayRef({given_x.size(0), given_table.size(2)}) &&
-          given_grad.scalar_type() == given_x.scalar_type(),
-      NAME, ": expected a gradient [", given_x.size(0), ", ", given_table.size(2), "] of ",
-      given_x.scalar_type(), ", got ", given_grad.sizes(), " of ", given_grad.scalar_type());
+  TORCH_CHECK(given_grad.sizes() == at::IntArrayRef({given_x.size(0), given_table.size(2)}) &&
+                  given_grad.scalar_type() == given_x.scalar_type(),
+              NAME, ": expected a gradient [", given_x.size(0), ", ", given_table.size(2), "] of ",
+              given_x.scalar_type(), ", got ", given_grad.sizes(), " of ",
+              given_grad.scalar_type());
   const auto x = given_x.contiguous(), table = given_table.contiguous();
   const auto kinds = given_kinds.contiguous(), grad = given_grad.contiguous();
   const auto dx = at::empty_like(x);

@@ -19,9 +19,9 @@ template <class S> struct EtAttentionJob {
   const int *neighbor;    // of a sorted edge
 
   int64_t channels;
-  int64_t rows_in;     // of the features: 2, 4 or 7
-  int64_t rows;        // of the weights: 2, and no vectors come out, or 4
-  int heads;           // a power of two; channel u belongs to head u % heads
+  int64_t rows_in;    // of the features: 2, 4 or 7
+  int64_t rows;       // of the weights: 2, and no vectors come out, or 4
+  int heads;          // a power of two; channel u belongs to head u % heads
 
   const S *query;        // [n_centers, channels]
   const S *features;     // [n_all, rows_in, channels]
@@ -36,11 +36,11 @@ template <class S> struct EtAttentionJob {
   S *vectors;    // [n_centers, 3, channels]
 
   const S *grad_scalars, *grad_vectors;
-  S *grad_query;         // [n_centers, channels], zero at the start
-  S *grad_features;      // [n_all, rows_in, channels], zero at the start
-  S *grad_harmonics;     // [E, 4]
-  S *grad_weights;       // [E, rows, channels], or null
-  S *grad_radial;        // [E], or null
+  S *grad_query;        // [n_centers, channels], zero at the start
+  S *grad_features;     // [n_all, rows_in, channels], zero at the start
+  S *grad_harmonics;    // [E, 4]
+  S *grad_weights;      // [E, rows, channels], or null
+  S *grad_radial;       // [E], or null
 };
 
 // What one call of the backward pass does: gradients that belong to the centres or to the edges

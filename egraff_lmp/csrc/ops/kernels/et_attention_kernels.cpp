@@ -36,8 +36,7 @@ template <class S> [[gnu::always_inline]] inline Vector<S> folded(Vector<S> z, i
   unroll<4>([&](auto power) {
     constexpr int STEP = 1 << power.value;
     if constexpr (STEP < LANES<S>)
-      if (STEP >= heads)
-        z += rotated<S, STEP>(z, typename MakeSequence<LANES<S>>::type{});
+      if (STEP >= heads) z += rotated<S, STEP>(z, typename MakeSequence<LANES<S>>::type{});
   });
   return z;
 }
@@ -54,9 +53,8 @@ template <class S> struct Edge {
   const S *grad, *grad_vectors;
 };
 
-template <class S, int NZ>
-[[gnu::noinline]] void forward_edge(const EtAttentionJob<S> &job, const Edge<S> &edge, S *scalars,
-                                    S *vectors)
+template <class S, int NZ> [[gnu::noinline]] void
+forward_edge(const EtAttentionJob<S> &job, const Edge<S> &edge, S *scalars, S *vectors)
 {
   constexpr int W = LANES<S>;
   const int64_t F = job.channels;
@@ -96,9 +94,8 @@ template <class S, int NZ>
 }
 
 // c and dz of an edge: the attention, and the gradient of what it is the silu of.
-template <class S, int NZ>
-[[gnu::noinline]] void activate(const EtAttentionJob<S> &job, const Edge<S> &edge,
-                                Heads<S, NZ> &c, Heads<S, NZ> &dz)
+template <class S, int NZ> [[gnu::noinline]] void
+activate(const EtAttentionJob<S> &job, const Edge<S> &edge, Heads<S, NZ> &c, Heads<S, NZ> &dz)
 {
   constexpr int W = LANES<S>;
   const int64_t F = job.channels;
@@ -131,8 +128,7 @@ template <class S> struct Along {
       unroll<3>([&](auto m) {
         v += load<S>(grad + m * F) * load<S>(edge.x + (ET_VECTORS + m) * F + at);
       });
-    if (edge.direction)
-      unroll<3>([&](auto m) { r += load<S>(grad + m * F) * edge.direction[m]; });
+    if (edge.direction) unroll<3>([&](auto m) { r += load<S>(grad + m * F) * edge.direction[m]; });
   }
 };
 
@@ -149,9 +145,15 @@ template <class S, int NZ>
   for (int64_t u = 0; u < F; u += NZ * W)
     unroll<NZ>([&](auto k) {
       const int64_t at = u + k * W;
-      const auto x = [&](int row) { return load<S>(edge.x + row * F + at); };
-      const auto w = [&](int row) { return load<S>(edge.w + row * F + at); };
-      const auto set = [&](int row, Vector<S> value) { store<S>(dw + row * F + at, value); };
+      const auto x = [&](int row) {
+        return load<S>(edge.x + row * F + at);
+      };
+      const auto w = [&](int row) {
+        return load<S>(edge.w + row * F + at);
+      };
+      const auto set = [&](int row, Vector<S> value) {
+        store<S>(dw + row * F + at, value);
+      };
       const Vector<S> key = dz.of[k] * x(ET_KEY);
       store<S>(dq + at, load<S>(dq + at) + key * w(ET_KEY));
       set(ET_KEY, key * load<S>(edge.query + at));
@@ -178,7 +180,9 @@ template <class S, int NZ>
   for (int64_t u = 0; u < F; u += NZ * W)
     unroll<NZ>([&](auto k) {
       const int64_t at = u + k * W;
-      const auto w = [&](int row) { return load<S>(edge.w + row * F + at); };
+      const auto w = [&](int row) {
+        return load<S>(edge.w + row * F + at);
+      };
       const auto add = [&](int row, Vector<S> value) {
         store<S>(dx + row * F + at, load<S>(dx + row * F + at) + value);
       };
@@ -271,7 +275,8 @@ void forward_heads(const EtAttentionJob<S> &job, int64_t begin, int64_t end, voi
       const int edge = job.edge[e];
       forward_edge<S, NZ>(job,
                           {query, job.features + job.neighbor[e] * size,
-                           weights.template of<false>(edge), direction(job, edge), nullptr, nullptr},
+                           weights.template of<false>(edge), direction(job, edge), nullptr,
+                           nullptr},
                           scalars, vectors);
     }
     const Edge<S> own = {query, job.features + center * size, job.own, nullptr, nullptr, nullptr};
@@ -298,10 +303,10 @@ void backward_heads(const EtAttentionJob<S> &job, const EtShare &share, void *sc
       const int64_t neighbor = job.neighbor[e];
       const bool owned = mine(neighbor);
       if (!share.of_centers && !owned) continue;
-      const S *w = share.of_centers ? weights.template of<true>(edge)
-                                    : weights.template of<false>(edge);
-      const Edge<S> given = {query, job.features + neighbor * size, w, direction(job, edge),
-                             grad,  grad_vectors};
+      const S *w =
+          share.of_centers ? weights.template of<true>(edge) : weights.template of<false>(edge);
+      const Edge<S> given = {
+          query, job.features + neighbor * size, w, direction(job, edge), grad, grad_vectors};
       activate<S, NZ>(job, given, c, dz);
       if (share.of_centers) {
         S *dn = job.grad_harmonics + int64_t(edge) * 4;
@@ -330,21 +335,28 @@ template <class S>
 void forward(const EtAttentionJob<S> &job, int64_t begin, int64_t end, void *scratch)
 {
   switch (head_registers(job)) {
-    case 1: return forward_heads<S, 1>(job, begin, end, scratch);
-    case 2: return forward_heads<S, 2>(job, begin, end, scratch);
-    case 4: return forward_heads<S, 4>(job, begin, end, scratch);
-    default: return forward_heads<S, 8>(job, begin, end, scratch);
+  case 1:
+    return forward_heads<S, 1>(job, begin, end, scratch);
+  case 2:
+    return forward_heads<S, 2>(job, begin, end, scratch);
+  case 4:
+    return forward_heads<S, 4>(job, begin, end, scratch);
+  default:
+    return forward_heads<S, 8>(job, begin, end, scratch);
   }
 }
 
-template <class S>
-void backward(const EtAttentionJob<S> &job, const EtShare &share, void *scratch)
+template <class S> void backward(const EtAttentionJob<S> &job, const EtShare &share, void *scratch)
 {
   switch (head_registers(job)) {
-    case 1: return backward_heads<S, 1>(job, share, scratch);
-    case 2: return backward_heads<S, 2>(job, share, scratch);
-    case 4: return backward_heads<S, 4>(job, share, scratch);
-    default: return backward_heads<S, 8>(job, share, scratch);
+  case 1:
+    return backward_heads<S, 1>(job, share, scratch);
+  case 2:
+    return backward_heads<S, 2>(job, share, scratch);
+  case 4:
+    return backward_heads<S, 4>(job, share, scratch);
+  default:
+    return backward_heads<S, 8>(job, share, scratch);
   }
 }
 

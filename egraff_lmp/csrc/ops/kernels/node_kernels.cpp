@@ -36,9 +36,8 @@ void multiply(const S *const *x, S *const *y, const S *w, int64_t K, int64_t N)
 }
 
 // The columns n .. n + T registers of all rows: so much of W stays in the first-level cache.
-template <class S, int T>
-void multiply_columns(const S *const *x, S *const *y, int n_rows, const S *w, int64_t n, int64_t K,
-                      int64_t N)
+template <class S, int T> void multiply_columns(const S *const *x, S *const *y, int n_rows,
+                                                const S *w, int64_t n, int64_t K, int64_t N)
 {
   S *at[ROWS];
   int row = 0;

@@ -29,7 +29,8 @@ template <class S> void forward(const TableJob<S> &job, int64_t begin, int64_t e
       store<S>(to + k, (b[0] * load<S>(from + k) + b[1] * load<S>(from + k + n)) +
                            (b[2] * load<S>(from + k + 2 * n) + b[3] * load<S>(from + k + 3 * n)));
     for (; k < n; ++k)
-      to[k] = (b[0] * from[k] + b[1] * from[k + n]) + (b[2] * from[k + 2 * n] + b[3] * from[k + 3 * n]);
+      to[k] =
+          (b[0] * from[k] + b[1] * from[k + n]) + (b[2] * from[k + 2 * n] + b[3] * from[k + 3 * n]);
   }
 }
 
