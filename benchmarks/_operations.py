@@ -35,8 +35,6 @@ def operations_an_atom(name: str, context: NetworkContext, atoms: Atoms) -> floa
         return _equivariant_transformer(model.network, edges.index.shape[1] / len(atoms))
     from torch.utils.flop_counter import FlopCounterMode
 
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
     vectors = torch.tensor(
         edges.vectors(atoms.get_positions(), atoms.cell.array), requires_grad=True
     )

@@ -22,7 +22,7 @@ import torch
 from e3nn import o3
 
 from egraff_lmp.forcefields.allegro import AllegroNetwork
-from egraff_lmp.forcefields.fast.convolution import L_MAX
+from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX
 from egraff_lmp.forcefields.fast.radial import require_table
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
@@ -206,7 +206,7 @@ class FastAllegro(torch.nn.Module):
         self.paths, pair = _first_product(
             layers.tps[0], edge * tensors._edge_weighter.alpha, self.channels, self.n_degrees
         )
-        self.n_paths = len(self.paths) // 7
+        self.n_paths = len(self.paths) // INTEGERS_A_PATH
         self.pair_weights = self._pair(pair)
         read = _matrices(readout.mlp_module)
         self.read = _Hidden(read[1:-1]) if len(read) > 1 else torch.nn.Identity()

@@ -12,6 +12,8 @@ from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
 L_MAX = 3
+# A path: l1, l2, l3, row in, step, row out, step (see csrc/ops/convolution.cpp).
+INTEGERS_A_PATH = 7
 
 
 def convolution_paths(product: Any, channels: int) -> tuple[list[int], torch.Tensor]:

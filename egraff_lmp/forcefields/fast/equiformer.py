@@ -18,7 +18,7 @@ from e3nn import o3
 from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.chunks import center_chunks, sorted_by_center
-from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
+from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX, convolution_paths
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.linear import from_linear, side_by_side
@@ -79,7 +79,8 @@ class _UnitConvolution(torch.nn.Module):
         super().__init__()
         self.paths = paths
         # Splines sum to one: a table of ones is one everywhere, and stays in the nearest cache.
-        self.register_buffer("table", torch.ones(4, len(paths) // 7, channels, dtype=dtype))
+        n_paths = len(paths) // INTEGERS_A_PATH
+        self.register_buffer("table", torch.ones(4, n_paths, channels, dtype=dtype))
 
     def forward(
         self, features: torch.Tensor, harmonics: torch.Tensor, edge_index: torch.Tensor

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from e3nn import o3
 
-from egraff_lmp.forcefields.fast.convolution import convolution_paths
+from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, convolution_paths
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 
@@ -99,7 +99,7 @@ def inward_convolution(
         dtype: of the features.
     """
     paths, factors = convolution_paths(product, channels)
-    factors = factors * (-1.0) ** torch.tensor(paths[1::7])
+    factors = factors * (-1.0) ** torch.tensor(paths[1::INTEGERS_A_PATH])
     if dtype != torch.float32:
         return ExactConvolution(paths, factors, radial(dtype), dtype)
     exact = radial(torch.float64)

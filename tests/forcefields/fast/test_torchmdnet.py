@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
 
-from egraff_lmp.forcefields import FORCE_FIELDS, NetworkContext
+from egraff_lmp.contract import EnergyReference
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
+from egraff_lmp.forcefields.export import export_model
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, require_equal
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.proof import random_graphs
@@ -47,10 +51,35 @@ def test_features_keep_their_order() -> None:
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
 
 
-def test_the_last_layer_exchanges_keys_and_scalars_alone() -> None:
-    """What a contract says of the ranks' communication."""
-    network = ET.build({**ET.presets["small"], "num_layers": 3}, context(torch.float64)).eval()
-    assert fast_network(network).exchange_widths == (4 * 48, 7 * 48, 2 * 48)
+def test_the_last_layer_exchanges_keys_and_scalars_alone(monkeypatch, tmp_path) -> None:
+    """As the network does, so its contract says of the ranks' communication."""
+    settings = {**ET.presets["small"], "num_layers": 3}
+    network = ET.build(settings, context(torch.float64)).eval()
+    widths = (4 * 48, 7 * 48, 2 * 48)
+    seen = []
+
+    def exchange(features: torch.Tensor) -> torch.Tensor:
+        seen.append(features.size(1))
+        return features
+
+    with monkeypatch.context() as patch:
+        patch.setattr("egraff_lmp.forcefields.fast.torchmdnet.exchange", exchange)
+        fast_network(network)(*random_graphs(3, R_MAX)[0])
+    assert tuple(seen) == widths
+    contract = export_model(
+        AtomicEnergyModel(network, 1.0, torch.zeros(3)),
+        ET,
+        context(torch.float64),
+        EnergyReference("none", dict.fromkeys(("H", "O", "Ge"), 0.0)),
+        Frames(
+            ("H", "O"), np.eye(3)[None, :2], np.eye(3)[None] * 9, (True,) * 3, None, None, None, "x"
+        ),
+        {},
+        tmp_path / "et.pt",
+        kernels=True,
+    )
+    assert contract.operators
+    assert contract.exchange_widths == widths
 
 
 @pytest.mark.parametrize("heads", [3, 32])
