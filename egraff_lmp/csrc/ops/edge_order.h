@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -51,22 +52,25 @@ struct EdgeOrder {
     }
   }
 
-  // Bounds of at most n ranges of neighbours with about as many edges each.
-  std::vector<int64_t> ranges(int64_t n, int64_t n_all) const
+  // Bounds of at most n ranges of the neighbours 0 .. n_all - 1, with about as many edges of the
+  // centres begin .. end - 1 each.
+  std::vector<int64_t> ranges(int64_t n, int64_t begin, int64_t end, int64_t n_all) const
   {
-    std::vector<int64_t> count(n_all, 0), bounds = {0};
-    for (const int j : neighbor) ++count[j];
-    const auto total = static_cast<int64_t>(neighbor.size());
-    int64_t seen = 0;
-    for (int64_t j = 0; j < n_all; ++j) {
-      seen += count[j];
-      if (static_cast<int64_t>(bounds.size()) < n && j + 1 < n_all &&
-          seen * n >= total * static_cast<int64_t>(bounds.size()))
-        bounds.push_back(j + 1);
+    std::vector<int64_t> bounds = {0};
+    if (n > 1) {
+      std::vector<int> of_edges(neighbor.begin() + first[begin], neighbor.begin() + first[end]);
+      const auto total = static_cast<int64_t>(of_edges.size());
+      for (int64_t k = 1; k < n && total > 0; ++k) {
+        const auto place = of_edges.begin() + k * total / n;
+        std::nth_element(of_edges.begin(), place, of_edges.end());
+        if (*place > bounds.back()) bounds.push_back(*place);
+      }
     }
     bounds.push_back(n_all);
     return bounds;
   }
+
+  int64_t n_centers() const { return static_cast<int64_t>(first.size()) - 1; }
 };
 
 // Memory of a thread, aligned to 64 bytes.

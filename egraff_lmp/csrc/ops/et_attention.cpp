@@ -219,7 +219,7 @@ template <class S> Pieces run_backward(const Tensor &grad_scalars, const Tensor 
   } else {
     at::parallel_for(0, n_centers, 1,
                      [&](int64_t begin, int64_t end) { run({begin, end, 0, 0, true, false}); });
-    const auto bounds = order.ranges(at::get_num_threads(), n_all);
+    const auto bounds = order.ranges(at::get_num_threads(), 0, order.n_centers(), n_all);
     const auto n_ranges = static_cast<int64_t>(bounds.size()) - 1;
     at::parallel_for(0, n_ranges, 1, [&](int64_t from, int64_t to) {
       run({0, n_centers, bounds[from], bounds[to], false, true});

@@ -1,4 +1,4 @@
-#include "exchange.h"
+#include "exchange_rows.h"
 
 #include <torch/torch.h>
 
@@ -42,23 +42,20 @@ class Exchange : public torch::autograd::Function<Exchange> {
                 host->n_local(), " local atoms, got ", local.size(0), " rows");
     auto shape = local.sizes().vec();
     shape[0] = host->n_all();
-    const int width = static_cast<int>(row_width(local));
-    auto rows = at::empty(shape, local.options().device(at::kCPU));
+    auto rows = at::empty(shape, local.options());
     rows.narrow(0, 0, local.size(0)).copy_(local);
-    on_rows(rows, [&](auto *data, int) { host->forward(data, width); });
-    return rows.to(local.device());
+    fill_ghosts(rows, host);
+    return rows;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients)
   {
     auto *host = reinterpret_cast<ExchangeHost *>(context->saved_data["host"].toInt());
-    const auto &gradient = gradients[0];
     // A fresh copy: the sum is taken in place, and autograd may share the gradient's storage.
-    auto rows = gradient.to(at::kCPU).contiguous().clone();
-    const int width = static_cast<int>(row_width(rows));
-    on_rows(rows, [&](auto *data, int) { host->reverse(data, width); });
-    return {rows.narrow(0, 0, host->n_local()).to(gradient.device()), at::Tensor()};
+    auto rows = gradients[0].contiguous().clone();
+    sum_ghosts(rows, host);
+    return {rows, at::Tensor()};
   }
 };
 
@@ -69,6 +66,33 @@ at::Tensor exchange(const at::Tensor &local)
 }
 
 }    // namespace
+
+ExchangeHost *current_exchange_host()
+{
+  return current_host;
+}
+
+void fill_ghosts(at::Tensor &rows, ExchangeHost *host)
+{
+  TORCH_CHECK(rows.size(0) == host->n_all() && rows.is_contiguous(),
+              "egraff::exchange: expected the rows of ", host->n_all(), " atoms, got ",
+              rows.sizes());
+  const int width = static_cast<int>(row_width(rows));
+  auto at_host = rows.to(at::kCPU);
+  on_rows(at_host, [&](auto *data, int) { host->forward(data, width); });
+  if (!at_host.is_same(rows)) rows.copy_(at_host);
+}
+
+void sum_ghosts(at::Tensor &rows, ExchangeHost *host)
+{
+  TORCH_CHECK(rows.size(0) == host->n_all() && rows.is_contiguous(),
+              "egraff::exchange: expected the rows of ", host->n_all(), " atoms, got ",
+              rows.sizes());
+  const int width = static_cast<int>(row_width(rows));
+  auto at_host = rows.to(at::kCPU);
+  on_rows(at_host, [&](auto *data, int) { host->reverse(data, width); });
+  rows = at_host.narrow(0, 0, host->n_local()).to(rows.device());
+}
 
 ExchangeScope::ExchangeScope(ExchangeHost *host) : previous_(current_host)
 {

@@ -9,87 +9,10 @@
 // these are constants; `transposed` may hold them with each
 // matrix transposed, which spares the backward pass from doing it.
 
-#include "operator.h"
-
-#include "kernels/node_job.h"
-
-#include <numeric>
-#include <vector>
+#include "node_plan.h"
 
 namespace egraff {
 namespace {
-
-using Types = std::optional<Tensor>;
-
-constexpr int INTEGERS_A_BLOCK = 6;
-
-const NodeKernels<float> &kernels_of(float)
-{
-  return EGRAFF_CHOOSE(node_float, instructions());
-}
-
-const NodeKernels<double> &kernels_of(double)
-{
-  return EGRAFF_CHOOSE(node_double, instructions());
-}
-
-struct Shape {
-  int64_t rows_in, channels_in, rows_out, channels_out;
-};
-
-// The blocks for x [atoms, rows_in, channels_in], or for its gradient with transposed weights.
-std::vector<LinearBlock> make_blocks(at::IntArrayRef numbers, const Shape &shape, int64_t n_weights,
-                                     bool backward)
-{
-  TORCH_CHECK(numbers.size() % INTEGERS_A_BLOCK == 0,
-              "egraff::node_linear: expected six integers a block, got ", numbers.size());
-  std::vector<LinearBlock> blocks;
-  for (size_t k = 0; k < numbers.size(); k += INTEGERS_A_BLOCK) {
-    const int64_t in = numbers[k], joined_in = numbers[k + 1], count = numbers[k + 2];
-    const int64_t out = numbers[k + 3], joined_out = numbers[k + 4], weight = numbers[k + 5];
-    const int64_t K = joined_in * shape.channels_in, N = joined_out * shape.channels_out;
-    TORCH_CHECK(in >= 0 && joined_in > 0 && count > 0 && out >= 0 && joined_out > 0 &&
-                    weight >= 0 && in + joined_in * count <= shape.rows_in &&
-                    out + joined_out * count <= shape.rows_out && weight + K * N <= n_weights,
-                "egraff::node_linear: expected a block inside ", shape.rows_in, " rows, ",
-                shape.rows_out, " rows of the result and ", n_weights, " weights, got ",
-                numbers.slice(k, INTEGERS_A_BLOCK));
-    const int64_t from = in * shape.channels_in, to = out * shape.channels_out;
-    if (backward)
-      blocks.push_back({to, N, from, K, count, N, K, weight});
-    else
-      blocks.push_back({from, K, to, N, count, K, N, weight});
-  }
-  return blocks;
-}
-
-// Atoms in the order of their types.
-struct TypeOrder {
-  std::vector<int> atom, type;
-
-  TypeOrder(const Types &types, int64_t n_atoms, int64_t n_types) : atom(n_atoms), type(n_atoms, 0)
-  {
-    std::iota(atom.begin(), atom.end(), 0);
-    if (!types) return;
-    TORCH_CHECK(types->dim() == 1 && types->size(0) == n_atoms && types->scalar_type() == at::kLong,
-                "egraff::node_linear: expected types [", n_atoms, "] of int64, got ",
-                types->sizes(), " of ", types->scalar_type());
-    const auto contiguous = types->contiguous();
-    const auto *of = contiguous.data_ptr<int64_t>();
-    std::vector<int> next(n_types + 1, 0);
-    for (int64_t a = 0; a < n_atoms; ++a) {
-      TORCH_CHECK(of[a] >= 0 && of[a] < n_types, "egraff::node_linear: expected types below ",
-                  n_types, ", got ", of[a]);
-      ++next[of[a] + 1];
-    }
-    std::partial_sum(next.begin(), next.end(), next.begin());
-    for (int64_t a = 0; a < n_atoms; ++a) {
-      const int place = next[of[a]]++;
-      atom[place] = static_cast<int>(a);
-      type[place] = static_cast<int>(of[a]);
-    }
-  }
-};
 
 Tensor multiply(const Tensor &x, const Tensor &weights, const Types &types,
                 const std::optional<Tensor> &bias, const std::vector<LinearBlock> &blocks,
@@ -116,7 +39,7 @@ Tensor multiply(const Tensor &x, const Tensor &weights, const Types &types,
     job.weights = w.data_ptr<scalar_t>();
     job.bias = bias ? constant.data_ptr<scalar_t>() : nullptr;
     job.y = y.data_ptr<scalar_t>();
-    const auto &kernels = kernels_of(scalar_t(0));
+    const auto &kernels = node_kernels(scalar_t(0));
     at::parallel_for(0, x.size(0), 16,
                      [&](int64_t begin, int64_t end) { kernels.linear(job, begin, end); });
   });
@@ -138,7 +61,7 @@ Tensor node_linear_cpu(const Tensor &features, const Tensor &weights, const Type
                        const std::optional<Tensor> &, const std::optional<Tensor> &bias)
 {
   check(features, weights, types);
-  const Shape shape = {features.size(1), features.size(2), rows_out, channels_out};
+  const LinearShape shape = {features.size(1), features.size(2), rows_out, channels_out};
   return multiply(features, weights, types, bias,
                   make_blocks(blocks, shape, weights.size(1), false), rows_out, channels_out);
 }
@@ -162,7 +85,7 @@ Tensor node_linear_backward_cpu(const Tensor &grad, const Tensor &weights, const
                                 const std::optional<Tensor> &turned_weights)
 {
   check(grad, weights, types);
-  const Shape shape = {rows_in, channels_in, grad.size(1), grad.size(2)};
+  const LinearShape shape = {rows_in, channels_in, grad.size(1), grad.size(2)};
   const auto turned = make_blocks(blocks, shape, weights.size(1), true);
   const auto w =
       turned_weights ? *turned_weights : transposed(weights, blocks, channels_in, grad.size(2));

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from egraff_lmp.forcefields.botnet import BOTNetNetwork, _AgnosticRadial, _NonLinearReadout
-from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.fast.interaction import Interaction
 from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
 from egraff_lmp.forcefields.fast.readout import deep_readout, linear_readout
@@ -42,23 +42,26 @@ class _Radial(torch.nn.Module):
 class _Layer(torch.nn.Module):
     """One interaction; see `forcefields.botnet._Layer` for the reference."""
 
-    __constants__ = ("exchanges", "residual")
+    __constants__ = ("residual",)
 
     def __init__(self, layer: Any, network: BOTNetNetwork, channels: int) -> None:
         super().__init__()
-        self.exchanges, self.residual = layer.exchanges, layer.residual
-        self.linear_up = from_linear(layer.linear_up, channels)
+        self.residual = layer.residual
         if not isinstance(layer.radial, _AgnosticRadial):
             raise KernelsUnavailable("expected radial weights that do not depend on the element")
-        self.convolution = inward_convolution(
+        convolution = inward_convolution(
             layer.tensor_product,
             channels,
             network.r_max,
             lambda dtype: _Radial(network, layer, dtype),
             network.dtype,
         )
-        self.linear = from_linear(
+        self.table_error: float = convolution.table_error  # type: ignore[assignment]
+        down = from_linear(
             layer.linear, channels, torch.tensor([1.0 / layer.norm], dtype=torch.float64)
+        )
+        self.message = Interaction(
+            convolution, from_linear(layer.linear_up, channels), down, layer.exchanges
         )
         self.skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
 
@@ -74,12 +77,7 @@ class _Layer(torch.nn.Module):
     ) -> torch.Tensor:
         """(n_local, rows, C), in the first layer (n_all, 1, C), to (n_local, rows', C)."""
         local_types = types[:n_local]
-        up = self.linear_up(features, types[: features.size(0)])
-        if self.exchanges:
-            rows, channels = up.size(1), up.size(2)
-            up = exchange(up.view(-1, rows * channels)).view(-1, rows, channels)
-        gathered = self.convolution(up, harmonics, x, lengths, edge_index, n_local)
-        message = self.linear(gathered, local_types)
+        message = self.message(features, harmonics, x, lengths, edge_index, types, n_local)
         if self.residual:
             return message + self.skip(features[:n_local], local_types)
         return self.skip(message, local_types)

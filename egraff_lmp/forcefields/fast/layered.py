@@ -28,7 +28,7 @@ class LayeredNetwork(torch.nn.Module):
         l_max, r_max: of its harmonics, and its cutoff in A.
         by_type: the features of each type before the first layer, (n_types, C).
         layers: each takes (features, harmonics, distances over the cutoff, distances in A as a
-            column, edge index, types, n_local) to (n_local, rows, C), and has `convolution`.
+            column, edge index, types, n_local) to (n_local, rows, C), and has `table_error`.
         readouts: one a layer, (n_local, C) to (n_local,).
         irreps: of the last layer's features, in e3nn's order.
     """
@@ -54,7 +54,7 @@ class LayeredNetwork(torch.nn.Module):
         self.l_max, self.r_max = l_max, r_max
         self.register_buffer("type_features", by_type.detach().view(-1, 1, channels).clone())
         built: Any = layers
-        self.table_error = max(layer.convolution.table_error for layer in built)
+        self.table_error = max(layer.table_error for layer in built)
         self.layers = torch.nn.ModuleList(layers)
         self.readouts = torch.nn.ModuleList(readouts)
         # The output "features" has e3nn's order.

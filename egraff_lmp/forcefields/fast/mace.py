@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from e3nn import o3
 
-from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.contraction import polynomial
 from egraff_lmp.forcefields.fast.convolution import L_MAX
+from egraff_lmp.forcefields.fast.interaction import Interaction
 from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
 from egraff_lmp.forcefields.fast.linear import NodeLinear, from_linear, from_type_product
@@ -47,21 +47,26 @@ class _Radial(torch.nn.Module):
 class _Layer(torch.nn.Module):
     """One interaction and product; see `forcefields.mace._Layer` for the reference."""
 
-    __constants__ = ("exchanges", "residual", "rows_product")
+    __constants__ = ("residual", "rows_product")
 
     def __init__(self, layer: Any, network: MACENetwork, channels: int, r_max: float) -> None:
         super().__init__()
-        self.exchanges, self.residual = layer.exchanges, layer.residual
-        self.linear_up = from_linear(layer.linear_up, channels)
-        self.convolution = inward_convolution(
+        self.residual = layer.residual
+        skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
+        convolution = inward_convolution(
             layer.tensor_product,
             channels,
             r_max,
             lambda dtype: _Radial(network, layer).to(dtype),
             network.dtype,
         )
-        skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
-        self.message = _message(layer, channels, None if self.residual else skip)
+        self.table_error: float = convolution.table_error  # type: ignore[assignment]
+        self.message = Interaction(
+            convolution,
+            from_linear(layer.linear_up, channels),
+            _message(layer, channels, None if self.residual else skip),
+            layer.exchanges,
+        )
         self.skip: torch.nn.Module = skip if self.residual else torch.nn.Identity()
         product = layer.product
         self.terms, coefficients, self.rows_product = polynomial(product.symmetric_contractions)
@@ -80,12 +85,7 @@ class _Layer(torch.nn.Module):
     ) -> torch.Tensor:
         """(n_local, rows, C), in the first layer (n_all, 1, C), to (n_local, rows', C)."""
         local_types = types[:n_local]
-        up = self.linear_up(features, types[: features.size(0)])
-        if self.exchanges:
-            rows, channels = up.size(1), up.size(2)
-            up = exchange(up.view(-1, rows * channels)).view(-1, rows, channels)
-        gathered = self.convolution(up, harmonics, x, lengths, edge_index, n_local)
-        message = self.message(gathered, local_types)
+        message = self.message(features, harmonics, x, lengths, edge_index, types, n_local)
         products = torch.ops.egraff.symmetric_contraction(
             message, self.coefficients, local_types, self.terms, self.rows_product
         )

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.convolution import convolution_paths
 from egraff_lmp.forcefields.fast.gate import Gate
+from egraff_lmp.forcefields.fast.interaction import Interaction
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
@@ -23,29 +23,48 @@ from egraff_lmp.forcefields.nequip import NequIPNetwork
 
 
 class _Layer(torch.nn.Module):
-    """One interaction block and its gate; see `nequip._Convolution` for the reference."""
+    """One interaction block; see `nequip._Convolution` for the reference.
 
-    __constants__ = ("exchanges", "has_self_connection", "residual")
+    Args:
+        layer: of the reference.
+        gate_before: of the layer before, which this one applies to what it is given; None where
+            that one has done it.
+        gates_itself: whether this layer applies its own gate.
+    """
 
-    def __init__(self, layer: Any, network: NequIPNetwork, channels: int) -> None:
+    __constants__ = ("gates_itself", "residual")
+
+    def __init__(
+        self,
+        layer: Any,
+        network: NequIPNetwork,
+        channels: int,
+        gate_before: Gate | None,
+        gates_itself: bool,
+    ) -> None:
         super().__init__()
         dtype = layer.linear_1.weight.dtype
-        self.exchanges = layer.exchanges
-        self.residual = layer.residual
-        self.has_self_connection = layer.has_self_connection
-        self.linear_1 = from_linear(layer.linear_1, channels, layer.norm)
-        self.linear_2 = from_linear(layer.linear_2, channels)
-        self.self_connection: torch.nn.Module = torch.nn.Identity()
+        self.residual, self.gates_itself = layer.residual, gates_itself
+        skip = None
         if layer.has_self_connection:
             attributes = network.type_embedding(torch.arange(network.n_species))
-            self.self_connection = from_type_product(layer.self_connection, attributes, channels)
+            skip = from_type_product(layer.self_connection, attributes, channels)
         paths, factors = convolution_paths(layer.tensor_product, channels)
-        self.convolution: torch.nn.Module
+        convolution: torch.nn.Module
         if dtype == torch.float32:
             radial = _radial_function(layer, network, channels)
-            self.convolution = TabulatedConvolution(paths, factors, radial, dtype)
+            convolution = TabulatedConvolution(paths, factors, radial, dtype)
         else:
-            self.convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype)
+            convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype)
+        self.table_error: float = convolution.table_error
+        self.interaction = Interaction(
+            convolution,
+            from_linear(layer.linear_1, channels, layer.norm),
+            from_linear(layer.linear_2, channels),
+            layer.exchanges,
+            gate_before,
+            skip,
+        )
         self.gate = Gate(layer.gate, channels)
 
     def forward(
@@ -59,16 +78,9 @@ class _Layer(torch.nn.Module):
         n_local: int,
     ) -> torch.Tensor:
         """(n_local, rows, C), in the first layer (n_all, 1, C), to (n_local, rows', C)."""
-        sources = self.linear_1(features, types[: features.size(0)])
-        if self.exchanges:
-            rows, channels = sources.size(1), sources.size(2)
-            sources = exchange(sources.view(-1, rows * channels)).view(-1, rows, channels)
-        gathered = self.convolution(sources, harmonics, x, embedding, edge_index, n_local)
-        local_types = types[:n_local]
-        out = self.linear_2(gathered, local_types)
-        if self.has_self_connection:
-            out = out + self.self_connection(features[:n_local], local_types)
-        out = self.gate(out)
+        out = self.interaction(features, harmonics, x, embedding, edge_index, types, n_local)
+        if self.gates_itself:
+            out = self.gate(out)
         if self.residual:
             out = features[:n_local] + out
         return out
@@ -101,8 +113,16 @@ class FastNequIP(torch.nn.Module):
         with torch.no_grad():
             embeddings = network.type_embedding(torch.arange(self.n_species))
         self.register_buffer("type_features", embeddings.detach().view(-1, 1, channels).clone())
-        self.layers = torch.nn.ModuleList(_Layer(layer, network, channels) for layer in layers)
-        self.table_error = max(layer.convolution.table_error for layer in self.layers)  # type: ignore[type-var, union-attr]
+        # A layer whose input is a gate's result alone applies that gate itself, and what it keeps
+        # in memory is what the gate takes.
+        delayed = not any(layer.residual for layer in layers)
+        built: list[_Layer] = []
+        for place, layer in enumerate(layers):
+            before = built[-1].gate if built and delayed else None
+            last = place == len(layers) - 1
+            built.append(_Layer(layer, network, channels, before, last or not delayed))
+        self.layers = torch.nn.ModuleList(built)
+        self.table_error = max(layer.table_error for layer in built)
         self.exact = self.type_features.dtype != torch.float32
         self.embedding = _Embedding(network)
         self.readout = copy.deepcopy(network.readout)

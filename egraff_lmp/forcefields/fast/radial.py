@@ -53,6 +53,17 @@ class TabulatedConvolution(torch.nn.Module):
         self.table_error = table.value_error
         self.register_buffer("table", table.coefficients.to(dtype))
 
+    @torch.jit.export
+    def of_edges(
+        self, x: torch.Tensor, embedding: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """What `egraff::interaction` takes of edges: weights, radial and table.
+
+        Args:
+            x, embedding: see `forward`.
+        """
+        return None, x, self.table  # type: ignore[return-value]
+
     def forward(
         self,
         features: torch.Tensor,
@@ -96,6 +107,15 @@ class ExactConvolution(torch.nn.Module):
         self.table_error = 0.0
         self.network = copy.deepcopy(network)
         self.register_buffer("factors", factors.to(dtype).view(1, -1, 1))
+
+    @torch.jit.export
+    def of_edges(
+        self, x: torch.Tensor, embedding: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """As `TabulatedConvolution.of_edges`."""
+        weights = self.network(embedding)
+        channels = weights.size(1) // self.n_paths
+        return weights.view(-1, self.n_paths, channels) * self.factors, None, None
 
     def forward(
         self,

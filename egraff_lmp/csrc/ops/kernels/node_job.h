@@ -21,7 +21,8 @@ template <class S> struct LinearJob {
   int64_t size_in, size_out, weights_of_type;    // numbers an atom, numbers a type
   const S *x;
   const S *weights;
-  const S *bias;    // [size_out], or null
+  const S *bias;     // [size_out], or null
+  const S *added;    // [atoms, size_out], or null: the linear map of an atom is added to it
   S *y;
 };
 

@@ -91,8 +91,9 @@ template <class S> void linear(const LinearJob<S> &job, int64_t begin, int64_t e
   while (begin < end) {
     int64_t last = begin;
     while (last < end && last < begin + ATOMS && job.type[last] == job.type[begin]) {
-      S *y = job.y + job.atom[last++] * job.size_out;
-      for (int64_t k = 0; k < job.size_out; ++k) y[k] = job.bias ? job.bias[k] : S(0);
+      const int64_t at = job.atom[last++] * job.size_out;
+      const S *from = job.added ? job.added + at : job.bias;
+      for (int64_t k = 0; k < job.size_out; ++k) job.y[at + k] = from ? from[k] : S(0);
     }
     for (int b = 0; b < job.n_blocks; ++b) multiply_block(job, job.blocks[b], begin, last);
     begin = last;

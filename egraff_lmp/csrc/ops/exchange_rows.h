@@ -1,0 +1,21 @@
+// The exchange for operators that contain one: without autograd, between the ranks of a host.
+
+#pragma once
+
+#include "exchange.h"
+
+#include <ATen/ATen.h>
+
+namespace egraff {
+
+// The host of the calling thread, or null where every atom is local.
+ExchangeHost *current_exchange_host();
+
+// Rows of all atoms [n_all, ...] of which those of local atoms are set: sets those of ghosts.
+// Collective.
+void fill_ghosts(at::Tensor &rows, ExchangeHost *host);
+
+// The adjoint: adds ghosts' rows to their owners', and cuts them off. Collective.
+void sum_ghosts(at::Tensor &rows, ExchangeHost *host);
+
+}    // namespace egraff

@@ -1,0 +1,103 @@
+"""One layer of messages between atoms as one operator, which keeps its input and nothing else."""
+
+import torch
+
+from egraff_lmp.forcefields.fast.gate import Gate
+from egraff_lmp.forcefields.fast.linear import NodeLinear
+
+
+class Interaction(torch.nn.Module):
+    """down(sum over neighbours of up(gate(features)) x harmonics) + skip(gate(features)).
+
+    See `csrc/ops/interaction.cpp`.
+
+    Args:
+        convolution: of `fast.radial`: paths, and what it takes of edges.
+        up, down: before and after it; neither has a bias.
+        exchanges: whether the features are those of local atoms, and `up`'s go to ghosts.
+        gate: of the features, or None.
+        skip: added to the result, or None; it has no bias.
+    """
+
+    __constants__ = ("exchanges", "has_skip")
+
+    # TorchScript cannot tell what is in an empty list, and wants these annotations as types: this
+    # file does not put off their evaluation.
+    gate_parts: list[int]
+    gate_scales: list[float]
+    skip_blocks: list[int]
+
+    def __init__(
+        self,
+        convolution: torch.nn.Module,
+        up: NodeLinear,
+        down: NodeLinear,
+        exchanges: bool,
+        gate: Gate | None = None,
+        skip: NodeLinear | None = None,
+    ) -> None:
+        super().__init__()
+        for linear in (up, down, skip):
+            if linear is not None and linear.has_bias:
+                raise ValueError("expected linear maps without biases")
+        self.convolution = convolution
+        self.exchanges = exchanges
+        self.paths: list[int] = list(convolution.paths)  # type: ignore[arg-type]
+        self.gate_parts = gate.parts if gate else []
+        self.gate_scales = gate.scales if gate else []
+        self.up_blocks, self.up_rows = up.blocks, up.rows_out
+        self.down_blocks, self.down_rows = down.blocks, down.rows_out
+        self.skip_blocks = skip.blocks if skip else []
+        self.up = torch.nn.Buffer(up.weights)
+        self.up_transposed = torch.nn.Buffer(up.transposed)
+        self.down = torch.nn.Buffer(down.weights)
+        self.down_transposed = torch.nn.Buffer(down.transposed)
+        empty = down.weights.new_zeros(0)  # type: ignore[operator]
+        self.has_skip = skip is not None
+        self.skip = torch.nn.Buffer(skip.weights if skip else empty)
+        self.skip_transposed = torch.nn.Buffer(skip.transposed if skip else empty)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """(n_local, rows, C) where it exchanges, else (n_all, rows, C), to (n_local, rows', C).
+
+        Args:
+            features: see above.
+            harmonics: (E, (l_max + 1)^2).
+            x: distances over the cutoff, (E,).
+            embedding: what the exact radial network takes, (E, n_basis).
+            edge_index: (2, E).
+            types: (n_all,).
+            n_local: number of centres.
+        """
+        weights, radial, table = self.convolution.of_edges(x, embedding)  # type: ignore[operator]
+        return torch.ops.egraff.interaction(
+            features,
+            harmonics,
+            weights,
+            radial,
+            table,
+            edge_index,
+            types,
+            n_local,
+            self.gate_parts,
+            self.gate_scales,
+            self.exchanges,
+            [self.up, self.up_transposed],
+            self.up_blocks,
+            self.up_rows,
+            self.paths,
+            [self.down, self.down_transposed],
+            self.down_blocks,
+            self.down_rows,
+            [self.skip, self.skip_transposed] if self.has_skip else [],
+            self.skip_blocks,
+        )
