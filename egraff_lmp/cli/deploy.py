@@ -37,7 +37,7 @@ def command(
             help="Take the network on fused CPU kernels, after it "
             "was found equal to the reference network, or keep the reference network.",
         ),
-    ] = False,
+    ] = True,
     frame: Annotated[
         Path | None,
         typer.Option(

@@ -40,7 +40,7 @@ def export_model(
     provenance: Mapping[str, Any],
     path: str | Path,
     *,
-    kernels: bool = False,
+    kernels: bool = True,
     training_range: TrainingRange | None = None,
 ) -> Contract:
     """Script `model`, compute its self test on the first frame of `frame`, and write `path`.

@@ -64,7 +64,7 @@ def deploy_file(
     dtype: str | None = None,
     trust: bool = False,
     frame: Frames | None = None,
-    kernels: bool = False,
+    kernels: bool = True,
 ) -> Contract:
     """Write the deployed file of a checkpoint of `egraff train` or of a foreign model file.
 
@@ -76,7 +76,7 @@ def deploy_file(
         trust: open files that run code when they are opened.
         frame: whose first frame is stored with its energies and forces; None takes the validation
             frame of the checkpoint, or makes one for a foreign file.
-        kernels: True takes the network on the kernels where there are some for it.
+        kernels: False keeps the reference network where there are kernels for it.
 
     Returns:
         The contract that was written.

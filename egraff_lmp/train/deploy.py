@@ -28,7 +28,7 @@ def deploy(
     dtype: str | None = None,
     self_test_frame: Frames | None = None,
     shuffle_seed: int | None = None,
-    kernels: bool = False,
+    kernels: bool = True,
 ) -> Contract:
     """Write the deployed file of a checkpoint.
 
@@ -39,7 +39,7 @@ def deploy(
         self_test_frame: whose first frame is stored with its energies and forces; None takes the
             validation frame in the checkpoint.
         shuffle_seed: break the model on purpose, see `train.shuffle`; the file says so.
-        kernels: True takes the network on the kernels where there are some for it.
+        kernels: False keeps the reference network where there are kernels for it.
 
     Returns:
         The contract that was written.

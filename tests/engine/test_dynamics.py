@@ -188,7 +188,7 @@ def test_table_on_rank_zero(key, model, tmp_path):
     assert f"{contract.architecture} float32" in text
     assert "2 rank(s) (2 on this node), device cpu, 1 thread(s) per rank" in text
     assert ("exchanged a step: 0 B (strictly local)" in text) == (not contract.exchange_widths)
-    assert "memory of the busiest rank, estimated" in text
+    assert "memory of the network on the busiest rank, measured" in text
 
 
 @pytest.mark.mpi

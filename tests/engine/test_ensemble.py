@@ -130,7 +130,7 @@ def test_the_table_names_every_member_and_its_cost(outcomes, members):
     for name, doi in (("NequIP", "s41467-022-29939-5"), ("Allegro", "s41467-023-36329-y")):
         cited = log.split(f"- pair_style egraff, model {name}:")[1].split("\n\n")[1]
         assert doi in cited, "LAMMPS' own list of what to cite"
-    assert "memory of the busiest rank, estimated: " in log
+    assert "memory of the network on the busiest rank, measured: " in log
 
 
 MOVE = ("velocity all create 2000 3 loop all", "timestep 0.0005", "fix move all nve")

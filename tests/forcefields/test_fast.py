@@ -53,7 +53,7 @@ def test_proof_finds_a_difference() -> None:
     network = reference(torch.float64)
     fast = fast_network(network)
     with torch.no_grad():
-        fast.layers[1].linear_2.weights[0, 0] *= 1.001
+        fast.layers[1].interaction.down[0, 0] *= 1.001
     with pytest.raises(EgraffError, match="--reference"):
         require_equal(fast, network, random_graphs(len(SPECIES), R_MAX), torch.float64)
 
@@ -63,7 +63,7 @@ def test_proof_finds_what_is_no_number() -> None:
     network = reference(torch.float64)
     fast = fast_network(network)
     with torch.no_grad():
-        fast.layers[1].linear_2.weights[0, 0] = float("nan")
+        fast.layers[1].interaction.down[0, 0] = float("nan")
     with pytest.raises(EgraffError, match="inf"):
         require_equal(fast, network, random_graphs(len(SPECIES), R_MAX), torch.float64)
 

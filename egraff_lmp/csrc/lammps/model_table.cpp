@@ -8,6 +8,7 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <vector>
 
 using namespace LAMMPS_NS;
 
@@ -40,10 +41,10 @@ double ratio(double a, double b)
   return b > 0.0 ? a / b : 1.0;
 }
 
-// Sums over ranks, and the largest.
+// Sums over ranks, and of each member the most memory that a rank's tensors took.
 struct Totals {
   double sum[5];
-  double largest[2];
+  std::vector<double> memory;
 };
 
 Totals reduce(LAMMPS *lmp, const TableData &data)
@@ -52,17 +53,14 @@ Totals reduce(LAMMPS *lmp, const TableData &data)
                           static_cast<double>(data.halo_edges), data.bytes_received,
                           static_cast<double>(data.nodes_local),
                           static_cast<double>(data.halo_nodes)};
-  const double largest[2] = {sums[0], sums[1]};
-  Totals totals{};
+  std::vector<double> own;
+  for (const auto &member : data.members)
+    own.push_back(static_cast<double>(member.evaluation.peak_bytes));
+  Totals totals{{}, std::vector<double>(own.size(), 0.0)};
   MPI_Reduce(sums, totals.sum, 5, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
-  MPI_Reduce(largest, totals.largest, 2, MPI_DOUBLE, MPI_MAX, 0, lmp->world);
+  MPI_Reduce(own.data(), totals.memory.data(), static_cast<int>(own.size()), MPI_DOUBLE, MPI_MAX, 0,
+             lmp->world);
   return totals;
-}
-
-double memory_of(const Member &member, bool exchange_allowed, const Totals &totals)
-{
-  return totals.largest[member.needs_halo(exchange_allowed)] *
-         member.contract().memory_bytes_per_edge;
 }
 
 std::string member_text(const Member &member, const TableData &data, const Totals &totals)
@@ -97,9 +95,10 @@ void print_table(LAMMPS *lmp, const TableData &data)
   std::string text;
   double memory = 0.0;
   bool local = true;
-  for (const auto &member : data.members) {
+  for (size_t m = 0; m < data.members.size(); ++m) {
+    const auto &member = data.members[m];
     text += member_text(member, data, totals);
-    const double own = memory_of(member, data.exchange_allowed, totals);
+    const double own = totals.memory[m];
     if (data.members.size() > 1)
       text += fmt::format("  its first evaluation took {:.2g} s{}\n", member.seconds,
                           own > 0.0 ? " and about " + bytes_text(own) : std::string());
@@ -118,9 +117,9 @@ void print_table(LAMMPS *lmp, const TableData &data)
                       lmp->comm->nprocs, resources.ranks_on_node, device, resources.threads);
   text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals.sum[2]),
                       local ? " (strictly local)" : "");
-  // Files of other packages do not say what an edge takes.
   if (memory > 0.0)
-    text += fmt::format("  memory of the busiest rank, estimated: {}\n", bytes_text(memory));
+    text += fmt::format("  memory of the network on the busiest rank, measured: {}\n",
+                        bytes_text(memory));
   if (!data.guards.empty()) text += "  the run ends at: " + data.guards + "\n";
   utils::logmesg(lmp, text);
 }

@@ -386,7 +386,7 @@ double PairEgraff::memory_usage()
   const auto edges = static_cast<double>(std::max(atoms_.graph.n_edges(), halo_.graph.n_edges()));
   double network = 0.0;
   for (const auto &member : members_)
-    network = std::max(network, member.contract().memory_bytes_per_edge * edges);
+    network = std::max(network, static_cast<double>(member.evaluation.peak_bytes));
   return network + edges * (6 * sizeof(double) + 2 * sizeof(int64_t));
 }
 

@@ -168,6 +168,7 @@ void PairEgraff::evaluate()
     const bool exchanges = member.exchanges(settings_.exchange);
     const auto &atoms = halo ? halo_ : atoms_;
     member.evaluation.want_outputs = want_quantities_ && &member == &members_.front();
+    member.evaluation.want_peak = !table_printed_;
     try {
       member.evaluate(atoms, atom->type, r_max(), halo ? nullptr : &rows_);
     } catch (const std::exception &exception) {

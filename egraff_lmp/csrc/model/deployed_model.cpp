@@ -3,6 +3,7 @@
 #include "archive.h"
 #include "exchange.h"
 #include "network.h"
+#include "peak_memory.h"
 #include "sha256.h"
 #include "thread_scope.h"
 #include "vector_functions.h"
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <sstream>
 
 namespace egraff {
@@ -193,6 +195,8 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
   auto &autograd = c10::AutogradState::get_tls_state();
   const bool multithreaded = autograd.get_multithreading_enabled();
   autograd.set_multithreading_enabled(false);
+  std::optional<PeakMemory> peak;
+  if (result.want_peak) peak.emplace();
   try {
     const at::AutoGradMode with_gradients(true);
     auto vectors = to_tensor(graph.edge_vectors, {n_edges, 3}, self.device).requires_grad_(true);
@@ -217,6 +221,7 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
     throw std::runtime_error(gist(error.what()));
   }
   autograd.set_multithreading_enabled(multithreaded);
+  if (peak) result.peak_bytes = peak->bytes();
 }
 
 double DeployedModel::self_test() const

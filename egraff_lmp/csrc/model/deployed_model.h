@@ -47,6 +47,9 @@ struct Evaluation {
   // In the order of Contract::outputs, n_local x width each; per-edge ones summed over the edges of
   // a centre. Left empty unless `want_outputs`.
   bool want_outputs = false;
+  // The most memory that tensors took at a time, of an evaluation with `want_peak`; it costs time.
+  bool want_peak = false;
+  int64_t peak_bytes = 0;
   std::vector<std::vector<double>> outputs;
 };
 
