@@ -127,7 +127,7 @@ def test_file_with_and_without(tmp_path: Path, frame: Frames) -> None:
     fast = export(torch.float32, frame, tmp_path / "fast.pt")
     slow = export(torch.float32, frame, tmp_path / "slow.pt", kernels=False)
     contract = read_contract(fast)
-    assert "tabulated_convolution" in contract.operators
+    assert "interaction" in contract.operators
     assert 0.0 < contract.radial_table_error < 1e-5
     assert not read_contract(slow).operators
     assert contract.n_parameters == read_contract(slow).n_parameters > 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,8 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from scipy.spatial.transform import Rotation
+
+from exchange_host import exchange_host
 
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext, edge_forces
 from egraff_lmp.forcefields.fast.table_of_networks import FAST, fast_network
@@ -61,13 +61,6 @@ def random_network(key: str, settings: Mapping[str, Any]) -> torch.nn.Module:
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             parameter.add_(0.1 * noise)
     return network
-
-
-def module_of(key: str) -> ModuleType:
-    """Where the network's class calls `exchange`."""
-    room = "fast." if key.endswith(ON_KERNELS) else ""
-    name = key.removesuffix(ON_KERNELS)
-    return importlib.import_module(f"egraff_lmp.forcefields.{room}{name}")
 
 
 def network_of(key: str, preset: str) -> torch.nn.Module:
@@ -195,63 +188,61 @@ def test_scripted_is_eager(network: torch.nn.Module, cluster) -> None:
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-12)
 
 
-def test_exchanges_what_it_declares(
-    key: str, network: torch.nn.Module, cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As often and as wide as `exchange_widths`, also for a rank without atoms or edges."""
-    module = module_of(key)
-    widths: list[int] = []
+def test_exchanges_what_it_declares(network: torch.nn.Module, cluster) -> None:
+    """As often and as wide as `exchange_widths`, also for a rank without atoms or edges.
 
-    def counted(features: torch.Tensor) -> torch.Tensor:
-        widths.append(features.shape[1])
-        return features
-
-    monkeypatch.setattr(module, "exchange", counted, raising=False)
+    Backwards the same in the opposite order.
+    """
     declared = list(network.exchange_widths)  # type: ignore[arg-type, call-overload]
     types, positions, cell = cluster
-    for frame in ((types, positions, cell), (types[:2], np.eye(3)[:2] * 50, None)):
-        widths.clear()
-        evaluate(network, *frame)
-        assert widths == declared
-    widths.clear()
-    evaluate(network, types[:0], positions[:0], None)
-    assert widths == declared
+    for frame in (
+        (types, positions, cell),
+        (types[:2], np.eye(3)[:2] * 50, None),
+        (types[:0], positions[:0], None),
+    ):
+        forward: list[int] = []
+        reverse: list[int] = []
+        with exchange_host(
+            len(frame[0]),
+            len(frame[0]),
+            lambda rows, to=forward: to.append(rows.shape[1]),
+            lambda rows, to=reverse: to.append(rows.shape[1]),
+        ):
+            evaluate(network, *frame)
+        assert forward == declared
+        assert reverse == declared[::-1]
 
 
-def test_ghosts_are_used_through_the_exchange_alone(
-    key: str, network: torch.nn.Module, cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ghosts_are_used_through_the_exchange_alone(network: torch.nn.Module, cluster) -> None:
     """Split over two ranks in one process, the energies are those of the whole.
 
     Each half has the other half's atoms as ghosts. The exchange is played by recorded features: in
     layer k each half gets the ghosts' rows that a run of the other half sent. As every layer needs
     the ones before, the halves are run once a layer.
     """
-    module = module_of(key)
     types, positions, cell = cluster
     whole, _ = evaluate(network, types, positions, cell)
     edges = find_edges(positions, cell, (True,) * 3, R_MAX)
     vectors = torch.tensor(edges.vectors(positions, cell))
     halves = [np.arange(0, 7), np.arange(7, 16)]
-    sent: list[list[torch.Tensor]] = [[], []]
+    sent: list[list[np.ndarray]] = [[], []]
     layers = len(network.exchange_widths)  # type: ignore[arg-type]
 
-    def half(me: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def half(me: int) -> tuple[torch.Tensor, list[np.ndarray]]:
         """Energies of one half, and what it sent, with what the other half sent last time."""
-        features_sent: list[torch.Tensor] = []
+        features_sent: list[np.ndarray] = []
+        n_mine = len(halves[me])
 
-        def play(features: torch.Tensor) -> torch.Tensor:
-            call = len(features_sent)
-            features_sent.append(features.detach())
+        def play(rows: np.ndarray) -> None:
             known = sent[1 - me]
-            nothing = features.new_zeros(len(halves[1 - me]), features.shape[1])
-            return torch.cat([features, known[call] if known else nothing])
+            rows[n_mine:] = known[len(features_sent)] if known else 0.0
+            features_sent.append(rows[:n_mine].copy())
 
-        monkeypatch.setattr(module, "exchange", play, raising=False)
         order = np.concatenate([halves[me], halves[1 - me]])
         mine = np.isin(edges.index[0], halves[me])
         index = torch.tensor(np.ascontiguousarray(np.argsort(order)[edges.index[:, mine]]))
-        found = network(vectors[mine], index, torch.tensor(types[order]), len(halves[me]))
+        with exchange_host(n_mine, len(types), play):
+            found = network(vectors[mine], index, torch.tensor(types[order]), n_mine)
         return found["energy"].detach(), features_sent
 
     results = [half(0), half(1)]

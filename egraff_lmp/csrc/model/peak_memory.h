@@ -14,9 +14,9 @@ namespace egraff {
 
 class PeakMemory {
  public:
-  PeakMemory() : record_(std::make_shared<Record>()), guard_(c10::DebugInfoKind::PROFILER_STATE, record_)
-  {
-  }
+  PeakMemory() :
+      record_(std::make_shared<Record>()), guard_(c10::DebugInfoKind::PROFILER_STATE, record_)
+  {}
 
   // Bytes on top of what was allocated before.
   int64_t bytes() const { return record_->peak(); }

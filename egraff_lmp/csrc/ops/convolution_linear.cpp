@@ -124,9 +124,8 @@ template <class S> Tensor run_forward(const Arguments &given, const Tensor &adde
 }
 
 // Gradients of features (if wanted), harmonics, and weights or radial.
-template <class S>
-Pieces run_backward(const Arguments &given, const Tensor &grad, const Tensor &transposed,
-                    bool want_features)
+template <class S> Pieces run_backward(const Arguments &given, const Tensor &grad,
+                                       const Tensor &transposed, bool want_features)
 {
   const auto &kernel = convolution_kernels<S>(given.features.size(2));
   const ConvolutionInputs in(given.features, given.harmonics, given.weights, given.radial,
@@ -170,11 +169,12 @@ Pieces run_backward(const Arguments &given, const Tensor &grad, const Tensor &tr
     block.grad = block_grad;
     // A thread owns a range of neighbours, so that none is written by two.
     const auto bounds = order.ranges(threads, from, to, given.features.size(0));
-    at::parallel_for(0, static_cast<int64_t>(bounds.size()) - 1, 1, [&](int64_t first, int64_t last) {
-      for (int64_t k = first; k < last; ++k)
-        kernel.backward(block, to - from, bounds[k], bounds[k + 1],
-                        static_cast<char *>(scratch.aligned()) + k * scratch_bytes);
-    });
+    at::parallel_for(
+        0, static_cast<int64_t>(bounds.size()) - 1, 1, [&](int64_t first, int64_t last) {
+          for (int64_t k = first; k < last; ++k)
+            kernel.backward(block, to - from, bounds[k], bounds[k + 1],
+                            static_cast<char *>(scratch.aligned()) + k * scratch_bytes);
+        });
   }
   return {dx, dy, in.weights.defined() ? dw : dr};
 }
@@ -205,18 +205,27 @@ Tensor convolved(const Arguments &given)
 Tensor forward_cpu(const Tensor &features, const Tensor &harmonics, const Maybe &weights,
                    const Maybe &radial, const Maybe &table, const Tensor &edge_index,
                    int64_t n_centers, at::IntArrayRef paths, const Tensor &linear,
-                   const Types &types, at::IntArrayRef blocks, int64_t rows_out,
-                   const Maybe &added)
+                   const Types &types, at::IntArrayRef blocks, int64_t rows_out, const Maybe &added)
 {
-  const Arguments given = {features,   harmonics, value_of(weights), value_of(radial),
-                           value_of(table), edge_index, n_centers, paths, linear, types, blocks,
+  const Arguments given = {features,
+                           harmonics,
+                           value_of(weights),
+                           value_of(radial),
+                           value_of(table),
+                           edge_index,
+                           n_centers,
+                           paths,
+                           linear,
+                           types,
+                           blocks,
                            rows_out};
   given.check();
   const auto base = added ? added->contiguous() : Tensor();
   TORCH_CHECK(!added || (base.sizes() == at::IntArrayRef({n_centers, rows_out, features.size(2)}) &&
                          base.scalar_type() == features.scalar_type()),
               "egraff::convolution_linear: expected [", n_centers, ", ", rows_out, ", ",
-              features.size(2), "] to add to, got ", base.defined() ? base.sizes() : at::IntArrayRef());
+              features.size(2), "] to add to, got ",
+              base.defined() ? base.sizes() : at::IntArrayRef());
   if (!fills_registers(features)) {
     const auto mapped = call<Tensor(const Tensor &, const Tensor &, const Types &, at::IntArrayRef,
                                     int64_t, int64_t, const Maybe &, const Maybe &)>(
@@ -240,9 +249,18 @@ Pieces backward_cpu(const Tensor &grad, const Tensor &features, const Tensor &ha
               "egraff::convolution_linear_backward: expected a gradient [centres, rows, channels] "
               "like the features ",
               features.sizes(), ", got ", grad.sizes());
-  const Arguments given = {features, harmonics, value_of(weights), value_of(radial),
-                           value_of(table), edge_index, grad.size(0), paths, transposed, types,
-                           blocks, grad.size(1)};
+  const Arguments given = {features,
+                           harmonics,
+                           value_of(weights),
+                           value_of(radial),
+                           value_of(table),
+                           edge_index,
+                           grad.size(0),
+                           paths,
+                           transposed,
+                           types,
+                           blocks,
+                           grad.size(1)};
   given.check();
   Pieces pieces;
   if (!fills_registers(features)) {
@@ -273,9 +291,10 @@ Pieces backward_cpu(const Tensor &grad, const Tensor &features, const Tensor &ha
 
 TORCH_LIBRARY_FRAGMENT(egraff, library)
 {
-  library.def("convolution_linear(Tensor features, Tensor harmonics, Tensor? weights, Tensor? "
-              "radial, Tensor? table, Tensor edge_index, int n_centers, int[] paths, Tensor linear, "
-              "Tensor? types, int[] blocks, int rows_out, Tensor? added=None) -> Tensor");
+  library.def(
+      "convolution_linear(Tensor features, Tensor harmonics, Tensor? weights, Tensor? "
+      "radial, Tensor? table, Tensor edge_index, int n_centers, int[] paths, Tensor linear, "
+      "Tensor? types, int[] blocks, int rows_out, Tensor? added=None) -> Tensor");
   library.def("convolution_linear_backward(Tensor grad, Tensor features, Tensor harmonics, Tensor? "
               "weights, Tensor? radial, Tensor? table, Tensor edge_index, int[] paths, Tensor "
               "transposed, Tensor? types, int[] blocks, bool want_features) -> (Tensor, Tensor, "

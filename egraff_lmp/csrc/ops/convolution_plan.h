@@ -87,8 +87,8 @@ struct PathTable {
 struct ConvolutionInputs {
   Tensor features, harmonics, weights, radial, table;
 
-  ConvolutionInputs(const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &r, const Tensor &t,
-         int64_t lanes)
+  ConvolutionInputs(const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &r,
+                    const Tensor &t, int64_t lanes)
   {
     const int64_t extra = (lanes - x.size(2) % lanes) % lanes;
     const auto fill = [extra](const Tensor &a) {
@@ -109,9 +109,9 @@ inline int degree_of(const Tensor &harmonics)
   return l_max;
 }
 
-inline void check_convolution(const Tensor &features, const Tensor &harmonics, const Tensor &weights,
-           const Tensor &radial, const Tensor &table, const Tensor &edge_index, int64_t n_centers,
-           at::IntArrayRef paths)
+inline void check_convolution(const Tensor &features, const Tensor &harmonics,
+                              const Tensor &weights, const Tensor &radial, const Tensor &table,
+                              const Tensor &edge_index, int64_t n_centers, at::IntArrayRef paths)
 {
   check_edge_index("egraff::convolution", edge_index);
   TORCH_CHECK(features.dim() == 3 && n_centers >= 0,

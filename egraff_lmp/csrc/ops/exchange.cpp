@@ -104,7 +104,48 @@ ExchangeScope::~ExchangeScope()
   current_host = previous_;
 }
 
+namespace {
+
+class FunctionsHost final : public ExchangeHost {
+ public:
+  explicit FunctionsHost(const EgraffExchangeFunctions &functions) : functions_(functions) {}
+
+  int64_t n_local() const override { return functions_.n_local; }
+  int64_t n_all() const override { return functions_.n_all; }
+  void forward(float *rows, int width) override { functions_.forward(rows, width, sizeof(float)); }
+  void forward(double *rows, int width) override
+  {
+    functions_.forward(rows, width, sizeof(double));
+  }
+  void reverse(float *rows, int width) override { functions_.reverse(rows, width, sizeof(float)); }
+  void reverse(double *rows, int width) override
+  {
+    functions_.reverse(rows, width, sizeof(double));
+  }
+
+ private:
+  EgraffExchangeFunctions functions_;
+};
+
+struct Installed {
+  FunctionsHost host;
+  ExchangeScope scope;
+
+  explicit Installed(const EgraffExchangeFunctions &functions) : host(functions), scope(&host) {}
+};
+
+}    // namespace
 }    // namespace egraff
+
+extern "C" void *egraff_install_exchange(const EgraffExchangeFunctions *functions)
+{
+  return new egraff::Installed(*functions);
+}
+
+extern "C" void egraff_remove_exchange(void *installed)
+{
+  delete static_cast<egraff::Installed *>(installed);
+}
 
 // The schema is inferred on purpose: alias analysis is then conservative, and no pass of the
 // TorchScript compiler may drop, merge or reorder the calls, which are collective over ranks.

@@ -46,3 +46,17 @@ class ExchangeScope {
 };
 
 }    // namespace egraff
+
+// The same for programs that are not written in C++ (Python's ctypes): a host made of functions,
+// called with rows in host memory, their width, and the bytes of a number (4 or 8).
+extern "C" {
+struct EgraffExchangeFunctions {
+  int64_t n_local, n_all;
+  void (*forward)(void *rows, int width, int bytes);
+  void (*reverse)(void *rows, int width, int bytes);
+};
+
+// Installs a host of these functions on the calling thread; the result is what removes it.
+void *egraff_install_exchange(const EgraffExchangeFunctions *functions);
+void egraff_remove_exchange(void *installed);
+}

@@ -15,7 +15,8 @@
 // layer does not stay either: it is the result of the layer before, and is computed anew from that
 // one's input.
 //
-// It is made of the other operators through the dispatcher, and has no kernel of its own.
+// It is made of the other operators through the dispatcher: another device that has those registers
+// the same function.
 
 #include "exchange_rows.h"
 #include "operator.h"
@@ -71,8 +72,7 @@ struct Map {
 
   Map(const Tensor &w, const Tensor &t, Integers b, int64_t n) :
       weights(w), transposed(t), blocks(b.vec()), rows(n)
-  {
-  }
+  {}
 
   Maybe types_of(const Tensor &types, int64_t n) const
   {
@@ -82,9 +82,9 @@ struct Map {
   Tensor operator()(const Tensor &x, const Tensor &types) const
   {
     return call<Tensor(const Tensor &, const Tensor &, const Maybe &, Integers, int64_t, int64_t,
-                       const Maybe &, const Maybe &)>(
-        "egraff::node_linear", x, weights, types_of(types, x.size(0)), blocks, rows, x.size(2),
-        given(transposed), Maybe());
+                       const Maybe &, const Maybe &)>("egraff::node_linear", x, weights,
+                                                      types_of(types, x.size(0)), blocks, rows,
+                                                      x.size(2), given(transposed), Maybe());
   }
 
   Tensor backward(const Tensor &grad, const Tensor &types, int64_t rows_in) const
@@ -109,8 +109,7 @@ class Rows {
  public:
   Rows(int64_t n, int64_t rows, int64_t channels, const Tensor &like) :
       shape_({n, rows, channels}), like_(like)
-  {
-  }
+  {}
 
   void set(int64_t first, const Tensor &piece)
   {
@@ -122,10 +121,7 @@ class Rows {
     tensor_.narrow(0, first, piece.size(0)).copy_(piece);
   }
 
-  Tensor tensor() const
-  {
-    return tensor_.defined() ? tensor_ : at::empty(shape_, like_.options());
-  }
+  Tensor tensor() const { return tensor_.defined() ? tensor_ : at::empty(shape_, like_.options()); }
 
  private:
   std::vector<int64_t> shape_;
@@ -149,13 +145,12 @@ struct Layer : torch::CustomClassHolder {
         const Tensor &edge_index_, const Tensor &types_, int64_t n_local_, Integers gate_,
         at::ArrayRef<double> scales_, bool exchanges, const Map &up_, Integers paths_,
         const Map &down_, std::optional<Map> skip_) :
-      harmonics(harmonics_),
-      weights(value_of(weights_)), radial(value_of(radial_)), table(value_of(table_)),
-      edge_index(edge_index_), types(types_), n_local(n_local_), gate(gate_.vec()),
-      gate_scales(scales_.vec()), host(exchanges ? current_exchange_host() : nullptr), up(up_),
-      paths(paths_.vec()), down(down_), skip(std::move(skip_))
-  {
-  }
+      harmonics(harmonics_), weights(value_of(weights_)), radial(value_of(radial_)),
+      table(value_of(table_)), edge_index(edge_index_), types(types_), n_local(n_local_),
+      gate(gate_.vec()), gate_scales(scales_.vec()),
+      host(exchanges ? current_exchange_host() : nullptr), up(up_), paths(paths_.vec()),
+      down(down_), skip(std::move(skip_))
+  {}
 
   // Calls visit(first, count) for atoms 0 .. n - 1 in pieces.
   template <class Visit> static void in_pieces(int64_t n, Visit visit)
@@ -177,8 +172,8 @@ struct Layer : torch::CustomClassHolder {
   {
     const int64_t n = features.size(0), C = features.size(2);
     const int64_t n_rows = host ? host->n_all() : n;
-    TORCH_CHECK(!host || n == host->n_local(), "egraff::interaction: expected the features of ",
-                n, " local atoms, got ", host ? host->n_local() : 0);
+    TORCH_CHECK(!host || n == host->n_local(), "egraff::interaction: expected the features of ", n,
+                " local atoms, got ", host ? host->n_local() : 0);
     Rows ups(n_rows, up.rows, C, features), skips(n_local, down.rows, C, features);
     in_pieces(n, [&](int64_t first, int64_t count) {
       const auto x = gated(features.narrow(0, first, count), gate, gate_scales);
@@ -233,13 +228,12 @@ struct Layer : torch::CustomClassHolder {
                      bool want_features) const
   {
     Tensor y = sources(features, ghosts, false).up;
-    auto [dy, dh, dr] =
-        call<std::tuple<Tensor, Tensor, Tensor>(
-            const Tensor &, const Tensor &, const Tensor &, const Maybe &, const Maybe &,
-            const Maybe &, const Tensor &, Integers, const Tensor &, const Maybe &, Integers, bool)>(
-            "egraff::convolution_linear_backward", grad, y, harmonics, given(weights),
-            given(radial), given(table), edge_index, paths, down.transposed,
-            down.types_of(types, n_local), down.blocks, want_features);
+    auto [dy, dh, dr] = call<std::tuple<Tensor, Tensor, Tensor>(
+        const Tensor &, const Tensor &, const Tensor &, const Maybe &, const Maybe &, const Maybe &,
+        const Tensor &, Integers, const Tensor &, const Maybe &, Integers, bool)>(
+        "egraff::convolution_linear_backward", grad, y, harmonics, given(weights), given(radial),
+        given(table), edge_index, paths, down.transposed, down.types_of(types, n_local),
+        down.blocks, want_features);
     y = Tensor();
     if (!want_features) return {{}, dh, dr};
     if (host) sum_ghosts(dy, host);
@@ -301,19 +295,21 @@ class Interaction : public torch::autograd::Function<Interaction> {
         saved[FEATURES].defined()
             ? saved[FEATURES]
             : layer_of(context, "before").again(saved[FEATURES_BEFORE], saved[GHOSTS_BEFORE]);
-    const auto found =
-        layer.backward(gradients[0].contiguous(), features, saved[GHOSTS],
-                       context->needs_input_grad(0));
+    const auto found = layer.backward(gradients[0].contiguous(), features, saved[GHOSTS],
+                                      context->needs_input_grad(0));
     const bool tabulated = layer.radial.defined();
-    return {found.features, found.harmonics, tabulated ? Tensor() : found.radial,
-            tabulated ? found.radial : Tensor(), {}, {}};
+    return {found.features,
+            found.harmonics,
+            tabulated ? Tensor() : found.radial,
+            tabulated ? found.radial : Tensor(),
+            {},
+            {}};
   }
 
   // The context of the layer whose result this is, if that has kept its input.
   static AutogradContext *kept_before(const Tensor &features)
   {
-    auto *node =
-        dynamic_cast<torch::autograd::CppNode<Interaction> *>(features.grad_fn().get());
+    auto *node = dynamic_cast<torch::autograd::CppNode<Interaction> *>(features.grad_fn().get());
     if (!node || node->ctx_.saved_data.count("before")) return nullptr;
     return &node->ctx_;
   }
@@ -396,7 +392,7 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
       c10::AliasAnalysisKind::CONSERVATIVE));
 }
 
-TORCH_LIBRARY_IMPL(egraff, CompositeExplicitAutograd, library)
+TORCH_LIBRARY_IMPL(egraff, CPU, library)
 {
   library.impl("interaction", &egraff::plain);
 }

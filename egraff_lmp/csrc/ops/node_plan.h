@@ -31,8 +31,8 @@ struct LinearShape {
 };
 
 // The blocks for x [atoms, rows_in, channels_in], or for its gradient with transposed weights.
-inline std::vector<LinearBlock> make_blocks(at::IntArrayRef numbers, const LinearShape &shape, int64_t n_weights,
-                                     bool backward)
+inline std::vector<LinearBlock> make_blocks(at::IntArrayRef numbers, const LinearShape &shape,
+                                            int64_t n_weights, bool backward)
 {
   TORCH_CHECK(numbers.size() % INTEGERS_A_BLOCK == 0,
               "egraff::node_linear: expected six integers a block, got ", numbers.size());
