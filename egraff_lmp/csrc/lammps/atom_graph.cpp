@@ -52,6 +52,13 @@ void add_edge(Graph &graph, int64_t center, int64_t neighbor, const double *d)
   graph.neighbors.push_back(neighbor);
 }
 
+void reserve(Graph &graph, size_t n_edges)
+{
+  graph.edge_vectors.reserve(3 * n_edges);
+  graph.centers.reserve(n_edges);
+  graph.neighbors.reserve(n_edges);
+}
+
 }    // namespace
 
 bool Seen::operator()(const Atom *atom, int i) const
@@ -59,25 +66,24 @@ bool Seen::operator()(const Atom *atom, int i) const
   return types[atom->type[i]] && !(atom->mask[i] & absent_groups);
 }
 
-void collect_edges(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max, AtomGraph &result)
+void collect_edges(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max,
+                   const NodePlan &plan, AtomGraph &result)
 {
-  const auto *atom = lmp->atom;
-  const int n_local = atom->nlocal, n_atoms = n_local + atom->nghost;
-  clear(result, n_atoms);
   auto &graph = result.graph;
-  for (int i = 0; i < n_atoms; ++i) {
-    if (i == n_local) graph.n_local = static_cast<int64_t>(result.atom_of_node.size());
-    if (seen(atom, i)) add_node(result, i);
-  }
-  graph.n_all = static_cast<int64_t>(result.atom_of_node.size());
-  if (n_atoms == n_local) graph.n_local = graph.n_all;
-  graph.n_centers = graph.n_local;
-
+  const size_t edges_before = graph.n_edges();
+  clear(result, 0);
+  result.atom_of_node = plan.atom_of_node;
+  result.node_of_atom = plan.node_of_atom;
+  graph.n_local = graph.n_centers = plan.n_local;
+  graph.n_all = plan.n_all;
+  // From one step to the next the number changes little; a vector that grows by itself may take
+  // twice the memory.
+  reserve(graph, edges_before + edges_before / 64);
   for (int ii = 0; ii < list->inum; ++ii) {
     const int i = list->ilist[ii];
     const int center = result.node_of_atom[i];
     if (center < 0) continue;
-    for_neighbors(atom, list, seen, r_max, i, [&](int j, const double *d) {
+    for_neighbors(lmp->atom, list, seen, r_max, i, [&](int j, const double *d) {
       add_edge(graph, center, result.node_of_atom[j], d);
     });
   }
@@ -107,19 +113,6 @@ void collect_halo(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max, 
     begin = end;
   }
   graph.n_all = graph.n_centers = static_cast<int64_t>(result.atom_of_node.size());
-}
-
-void fold_ghosts(const AtomGraph &atoms, const std::vector<double> &owner, AtomGraph &result)
-{
-  const auto &graph = atoms.graph;
-  clear(result, owner.size());
-  for (int64_t node = 0; node < graph.n_local; ++node) add_node(result, atoms.atom_of_node[node]);
-  result.graph.n_local = result.graph.n_centers = result.graph.n_all = graph.n_local;
-  for (size_t e = 0; e < graph.n_edges(); ++e) {
-    const auto atom = static_cast<size_t>(owner[atoms.atom_of_node[graph.neighbors[e]]]);
-    const int node = result.node_of_atom[atom];
-    if (node >= 0) add_edge(result.graph, graph.centers[e], node, &graph.edge_vectors[3 * e]);
-  }
 }
 
 Graph nearer_than(const Graph &whole, double r_max)

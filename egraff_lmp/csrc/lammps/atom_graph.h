@@ -3,6 +3,7 @@
 #pragma once
 
 #include "deployed_model.h"
+#include "node_plan.h"
 
 #include <vector>
 
@@ -14,9 +15,8 @@ class NeighList;
 
 namespace egraff {
 
-// Nodes are the local and ghost atoms whose type the models know; local ones come first, in
-// LAMMPS' order. Every ghost is a node of its own: IDs are not used, and boxes below the cutoff
-// need nothing special.
+// Nodes are atoms whose type the models know; local ones come first, in LAMMPS' order. An edge has its
+// own vector, so that two atoms may have several, and boxes below the cutoff need nothing special.
 struct AtomGraph {
   Graph graph;
   std::vector<int> atom_of_node;    // graph.n_all
@@ -31,19 +31,14 @@ struct Seen {
   bool operator()(const LAMMPS_NS::Atom *atom, int i) const;
 };
 
-// All neighbours nearer than r_max, at the moment, of local atoms that are seen.
+// All neighbours nearer than r_max, at the moment, of the plan's local nodes.
 void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const Seen &seen,
-                   double r_max, AtomGraph &result);
+                   double r_max, const NodePlan &plan, AtomGraph &result);
 
 // The same with the edges of ghosts up to `layers` - 1 edges away from a local atom, for a network
 // that does not exchange: every node is a centre. `list` must hold the neighbours of ghosts.
 void collect_halo(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const Seen &seen,
                   double r_max, int layers, AtomGraph &result);
-
-// `atoms` with every ghost replaced by the local atom whose image it is, for a network that does not
-// exchange, on one rank: `owner[i]` is that atom's index for local and ghost atom i. Edge vectors
-// stay, so that a box below the cutoff is no special case.
-void fold_ghosts(const AtomGraph &atoms, const std::vector<double> &owner, AtomGraph &result);
 
 // `whole` without the edges from r_max on, and the way back: `evaluation.edge_gradients` of the
 // nearer edges to those of `whole`, zero for the others.

@@ -202,13 +202,8 @@ void PairEgraff::load_members(const std::vector<std::string> &files,
                "keyword deviation, got one",
                style_.name);
 
-  // Comm sizes its buffers by these.
-  int widest = PER_ATOM_VIRIAL;
-  for (const auto &member : members_)
-    for (const int width : member.contract().exchange_widths)
-      widest = std::max(widest, egraff::RowExchange::doubles_for(
-                                    width * (member.contract().dtype == "float64" ? 8 : 4)));
-  comm_forward = comm_reverse = comm_reverse_off = widest;
+  // Comm sizes its buffers by these. Features of networks travel by a plan of their own.
+  comm_forward = comm_reverse = comm_reverse_off = PER_ATOM_VIRIAL;
   if (lmp->citeme)
     for (const auto &member : members_)
       for (const auto &citation : member.contract().citations)
@@ -264,6 +259,7 @@ void PairEgraff::init_style()
   warn_of_units();
   guards_.prepare(style_.name, settings_.guards, members_, elements_, energy_unit_);
   reserve_halo();
+  plan_.forget();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
   if (force->pair != this) {
     force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);

@@ -13,9 +13,9 @@
    lammps_inputs/pair_style_egraff.md is the page for users.
 
    How it works. The network is a function of edges whose centre is a local atom. Between layers it
-   asks for the features of ghost atoms, which RowExchange brings by a forward communication (and
-   the gradient back by a reverse communication), so that no edge is evaluated twice and the ghost
-   shell is one cutoff wide whatever the number of layers. Networks that do not ask evaluate a halo.
+   asks for the features of other ranks' atoms, which RowExchange brings straight from their owners
+   (and the gradient back), so that no edge is evaluated twice and the ghost shell is one cutoff
+   wide whatever the number of layers. Networks that do not ask evaluate a halo.
 
    Every rank makes the same calls in the same order, with 0 atoms or 0 edges too.
 ------------------------------------------------------------------------- */
@@ -84,6 +84,7 @@ class PairEgraff : public Pair {
   // The model files of a restart file, until the deck names its own or a run begins.
   egraff::RestoredFiles restored_;
 
+  egraff::NodePlan plan_;
   egraff::AtomGraph atoms_;
   egraff::AtomGraph
       halo_;    // for networks that do not exchange; without ghosts if they are folded

@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <cmath>
 #include <new>
-#include <numeric>
 
 using namespace LAMMPS_NS;
 
@@ -116,18 +115,13 @@ void PairEgraff::build_graphs()
   seen_.absent_groups = excluded_groups();
   std::string failure = special_neighbors();
   // Collective: outside of what one rank alone may leave.
-  std::vector<double> owners;
-  if (!(list->ghost && halo_layers()) && folds_ghosts()) {
-    owners.resize(atom->nlocal + atom->nghost);
-    std::iota(owners.begin(), owners.begin() + atom->nlocal, 0.0);
-    rows_.atoms_to_ghosts(owners.data(), 1);
-  }
+  plan_.update(lmp, list, seen_, rows_);
   try {
-    egraff::collect_edges(lmp, list, seen_, r_max(), atoms_);
+    egraff::collect_edges(lmp, list, seen_, r_max(), plan_, atoms_);
     if (list->ghost && halo_layers())
       egraff::collect_halo(lmp, list, seen_, r_max(), halo_layers(), halo_);
     else if (folds_ghosts())
-      egraff::fold_ghosts(atoms_, owners, halo_);
+      halo_ = atoms_;    // which has no ghosts on one rank
     else
       halo_ = {};
   } catch (const std::bad_alloc &) {
@@ -160,7 +154,7 @@ std::string PairEgraff::coincident() const
 void PairEgraff::evaluate()
 {
   std::string failure;
-  rows_.set_nodes(atoms_.graph.n_local, atoms_.graph.n_all, atoms_.node_of_atom);
+  rows_.set_plan(&plan_);
   rows_.take_bytes();
   const double start = platform::walltime();
   for (auto &member : members_) {

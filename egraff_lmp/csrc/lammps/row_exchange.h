@@ -1,5 +1,4 @@
-// Rows of numbers between ranks, through LAMMPS' own swaps, which know every `processors` grid,
-// `comm_style tiled` and periodic image.
+// Rows of numbers between ranks.
 
 #pragma once
 
@@ -13,29 +12,29 @@
 
 namespace egraff {
 
-// Two kinds of rows. Those of a network (ExchangeHost) have one row per node of the graph; those of
-// LAMMPS have one per atom. The pair style forwards its pack and unpack hooks to this class.
+struct NodePlan;
+
+// Two kinds of rows. Those of a network (ExchangeHost) have one row per node of the graph, and travel
+// straight from owner to user by a plan. Those of LAMMPS have one per atom, and travel by LAMMPS' own
+// swaps, which know every `processors` grid, `comm_style tiled` and periodic image: the pair style
+// forwards its pack and unpack hooks to this class.
 class RowExchange : public ExchangeHost {
  public:
   explicit RowExchange(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::Pair *pair) : lmp_(lmp), pair_(pair) {}
 
-  // Doubles of LAMMPS' buffer that a row of `bytes` takes.
-  static int doubles_for(int bytes);
-
-  // Nodes of the coming exchanges: `node_of_atom[i]` is the row of local or ghost atom i, or -1.
-  // Both must outlive the exchanges. Local atoms' nodes come first.
-  void set_nodes(int64_t n_local, int64_t n_all, const std::vector<int> &node_of_atom);
+  // Nodes of the coming exchanges, which the plan must outlive.
+  void set_plan(const NodePlan *plan) { plan_ = plan; }
 
   // Rows per local and ghost atom. Collective.
   void atoms_to_ghosts(double *rows, int width);
   void ghosts_to_atoms(double *rows, int width);    // adds; ghosts' rows are zero afterwards
 
-  int64_t n_local() const override { return n_local_; }
-  int64_t n_all() const override { return n_all_; }
-  void forward(float *rows, int width) override { exchange(rows, width, true); }
-  void forward(double *rows, int width) override { exchange(rows, width, true); }
-  void reverse(float *rows, int width) override { exchange(rows, width, false); }
-  void reverse(double *rows, int width) override { exchange(rows, width, false); }
+  int64_t n_local() const override;
+  int64_t n_all() const override;
+  void forward(float *rows, int width) override { to_ghosts(rows, width); }
+  void forward(double *rows, int width) override { to_ghosts(rows, width); }
+  void reverse(float *rows, int width) override { to_owners(rows, width); }
+  void reverse(double *rows, int width) override { to_owners(rows, width); }
 
   int pack_forward(int n, const int *sent, double *buffer) const;
   void unpack_forward(int n, int first, const double *buffer);
@@ -49,25 +48,21 @@ class RowExchange : public ExchangeHost {
 
  private:
   struct Rows {
-    char *data = nullptr;
-    int bytes = 0;      // of a row
-    int doubles = 0;    // slots of LAMMPS' buffer that a row takes
-    bool is_float = false;
-    const std::vector<int> *node_of_atom = nullptr;    // null: rows are atoms
+    double *data = nullptr;
+    int width = 0;
   };
 
   LAMMPS_NS::LAMMPS *lmp_;
   LAMMPS_NS::Pair *pair_;
-  int64_t n_local_ = 0, n_all_ = 0;
-  const std::vector<int> *node_of_atom_ = nullptr;
+  const NodePlan *plan_ = nullptr;
   Rows rows_;
+  std::vector<char> buffer_;    // rows for, or of, the owners' peers
   double seconds_ = 0.0;
   double bytes_ = 0.0;
 
-  char *row(int atom) const;    // or null
-  void pack(const char *from, double *buffer) const;
-  template <typename T> void exchange(T *rows, int width, bool to_ghosts);
-  void communicate(bool to_ghosts);
+  template <typename T> void to_ghosts(T *rows, int width);
+  template <typename T> void to_owners(T *rows, int width);
+  template <typename T> T *buffer(int width);
 };
 
 }    // namespace egraff

@@ -9,7 +9,7 @@
 // inputs.
 
 #include "convolution_plan.h"
-#include "node_plan.h"
+#include "linear_plan.h"
 
 namespace egraff {
 namespace {

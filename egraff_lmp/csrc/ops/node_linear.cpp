@@ -9,7 +9,7 @@
 // these are constants; `transposed` may hold them with each
 // matrix transposed, which spares the backward pass from doing it.
 
-#include "node_plan.h"
+#include "linear_plan.h"
 
 namespace egraff {
 namespace {
