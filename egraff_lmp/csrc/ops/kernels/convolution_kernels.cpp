@@ -135,7 +135,7 @@ template <class S> struct Block {
         const Vector<S> c0 = load<S>(c + k), c1 = load<S>(c + k + size);
         const Vector<S> c2 = load<S>(c + k + 2 * size), c3 = load<S>(c + k + 3 * size);
         store<S>(value + k, (b[0] * c0 + b[1] * c1) + (b[2] * c2 + b[3] * c3));
-        if (SLOPE) store<S>(slope + k, (d[0] * c0 + d[1] * c1) + (d[2] * c2 + d[3] * c3));
+        if (SLOPE) store<S>(slope + k, d[0] * (c1 - c0) + d[1] * (c2 - c1) + d[2] * (c3 - c2));
       }
     }
   }

@@ -224,12 +224,12 @@ template <class S> struct Weights {
     for (int64_t k = 0; k < n; k += W) {
       // One product and three fused additions, whatever stands around them: passes with and without
       // slopes must find the same bits.
-      Vector<S> sum = {}, derivative = {};
+      Vector<S> sum = {}, derivative = {}, c[4];
       unroll<4>([&](auto i) {
-        const Vector<S> c = load<S>(from + k + i * n);
-        sum += knot.basis[i] * c;
-        if (SLOPE) derivative += knot.slope[i] * c;
+        c[i] = load<S>(from + k + i * n);
+        sum += knot.basis[i] * c[i];
       });
+      if (SLOPE) unroll<3>([&](auto i) { derivative += knot.slope[i] * (c[i + 1] - c[i]); });
       store<S>(value + k, sum);
       if (SLOPE) store<S>(slope + k, derivative);
     }

@@ -12,8 +12,9 @@ namespace {
 
 // Where a table [intervals + 3, row] over [0, 1) is read.
 template <class S> struct Knot {
-  int64_t at;              // place of the first of four rows
-  S basis[4], slope[4];    // of the cubic B-spline, and its derivative by x
+  int64_t at;    // place of the first of four rows
+  S basis[4];    // of the cubic B-spline
+  S slope[3];    // of the differences c[i + 1] - c[i], whose sum is the derivative by x
 
   // Beyond the table, and for what is no number, all functions are zero.
   void find(S x, int intervals, int64_t row)
@@ -28,10 +29,11 @@ template <class S> struct Knot {
     basis[1] = sixth * (3 * t * t * (t - 2) + 4);
     basis[2] = sixth * (3 * t * (1 + t * u) + 1);
     basis[3] = sixth * t * t * t;
-    slope[0] = -unit / 2 * u * u;
-    slope[1] = unit / 2 * t * (3 * t - 4);
-    slope[2] = unit / 2 * (1 + 2 * t - 3 * t * t);
-    slope[3] = unit / 2 * t * t;
+    // Differences first: the derivatives of the basis functions cancel but for one part in as many
+    // as there are intervals.
+    slope[0] = unit / 2 * u * u;
+    slope[1] = unit / 2 * (1 + 2 * t * u);
+    slope[2] = unit / 2 * t * t;
   }
 };
 

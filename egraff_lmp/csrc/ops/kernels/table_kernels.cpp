@@ -41,17 +41,20 @@ template <class S> void backward(const TableJob<S> &job, int64_t begin, int64_t 
   for (int64_t place = begin; place < end; ++place) {
     const Knot<S> knot = knot_of(job, place);
     const S *from = job.table + knot.at, *grad = job.grad + place * n;
-    // The gradient times each of the four rows: their derivatives multiply the sums.
-    Vector<S> row[4] = {};
+    // The gradient times the differences of the four rows, each of which has one factor.
+    Vector<S> difference[3] = {};
     int64_t k = 0;
     for (; k + W <= n; k += W) {
       const Vector<S> g = load<S>(grad + k);
-      unroll<4>([&](auto i) { row[i] += g * load<S>(from + k + i * n); });
+      unroll<3>([&](auto i) {
+        difference[i] += g * (load<S>(from + k + (i + 1) * n) - load<S>(from + k + i * n));
+      });
     }
     S sum = 0;
-    for (int i = 0; i < 4; ++i) {
-      S total = sum_of_lanes<S>(row[i]);
-      for (int64_t rest = k; rest < n; ++rest) total += grad[rest] * from[rest + i * n];
+    for (int i = 0; i < 3; ++i) {
+      S total = sum_of_lanes<S>(difference[i]);
+      for (int64_t rest = k; rest < n; ++rest)
+        total += grad[rest] * (from[rest + (i + 1) * n] - from[rest + i * n]);
       sum += knot.slope[i] * total;
     }
     job.grad_x[place] = sum;
