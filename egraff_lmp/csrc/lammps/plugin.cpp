@@ -14,7 +14,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -123,9 +122,6 @@ Fix *create_fix(LAMMPS *lmp, int narg, char **arg)
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
                                                                          void *registrar)
 {
-  // Torch asks for huge pages where this is set before its first allocation: a step takes and returns
-  // kilobytes an atom, and page after page of them costs up to a fifth of its time.
-  setenv("THP_MEM_ALLOC_ENABLE", "1", 0);
   const auto add = reinterpret_cast<Register>(registrar);
   Registration plugin{};
   plugin.version = static_cast<LAMMPS *>(lmp)->version;    // checked on creation
