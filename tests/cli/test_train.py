@@ -70,12 +70,12 @@ def test_from_config_to_printed_contract(egraff, config, tmp_path):
         assert [row["epoch"] for row in csv.DictReader(stream)] == ["1", "2"]
 
     model = tmp_path / "a model.pt"
-    written = egraff("deploy", out / "best.ckpt", model, "--dtype", "float64")
+    written = egraff("deploy", out / "best.ckpt", model, "--dtype", "float64", "--reference")
     assert written.exit_code == 0, written.output
     assert "Allegro, Ge Te, r_max 3 A, float64" in written.output
     assert "kernels" not in written.output
 
-    without = egraff("deploy", out / "best.ckpt", tmp_path / "b.pt", "--kernels")
+    without = egraff("deploy", out / "best.ckpt", tmp_path / "b.pt")
     assert without.exit_code == 0, without.output
     told = [line for line in without.output.splitlines() if "kernels" in line]
     assert told == [

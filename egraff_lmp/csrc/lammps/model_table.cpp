@@ -41,23 +41,28 @@ double ratio(double a, double b)
   return b > 0.0 ? a / b : 1.0;
 }
 
-// Sums over ranks, and of each member the most memory that a rank's tensors took.
+// Sums over ranks, the largest of a rank, and of each member the most memory that a rank's tensors took.
 struct Totals {
-  double sum[5];
+  double sum[6];
+  double largest[2];    // owned edges, peers
   std::vector<double> memory;
 };
 
 Totals reduce(LAMMPS *lmp, const TableData &data)
 {
-  const double sums[5] = {static_cast<double>(data.owned_edges),
-                          static_cast<double>(data.halo_edges), data.bytes_received,
+  const double sums[6] = {static_cast<double>(data.owned_edges),
+                          static_cast<double>(data.halo_edges),
+                          data.bytes_received,
                           static_cast<double>(data.nodes_local),
-                          static_cast<double>(data.halo_nodes)};
+                          static_cast<double>(data.halo_nodes),
+                          static_cast<double>(data.foreign_nodes)};
+  const double most[2] = {sums[0], static_cast<double>(data.peers)};
   std::vector<double> own;
   for (const auto &member : data.members)
     own.push_back(static_cast<double>(member.evaluation.peak_bytes));
-  Totals totals{{}, std::vector<double>(own.size(), 0.0)};
-  MPI_Reduce(sums, totals.sum, 5, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
+  Totals totals{{}, {}, std::vector<double>(own.size(), 0.0)};
+  MPI_Reduce(sums, totals.sum, 6, MPI_DOUBLE, MPI_SUM, 0, lmp->world);
+  MPI_Reduce(most, totals.largest, 2, MPI_DOUBLE, MPI_MAX, 0, lmp->world);
   MPI_Reduce(own.data(), totals.memory.data(), static_cast<int>(own.size()), MPI_DOUBLE, MPI_MAX, 0,
              lmp->world);
   return totals;
@@ -117,6 +122,12 @@ void print_table(LAMMPS *lmp, const TableData &data)
                       lmp->comm->nprocs, resources.ranks_on_node, device, resources.threads);
   text += fmt::format("  exchanged a step: {}{}\n", bytes_text(totals.sum[2]),
                       local ? " (strictly local)" : "");
+  if (lmp->comm->nprocs > 1) {
+    text += fmt::format("  atoms held of other ranks: {:.0f}, of at most {:.0f} rank(s) each\n",
+                        totals.sum[5], totals.largest[1]);
+    text += fmt::format("  edges of the busiest rank / mean: {:.2f}\n",
+                        ratio(totals.largest[0] * lmp->comm->nprocs, totals.sum[0]));
+  }
   if (memory > 0.0)
     text += fmt::format("  memory of the network on the busiest rank, measured: {}\n",
                         bytes_text(memory));

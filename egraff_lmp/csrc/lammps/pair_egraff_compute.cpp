@@ -367,6 +367,8 @@ void PairEgraff::print_table_once()
                             .exchange_allowed = settings_.exchange,
                             .folded = folds_ghosts(),
                             .bytes_received = bytes_received_,
+                            .foreign_nodes = static_cast<bigint>(plan_.n_all - plan_.n_local),
+                            .peers = static_cast<int>(plan_.peers.size()),
                             .guards = guards_.description(),
                             .nodes_local = static_cast<bigint>(atoms_.graph.n_local),
                             .owned_edges = static_cast<bigint>(atoms_.graph.n_edges()),
