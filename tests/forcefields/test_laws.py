@@ -11,9 +11,8 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from scipy.spatial.transform import Rotation
-
 from exchange_host import exchange_host
+from scipy.spatial.transform import Rotation
 
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext, edge_forces
 from egraff_lmp.forcefields.fast.table_of_networks import FAST, fast_network

@@ -31,7 +31,7 @@ def exchange_host(
     forward: Callable[[Rows], None],
     reverse: Callable[[Rows], None] = lambda rows: None,
 ) -> Iterator[None]:
-    """While it lasts, operators call these with all atoms' rows (n_all, width), to change in place."""
+    """While it lasts, operators call these with all atoms' rows (n_all, width), to change."""
 
     def wrapped(function: Callable[[Rows], None]) -> object:
         def call(address: int, width: int, size: int) -> None:

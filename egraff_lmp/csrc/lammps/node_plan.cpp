@@ -54,7 +54,9 @@ void NodePlan::update(LAMMPS *lmp, NeighList *list, const Seen &seen, RowExchang
 bool NodePlan::fits(LAMMPS *lmp, const Seen &seen) const
 {
   const auto *atom = lmp->atom;
-  if (builds_ != lmp->neighbor->ncalls ||
+  // Every setup sets the count of builds to zero, which a rerun does with every frame; `ago` is zero
+  // from a build to the next step.
+  if (lmp->neighbor->ago == 0 || builds_ != lmp->neighbor->ncalls ||
       node_of_atom.size() != static_cast<size_t>(atom->nlocal + atom->nghost))
     return false;
   for (int i = 0; i < atom->nlocal; ++i)
