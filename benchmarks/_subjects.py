@@ -69,6 +69,7 @@ SYSTEMS: dict[str, System] = {
     for system in (
         System("3BPA-27", "3bpa/data/test"),
         System("LiPS-83", "Data_lips/data/val"),
+        System("LiPS20-1008", "lips20:Li7PS6", (3, 3, 2)),
         System("GeTe-200", "gete"),
         System("GeTe-1600", "gete", (2, 2, 2)),
         System("GeTe-12800", "gete", (4, 4, 4)),
@@ -89,12 +90,28 @@ def structure(system: System) -> Atoms | None:
     """
     if system.source == "gete":
         return gete()[0].repeat(system.copies)
+    if system.source.startswith("lips20:"):
+        crystal = first_frame(system.source)
+        return None if crystal is None else crystal.repeat(system.copies)
     file = data_root() / _DATA / system.source / "nequip_npz.npz"
     if not file.is_file():
         return None
     with np.load(file) as content:
         numbers, positions, cell = content["atomic_numbers"], content["pos"][0], content["cell"]
     return Atoms(numbers, positions, cell=cell, pbc=True).repeat(system.copies)
+
+
+def first_frame(source: str) -> Atoms | None:
+    """The first frame of a source of `egraff data`; None where its data are not on this machine."""
+    from egraff_lmp.data.table import read_source
+    from egraff_lmp.errors import EgraffError
+
+    os.environ.setdefault("EGRAFF_DATA", str(data_root()))
+    try:
+        frames = read_source(source, None)
+    except EgraffError:
+        return None
+    return Atoms(frames.species, frames.positions[0], cell=frames.cell[0], pbc=True)
 
 
 def species_of(atoms: Atoms) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 from _gete import gete
-from _subjects import SUBJECTS, context_of, deploy, edges_of, species_of
+from _subjects import SUBJECTS, context_of, deploy, edges_of, first_frame, species_of
 from ase import Atoms
 from numpy.typing import NDArray
 
@@ -113,18 +113,9 @@ def main() -> None:
 def systems() -> dict[str, Atoms]:
     """A GeTe frame, and the first frame of Li7PS6 where its data are on this machine."""
     found = {"GeTe": gete()[0]}
-    root = Path(__file__).resolve().parent.parent
-    os.environ.setdefault("EGRAFF_DATA", str(root.parent / "shared" / "data"))
-    from egraff_lmp.data.table import read_source
-    from egraff_lmp.errors import EgraffError
-
-    try:
-        frames = read_source("lips20:Li7PS6", None)
-    except EgraffError:
-        return found
-    found["LiPS20 Li7PS6"] = Atoms(
-        frames.species, frames.positions[0], cell=frames.cell[0], pbc=True
-    )
+    crystal = first_frame("lips20:Li7PS6")
+    if crystal is not None:
+        found["LiPS20 Li7PS6"] = crystal
     return found
 
 

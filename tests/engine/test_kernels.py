@@ -85,9 +85,9 @@ def test_kernels_in_lammps(key: str, tmp_path: Path) -> None:
     write_data_file(tmp_path / "atoms.data", atoms, SPECIES)
     fast = export(key, tmp_path / "fast.pt", True)
     assert read_contract(fast).operators
-    reference = DeployedModel(export(key, tmp_path / "reference.pt", False)).evaluate(
-        atoms.species, atoms.positions, atoms.cell, atoms.pbc
-    )
+    slow = export(key, tmp_path / "reference.pt", False)
+    assert not read_contract(slow).operators
+    reference = DeployedModel(slow).evaluate(atoms.species, atoms.positions, atoms.cell, atoms.pbc)
     largest = np.abs(reference.forces).max()
     assert largest > 0.01
     decks = {
@@ -101,3 +101,22 @@ def test_kernels_in_lammps(key: str, tmp_path: Path) -> None:
             wanted = -found["p"] * found["vol"] / BAR_A3_PER_EV
             sums = found["c_s"].sum(0) / BAR_A3_PER_EV
             assert np.abs(sums - wanted).max() < SUM * max(1.0, np.abs(wanted).max())
+    # The reference network exchanges its features by another operator.
+    plain = run_decks({"on": deck(tmp_path / "atoms.data", slow)}, 2)["on"]
+    assert np.abs(plain["f"] - reference.forces).max() < RANKS * max(1.0, largest)
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("key", ["nequip", "mace", "botnet"])
+def test_what_is_computed_anew_on_ranks(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second input of a layer is not kept, on ranks with many atoms: the same bits."""
+    atoms = structure()
+    write_data_file(tmp_path / "atoms.data", atoms, SPECIES)
+    asked = {"on": deck(tmp_path / "atoms.data", export(key, tmp_path / "fast.pt", True))}
+    kept = run_decks(asked, 2)["on"]
+    monkeypatch.setenv("EGRAFF_RECOMPUTE_ATOMS", "0")
+    anew = run_decks(asked, 2)["on"]
+    assert np.array_equal(kept["f"], anew["f"])
+    assert np.array_equal(kept["c_s"], anew["c_s"])

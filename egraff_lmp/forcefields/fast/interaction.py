@@ -1,5 +1,7 @@
 """One layer of messages between atoms as one operator, which keeps its input and nothing else."""
 
+from typing import Any
+
 import torch
 
 from egraff_lmp.forcefields.fast.gate import Gate
@@ -48,14 +50,11 @@ class Interaction(torch.nn.Module):
         self.up_blocks, self.up_rows = up.blocks, up.rows_out
         self.down_blocks, self.down_rows = down.blocks, down.rows_out
         self.skip_blocks = skip.blocks if skip else []
-        self.up = torch.nn.Buffer(up.weights)
-        self.up_transposed = torch.nn.Buffer(up.transposed)
-        self.down = torch.nn.Buffer(down.weights)
-        self.down_transposed = torch.nn.Buffer(down.transposed)
-        empty = down.weights.new_zeros(0)  # type: ignore[operator]
         self.has_skip = skip is not None
-        self.skip = torch.nn.Buffer(skip.weights if skip else empty)
-        self.skip_transposed = torch.nn.Buffer(skip.transposed if skip else empty)
+        for name, linear in (("up", up), ("down", down), ("skip", skip)):
+            held: Any = linear
+            self.register_buffer(name, held.weights if held else torch.zeros(0))
+            self.register_buffer(f"{name}_transposed", held.transposed if held else torch.zeros(0))
 
     def forward(
         self,
