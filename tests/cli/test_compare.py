@@ -60,7 +60,7 @@ def test_json_of_a_good_model(job):
 
 @pytest.mark.mpi
 def test_a_network_that_depends_on_the_ranks_is_found(job, tmp_path):
-    """Noise in the weights at every call stands for a model that is not a function of the graph."""
+    """It stands for any that is not a function of the graph."""
 
     class Noisy(torch.nn.Module):
         def forward(
@@ -73,8 +73,8 @@ def test_a_network_that_depends_on_the_ranks_is_found(job, tmp_path):
             energy = torch.zeros(n_local, dtype=torch.float64).index_add(
                 0, edge_index[0], edge_vectors.square().sum(dim=1)
             )
-            # As code that folds ghosts wrongly would do: the energy knows how many atoms there are.
-            return {"atomic_energy": energy * float(types.size(0))}
+            # The energy knows how many atoms this rank has.
+            return {"atomic_energy": energy * float(n_local)}
 
     bad = tmp_path / "bad.pt"
     save_deployed(torch.jit.script(Noisy()), read_contract(job / "model.pt"), bad)
