@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,13 @@ def test_table_on_rank_zero(key, model, tmp_path):
     assert "2 rank(s) (2 on this node), device cpu, 1 thread(s) per rank" in text
     assert ("exchanged a step: 0 B (strictly local)" in text) == (not contract.exchange_widths)
     assert "memory of the network on the busiest rank, measured" in text
+    # Images of one atom are held once: two ranks hold no more than each other's atoms.
+    held = re.search(r"atoms held of other ranks: (\d+), of at most 1 rank\(s\) each\n", text)
+    assert held
+    assert 0 < int(held[1]) <= len(liquid().species)
+    busiest = re.search(r"edges of the busiest rank / mean: ([\d.]+)\n", text)
+    assert busiest
+    assert 1.0 <= float(busiest[1]) < 2.0
 
 
 @pytest.mark.mpi
