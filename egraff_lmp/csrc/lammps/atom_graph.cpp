@@ -31,15 +31,17 @@ void add_node(AtomGraph &result, int atom)
   result.atom_of_node.push_back(atom);
 }
 
-// Calls visit(j, d) for every known neighbour j of atom i nearer than r_max; d = r_j - r_i.
-template <typename Visit> void for_neighbors(const Atom *atom, const NeighList *list,
-                                             const Seen &seen, double r_max, int i, Visit visit)
+// Calls visit(j, d) for every neighbour j of atom i nearer than r_max for which known(j) holds; d =
+// r_j - r_i.
+template <typename Known, typename Visit> void for_neighbors(const Atom *atom,
+                                                             const NeighList *list, Known known,
+                                                             double r_max, int i, Visit visit)
 {
   double **x = atom->x;
   const int *neighbors = list->firstneigh[i];
   for (int jj = 0; jj < list->numneigh[i]; ++jj) {
     const int j = neighbors[jj] & NEIGHMASK;
-    if (!seen(atom, j)) continue;
+    if (!known(j)) continue;
     const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
     if (is_nearer(d, r_max)) visit(j, d);
   }
@@ -66,8 +68,8 @@ bool Seen::operator()(const Atom *atom, int i) const
   return types[atom->type[i]] && !(atom->mask[i] & absent_groups);
 }
 
-void collect_edges(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max,
-                   const NodePlan &plan, AtomGraph &result)
+void collect_edges(LAMMPS *lmp, NeighList *list, double r_max, const NodePlan &plan,
+                   AtomGraph &result)
 {
   auto &graph = result.graph;
   const size_t edges_before = graph.n_edges();
@@ -83,9 +85,9 @@ void collect_edges(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max,
     const int i = list->ilist[ii];
     const int center = result.node_of_atom[i];
     if (center < 0) continue;
-    for_neighbors(lmp->atom, list, seen, r_max, i, [&](int j, const double *d) {
-      add_edge(graph, center, result.node_of_atom[j], d);
-    });
+    for_neighbors(
+        lmp->atom, list, [&](int j) { return result.node_of_atom[j] >= 0; }, r_max, i,
+        [&](int j, const double *d) { add_edge(graph, center, result.node_of_atom[j], d); });
   }
 }
 
@@ -105,11 +107,12 @@ void collect_halo(LAMMPS *lmp, NeighList *list, const Seen &seen, double r_max, 
   for (int layer = 0; layer < layers; ++layer) {
     const size_t end = result.atom_of_node.size();
     for (size_t center = begin; center < end; ++center)
-      for_neighbors(atom, list, seen, r_max, result.atom_of_node[center],
-                    [&](int j, const double *d) {
-                      if (result.node_of_atom[j] < 0) add_node(result, j);
-                      add_edge(graph, static_cast<int64_t>(center), result.node_of_atom[j], d);
-                    });
+      for_neighbors(
+          atom, list, [&](int j) { return seen(atom, j); }, r_max, result.atom_of_node[center],
+          [&](int j, const double *d) {
+            if (result.node_of_atom[j] < 0) add_node(result, j);
+            add_edge(graph, static_cast<int64_t>(center), result.node_of_atom[j], d);
+          });
     begin = end;
   }
   graph.n_all = graph.n_centers = static_cast<int64_t>(result.atom_of_node.size());

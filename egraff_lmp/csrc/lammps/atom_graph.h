@@ -31,9 +31,9 @@ struct Seen {
   bool operator()(const LAMMPS_NS::Atom *atom, int i) const;
 };
 
-// All neighbours nearer than r_max, at the moment, of the plan's local nodes.
-void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, const Seen &seen,
-                   double r_max, const NodePlan &plan, AtomGraph &result);
+// All nodes of the plan nearer than r_max, at the moment, to its local nodes.
+void collect_edges(LAMMPS_NS::LAMMPS *lmp, LAMMPS_NS::NeighList *list, double r_max,
+                   const NodePlan &plan, AtomGraph &result);
 
 // The same with the edges of ghosts up to `layers` - 1 edges away from a local atom, for a network
 // that does not exchange: every node is a centre. `list` must hold the neighbours of ghosts.

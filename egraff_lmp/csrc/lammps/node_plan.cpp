@@ -19,11 +19,12 @@ namespace egraff {
 namespace {
 
 constexpr int TAG = 7431;
+constexpr int NOT_SEEN = -1;    // in the place of an owner's rank
 
 // A ghost in the neighbour list: its owner, its place there, and its own place.
 using Ghost = std::tuple<int, int, int>;
 
-// Ghosts that are seen and in the list of a local atom, each once.
+// Ghosts in the list of a local atom that is seen, each once.
 std::vector<int> ghosts_in_list(const Atom *atom, const NeighList *list, const Seen &seen)
 {
   std::vector<char> found(atom->nlocal + atom->nghost, 0);
@@ -35,7 +36,7 @@ std::vector<int> ghosts_in_list(const Atom *atom, const NeighList *list, const S
       const int j = list->firstneigh[i][jj] & NEIGHMASK;
       if (j < atom->nlocal || found[j]) continue;
       found[j] = 1;
-      if (seen(atom, j)) ghosts.push_back(j);
+      ghosts.push_back(j);
     }
   }
   return ghosts;
@@ -70,10 +71,11 @@ void NodePlan::make(LAMMPS *lmp, NeighList *list, const Seen &seen, RowExchange 
   const int n_local_atoms = atom->nlocal, n_atoms = n_local_atoms + atom->nghost;
   const int me = lmp->comm->me;
   builds_ = lmp->neighbor->ncalls;
-  // Rank and index of every atom's owner.
+  // Rank and index of every atom's owner. The owner says whether the atom is seen: a ghost carries
+  // the groups of the last exchange.
   std::vector<double> owners(2 * static_cast<size_t>(n_atoms));
   for (int i = 0; i < n_local_atoms; ++i) {
-    owners[2 * static_cast<size_t>(i)] = me;
+    owners[2 * static_cast<size_t>(i)] = seen(atom, i) ? me : NOT_SEEN;
     owners[2 * static_cast<size_t>(i) + 1] = i;
   }
   rows.atoms_to_ghosts(owners.data(), 2);
@@ -91,6 +93,7 @@ void NodePlan::make(LAMMPS *lmp, NeighList *list, const Seen &seen, RowExchange 
   for (const int j : ghosts_in_list(atom, list, seen)) {
     const auto at = 2 * static_cast<size_t>(j);
     const int rank = static_cast<int>(owners[at]), index = static_cast<int>(owners[at + 1]);
+    if (rank == NOT_SEEN) continue;
     if (rank == me)
       node_of_atom[j] = node_of_atom[index];
     else

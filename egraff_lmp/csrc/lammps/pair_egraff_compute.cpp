@@ -117,7 +117,7 @@ void PairEgraff::build_graphs()
   // Collective: outside of what one rank alone may leave.
   plan_.update(lmp, list, seen_, rows_);
   try {
-    egraff::collect_edges(lmp, list, seen_, r_max(), plan_, atoms_);
+    egraff::collect_edges(lmp, list, r_max(), plan_, atoms_);
     if (list->ghost && halo_layers())
       egraff::collect_halo(lmp, list, seen_, r_max(), halo_layers(), halo_);
     else if (folds_ghosts())
