@@ -6,7 +6,7 @@
 // convolution, the widest tensor of a network by far, is never there as a whole: a block of it stays
 // in the cache, forwards until it is mapped, backwards (its gradient) until the edges of its centres
 // are done. Linear map and `added` are by centres; nothing is kept for the backward pass but the
-// inputs.
+// inputs. It has no autograd of its own: that of egraff::interaction calls both directions.
 
 #include "convolution_plan.h"
 #include "linear_plan.h"
