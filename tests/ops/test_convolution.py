@@ -217,13 +217,6 @@ def test_refuses(change: dict[str, object], message: str) -> None:
         case.run()
 
 
-def test_second_derivative_is_refused() -> None:
-    """Training with forces needs it: an error, not a wrong gradient."""
-    case = Case(0, 4, torch.float64)
-    with pytest.raises(RuntimeError, match="second derivative"):
-        torch.autograd.grad(case.run().sum(), case.features, create_graph=True)
-
-
 @pytest.mark.parametrize("rows", [-1, 0], ids=["too few rows", "another width"])
 def test_backward_refuses(rows: int) -> None:
     """Called by its name, with a gradient that is not one of its result."""

@@ -16,6 +16,7 @@
 // does not depend on the number of threads.
 
 #include "convolution_plan.h"
+#include "spline_weights.h"
 
 namespace egraff {
 namespace {
@@ -150,9 +151,22 @@ Pieces tabulated_backward_cpu(const Tensor &grad, const Tensor &features, const 
                       want_features);
 }
 
-// The product is linear in each of features, harmonics and weights: with cotangents (a, b, c) of the
-// three gradients, a second derivative can be made of this operator and its backward with a, b or c
-// in the place of one factor. It is not built yet.
+Tensor convolve(const Tensor &features, const Tensor &harmonics, const Tensor &weights,
+                const Tensor &edge_index, int64_t n_centers, const std::vector<int64_t> &paths)
+{
+  return call<decltype(convolution_cpu)>(NAME, features, harmonics, weights, edge_index, n_centers,
+                                         paths);
+}
+
+Pieces convolve_backward(const Tensor &grad, const Tensor &features, const Tensor &harmonics,
+                         const Tensor &weights, const Tensor &edge_index,
+                         const std::vector<int64_t> &paths, bool want_features)
+{
+  return call<decltype(convolution_backward_cpu)>("egraff::convolution_backward", grad, features,
+                                                  harmonics, weights, edge_index, paths,
+                                                  want_features);
+}
+
 class Convolution : public torch::autograd::Function<Convolution> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &features, const Tensor &harmonics,
@@ -162,19 +176,79 @@ class Convolution : public torch::autograd::Function<Convolution> {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({features, harmonics, weights, edge_index});
     context->saved_data["paths"] = paths;
-    return call<decltype(convolution_cpu)>("egraff::convolution", features, harmonics, weights,
-                                           edge_index, n_centers, paths);
+    return convolve(features, harmonics, weights, edge_index, n_centers, paths);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative("egraff::convolution");
     const auto saved = context->get_saved_variables();
-    const auto paths = context->saved_data["paths"].toIntVector();
-    const auto [dx, dy, dw] = call<decltype(convolution_backward_cpu)>(
-        "egraff::convolution_backward", gradients[0], saved[0], saved[1], saved[2], saved[3], paths,
-        context->needs_input_grad(0));
+    const auto [dx, dy, dw] =
+        convolve_backward(gradients[0], saved[0], saved[1], saved[2], saved[3],
+                          context->saved_data["paths"].toIntVector(), context->needs_input_grad(0));
     return {dx, dy, dw, {}, {}, {}};
+  }
+};
+
+// The product is linear in each of features x, harmonics y and weights w, and each gradient in the
+// gradient g of the result. With cotangents a, b and c of the gradients of x, y and w, that of g is
+//
+//   out(a, y, w) + out(x, b, w) + out(x, y, c),
+//
+// and those of x, y and w are what the backward passes of these three products give for them.
+class ConvolutionBackward : public torch::autograd::Function<ConvolutionBackward> {
+ public:
+  static variable_list forward(AutogradContext *context, const Tensor &grad, const Tensor &features,
+                               const Tensor &harmonics, const Tensor &weights,
+                               const Tensor &edge_index, std::vector<int64_t> paths,
+                               bool want_features)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->set_materialize_grads(false);
+    context->save_for_backward({grad, features, harmonics, weights, edge_index});
+    context->saved_data["paths"] = paths;
+    auto [dx, dy, dw] =
+        convolve_backward(grad, features, harmonics, weights, edge_index, paths, want_features);
+    if (!dx.defined()) dx = at::empty({0}, features.options());
+    return {dx, dy, dw};
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list cotangents)
+  {
+    const auto saved = context->get_saved_variables();
+    const auto &g = saved[0], &x = saved[1], &y = saved[2], &w = saved[3], &edges = saved[4];
+    const auto &a = cotangents[0], &b = cotangents[1], &c = cotangents[2];
+    const auto paths = context->saved_data["paths"].toIntVector();
+    const bool want_x = context->needs_input_grad(1), want_y = context->needs_input_grad(2);
+    const bool want_w = context->needs_input_grad(3);
+    Tensor dg, dx, dy, dw;
+    const auto add = [&](const Tensor &features, const Tensor &harmonics, const Tensor &weights) {
+      if (context->needs_input_grad(0))
+        dg = sum_of(dg, convolve(features, harmonics, weights, edges, g.size(0), paths));
+    };
+    const auto add_backward = [&](const Tensor &features, const Tensor &harmonics,
+                                  const Tensor &weights, bool in_x, bool in_y, bool in_w) {
+      in_x &= want_x;
+      in_y &= want_y;
+      in_w &= want_w;
+      if (!in_x && !in_y && !in_w) return;
+      const auto pieces = convolve_backward(g, features, harmonics, weights, edges, paths, in_x);
+      if (in_x) dx = sum_of(dx, std::get<0>(pieces));
+      if (in_y) dy = sum_of(dy, std::get<1>(pieces));
+      if (in_w) dw = sum_of(dw, std::get<2>(pieces));
+    };
+    if (a.defined() && a.numel() == x.numel()) {
+      add(a, y, w);
+      add_backward(a, y, w, false, true, true);
+    }
+    if (b.defined()) {
+      add(x, b, w);
+      add_backward(x, b, w, true, false, true);
+    }
+    if (c.defined()) {
+      add(x, y, c);
+      add_backward(x, y, c, true, true, false);
+    }
+    return {dg, dx, dy, dw, {}, {}, {}};
   }
 };
 
@@ -184,9 +258,7 @@ class TabulatedConvolution : public torch::autograd::Function<TabulatedConvoluti
                         const Tensor &radial, const Tensor &table, const Tensor &edge_index,
                         int64_t n_centers, std::vector<int64_t> paths)
   {
-    TORCH_CHECK(!table.requires_grad(),
-                "egraff::tabulated_convolution: the table is a constant: train with the reference "
-                "network, which has no kernels");
+    require_constant("egraff::tabulated_convolution", table);
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({features, harmonics, radial, table, edge_index});
     context->saved_data["paths"] = paths;
@@ -196,12 +268,18 @@ class TabulatedConvolution : public torch::autograd::Function<TabulatedConvoluti
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative("egraff::convolution");
     const auto saved = context->get_saved_variables();
+    const auto &features = saved[0], &harmonics = saved[1], &radial = saved[2], &table = saved[3];
     const auto paths = context->saved_data["paths"].toIntVector();
+    if (at::GradMode::is_enabled()) {
+      const auto again = convolve(features, harmonics, read_spline(radial, table), saved[4],
+                                  gradients[0].size(0), paths);
+      const auto found = gradients_of({again}, gradients, {features, harmonics, radial});
+      return {found[0], found[1], found[2], {}, {}, {}, {}};
+    }
     const auto [dx, dy, dr] = call<decltype(tabulated_backward_cpu)>(
-        "egraff::tabulated_convolution_backward", gradients[0], saved[0], saved[1], saved[2],
-        saved[3], saved[4], paths, context->needs_input_grad(0));
+        "egraff::tabulated_convolution_backward", gradients[0], features, harmonics, radial, table,
+        saved[4], paths, context->needs_input_grad(0));
     return {dx, dy, dr, {}, {}, {}, {}};
   }
 };
@@ -210,6 +288,15 @@ Tensor convolution(const Tensor &features, const Tensor &harmonics, const Tensor
                    const Tensor &edge_index, int64_t n_centers, at::IntArrayRef paths)
 {
   return Convolution::apply(features, harmonics, weights, edge_index, n_centers, paths.vec());
+}
+
+Pieces convolution_backward(const Tensor &grad, const Tensor &features, const Tensor &harmonics,
+                            const Tensor &weights, const Tensor &edge_index, at::IntArrayRef paths,
+                            bool want_features)
+{
+  const auto found = ConvolutionBackward::apply(grad, features, harmonics, weights, edge_index,
+                                                paths.vec(), want_features);
+  return {want_features ? found[0] : Tensor(), found[1], found[2]};
 }
 
 Tensor tabulated(const Tensor &features, const Tensor &harmonics, const Tensor &radial,
@@ -248,5 +335,6 @@ TORCH_LIBRARY_IMPL(egraff, CPU, library)
 TORCH_LIBRARY_IMPL(egraff, Autograd, library)
 {
   library.impl("convolution", &egraff::convolution);
+  library.impl("convolution_backward", &egraff::convolution_backward);
   library.impl("tabulated_convolution", &egraff::tabulated);
 }

@@ -15,16 +15,10 @@ namespace egraff {
 namespace {
 
 using Pieces = std::tuple<Tensor, Tensor, Tensor>;
-using Maybe = std::optional<Tensor>;
 
 // Centres whose convolution lies in the cache, for each thread; where threads meet after every
 // block, more of them.
 constexpr int64_t CENTERS = 32, CENTERS_BETWEEN_MEETINGS = 256;
-
-Tensor value_of(const Maybe &tensor)
-{
-  return tensor ? *tensor : Tensor();
-}
 
 // The linear map of a block of centres.
 template <class S> struct BlockMap {

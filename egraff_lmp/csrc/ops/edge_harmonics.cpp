@@ -14,11 +14,53 @@ namespace {
 constexpr int64_t L_MAX = 3, MAX_HARMONICS = (L_MAX + 1) * (L_MAX + 1);
 constexpr int64_t GRAIN = 512;    // edges that are worth a thread
 
-// Harmonics of the unit vector n = (x, y, z), and their derivatives by x, y and z as polynomials.
-void harmonics(const double *n, int l_max, double *value, double (*slope)[3])
+// A number and its derivative along a direction: arithmetic with it differentiates.
+struct Dual {
+  double value, along;
+
+  Dual(double v = 0, double a = 0) : value(v), along(a) {}
+};
+
+Dual operator+(Dual a, Dual b)
 {
-  const double x = n[0], y = n[1], z = n[2];
-  const auto set = [&](int k, double v, double dx, double dy, double dz) {
+  return {a.value + b.value, a.along + b.along};
+}
+Dual operator-(Dual a, Dual b)
+{
+  return {a.value - b.value, a.along - b.along};
+}
+Dual operator-(Dual a)
+{
+  return {-a.value, -a.along};
+}
+Dual operator*(Dual a, Dual b)
+{
+  return {a.value * b.value, a.value * b.along + a.along * b.value};
+}
+Dual operator/(Dual a, Dual b)
+{
+  const double ratio = a.value / b.value;
+  return {ratio, (a.along - ratio * b.along) / b.value};
+}
+Dual sqrt(Dual a)
+{
+  const double root = std::sqrt(a.value);
+  return {root, 0.5 * a.along / root};
+}
+double value_of(double a)
+{
+  return a;
+}
+double value_of(Dual a)
+{
+  return a.value;
+}
+
+// Harmonics of the unit vector n = (x, y, z), and their derivatives by x, y and z as polynomials.
+template <class R> void harmonics(const R *n, int l_max, R *value, R (*slope)[3])
+{
+  const R x = n[0], y = n[1], z = n[2];
+  const auto set = [&](int k, R v, R dx, R dy, R dz) {
     value[k] = v;
     slope[k][0] = dx;
     slope[k][1] = dy;
@@ -40,7 +82,7 @@ void harmonics(const double *n, int l_max, double *value, double (*slope)[3])
   if (l_max < 3) return;
   const double d = std::sqrt(70.0) / 4, e = std::sqrt(105.0), f = std::sqrt(42.0) / 4,
                g = std::sqrt(7.0) / 2;
-  const double xx = x * x, yy = y * y, zz = z * z;
+  const R xx = x * x, yy = y * y, zz = z * z;
   set(9, d * x * (3 * zz - xx), d * (3 * zz - 3 * xx), 0, 6 * d * x * z);
   set(10, e * x * y * z, e * y * z, e * x * z, e * x * y);
   set(11, f * x * (4 * yy - xx - zz), f * (4 * yy - 3 * xx - zz), 8 * f * x * y, -2 * f * x * z);
@@ -51,12 +93,30 @@ void harmonics(const double *n, int l_max, double *value, double (*slope)[3])
   set(15, d * z * (zz - 3 * xx), -6 * d * x * z, 0, d * (3 * zz - 3 * xx));
 }
 
-double unit_vector(const double *v, double *n)
+template <class R> R unit_vector(const R *v, R *n)
 {
-  const double r = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-  const double inverse = r > 0 ? 1 / r : 0;
+  using std::sqrt;
+  const R square = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
+  const R r = value_of(square) > 0 ? sqrt(square) : R(0);
+  const R inverse = value_of(r) > 0 ? 1.0 / r : R(0);
   for (int k = 0; k < 3; ++k) n[k] = v[k] * inverse;
   return r;
+}
+
+// The gradient of sum over k of g[k] Y_k(v) + dr |v|: with n = v / r, (s - n (n . s)) / r + n dr,
+// where s is that of the polynomials by n.
+template <class R, class S>
+void gradient(const R *v, const S *g, double dr, int l_max, int64_t width, R *out)
+{
+  R n[3], value[MAX_HARMONICS], slope[MAX_HARMONICS][3];
+  const R r = unit_vector(v, n);
+  harmonics(n, l_max, value, slope);
+  R s[3] = {};
+  for (int64_t k = 0; k < width; ++k)
+    for (int a = 0; a < 3; ++a) s[a] = s[a] + static_cast<double>(g[k]) * slope[k][a];
+  const R along = n[0] * s[0] + n[1] * s[1] + n[2] * s[2];
+  for (int a = 0; a < 3; ++a)
+    out[a] = (value_of(r) > 0 ? (s[a] - n[a] * along) / r : R(0)) + n[a] * dr;
 }
 
 void check(const Tensor &edge_vectors, int64_t l_max)
@@ -93,7 +153,6 @@ std::tuple<Tensor, Tensor> edge_harmonics_cpu(const Tensor &edge_vectors, int64_
   return {values, lengths};
 }
 
-// With n = v / r: dE/dv = (s - n (n . s)) / r + n dE/dr, where s is dE/dn of the polynomials.
 Tensor edge_harmonics_backward_cpu(const Tensor &grad_harmonics, const Tensor &grad_lengths,
                                    const Tensor &edge_vectors, int64_t l_max)
 {
@@ -113,20 +172,50 @@ Tensor edge_harmonics_backward_cpu(const Tensor &grad_harmonics, const Tensor &g
   AT_DISPATCH_FLOATING_TYPES(grads.scalar_type(), "egraff::edge_harmonics_backward", [&] {
     const auto *g = grads.data_ptr<scalar_t>();
     at::parallel_for(0, vectors.size(0), GRAIN, [&](int64_t begin, int64_t end) {
-      double n[3], value[MAX_HARMONICS], slope[MAX_HARMONICS][3];
-      for (int64_t e = begin; e < end; ++e) {
-        const double r = unit_vector(v + 3 * e, n);
-        harmonics(n, static_cast<int>(l_max), value, slope);
-        double s[3] = {};
-        for (int64_t k = 0; k < width; ++k)
-          for (int a = 0; a < 3; ++a) s[a] += static_cast<double>(g[e * width + k]) * slope[k][a];
-        const double along = n[0] * s[0] + n[1] * s[1] + n[2] * s[2];
-        for (int a = 0; a < 3; ++a)
-          out[3 * e + a] = (r > 0 ? (s[a] - n[a] * along) / r : 0) + n[a] * dr[e];
-      }
+      for (int64_t e = begin; e < end; ++e)
+        gradient(v + 3 * e, g + e * width, dr[e], static_cast<int>(l_max), width, out + 3 * e);
     });
   });
   return result;
+}
+
+// Derivatives of the gradient of edge vectors, contracted with `along` [edges, 3]: by the gradients
+// of harmonics and lengths they are the derivatives of both along that direction, and by the vectors,
+// the second derivatives being symmetric, that of the gradient along it.
+std::tuple<Tensor, Tensor, Tensor>
+edge_harmonics_second_cpu(const Tensor &along, const Tensor &grad_harmonics,
+                          const Tensor &grad_lengths, const Tensor &edge_vectors, int64_t l_max)
+{
+  check(edge_vectors, l_max);
+  TORCH_CHECK(along.sizes() == edge_vectors.sizes() && along.scalar_type() == at::kDouble,
+              "egraff::edge_harmonics_second: expected directions like the edge vectors ",
+              edge_vectors.sizes(), ", got ", along.sizes());
+  const auto vectors = edge_vectors.contiguous(), grads = grad_harmonics.contiguous(),
+             by_length = grad_lengths.contiguous(), directions = along.contiguous();
+  const int64_t width = (l_max + 1) * (l_max + 1);
+  const auto of_harmonics = at::empty_like(grads), of_lengths = at::empty_like(by_length),
+             of_vectors = at::empty_like(vectors);
+  const auto *v = vectors.data_ptr<double>(), *u = directions.data_ptr<double>();
+  const auto *dr = by_length.data_ptr<double>();
+  auto *lengths = of_lengths.data_ptr<double>(), *second = of_vectors.data_ptr<double>();
+  AT_DISPATCH_FLOATING_TYPES(grads.scalar_type(), "egraff::edge_harmonics_second", [&] {
+    const auto *g = grads.data_ptr<scalar_t>();
+    auto *out = of_harmonics.data_ptr<scalar_t>();
+    at::parallel_for(0, vectors.size(0), GRAIN, [&](int64_t begin, int64_t end) {
+      Dual unit[3], value[MAX_HARMONICS], slope[MAX_HARMONICS][3], found[3];
+      for (int64_t e = begin; e < end; ++e) {
+        const Dual at[3] = {
+            {v[3 * e], u[3 * e]}, {v[3 * e + 1], u[3 * e + 1]}, {v[3 * e + 2], u[3 * e + 2]}};
+        lengths[e] = unit_vector(at, unit).along;
+        harmonics(unit, static_cast<int>(l_max), value, slope);
+        for (int64_t k = 0; k < width; ++k)
+          out[e * width + k] = static_cast<scalar_t>(value[k].along);
+        gradient(at, g + e * width, dr[e], static_cast<int>(l_max), width, found);
+        for (int a = 0; a < 3; ++a) second[3 * e + a] = found[a].along;
+      }
+    });
+  });
+  return {of_harmonics, of_lengths, of_vectors};
 }
 
 class EdgeHarmonics : public torch::autograd::Function<EdgeHarmonics> {
@@ -144,7 +233,6 @@ class EdgeHarmonics : public torch::autograd::Function<EdgeHarmonics> {
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative("egraff::edge_harmonics");
     const auto saved = context->get_saved_variables();
     return {call<decltype(edge_harmonics_backward_cpu)>("egraff::edge_harmonics_backward",
                                                         gradients[0], gradients[1], saved[0],
@@ -153,6 +241,35 @@ class EdgeHarmonics : public torch::autograd::Function<EdgeHarmonics> {
             {}};
   }
 };
+
+class EdgeHarmonicsBackward : public torch::autograd::Function<EdgeHarmonicsBackward> {
+ public:
+  static Tensor forward(AutogradContext *context, const Tensor &grad_harmonics,
+                        const Tensor &grad_lengths, const Tensor &edge_vectors, int64_t l_max)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->save_for_backward({grad_harmonics, grad_lengths, edge_vectors});
+    context->saved_data["l_max"] = l_max;
+    return call<decltype(edge_harmonics_backward_cpu)>(
+        "egraff::edge_harmonics_backward", grad_harmonics, grad_lengths, edge_vectors, l_max);
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list cotangents)
+  {
+    refuse_third_derivative("egraff::edge_harmonics");
+    const auto saved = context->get_saved_variables();
+    const auto [dg, dr, dv] = call<decltype(edge_harmonics_second_cpu)>(
+        "egraff::edge_harmonics_second", cotangents[0], saved[0], saved[1], saved[2],
+        context->saved_data["l_max"].toInt());
+    return {dg, dr, dv, {}};
+  }
+};
+
+Tensor edge_harmonics_backward(const Tensor &grad_harmonics, const Tensor &grad_lengths,
+                               const Tensor &edge_vectors, int64_t l_max)
+{
+  return EdgeHarmonicsBackward::apply(grad_harmonics, grad_lengths, edge_vectors, l_max);
+}
 
 std::tuple<Tensor, Tensor> edge_harmonics(const Tensor &edge_vectors, int64_t l_max,
                                           at::ScalarType dtype)
@@ -170,15 +287,19 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
               "Tensor)");
   library.def("edge_harmonics_backward(Tensor grad_harmonics, Tensor grad_lengths, Tensor "
               "edge_vectors, int l_max) -> Tensor");
+  library.def("edge_harmonics_second(Tensor along, Tensor grad_harmonics, Tensor grad_lengths, "
+              "Tensor edge_vectors, int l_max) -> (Tensor, Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(egraff, CPU, library)
 {
   library.impl("edge_harmonics", &egraff::edge_harmonics_cpu);
   library.impl("edge_harmonics_backward", &egraff::edge_harmonics_backward_cpu);
+  library.impl("edge_harmonics_second", &egraff::edge_harmonics_second_cpu);
 }
 
 TORCH_LIBRARY_IMPL(egraff, Autograd, library)
 {
   library.impl("edge_harmonics", &egraff::edge_harmonics);
+  library.impl("edge_harmonics_backward", &egraff::edge_harmonics_backward);
 }

@@ -20,6 +20,7 @@
 
 #include "edge_order.h"
 #include "operator.h"
+#include "spline_weights.h"
 
 #include "kernels/et_attention_job.h"
 
@@ -295,11 +296,38 @@ Pieces tabulated_backward_cpu(const Tensor &grad_scalars, const Tensor &grad_vec
                       own, edge_index, heads);
 }
 
-void require_constant(const Tensor &table)
+// The same of operators that have derivatives: scalars and vectors.
+variable_list composed(const Tensor &query, const Tensor &features, const Tensor &harmonics,
+                       const Tensor &weights, const Tensor &own, const Tensor &edge_index,
+                       int64_t heads)
 {
-  TORCH_CHECK(!table.requires_grad(), NAME,
-              ": tables and own weights are constants: train with the reference network, which has "
-              "no kernels");
+  const int64_t n = query.size(0), F = query.size(1), rows = features.size(1);
+  const auto loops = at::arange(n, edge_index.options()).expand({2, n});
+  const auto edges = at::cat({edge_index, loops}, 1);
+  const auto all_weights = at::cat({weights, own.unsqueeze(0).expand({n, -1, -1})});
+  const auto centers = edges[0], neighbors = edges[1];
+  const auto of = [&](int64_t row) {
+    return features.select(1, row).index_select(0, neighbors);
+  };
+  const auto z = (query.index_select(0, centers) * of(ET_KEY) * all_weights.select(1, ET_KEY))
+                     .view({-1, F / heads, heads})
+                     .sum(1);
+  const auto c = at::silu(z).unsqueeze(1).expand({-1, F / heads, heads}).reshape({-1, F});
+  const auto sum = [&](const Tensor &messages) {
+    auto shape = messages.sizes().vec();
+    shape[0] = n;
+    return at::zeros(shape, messages.options()).index_add(0, centers, messages);
+  };
+  const auto scalars = sum(c * of(ET_SCALAR) * all_weights.select(1, ET_SCALAR));
+  if (rows == ET_SCALARS_ONLY) return {scalars, at::empty({0, 3, F}, query.options())};
+  // An atom's edge to itself has no direction.
+  const auto directions =
+      at::cat({harmonics.narrow(1, 1, 3), at::zeros({n, 3}, harmonics.options())}).unsqueeze(2);
+  auto vectors = directions * (of(ET_ALONG_R) * all_weights.select(1, ET_ALONG_R)).unsqueeze(1);
+  if (rows == ET_WITH_VECTORS)
+    vectors = vectors + features.narrow(1, ET_VECTORS, 3).index_select(0, neighbors) *
+                            (of(ET_ALONG_V) * all_weights.select(1, ET_ALONG_V)).unsqueeze(1);
+  return {scalars, sum(vectors)};
 }
 
 class Attention : public torch::autograd::Function<Attention> {
@@ -309,7 +337,6 @@ class Attention : public torch::autograd::Function<Attention> {
                                const Tensor &weights, const Tensor &own, const Tensor &edge_index,
                                int64_t heads)
   {
-    require_constant(own);
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({query, features, harmonics, weights, own, edge_index});
     context->saved_data["heads"] = heads;
@@ -320,11 +347,20 @@ class Attention : public torch::autograd::Function<Attention> {
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative(NAME);
     const auto saved = context->get_saved_variables();
+    const int64_t heads = context->saved_data["heads"].toInt();
+    // The kernels have no gradient of `own`, which is needed in training alone.
+    if (at::GradMode::is_enabled() || context->needs_input_grad(4)) {
+      const at::AutoGradMode record(true);
+      const auto again =
+          composed(saved[0], saved[1], saved[2], saved[3], saved[4], saved[5], heads);
+      const auto found =
+          gradients_of(again, gradients, {saved[0], saved[1], saved[2], saved[3], saved[4]});
+      return {found[0], found[1], found[2], found[3], found[4], {}, {}};
+    }
     const auto [dq, dx, dy, dw] = call<decltype(attention_backward_cpu)>(
         "egraff::et_attention_backward", gradients[0], gradients[1], saved[0], saved[1], saved[2],
-        saved[3], saved[4], saved[5], context->saved_data["heads"].toInt());
+        saved[3], saved[4], saved[5], heads);
     return {dq, dx, dy, dw, {}, {}, {}};
   }
 };
@@ -336,8 +372,8 @@ class TabulatedAttention : public torch::autograd::Function<TabulatedAttention> 
                                const Tensor &radial, const Tensor &table, const Tensor &own,
                                const Tensor &edge_index, int64_t heads)
   {
-    require_constant(table);
-    require_constant(own);
+    require_constant(NAME, table);
+    require_constant(NAME, own);
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({query, features, harmonics, radial, table, own, edge_index});
     context->saved_data["heads"] = heads;
@@ -349,8 +385,13 @@ class TabulatedAttention : public torch::autograd::Function<TabulatedAttention> 
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative(NAME);
     const auto saved = context->get_saved_variables();
+    if (at::GradMode::is_enabled()) {
+      const auto again = composed(saved[0], saved[1], saved[2], read_spline(saved[3], saved[4]),
+                                  saved[5], saved[6], context->saved_data["heads"].toInt());
+      const auto found = gradients_of(again, gradients, {saved[0], saved[1], saved[2], saved[3]});
+      return {found[0], found[1], found[2], found[3], {}, {}, {}, {}};
+    }
     const auto [dq, dx, dy, dr] = call<decltype(tabulated_backward_cpu)>(
         "egraff::tabulated_et_attention_backward", gradients[0], gradients[1], saved[0], saved[1],
         saved[2], saved[3], saved[4], saved[5], saved[6], context->saved_data["heads"].toInt());

@@ -29,21 +29,28 @@ int64_t row_width(const at::Tensor &rows)
   return width;
 }
 
-// Forward: owners' rows to ghosts. Backward: the adjoint, ghosts' gradients summed into owners.
-// The host travels in the saved data, because with CUDA the backward may run on another thread.
-class Exchange : public torch::autograd::Function<Exchange> {
+// Owners' rows to ghosts, and its adjoint, ghosts' rows summed into owners': each is the other's
+// backward pass. The host travels in the saved data, because with CUDA the backward may run on
+// another thread.
+template <bool TO_GHOSTS> class Exchange : public torch::autograd::Function<Exchange<TO_GHOSTS>> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &local,
+  static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &given,
                             int64_t host_address)
   {
     auto *host = reinterpret_cast<ExchangeHost *>(host_address);
     context->saved_data["host"] = host_address;
-    TORCH_CHECK(local.size(0) == host->n_local(), "egraff::exchange: expected the features of ",
-                host->n_local(), " local atoms, got ", local.size(0), " rows");
-    auto shape = local.sizes().vec();
+    if (!TO_GHOSTS) {
+      // A fresh copy: the sum is taken in place, and autograd may share the gradient's storage.
+      auto rows = given.contiguous().clone();
+      sum_ghosts(rows, host);
+      return rows;
+    }
+    TORCH_CHECK(given.size(0) == host->n_local(), "egraff::exchange: expected the features of ",
+                host->n_local(), " local atoms, got ", given.size(0), " rows");
+    auto shape = given.sizes().vec();
     shape[0] = host->n_all();
-    auto rows = at::empty(shape, local.options());
-    rows.narrow(0, 0, local.size(0)).copy_(local);
+    auto rows = at::empty(shape, given.options());
+    rows.narrow(0, 0, given.size(0)).copy_(given);
     fill_ghosts(rows, host);
     return rows;
   }
@@ -51,21 +58,22 @@ class Exchange : public torch::autograd::Function<Exchange> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
                                                  torch::autograd::variable_list gradients)
   {
-    auto *host = reinterpret_cast<ExchangeHost *>(context->saved_data["host"].toInt());
-    // A fresh copy: the sum is taken in place, and autograd may share the gradient's storage.
-    auto rows = gradients[0].contiguous().clone();
-    sum_ghosts(rows, host);
-    return {rows, at::Tensor()};
+    return {Exchange<!TO_GHOSTS>::apply(gradients[0], context->saved_data["host"].toInt()),
+            at::Tensor()};
   }
 };
 
 at::Tensor exchange(const at::Tensor &local)
 {
-  if (!current_host) return local;
-  return Exchange::apply(local, reinterpret_cast<int64_t>(current_host));
+  return exchanged(local, current_host);
 }
 
 }    // namespace
+
+at::Tensor exchanged(const at::Tensor &local, ExchangeHost *host)
+{
+  return host ? Exchange<true>::apply(local, reinterpret_cast<int64_t>(host)) : local;
+}
 
 ExchangeHost *current_exchange_host()
 {

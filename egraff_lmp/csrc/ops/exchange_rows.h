@@ -1,4 +1,4 @@
-// The exchange for operators that contain one: without autograd, between the ranks of a host.
+// The exchange for operators that contain one, between the ranks of a host.
 
 #pragma once
 
@@ -11,7 +11,11 @@ namespace egraff {
 // The host of the calling thread, or null where every atom is local.
 ExchangeHost *current_exchange_host();
 
-// Rows of all atoms [n_all, ...] of which those of local atoms are set: sets those of ghosts.
+// Rows of local atoms to those of all atoms, with derivatives; without a host the rows themselves.
+// Collective.
+at::Tensor exchanged(const at::Tensor &local, ExchangeHost *host);
+
+// Without autograd: rows of all atoms [n_all, ...] of which those of local atoms are set: sets those of ghosts.
 // Collective.
 void fill_ghosts(at::Tensor &rows, ExchangeHost *host);
 

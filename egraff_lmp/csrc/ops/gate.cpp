@@ -130,7 +130,6 @@ class Gate : public torch::autograd::Function<Gate> {
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative("egraff::gate");
     const auto saved = context->get_saved_variables();
     const auto dx = call<decltype(gate_backward_cpu)>(
         "egraff::gate_backward", gradients[0], saved[0], context->saved_data["parts"].toIntVector(),
@@ -138,6 +137,81 @@ class Gate : public torch::autograd::Function<Gate> {
     return {dx, {}, {}};
   }
 };
+
+// An activation times its scale, and its first and second derivative.
+struct Activated {
+  Tensor value, first, second;
+};
+
+Activated activated(int64_t activation, const Tensor &x, double scale)
+{
+  if (activation == 1) {
+    const auto t = at::tanh(x), slope = 1 - t * t;
+    return {scale * t, scale * slope, -2 * scale * t * slope};
+  }
+  const auto p = at::sigmoid(x), slope = p * (1 - p), second = slope * (1 - 2 * p);
+  if (activation == 2) return {scale * p, scale * slope, scale * second};
+  return {scale * x * p, scale * (p + x * slope), scale * (2 * slope + x * second)};
+}
+
+// With an activation A of the row q, its derivatives A' and A'', and cotangents u of
+// dx[r] = A g[r] and dx[q] = sum over r of A' x[r] g[r]: the derivative by g[r] is A u[r] +
+// A' x[r] u[q], by x[r] A' g[r] u[q], and by x[q] the sum over r of A' g[r] u[r] + A'' x[r] g[r] u[q].
+// A row that is activated itself has dx = A' g.
+class GateBackward : public torch::autograd::Function<GateBackward> {
+ public:
+  static Tensor forward(AutogradContext *context, const Tensor &grad, const Tensor &features,
+                        std::vector<int64_t> parts, std::vector<double> scales)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->save_for_backward({grad, features});
+    context->saved_data["parts"] = parts;
+    context->saved_data["scales"] = scales;
+    return call<decltype(gate_backward_cpu)>("egraff::gate_backward", grad, features, parts,
+                                             scales);
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list cotangents)
+  {
+    const auto saved = context->get_saved_variables();
+    const auto &grad = saved[0], &x = saved[1], &u = cotangents[0];
+    const auto numbers = context->saved_data["parts"].toIntVector();
+    const auto scales = context->saved_data["scales"].toDoubleVector();
+    std::vector<Tensor> of_grad, of_rows(x.size(1));
+    const auto add = [&](int64_t row, const Tensor &value) {
+      of_rows[row] = sum_of(of_rows[row], value);
+    };
+    for (const auto &part : make_parts(numbers, scales, x.size(1))) {
+      const auto g = grad.narrow(1, part.first_out, part.count);
+      const auto xs = x.narrow(1, part.first_in, part.count),
+                 us = u.narrow(1, part.first_in, part.count);
+      const bool itself = part.gate < 0;
+      const auto q = itself ? xs : x.narrow(1, part.gate, 1);
+      const auto a = activated(part.activation, q, part.scale);
+      Tensor of_x;
+      if (itself) {
+        of_grad.push_back(a.first * us);
+        of_x = a.second * g * us;
+      } else {
+        const auto uq = u.narrow(1, part.gate, 1);
+        of_grad.push_back(a.value * us + a.first * xs * uq);
+        of_x = a.first * g * uq;
+        add(part.gate, (a.first * g * us + a.second * xs * g * uq).sum(1, true));
+      }
+      for (int64_t r = 0; r < part.count; ++r) add(part.first_in + r, of_x.narrow(1, r, 1));
+    }
+    for (auto &row : of_rows)
+      if (!row.defined()) row = at::zeros({x.size(0), 1, x.size(2)}, x.options());
+    if (of_grad.empty()) return {at::zeros_like(grad), at::zeros_like(x), {}, {}};
+    return {at::cat(of_grad, 1), at::cat(of_rows, 1), {}, {}};
+  }
+};
+
+Tensor gate_backward(const Tensor &grad, const Tensor &features, at::IntArrayRef parts,
+                     at::ArrayRef<double> scales)
+{
+  return GateBackward::apply(grad, features, parts.vec(), scales.vec());
+}
 
 Tensor gate(const Tensor &features, at::IntArrayRef parts, at::ArrayRef<double> scales)
 {
@@ -162,4 +236,5 @@ TORCH_LIBRARY_IMPL(egraff, CPU, library)
 TORCH_LIBRARY_IMPL(egraff, Autograd, library)
 {
   library.impl("gate", &egraff::gate);
+  library.impl("gate_backward", &egraff::gate_backward);
 }

@@ -20,6 +20,7 @@
 
 #include "exchange_rows.h"
 #include "operator.h"
+#include "spline_weights.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -28,7 +29,6 @@
 namespace egraff {
 namespace {
 
-using Maybe = std::optional<Tensor>;
 using Tensors = at::TensorList;
 using Integers = at::IntArrayRef;
 
@@ -45,16 +45,6 @@ int64_t recompute_atoms()
   TORCH_CHECK(*end == 0 && atoms >= 0,
               "egraff: expected a number of atoms in EGRAFF_RECOMPUTE_ATOMS, got ", text);
   return atoms;
-}
-
-Maybe given(const Tensor &tensor)
-{
-  return tensor.defined() ? Maybe(tensor) : std::nullopt;
-}
-
-Tensor value_of(const Maybe &tensor)
-{
-  return tensor ? *tensor : Tensor();
 }
 
 Tensor gated(const Tensor &features, Integers parts, at::ArrayRef<double> scales)
@@ -254,6 +244,20 @@ struct Layer : torch::CustomClassHolder {
     return {result.tensor(), dh, dr};
   }
 
+  // The result by operators that have derivatives: for second ones. Collective where the layer
+  // exchanges, forward and backward.
+  Tensor composed(const Tensor &features) const
+  {
+    const auto x = gated(features, gate, gate_scales);
+    const auto y = exchanged(up(x, types), host);
+    const auto w = weights.defined() ? weights : read_spline(radial, table);
+    const auto sums =
+        call<Tensor(const Tensor &, const Tensor &, const Tensor &, const Tensor &, int64_t,
+                    Integers)>("egraff::convolution", y, harmonics, w, edge_index, n_local, paths);
+    const auto out = down(sums, types);
+    return skip ? out + (*skip)(x.narrow(0, 0, n_local), types) : out;
+  }
+
   // A part of the gate is four integers, the third of which counts its rows.
   int64_t gated_rows() const
   {
@@ -288,9 +292,18 @@ class Interaction : public torch::autograd::Function<Interaction> {
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative("egraff::interaction");
     const auto saved = context->get_saved_variables();
     const auto &layer = layer_of(context, "layer");
+    if (at::GradMode::is_enabled()) {
+      TORCH_CHECK(
+          saved[FEATURES].defined(),
+          "egraff::interaction: expected inputs that were kept for a second derivative: set "
+          "EGRAFF_RECOMPUTE_ATOMS above the number of atoms");
+      const auto found =
+          gradients_of({layer.composed(saved[FEATURES])}, gradients,
+                       {saved[FEATURES], layer.harmonics, layer.weights, layer.radial});
+      return {found[0], found[1], found[2], found[3], {}, {}};
+    }
     const auto features =
         saved[FEATURES].defined()
             ? saved[FEATURES]
@@ -339,8 +352,8 @@ LayerPointer make_layer(const Tensor &features, const Tensor &harmonics, const M
               types.sizes());
   for (const auto &list : {up, down, skip})
     for (const auto &tensor : list)
-      TORCH_CHECK(!tensor.requires_grad(), "egraff::interaction: expected constant weights: train "
-                                           "with the reference network");
+      TORCH_CHECK(!tensor.requires_grad(), "egraff::interaction: expected constant weights: "
+                                           "training takes the operators that it is made of");
   std::optional<Map> added;
   if (!skip.empty()) added = map_of("skip", skip, skip_blocks, down_rows);
   return c10::make_intrusive<Layer>(harmonics, weights, radial, table, edge_index, types, n_local,

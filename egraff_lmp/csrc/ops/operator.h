@@ -9,8 +9,12 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
+
+#include <optional>
+#include <vector>
 
 namespace egraff {
 
@@ -25,12 +29,57 @@ template <class Signature, class... Arguments> auto call(const char *name, Argum
       std::forward<Arguments>(arguments)...);
 }
 
-// At the head of every backward function.
-inline void refuse_second_derivative(const char *name)
+using Maybe = std::optional<Tensor>;
+
+inline Maybe given(const Tensor &tensor)
 {
-  TORCH_CHECK(!at::GradMode::is_enabled(), name,
-              ": a second derivative is not supported: train with the reference network, which "
-              "has no kernels");
+  return tensor.defined() ? Maybe(tensor) : std::nullopt;
+}
+
+inline Tensor value_of(const Maybe &tensor)
+{
+  return tensor ? *tensor : Tensor();
+}
+
+// The sum of tensors, some of which may not be there.
+inline Tensor sum_of(const Tensor &left, const Tensor &right)
+{
+  if (!left.defined()) return right;
+  return right.defined() ? left + right : left;
+}
+
+// At the head of a backward function whose result has no derivative: training takes two.
+inline void refuse_third_derivative(const char *name)
+{
+  TORCH_CHECK(!at::GradMode::is_enabled(), name, ": a third derivative is not supported");
+}
+
+// The gradients of inputs as functions that have derivatives themselves: those of `results`, which
+// were computed from the inputs by differentiable operators. For backward functions of which a second
+// derivative is wanted, that is, where gradients are recorded while they run.
+//
+//   gradients: of the results, some of which may not be there.
+//   returns: one for each input; none for those that need no gradient.
+inline variable_list gradients_of(const variable_list &results, const variable_list &gradients,
+                                  const variable_list &inputs)
+{
+  variable_list from, of, wanted;
+  for (size_t k = 0; k < results.size(); ++k)
+    if (gradients[k].defined() && results[k].requires_grad()) {
+      from.push_back(results[k]);
+      of.push_back(gradients[k]);
+    }
+  std::vector<size_t> places;
+  for (size_t k = 0; k < inputs.size(); ++k)
+    if (inputs[k].defined() && inputs[k].requires_grad()) {
+      wanted.push_back(inputs[k]);
+      places.push_back(k);
+    }
+  variable_list found(inputs.size());
+  if (from.empty() || wanted.empty()) return found;
+  const auto pieces = torch::autograd::grad(from, wanted, of, true, true, true);
+  for (size_t k = 0; k < places.size(); ++k) found[places[k]] = pieces[k];
+  return found;
 }
 
 }    // namespace egraff

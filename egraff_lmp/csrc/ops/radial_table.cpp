@@ -7,6 +7,7 @@
 // columns], a constant.
 
 #include "operator.h"
+#include "spline_weights.h"
 
 #include "kernels/table_job.h"
 
@@ -97,9 +98,7 @@ class RadialTable : public torch::autograd::Function<RadialTable> {
   static Tensor forward(AutogradContext *context, const Tensor &x, const Tensor &table,
                         const Tensor &kinds)
   {
-    TORCH_CHECK(!table.requires_grad(), NAME,
-                ": the table is a constant: train with the reference network, which has no "
-                "kernels");
+    require_constant(NAME, table);
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({x, table, kinds});
     return call<decltype(table_cpu)>(NAME, x, table, kinds);
@@ -107,8 +106,13 @@ class RadialTable : public torch::autograd::Function<RadialTable> {
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative(NAME);
     const auto saved = context->get_saved_variables();
+    if (at::GradMode::is_enabled()) {
+      const auto &x = saved[0], &table = saved[1];
+      const int64_t rows = table.size(1);
+      const auto again = read_spline(x, table.flatten(0, 1), saved[2] * rows, rows - 3);
+      return {gradients_of({again}, gradients, {x})[0], {}, {}};
+    }
     return {call<decltype(table_backward_cpu)>("egraff::radial_table_backward", gradients[0],
                                                saved[0], saved[1], saved[2]),
             {},

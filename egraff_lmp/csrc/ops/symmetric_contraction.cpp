@@ -6,8 +6,8 @@
 //   out[n, row_out, u] += coefficients[type(n), term, u] x[n, i, u] x[n, j, u] x[n, k, u]
 //
 // without the factors that are -1. Terms are sorted by (i, j, k, row_out) and there are no two that
-// are the same. Rows that no term names are zero. The coefficients are constants: the gradient is
-// that of the features. An atom's result does not depend on the number of threads.
+// are the same. Rows that no term names are zero. An atom's result, and a coefficient's gradient, do
+// not depend on the number of threads.
 
 #include "operator.h"
 
@@ -220,11 +220,11 @@ void check(const Tensor &features, const Tensor &coefficients, const Tensor &typ
               features.size(0), " atoms, got ", types.sizes());
 }
 
-// Calls the kernel on shares of the atoms, each thread with memory of its own.
-template <class S, class Kernel>
-void share_out(const ContractionJob<S> &job, int64_t n_atoms, int64_t bytes, Kernel kernel)
+// Calls the kernel on shares of n atoms, or of what else it takes, each thread with memory of its own.
+template <class S, class Kernel> void share_out(const ContractionJob<S> &job, int64_t n,
+                                                int64_t bytes, Kernel kernel, int64_t grain = GRAIN)
 {
-  at::parallel_for(0, n_atoms, GRAIN, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, n, grain, [&](int64_t begin, int64_t end) {
     constexpr size_t LINE = 64;
     std::vector<char> memory(bytes + LINE);
     void *at = memory.data();
@@ -294,6 +294,94 @@ Tensor contraction_backward_cpu(const Tensor &grad, const Tensor &features,
   return found;
 }
 
+// Calls the kernel of second derivatives on shares of the channels.
+template <class S> void run_second(const Tensor &grad, const Tensor &features,
+                                   const Tensor &coefficients, const Tensor &types,
+                                   const Programs &programs, const Tensor &along, const Tensor &out,
+                                   const Tensor &of_features, const Tensor &of_coefficients)
+{
+  const TypeOrder order(types, coefficients.size(0));
+  ContractionJob<S> job{};
+  job.forward = programs.forward();
+  job.backward = programs.backward();
+  job.channels = features.size(2);
+  job.rows_in = features.size(1);
+  job.rows_out = programs.rows_out;
+  job.features = features.const_data_ptr<S>();
+  job.coefficients = coefficients.const_data_ptr<S>();
+  job.first = order.first.data();
+  job.atom = order.atom.data();
+  job.n_types = static_cast<int>(coefficients.size(0));
+  job.grad = grad.const_data_ptr<S>();
+  job.grad_coefficients = of_coefficients.data_ptr<S>();
+  if (along.defined()) {
+    job.along = along.const_data_ptr<S>();
+    job.out = out.data_ptr<S>();
+    job.grad_features = of_features.data_ptr<S>();
+  }
+  const auto &kernel = kernels<S>(features.size(2));
+  const auto bytes = kernel.second_scratch_bytes(job);
+  share_out(job, (job.channels + kernel.lanes - 1) / kernel.lanes, bytes, kernel.second, 1);
+}
+
+Tensor contraction_coefficients_cpu(const Tensor &grad, const Tensor &features, const Tensor &types,
+                                    at::IntArrayRef terms, int64_t n_types)
+{
+  TORCH_CHECK(grad.dim() == 3 && features.dim() == 3 && grad.size(0) == features.size(0) &&
+                  grad.size(2) == features.size(2) && n_types > 0 &&
+                  grad.scalar_type() == features.scalar_type(),
+              "egraff::symmetric_contraction_coefficients: expected a gradient [atoms, rows, "
+              "channels] like the features ",
+              features.sizes(), ", got ", grad.sizes());
+  const auto programs = programs_of(terms, grad.size(1));
+  const auto found = at::zeros({n_types, programs->n_terms, features.size(2)}, features.options());
+  check(features, found, types, *programs);
+  const auto g = grad.contiguous();
+  AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::symmetric_contraction", [&] {
+    run_second<scalar_t>(g, features.contiguous(), found, types.contiguous(), *programs, {}, {}, {},
+                         found);
+  });
+  return found;
+}
+
+std::tuple<Tensor, Tensor, Tensor>
+contraction_second_cpu(const Tensor &along, const Tensor &grad, const Tensor &features,
+                       const Tensor &coefficients, const Tensor &types, at::IntArrayRef terms)
+{
+  TORCH_CHECK(grad.dim() == 3 && features.dim() == 3 && grad.size(0) == features.size(0) &&
+                  grad.size(2) == features.size(2) && along.sizes() == features.sizes() &&
+                  grad.scalar_type() == features.scalar_type() &&
+                  along.scalar_type() == features.scalar_type(),
+              "egraff::symmetric_contraction_second: expected a gradient and directions like the "
+              "features ",
+              features.sizes(), ", got ", grad.sizes(), " and ", along.sizes());
+  const auto programs = programs_of(terms, grad.size(1));
+  check(features, coefficients, types, *programs);
+  const auto g = grad.contiguous(), u = along.contiguous();
+  const auto out = at::empty(g.sizes(), g.options());
+  const auto of_features = at::empty(u.sizes(), u.options());
+  const auto of_coefficients = at::empty(coefficients.sizes(), coefficients.options());
+  AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::symmetric_contraction", [&] {
+    run_second<scalar_t>(g, features.contiguous(), coefficients.contiguous(), types.contiguous(),
+                         *programs, u, out, of_features, of_coefficients);
+  });
+  return {out, of_features, of_coefficients};
+}
+
+Tensor contract(const Tensor &features, const Tensor &coefficients, const Tensor &types,
+                const std::vector<int64_t> &terms, int64_t rows_out)
+{
+  return call<decltype(contraction_cpu)>("egraff::symmetric_contraction", features, coefficients,
+                                         types, terms, rows_out);
+}
+
+Tensor of_features(const Tensor &grad, const Tensor &features, const Tensor &coefficients,
+                   const Tensor &types, const std::vector<int64_t> &terms)
+{
+  return call<decltype(contraction_backward_cpu)>("egraff::symmetric_contraction_backward", grad,
+                                                  features, coefficients, types, terms);
+}
+
 class Contraction : public torch::autograd::Function<Contraction> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &features,
@@ -301,26 +389,86 @@ class Contraction : public torch::autograd::Function<Contraction> {
                         int64_t rows_out)
   {
     const at::AutoDispatchBelowADInplaceOrView below;
-    TORCH_CHECK(!coefficients.requires_grad(),
-                "egraff::symmetric_contraction: the coefficients are constants: train with the "
-                "reference network, which has no kernels");
     context->save_for_backward({features, coefficients, types});
     context->saved_data["terms"] = terms;
-    return call<decltype(contraction_cpu)>("egraff::symmetric_contraction", features, coefficients,
-                                           types, terms, rows_out);
+    return contract(features, coefficients, types, terms, rows_out);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
-    refuse_second_derivative("egraff::symmetric_contraction");
     const auto saved = context->get_saved_variables();
     const auto terms = context->saved_data["terms"].toIntVector();
-    const auto dx =
-        call<decltype(contraction_backward_cpu)>("egraff::symmetric_contraction_backward",
-                                                 gradients[0], saved[0], saved[1], saved[2], terms);
-    return {dx, {}, {}, {}, {}};
+    Tensor dx, dc;
+    if (context->needs_input_grad(0))
+      dx = of_features(gradients[0], saved[0], saved[1], saved[2], terms);
+    if (context->needs_input_grad(1))
+      dc = call<decltype(contraction_coefficients_cpu)>(
+          "egraff::symmetric_contraction_coefficients", gradients[0], saved[0], saved[2], terms,
+          saved[1].size(0));
+    return {dx, dc, {}, {}, {}};
   }
 };
+
+class ContractionBackward : public torch::autograd::Function<ContractionBackward> {
+ public:
+  static Tensor forward(AutogradContext *context, const Tensor &grad, const Tensor &features,
+                        const Tensor &coefficients, const Tensor &types, std::vector<int64_t> terms)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->save_for_backward({grad, features, coefficients, types});
+    context->saved_data["terms"] = terms;
+    return of_features(grad, features, coefficients, types, terms);
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list cotangents)
+  {
+    refuse_third_derivative("egraff::symmetric_contraction");
+    const auto saved = context->get_saved_variables();
+    const auto [dg, dx, dc] = call<decltype(contraction_second_cpu)>(
+        "egraff::symmetric_contraction_second", cotangents[0], saved[0], saved[1], saved[2],
+        saved[3], context->saved_data["terms"].toIntVector());
+    return {dg, dx, dc, {}, {}};
+  }
+};
+
+// Linear in the gradient, which has the place of coefficients' cotangents when it is differentiated.
+class ContractionCoefficients : public torch::autograd::Function<ContractionCoefficients> {
+ public:
+  static Tensor forward(AutogradContext *context, const Tensor &grad, const Tensor &features,
+                        const Tensor &types, std::vector<int64_t> terms, int64_t n_types)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->save_for_backward({grad, features, types});
+    context->saved_data["terms"] = terms;
+    return call<decltype(contraction_coefficients_cpu)>(
+        "egraff::symmetric_contraction_coefficients", grad, features, types, terms, n_types);
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list cotangents)
+  {
+    const auto saved = context->get_saved_variables();
+    const auto terms = context->saved_data["terms"].toIntVector();
+    const auto &coefficients = cotangents[0];
+    Tensor dg, dx;
+    if (context->needs_input_grad(0))
+      dg = contract(saved[1], coefficients, saved[2], terms, saved[0].size(1));
+    if (context->needs_input_grad(1))
+      dx = of_features(saved[0], saved[1], coefficients, saved[2], terms);
+    return {dg, dx, {}, {}, {}};
+  }
+};
+
+Tensor contraction_backward(const Tensor &grad, const Tensor &features, const Tensor &coefficients,
+                            const Tensor &types, at::IntArrayRef terms)
+{
+  return ContractionBackward::apply(grad, features, coefficients, types, terms.vec());
+}
+
+Tensor contraction_coefficients(const Tensor &grad, const Tensor &features, const Tensor &types,
+                                at::IntArrayRef terms, int64_t n_types)
+{
+  return ContractionCoefficients::apply(grad, features, types, terms.vec(), n_types);
+}
 
 Tensor contraction(const Tensor &features, const Tensor &coefficients, const Tensor &types,
                    at::IntArrayRef terms, int64_t rows_out)
@@ -337,15 +485,24 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
               "terms, int rows_out) -> Tensor");
   library.def("symmetric_contraction_backward(Tensor grad, Tensor features, Tensor coefficients, "
               "Tensor types, int[] terms) -> Tensor");
+  library.def(
+      "symmetric_contraction_coefficients(Tensor grad, Tensor features, Tensor types, int[] "
+      "terms, int n_types) -> Tensor");
+  library.def("symmetric_contraction_second(Tensor along, Tensor grad, Tensor features, Tensor "
+              "coefficients, Tensor types, int[] terms) -> (Tensor, Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(egraff, CPU, library)
 {
   library.impl("symmetric_contraction", &egraff::contraction_cpu);
   library.impl("symmetric_contraction_backward", &egraff::contraction_backward_cpu);
+  library.impl("symmetric_contraction_coefficients", &egraff::contraction_coefficients_cpu);
+  library.impl("symmetric_contraction_second", &egraff::contraction_second_cpu);
 }
 
 TORCH_LIBRARY_IMPL(egraff, Autograd, library)
 {
   library.impl("symmetric_contraction", &egraff::contraction);
+  library.impl("symmetric_contraction_backward", &egraff::contraction_backward);
+  library.impl("symmetric_contraction_coefficients", &egraff::contraction_coefficients);
 }

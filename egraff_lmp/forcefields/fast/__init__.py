@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from egraff_lmp.forcefields.fast.operators import operators_of
 from egraff_lmp.forcefields.fast.proof import require_equal
-from egraff_lmp.forcefields.fast.table_of_networks import fast_network
+from egraff_lmp.forcefields.fast.table_of_networks import TrainedNetwork, fast_network
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
 __all__ = [
     "KernelsUnavailable",
+    "TrainedNetwork",
     "fast_network",
     "operators_of",
     "require_equal",

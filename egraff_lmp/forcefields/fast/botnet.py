@@ -6,13 +6,13 @@ type, and the rest is `layered`. That the whole is equal is shown at export (`pr
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 
 from egraff_lmp.forcefields.botnet import BOTNetNetwork, _AgnosticRadial, _NonLinearReadout
-from egraff_lmp.forcefields.fast.interaction import Interaction
+from egraff_lmp.forcefields.fast.derived import part_of
+from egraff_lmp.forcefields.fast.interaction import interaction
 from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
 from egraff_lmp.forcefields.fast.readout import deep_readout, linear_readout
@@ -25,18 +25,19 @@ class _Radial(torch.nn.Module):
 
     __constants__ = ("envelope_power", "n_basis", "r_max")
 
-    def __init__(self, network: BOTNetNetwork, layer: Any, dtype: torch.dtype) -> None:
+    def __init__(self, network: BOTNetNetwork, layer: Any, *, trained: bool) -> None:
         super().__init__()
         self.r_max, self.n_basis = network.r_max, network.n_basis
         self.envelope_power = network.envelope_power
-        self.dtype = dtype
-        self.net = copy.deepcopy(layer.radial.net).to(dtype)
+        self.net = part_of(layer.radial.net, trained=trained)
+        # The network's own precision, which tables are not made in.
+        self.register_buffer("precise", torch.zeros(0, dtype=network.dtype))
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
         embedding = bessel_basis(lengths, self.r_max, self.n_basis) * polynomial_envelope(
             lengths, self.r_max, self.envelope_power
         )
-        return self.net(embedding.to(self.dtype))
+        return self.net(embedding.to(self.precise))  # type: ignore[arg-type]
 
 
 class _Layer(torch.nn.Module):
@@ -44,7 +45,9 @@ class _Layer(torch.nn.Module):
 
     __constants__ = ("residual",)
 
-    def __init__(self, layer: Any, network: BOTNetNetwork, channels: int) -> None:
+    def __init__(
+        self, layer: Any, network: BOTNetNetwork, channels: int, *, trained: bool
+    ) -> None:
         super().__init__()
         self.residual = layer.residual
         if not isinstance(layer.radial, _AgnosticRadial):
@@ -53,17 +56,18 @@ class _Layer(torch.nn.Module):
             layer.tensor_product,
             channels,
             network.r_max,
-            lambda dtype: _Radial(network, layer, dtype),
+            lambda: _Radial(network, layer, trained=trained),
             network.dtype,
+            trained=trained,
         )
         self.table_error: float = convolution.table_error  # type: ignore[assignment]
-        down = from_linear(
-            layer.linear, channels, torch.tensor([1.0 / layer.norm], dtype=torch.float64)
-        )
-        self.message = Interaction(
+        norm = torch.tensor([1.0 / layer.norm], dtype=torch.float64)
+        down = from_linear(layer.linear, channels, lambda: norm)
+        self.message = interaction(trained)(
             convolution, from_linear(layer.linear_up, channels), down, layer.exchanges
         )
-        self.skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
+        one_hot = torch.eye(network.n_species)
+        self.skip = from_type_product(layer.skip, lambda: one_hot, channels)
 
     def forward(
         self,
@@ -84,26 +88,26 @@ class _Layer(torch.nn.Module):
 
 
 class FastBOTNet(LayeredNetwork):
-    """The function of `BOTNetNetwork`, without its trainable weights.
+    """The function of `BOTNetNetwork`, with weights that follow from its own.
 
     Args:
         network: the reference.
+        trained: whether those are trained in this network (`derived.refresh`).
 
     Raises:
         KernelsUnavailable: it has a part that the operators do not cover.
     """
 
-    def __init__(self, network: BOTNetNetwork) -> None:
+    def __init__(self, network: BOTNetNetwork, *, trained: bool = False) -> None:
         layers: Any = network.layers
         channels = layers[0].linear_up.irreps_in[0].mul
-        with torch.no_grad():
-            by_type = network.embedding(torch.eye(network.n_species, dtype=network.dtype))
+        one_hot = torch.eye(network.n_species, dtype=network.dtype)
         super().__init__(
             network,
             network.harmonics.irreps_out.lmax,
             network.r_max,
-            by_type,
-            [_Layer(layer, network, channels) for layer in layers],
+            lambda: network.embedding(one_hot),
+            [_Layer(layer, network, channels, trained=trained) for layer in layers],
             [
                 _readout(readout, layer.irreps_out)
                 for readout, layer in zip(network.readouts, layers, strict=True)

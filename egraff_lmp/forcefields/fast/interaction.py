@@ -1,11 +1,59 @@
 """One layer of messages between atoms as one operator, which keeps its input and nothing else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.gate import Gate
 from egraff_lmp.forcefields.fast.linear import NodeLinear
+
+
+class TrainedInteraction(torch.nn.Module):
+    """The function of `Interaction` by the operators that it is made of: its weights have gradients.
+
+    Args:
+        convolution, up, down, exchanges, gate, skip: see `Interaction`.
+    """
+
+    def __init__(
+        self,
+        convolution: torch.nn.Module,
+        up: NodeLinear,
+        down: NodeLinear,
+        exchanges: bool,
+        gate: Gate | None = None,
+        skip: NodeLinear | None = None,
+    ) -> None:
+        super().__init__()
+        self.convolution, self.exchanges = convolution, exchanges
+        self.up, self.down, self.gate, self.skip = up, down, gate, skip
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        x: torch.Tensor,
+        embedding: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """As `Interaction.forward`."""
+        features = features if self.gate is None else self.gate(features)
+        sent = self.up(features, types[: features.size(0)])
+        if self.exchanges:
+            sent = exchange(sent)
+        local_types = types[:n_local]
+        sums = self.convolution(sent, harmonics, x, embedding, edge_index, n_local)
+        out = self.down(sums, local_types)
+        return out if self.skip is None else out + self.skip(features[:n_local], local_types)
+
+
+def interaction(trained: bool) -> Callable[..., torch.nn.Module]:
+    """What makes a layer for a network that is deployed, or for one that is trained."""
+    return TrainedInteraction if trained else Interaction
 
 
 class Interaction(torch.nn.Module):

@@ -13,6 +13,7 @@ import torch
 from e3nn import o3
 
 from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, convolution_paths
+from egraff_lmp.forcefields.fast.derived import Recipe, derive
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 
@@ -26,7 +27,7 @@ class LayeredNetwork(torch.nn.Module):
     Args:
         network: the reference, for what its contract says.
         l_max, r_max: of its harmonics, and its cutoff in A.
-        by_type: the features of each type before the first layer, (n_types, C).
+        by_type: gives the features of each type before the first layer, (n_types, C).
         layers: each takes (features, harmonics, distances over the cutoff, distances in A as a
             column, edge index, types, n_local) to (n_local, rows, C), and has `table_error`.
         readouts: one a layer, (n_local, C) to (n_local,).
@@ -40,19 +41,19 @@ class LayeredNetwork(torch.nn.Module):
         network: Any,
         l_max: int,
         r_max: float,
-        by_type: torch.Tensor,
+        by_type: Recipe,
         layers: Sequence[torch.nn.Module],
         readouts: Sequence[torch.nn.Module],
         irreps: o3.Irreps,
     ) -> None:
         super().__init__()
-        channels = by_type.size(1)
+        derive(self, "type_features", lambda: by_type().unsqueeze(1))
+        channels = self.type_features.size(2)  # type: ignore[operator]
         self.n_layers = network.n_layers
         self.exchange_widths = network.exchange_widths
         self.outputs = network.outputs
         self.dtype = network.dtype
         self.l_max, self.r_max = l_max, r_max
-        self.register_buffer("type_features", by_type.detach().view(-1, 1, channels).clone())
         built: Any = layers
         self.table_error = max(layer.table_error for layer in built)
         self.layers = torch.nn.ModuleList(layers)
@@ -85,24 +86,26 @@ def inward_convolution(
     product: Any,
     channels: int,
     r_max: float,
-    radial: Callable[[torch.dtype], torch.nn.Module],
+    radial: Callable[[], torch.nn.Module],
     dtype: torch.dtype,
+    *,
+    trained: bool,
 ) -> torch.nn.Module:
-    """A layer's convolution, in float32 with a table.
+    """A layer's convolution, with a table in float32 where it is not trained.
 
     Args:
         product: see `convolution.convolution_paths`.
         channels: C.
         r_max: cutoff in A.
-        radial: makes, in a precision, the network from distances (E, 1) in A to weights
-            (E, n_paths * C).
+        radial: makes the network from distances (E, 1) in A to weights (E, n_paths * C).
         dtype: of the features.
+        trained: whether the radial network is to be trained in its place.
     """
     paths, factors = convolution_paths(product, channels)
     factors = factors * (-1.0) ** torch.tensor(paths[1::INTEGERS_A_PATH])
-    if dtype != torch.float32:
-        return ExactConvolution(paths, factors, radial(dtype), dtype)
-    exact = radial(torch.float64)
+    if trained or dtype != torch.float32:
+        return ExactConvolution(paths, factors, radial(), dtype, trained=trained)
+    exact = radial().double()
 
     def weights(x: torch.Tensor) -> torch.Tensor:
         lengths = (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)

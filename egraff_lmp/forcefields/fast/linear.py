@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 
+from egraff_lmp.forcefields.fast.derived import Recipe, derive
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
 from egraff_lmp.operators import load_operators
 
@@ -15,12 +17,15 @@ from egraff_lmp.operators import load_operators
 load_operators()
 
 
+Matrices = Callable[[], list[torch.Tensor]]
+
+
 class NodeLinear(torch.nn.Module):
     """A linear map between irreps of atoms' features, with a set of weights for each type or one.
 
     Args:
-        blocks: (entry in, entry out, weights [types or 1, joined_in * C, joined_out * C']) of each
-            part; parts with the same entry out add up.
+        places: (entry in, entry out) of each part; parts with the same entry out add up.
+        matrices: the weights [types or 1, joined_in * C, joined_out * C'] of each part.
         rows_out: of the result.
         channels_out: C'.
         dtype: of the features.
@@ -31,29 +36,36 @@ class NodeLinear(torch.nn.Module):
 
     def __init__(
         self,
-        blocks: list[tuple[Entry, Entry, torch.Tensor]],
+        places: list[tuple[Entry, Entry]],
+        matrices: Matrices,
         rows_out: int,
         channels_out: int,
         dtype: torch.dtype,
-        bias: torch.Tensor | None = None,
+        bias: Recipe | None = None,
     ) -> None:
         super().__init__()
         self.blocks: list[int] = []
         self.rows_out = rows_out
         self.channels_out = channels_out
+        with torch.no_grad():
+            built = matrices()
+        n_types = max((weights.shape[0] for weights in built), default=1)
         offset = 0
-        n_types = max((weights.shape[0] for _, _, weights in blocks), default=1)
-        for source, target, weights in blocks:
+        for (source, target), weights in zip(places, built, strict=True):
             self.blocks += [source.first_row, source.joined, 2 * source.degree + 1]
             self.blocks += [target.first_row, target.joined, offset]
             offset += weights[0].numel()
         self.by_type = n_types > 1
-        matrices = [weights for _, _, weights in blocks]
-        self.register_buffer("weights", _flat(matrices, n_types).to(dtype))
-        turned = [weights.transpose(1, 2) for _, _, weights in blocks]
-        self.register_buffer("transposed", _flat(turned, n_types).to(dtype))
+        self.matrices = matrices
+        derive(self, "weights", lambda: _flat(matrices(), n_types).to(dtype))
+        # After the weights, which it is a copy of: the operator takes no gradient of it.
+        shapes = [weights.shape[1:] for weights in built]
+        derive(self, "transposed", lambda: _turned(self.weights.detach(), shapes))  # type: ignore[operator]
         self.has_bias = bias is not None
-        self.register_buffer("bias", torch.zeros(0, 0) if bias is None else bias.to(dtype))
+        if bias is None:
+            self.register_buffer("bias", torch.zeros(0, 0))
+        else:
+            derive(self, "bias", lambda: bias().to(dtype))
 
     def forward(self, features: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         """(n, rows, C) of atoms of these types to (n, rows_out, C')."""
@@ -72,14 +84,24 @@ class NodeLinear(torch.nn.Module):
 def _flat(matrices: list[torch.Tensor], n_types: int) -> torch.Tensor:
     """All matrices of a type one after the other, (n_types, numbers)."""
     pieces = [matrix.expand(n_types, -1, -1).reshape(n_types, -1) for matrix in matrices]
-    return torch.cat(pieces, dim=1).detach().contiguous() if pieces else torch.zeros(n_types, 0)
+    return torch.cat(pieces, dim=1).contiguous() if pieces else torch.zeros(n_types, 0)
+
+
+def _turned(weights: torch.Tensor, shapes: list[torch.Size]) -> torch.Tensor:
+    """The same with each of these matrices transposed."""
+    pieces = weights.split([shape.numel() for shape in shapes], dim=1)
+    turned = [
+        piece.view(-1, *shape).transpose(1, 2).flatten(1)
+        for piece, shape in zip(pieces, shapes, strict=True)
+    ]
+    return torch.cat(turned, dim=1) if turned else weights
 
 
 def from_linear(
     linear: Any,
     channels: int,
-    factors: torch.Tensor | None = None,
-    of_inputs: torch.Tensor | None = None,
+    factors: Callable[[], torch.Tensor] | None = None,
+    of_inputs: Callable[[], torch.Tensor] | None = None,
 ) -> NodeLinear:
     """e3nn's `Linear` in the kernels' layout.
 
@@ -90,8 +112,11 @@ def from_linear(
             biases.
         of_inputs: what each channel of the input is multiplied by, (irreps_in.num_irreps,).
     """
-    blocks, bias, rows = _parts(linear, channels, 0, factors, of_inputs)
-    return NodeLinear(blocks, rows, channels, linear.weight.dtype, bias)
+    part = _Part(linear, channels, 0, factors, of_inputs)
+    bias = part.bias if part.has_bias else None
+    return NodeLinear(
+        part.places, part.matrices, part.rows, channels, linear.weight.dtype, bias
+    )
 
 
 def side_by_side(linears: list[Any], channels: int) -> NodeLinear:
@@ -101,62 +126,81 @@ def side_by_side(linears: list[Any], channels: int) -> NodeLinear:
         linears: with biases.
         channels: C.
     """
-    blocks, biases, rows = [], [], 0
+    parts: list[_Part] = []
+    rows = 0
     for linear in linears:
-        own, bias, count = _parts(linear, channels, rows, None, None)
-        blocks += own
-        biases.append(torch.zeros(count, channels) if bias is None else bias)
-        rows += count
-    return NodeLinear(blocks, rows, channels, linears[0].weight.dtype, torch.cat(biases))
-
-
-def _parts(
-    linear: Any,
-    channels: int,
-    first_row: int,
-    factors: torch.Tensor | None,
-    of_inputs: torch.Tensor | None,
-) -> tuple[list[tuple[Entry, Entry, torch.Tensor]], torch.Tensor | None, int]:
-    """Blocks to rows from `first_row` on, biases, and the number of rows; see `from_linear`."""
-    source = Layout(linear.irreps_in, channels)
-    target = Layout(linear.irreps_out, channels)
-    scale = torch.ones(1) if factors is None else factors.detach().reshape(-1)
-    blocks = []
-    offset = 0
-    flat = linear.weight.detach().double()
-    for instruction in linear.instructions:
-        if instruction.i_in == -1:
-            continue
-        size = math.prod(instruction.path_shape)
-        matrix = flat[offset : offset + size].view(instruction.path_shape)
-        offset += size
-        matrix = matrix * instruction.path_weight * scale.double().view(-1, 1, 1)
-        if of_inputs is not None:
-            first = sum(mul for mul, _ in linear.irreps_in[: instruction.i_in])
-            own = of_inputs[first : first + matrix.size(1)]
-            matrix = matrix * own.detach().double().view(1, -1, 1)
-        out = target.entries[instruction.i_out]
-        out = replace(out, first_row=first_row + out.first_row)
-        blocks.append((source.entries[instruction.i_in], out, matrix))
-    bias = _bias(linear, target) if linear.bias.numel() else None
-    return blocks, bias, target.rows
-
-
-def _bias(linear: Any, target: Layout) -> torch.Tensor:
-    """The biases of a `Linear`, which its scalars have, as rows."""
-    flat = torch.zeros(target.rows * target.channels, dtype=torch.float64)
-    places = torch.from_numpy(target.places())
-    scalars = torch.cat(
-        [
-            torch.full((mul * ir.dim,), ir.is_scalar(), dtype=torch.bool)
-            for mul, ir in linear.irreps_out
-        ]
+        parts.append(_Part(linear, channels, rows))
+        rows += parts[-1].rows
+    return NodeLinear(
+        [place for part in parts for place in part.places],
+        lambda: [matrix for part in parts for matrix in part.matrices()],
+        rows,
+        channels,
+        linears[0].weight.dtype,
+        lambda: torch.cat([part.bias() for part in parts]),
     )
-    flat[places[scalars]] = linear.bias.detach().double()
-    return flat.view(target.rows, target.channels)
 
 
-def from_type_product(product: Any, attributes: torch.Tensor, channels: int) -> NodeLinear:
+class _Part:
+    """A `Linear` whose result has rows from `first_row` on; see `from_linear`."""
+
+    def __init__(
+        self,
+        linear: Any,
+        channels: int,
+        first_row: int,
+        factors: Callable[[], torch.Tensor] | None = None,
+        of_inputs: Callable[[], torch.Tensor] | None = None,
+    ) -> None:
+        source = Layout(linear.irreps_in, channels)
+        target = Layout(linear.irreps_out, channels)
+        self.linear, self.factors, self.of_inputs = linear, factors, of_inputs
+        self.rows, self.channels = target.rows, channels
+        self.has_bias = bool(linear.bias.numel())
+        self.places: list[tuple[Entry, Entry]] = []
+        self.instructions = [one for one in linear.instructions if one.i_in != -1]
+        for instruction in self.instructions:
+            out = target.entries[instruction.i_out]
+            out = replace(out, first_row=first_row + out.first_row)
+            self.places.append((source.entries[instruction.i_in], out))
+        # Of e3nn's numbers, those of scalars, which alone have biases.
+        scalars = torch.cat(
+            [
+                torch.full((mul * ir.dim,), ir.is_scalar(), dtype=torch.bool)
+                for mul, ir in linear.irreps_out
+            ]
+        )
+        self.scalars = torch.from_numpy(target.places())[scalars]
+
+    def matrices(self) -> list[torch.Tensor]:
+        """(types or 1, n_in, n_out) of each place, float64."""
+        found: list[torch.Tensor] = []
+        offset = 0
+        flat = self.linear.weight.double()
+        scale = torch.ones(1) if self.factors is None else self.factors().reshape(-1)
+        of_inputs = None if self.of_inputs is None else self.of_inputs().double()
+        for instruction in self.instructions:
+            size = math.prod(instruction.path_shape)
+            matrix = flat[offset : offset + size].view(instruction.path_shape)
+            offset += size
+            matrix = matrix * instruction.path_weight * scale.double().view(-1, 1, 1)
+            if of_inputs is not None:
+                first = sum(mul for mul, _ in self.linear.irreps_in[: instruction.i_in])
+                matrix = matrix * of_inputs[first : first + matrix.size(1)].view(1, -1, 1)
+            found.append(matrix)
+        return found
+
+    def bias(self) -> torch.Tensor:
+        """(rows, C): zero but for scalars."""
+        flat = torch.zeros(self.rows * self.channels, dtype=torch.float64)
+        if self.has_bias:
+            flat = flat.index_put((self.scalars,), self.linear.bias.double())
+        return flat.view(self.rows, self.channels)
+
+
+def from_type_product(
+    product: Any, attributes: Callable[[], torch.Tensor], channels: int
+) -> NodeLinear:
     """A `FullyConnectedTensorProduct` of features and scalars known by type, contracted with them.
 
     out[w] = sum over u, v of W[u, v, w] x[u] a[v] becomes one matrix a type, sum over v.
@@ -168,17 +212,23 @@ def from_type_product(product: Any, attributes: torch.Tensor, channels: int) -> 
     """
     source = Layout(product.irreps_in1, channels)
     target = Layout(product.irreps_out, channels)
-    blocks = []
-    offset = 0
-    flat = product.weight.detach().double()
-    for instruction in product.instructions:
-        size = math.prod(instruction.path_shape)
-        weights = flat[offset : offset + size].view(instruction.path_shape)
-        offset += size
-        start = product.irreps_in2.slices()[instruction.i_in2]
-        by_type = torch.einsum("uvw,tv->tuw", weights, attributes.detach().double()[:, start])
-        entry = source.entries[instruction.i_in1]
-        # The Wigner 3j symbol (l, 0, l) is the identity over sqrt(2l + 1).
-        factor = instruction.path_weight / math.sqrt(2 * entry.degree + 1)
-        blocks.append((entry, target.entries[instruction.i_out], by_type * factor))
-    return NodeLinear(blocks, target.rows, channels, product.weight.dtype)
+    places = [
+        (source.entries[instruction.i_in1], target.entries[instruction.i_out])
+        for instruction in product.instructions
+    ]
+
+    def matrices() -> list[torch.Tensor]:
+        found: list[torch.Tensor] = []
+        offset = 0
+        flat, by_type = product.weight.double(), attributes().double()
+        for instruction, (entry, _) in zip(product.instructions, places, strict=True):
+            size = math.prod(instruction.path_shape)
+            weights = flat[offset : offset + size].view(instruction.path_shape)
+            offset += size
+            scalars = product.irreps_in2.slices()[instruction.i_in2]
+            # The Wigner 3j symbol (l, 0, l) is the identity over sqrt(2l + 1).
+            factor = instruction.path_weight / math.sqrt(2 * entry.degree + 1)
+            found.append(torch.einsum("uvw,tv->tuw", weights, by_type[:, scalars]) * factor)
+        return found
+
+    return NodeLinear(places, matrices, target.rows, channels, product.weight.dtype)

@@ -8,7 +8,6 @@ at export (`proof`).
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -16,7 +15,8 @@ from e3nn import o3
 
 from egraff_lmp.forcefields.fast.contraction import polynomial
 from egraff_lmp.forcefields.fast.convolution import L_MAX
-from egraff_lmp.forcefields.fast.interaction import Interaction
+from egraff_lmp.forcefields.fast.derived import derive, part_of
+from egraff_lmp.forcefields.fast.interaction import interaction
 from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
 from egraff_lmp.forcefields.fast.linear import NodeLinear, from_linear, from_type_product
@@ -30,18 +30,21 @@ class _Radial(torch.nn.Module):
 
     __constants__ = ("cutoff_in_embedding",)
 
-    def __init__(self, network: MACENetwork, layer: Any) -> None:
+    def __init__(self, network: MACENetwork, layer: Any, *, trained: bool) -> None:
         super().__init__()
-        self.bessel = copy.deepcopy(network.bessel)
-        self.cutoff = copy.deepcopy(network.cutoff)
-        self.mlp = copy.deepcopy(layer.radial_mlp)
+        self.bessel = part_of(network.bessel, trained=trained)
+        self.cutoff = part_of(network.cutoff, trained=trained)
+        self.mlp = part_of(layer.radial_mlp, trained=trained)
+        # The network's own precision, which tables are not made in.
+        self.register_buffer("precise", torch.zeros(0, dtype=network.dtype))
         self.cutoff_in_embedding = network.cutoff_in_embedding
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
-        envelope = self.cutoff(lengths)
+        envelope = self.cutoff(lengths).to(self.precise)  # type: ignore[arg-type]
+        basis = self.bessel(lengths).to(self.precise)  # type: ignore[arg-type]
         if self.cutoff_in_embedding:
-            return self.mlp(self.bessel(lengths) * envelope)
-        return self.mlp(self.bessel(lengths)) * envelope
+            return self.mlp(basis * envelope)
+        return self.mlp(basis) * envelope
 
 
 class _Layer(torch.nn.Module):
@@ -49,19 +52,23 @@ class _Layer(torch.nn.Module):
 
     __constants__ = ("residual", "rows_product")
 
-    def __init__(self, layer: Any, network: MACENetwork, channels: int, r_max: float) -> None:
+    def __init__(
+        self, layer: Any, network: MACENetwork, channels: int, r_max: float, *, trained: bool
+    ) -> None:
         super().__init__()
         self.residual = layer.residual
-        skip = from_type_product(layer.skip, torch.eye(network.n_species), channels)
+        one_hot = torch.eye(network.n_species)
+        skip = from_type_product(layer.skip, lambda: one_hot, channels)
         convolution = inward_convolution(
             layer.tensor_product,
             channels,
             r_max,
-            lambda dtype: _Radial(network, layer).to(dtype),
+            lambda: _Radial(network, layer, trained=trained),
             network.dtype,
+            trained=trained,
         )
         self.table_error: float = convolution.table_error  # type: ignore[assignment]
-        self.message = Interaction(
+        self.message = interaction(trained)(
             convolution,
             from_linear(layer.linear_up, channels),
             _message(layer, channels, None if self.residual else skip),
@@ -70,7 +77,7 @@ class _Layer(torch.nn.Module):
         self.skip: torch.nn.Module = skip if self.residual else torch.nn.Identity()
         product = layer.product
         self.terms, coefficients, self.rows_product = polynomial(product.symmetric_contractions)
-        self.register_buffer("coefficients", coefficients.contiguous())
+        derive(self, "coefficients", coefficients)
         self.update = from_linear(product.linear, channels)
 
     def forward(
@@ -96,28 +103,28 @@ class _Layer(torch.nn.Module):
 
 
 class FastMACE(LayeredNetwork):
-    """The function of `MACENetwork`, without its trainable weights.
+    """The function of `MACENetwork`, with weights that follow from its own.
 
     Args:
         network: the reference.
+        trained: whether those are trained in this network (`derived.refresh`).
 
     Raises:
         KernelsUnavailable: it has a part that the operators do not cover.
     """
 
-    def __init__(self, network: MACENetwork) -> None:
+    def __init__(self, network: MACENetwork, *, trained: bool = False) -> None:
         _refuse(network)
         layers: Any = network.layers
         channels = layers[0].linear_up.irreps_in[0].mul
         r_max = float(network.cutoff.r_max)
-        with torch.no_grad():
-            by_type = network.node_embedding(torch.eye(network.n_species, dtype=network.dtype))
+        one_hot = torch.eye(network.n_species, dtype=network.dtype)
         super().__init__(
             network,
             network.harmonics.irreps_out.lmax,
             r_max,
-            by_type,
-            [_Layer(layer, network, channels, r_max) for layer in layers],
+            lambda: network.node_embedding(one_hot),
+            [_Layer(layer, network, channels, r_max, trained=trained) for layer in layers],
             [
                 _readout(readout, layer.product.linear.irreps_out)
                 for readout, layer in zip(network.readouts, layers, strict=True)
@@ -158,31 +165,40 @@ def _message(layer: Any, channels: int, skip: NodeLinear | None) -> NodeLinear:
     source = Layout(linear.irreps_in.simplify(), channels)
     target = Layout(linear.irreps_out, channels)
     degrees = [ir.l for _, ir in linear.irreps_in]
-    parts: dict[tuple[int, int], list[torch.Tensor]] = {}
+    parts: dict[tuple[int, int], list[int]] = {}
     for index, instruction in enumerate(linear.instructions):
-        weight = linear.weight_view_for_instruction(index).detach().double()
         key = (degrees[instruction.i_in], instruction.i_out)
-        parts.setdefault(key, []).append(weight * instruction.path_weight / layer.norm)
+        parts.setdefault(key, []).append(index)
     entries = {entry.degree: entry for entry in source.entries}
-    blocks: list[tuple[Entry, Entry, torch.Tensor]] = []
-    for (degree, i_out), matrices in parts.items():
-        matrix = torch.cat(matrices).unsqueeze(0)
-        out = target.entries[i_out]
-        if matrix.size(1) != entries[degree].joined * channels:
+    places = [(entries[degree], target.entries[i_out]) for degree, i_out in parts]
+    for (degree, _), indices in parts.items():
+        if len(indices) != entries[degree].joined:
             raise KernelsUnavailable(f"expected a map of all paths, got {linear}")
-        if skip is not None:
-            matrix = matrix @ _block_of(skip, out, channels)
-        blocks.append((entries[degree], out, matrix))
-    return NodeLinear(blocks, target.rows, channels, linear.weight.dtype)
+    place_of = None if skip is None else [_place_of(skip, out) for _, out in places]
+
+    def matrices() -> list[torch.Tensor]:
+        found: list[torch.Tensor] = []
+        skips = [] if skip is None else skip.matrices()
+        for index, indices in enumerate(parts.values()):
+            matrix = torch.cat(
+                [
+                    linear.weight_view_for_instruction(k).double()
+                    * (linear.instructions[k].path_weight / layer.norm)
+                    for k in indices
+                ]
+            ).unsqueeze(0)
+            found.append(matrix if place_of is None else matrix @ skips[place_of[index]])
+        return found
+
+    return NodeLinear(places, matrices, target.rows, channels, linear.weight.dtype)
 
 
-def _block_of(linear: NodeLinear, entry: Entry, channels: int) -> torch.Tensor:
-    """The matrices (types, C, C) of a map from irreps to the same irreps, of one entry."""
-    for place in range(0, len(linear.blocks), 6):
-        row_in, _, _, row_out, _, offset = linear.blocks[place : place + 6]
+def _place_of(linear: NodeLinear, entry: Entry) -> int:
+    """Which of a map's matrices is that of an entry to itself."""
+    for place in range(len(linear.blocks) // 6):
+        row_in, _, _, row_out, _, _ = linear.blocks[6 * place : 6 * place + 6]
         if row_in == row_out == entry.first_row:
-            flat = linear.weights[:, offset : offset + channels * channels]  # type: ignore[index]
-            return flat.view(-1, channels, channels).double()
+            return place
     raise KernelsUnavailable("expected a skip connection of every irrep of the message")
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from egraff_lmp.forcefields.fast.convolution import convolution_paths
+from egraff_lmp.forcefields.fast.derived import derive, part_of
 from egraff_lmp.forcefields.fast.gate import Gate
-from egraff_lmp.forcefields.fast.interaction import Interaction
+from egraff_lmp.forcefields.fast.interaction import interaction
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
@@ -30,6 +31,7 @@ class _Layer(torch.nn.Module):
         gate_before: of the layer before, which this one applies to what it is given; None where
             that one has done it.
         gates_itself: whether this layer applies its own gate.
+        trained: whether the reference's weights are trained in this network.
     """
 
     __constants__ = ("gates_itself", "residual")
@@ -41,25 +43,28 @@ class _Layer(torch.nn.Module):
         channels: int,
         gate_before: Gate | None,
         gates_itself: bool,
+        *,
+        trained: bool,
     ) -> None:
         super().__init__()
         dtype = layer.linear_1.weight.dtype
         self.residual, self.gates_itself = layer.residual, gates_itself
         skip = None
         if layer.has_self_connection:
-            attributes = network.type_embedding(torch.arange(network.n_species))
-            skip = from_type_product(layer.self_connection, attributes, channels)
+            skip = from_type_product(
+                layer.self_connection, lambda: _type_features(network), channels
+            )
         paths, factors = convolution_paths(layer.tensor_product, channels)
         convolution: torch.nn.Module
-        if dtype == torch.float32:
+        if trained or dtype != torch.float32:
+            convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype, trained=trained)
+        else:
             radial = _radial_function(layer, network, channels)
             convolution = TabulatedConvolution(paths, factors, radial, dtype)
-        else:
-            convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype)
         self.table_error: float = convolution.table_error
-        self.interaction = Interaction(
+        self.interaction = interaction(trained)(
             convolution,
-            from_linear(layer.linear_1, channels, layer.norm),
+            from_linear(layer.linear_1, channels, lambda: layer.norm),
             from_linear(layer.linear_2, channels),
             layer.exchanges,
             gate_before,
@@ -87,10 +92,11 @@ class _Layer(torch.nn.Module):
 
 
 class FastNequIP(torch.nn.Module):
-    """The function of `NequIPNetwork`, without its trainable weights.
+    """The function of `NequIPNetwork`, with weights that follow from its own.
 
     Args:
         network: the reference.
+        trained: whether those are trained in this network (`derived.refresh`).
 
     Raises:
         KernelsUnavailable: it has a part that the operators do not cover.
@@ -98,7 +104,7 @@ class FastNequIP(torch.nn.Module):
 
     __constants__ = ("l_max", "n_species", "per_edge_type_cutoff", "table_error")
 
-    def __init__(self, network: NequIPNetwork) -> None:
+    def __init__(self, network: NequIPNetwork, *, trained: bool = False) -> None:
         super().__init__()
         layers: Any = network.layers
         channels = layers[0].linear_1.irreps_in[0].mul
@@ -110,9 +116,7 @@ class FastNequIP(torch.nn.Module):
         self.per_edge_type_cutoff = network.per_edge_type_cutoff
         self.l_max = layers[0].tensor_product.irreps_in2.lmax
         self.register_buffer("reciprocal_cutoffs", network.reciprocal_cutoffs.clone())  # type: ignore[operator]
-        with torch.no_grad():
-            embeddings = network.type_embedding(torch.arange(self.n_species))
-        self.register_buffer("type_features", embeddings.detach().view(-1, 1, channels).clone())
+        derive(self, "type_features", lambda: _type_features(network).unsqueeze(1))
         # A layer whose input is a gate's result alone applies that gate itself, and what it keeps
         # in memory is what the gate takes.
         delayed = not any(layer.residual for layer in layers)
@@ -120,12 +124,13 @@ class FastNequIP(torch.nn.Module):
         for place, layer in enumerate(layers):
             before = built[-1].gate if built and delayed else None
             last = place == len(layers) - 1
-            built.append(_Layer(layer, network, channels, before, last or not delayed))
+            itself = last or not delayed
+            built.append(_Layer(layer, network, channels, before, itself, trained=trained))
         self.layers = torch.nn.ModuleList(built)
         self.table_error = max(layer.table_error for layer in built)
-        self.exact = self.type_features.dtype != torch.float32
+        self.exact = trained or self.type_features.dtype != torch.float32
         self.embedding = _Embedding(network)
-        self.readout = copy.deepcopy(network.readout)
+        self.readout = part_of(network.readout, trained=trained)
         # The readout and the output "features" have e3nn's order.
         final = Layout(layers[-1].gate.irreps_out, channels)
         self.register_buffer("places", torch.tensor(final.places()))
@@ -147,7 +152,7 @@ class FastNequIP(torch.nn.Module):
             x = lengths * self.reciprocal_cutoffs[pairs]  # type: ignore[index]
         else:
             x = lengths / self.r_max
-        embedding = self.embedding(x) if self.exact else x.detach()
+        embedding = self.embedding(x).to(features.dtype) if self.exact else x.detach()
         x = x.to(features.dtype)
         for layer in self.layers:
             features = layer(features, harmonics, x, embedding, edge_index, types, n_local)
@@ -162,12 +167,17 @@ class _Embedding(torch.nn.Module):
         super().__init__()
         self.cutoff = copy.deepcopy(network.cutoff)
         self.factor = network.embedding_factor
-        self.register_buffer("roots", network.bessel_roots.detach().clone())
+        derive(self, "roots", lambda: network.bessel_roots)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.unsqueeze(1)
         bessel = torch.sinc(x * self.roots) * self.roots  # type: ignore[operator]
         return bessel * self.cutoff(x) * self.factor
+
+
+def _type_features(network: NequIPNetwork) -> torch.Tensor:
+    """(n_types, C)."""
+    return network.type_embedding(torch.arange(network.n_species))
 
 
 def _radial_function(layer: Any, network: NequIPNetwork, channels: int) -> Radial:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 
+from egraff_lmp.forcefields.fast.derived import part_of
 from egraff_lmp.forcefields.fast.table import VALUE_ERROR, Radial, Table, fit_table
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
@@ -96,16 +96,23 @@ class ExactConvolution(torch.nn.Module):
         factors: of the paths, (n_paths,).
         network: embedding (E, n_basis) to weights (E, n_paths * C).
         dtype: of the features.
+        trained: whether the network is to be trained in its place.
     """
 
     def __init__(
-        self, paths: list[int], factors: torch.Tensor, network: Any, dtype: torch.dtype
+        self,
+        paths: list[int],
+        factors: torch.Tensor,
+        network: Any,
+        dtype: torch.dtype,
+        *,
+        trained: bool = False,
     ) -> None:
         super().__init__()
         self.paths = paths
         self.n_paths = len(factors)
         self.table_error = 0.0
-        self.network = copy.deepcopy(network)
+        self.network = part_of(network, trained=trained)
         self.register_buffer("factors", factors.to(dtype).view(1, -1, 1))
 
     @torch.jit.export

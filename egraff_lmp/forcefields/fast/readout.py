@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from e3nn import o3
 
+from egraff_lmp.forcefields.fast.derived import Recipe, derive
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
 
@@ -23,17 +24,20 @@ class Readout(torch.nn.Module):
     """One number from C scalars, with a layer of SiLU before it where there is one.
 
     Args:
-        hidden: (C, width) of that layer, or None.
-        weights: (C,) or (width,).
+        hidden: gives (C, width) of that layer, or None.
+        weights: gives (C,) or (width,).
     """
 
     __constants__ = ("deep",)
 
-    def __init__(self, hidden: torch.Tensor | None, weights: torch.Tensor) -> None:
+    def __init__(self, hidden: Recipe | None, weights: Recipe) -> None:
         super().__init__()
         self.deep = hidden is not None
-        self.register_buffer("hidden", torch.zeros(0) if hidden is None else hidden.contiguous())
-        self.register_buffer("weights", weights.contiguous())
+        if hidden is None:
+            self.register_buffer("hidden", torch.zeros(0))
+        else:
+            derive(self, "hidden", hidden)
+        derive(self, "weights", weights)
 
     def forward(self, scalars: torch.Tensor) -> torch.Tensor:
         """(n, C) to (n,)."""
@@ -44,7 +48,8 @@ class Readout(torch.nn.Module):
 
 def linear_readout(linear: Any, irreps: o3.Irreps) -> Readout:
     """e3nn's `Linear` from irreps, scalars first, to one scalar."""
-    return Readout(None, _one_number(_scalar_matrix(linear, _scalars(irreps))))
+    n_scalars = _scalars(irreps)
+    return Readout(None, lambda: _one_number(_scalar_matrix(linear, n_scalars)))
 
 
 def deep_readout(
@@ -59,8 +64,12 @@ def deep_readout(
     factor = float(activation(x)[-1] / silu[-1])
     if not torch.allclose(activation(x), factor * silu, rtol=1e-6, atol=1e-9):
         raise KernelsUnavailable("expected a readout with SiLU")
-    hidden = _scalar_matrix(linear_1, _scalars(irreps))
-    return Readout(hidden, factor * _one_number(_scalar_matrix(linear_2, hidden.size(1))))
+    n_scalars, width = _scalars(irreps), linear_2.irreps_in.dim
+
+    return Readout(
+        lambda: _scalar_matrix(linear_1, n_scalars),
+        lambda: factor * _one_number(_scalar_matrix(linear_2, width)),
+    )
 
 
 def _scalars(irreps: o3.Irreps) -> int:
@@ -72,8 +81,7 @@ def _scalars(irreps: o3.Irreps) -> int:
 def _scalar_matrix(linear: Any, n_scalars: int) -> torch.Tensor:
     """What a map does to the scalars that lead its input; nothing else reaches a scalar."""
     units = torch.eye(n_scalars, linear.irreps_in.dim, dtype=linear.weight.dtype)
-    with torch.no_grad():
-        return linear(units)
+    return linear(units)
 
 
 def _one_number(matrix: torch.Tensor) -> torch.Tensor:

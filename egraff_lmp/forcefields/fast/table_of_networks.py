@@ -12,6 +12,7 @@ from egraff_lmp.forcefields.botnet import BOTNetNetwork
 from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.fast.allegro import FastAllegro
 from egraff_lmp.forcefields.fast.botnet import FastBOTNet
+from egraff_lmp.forcefields.fast.derived import forget, refresh
 from egraff_lmp.forcefields.fast.equiformer import FastEquiformer
 from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
@@ -21,7 +22,7 @@ from egraff_lmp.forcefields.mace import MACENetwork
 from egraff_lmp.forcefields.nequip import NequIPNetwork
 from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 
-FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
+FAST: dict[type[torch.nn.Module], Callable[..., torch.nn.Module]] = {
     AllegroNetwork: FastAllegro,
     BOTNetNetwork: FastBOTNet,
     EquiformerNetwork: FastEquiformer,
@@ -32,7 +33,7 @@ FAST: dict[type[torch.nn.Module], Callable[[Any], torch.nn.Module]] = {
 
 
 def fast_network(network: torch.nn.Module) -> torch.nn.Module:
-    """The same function on the operators, in the same precision.
+    """The same function on the operators, in the same precision, with constant weights.
 
     It has `table_error`: the largest error of its tabulated radial weights relative to the largest
     of them, 0 without tables.
@@ -40,7 +41,40 @@ def fast_network(network: torch.nn.Module) -> torch.nn.Module:
     Raises:
         KernelsUnavailable: there are no kernels for this architecture or these settings.
     """
+    return forget(_builder(network)(network)).eval()
+
+
+class TrainedNetwork(torch.nn.Module):
+    """The same function on the operators for training: gradients go to the reference's weights.
+
+    Its own numbers follow from them, and are computed anew at every evaluation. It has no tables.
+
+    Args:
+        network: the reference, which stays what is trained and saved.
+
+    Raises:
+        KernelsUnavailable: there are no kernels for this architecture or these settings.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.fast = _builder(network)(network, trained=True)
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """As the reference's."""
+        refresh(self.fast)
+        found: dict[str, torch.Tensor] = self.fast(edge_vectors, edge_index, types, n_local)
+        return found
+
+
+def _builder(network: torch.nn.Module) -> Callable[..., torch.nn.Module]:
     build = FAST.get(type(network))
     if build is None:
         raise KernelsUnavailable(f"there are no kernels for {type(network).__name__} yet")
-    return build(network).eval()
+    return build

@@ -66,6 +66,10 @@ template <class S> struct ContractionJob {
   S *out;              // [N, rows_out, channels], written
   const S *grad;       // of out
   S *grad_features;    // [N, rows_in, channels], written
+  // Of the terms' coefficients [n_types, n_terms, channels], written: of the result itself, or, where
+  // `along` [N, rows_in, channels] is given, of the gradient of the features along it.
+  S *grad_coefficients;
+  const S *along;
 };
 
 // Everything for one instruction set. `begin` .. `end` are places in `atom`; scratch is aligned to
@@ -74,6 +78,11 @@ template <class S> struct ContractionKernels {
   int64_t (*scratch_bytes)(const ContractionJob<S> &job);
   void (*forward)(const ContractionJob<S> &job, int64_t begin, int64_t end, void *scratch);
   void (*backward)(const ContractionJob<S> &job, int64_t begin, int64_t end, void *scratch);
+  // Gradients of the coefficients, for registers begin .. end - 1 of the channels; with `along` also
+  // out, the derivative of the result along it, and grad_features, that of the gradient.
+  int64_t (*second_scratch_bytes)(const ContractionJob<S> &job);
+  void (*second)(const ContractionJob<S> &job, int64_t begin, int64_t end, void *scratch);
+  int lanes;
 };
 
 #define EGRAFF_DECLARE_KERNELS(ISA)                                                                \

@@ -7,6 +7,10 @@
 // Forward, for each output: out = sum over i of x_i (c_i + sum over j of x_j (c_ij + sum over k of
 // x_k c_ijk)). Backward, with C the sum over the outputs of g times their coefficients of a
 // monomial: dx_k += C_ijk x_i x_j, and so on down the tree of all outputs together.
+//
+// Second derivatives, with D m = u_i x_j x_k + x_i u_j x_k + x_i x_j u_k of a monomial m along u: the
+// gradient of a coefficient is g D m, that of g is the sum over the terms of c D m, and that of x is
+// the sum over the monomials of C times the gradient of D m.
 
 #include "contraction_job.h"
 #include "simd.h"
@@ -254,14 +258,157 @@ void backward(const ContractionJob<S> &job, int64_t begin, int64_t end, void *me
       });
 }
 
+// Memory of a thread for `second`.
+template <class S> struct SecondScratch {
+  static constexpr int W = LANES<S>, STEP = Scratch<S>::STEP;
+  S *coefficients, *of_coefficients, *x, *u, *dx, *grad, *result;
+
+  static int64_t bytes(const ContractionJob<S> &job)
+  {
+    return int64_t(sizeof(S)) *
+           (2 * int64_t(job.forward.n_terms) * W + (3 * job.rows_in + 2 * job.rows_out) * STEP);
+  }
+
+  SecondScratch(const ContractionJob<S> &job, void *memory)
+  {
+    coefficients = static_cast<S *>(memory);
+    of_coefficients = coefficients + int64_t(job.forward.n_terms) * W;
+    x = of_coefficients + int64_t(job.forward.n_terms) * W;
+    u = x + job.rows_in * STEP;
+    dx = u + job.rows_in * STEP;
+    grad = dx + job.rows_in * STEP;
+    result = grad + job.rows_out * STEP;
+  }
+};
+
+template <class S, bool ALONG>
+void second_group(const BackwardProgram &program, const SecondScratch<S> &scratch)
+{
+  constexpr int STEP = Scratch<S>::STEP, W = LANES<S>;
+  const auto at = [](S *rows, int r) {
+    return Group<S>::at(rows + int64_t(r) * STEP);
+  };
+  const auto add_to = [](S *rows, int r, const Group<S> &left, const Group<S> &right) {
+    S *to = rows + int64_t(r) * STEP;
+    auto sum = Group<S>::at(to);
+    sum.add(left, right);
+    sum.to(to);
+  };
+  // Terms of one monomial, given the number that stands beside their coefficients. The sum over the
+  // outputs of their gradient times the coefficient.
+  const auto terms = [&](int begin, int end, const Group<S> &m) {
+    auto sum = Group<S>::zero();
+    for (int t = begin; t < end; ++t) {
+      const auto g = at(scratch.grad, program.output[t]);
+      S *to = scratch.of_coefficients + int64_t(t) * W;
+      Vector<S> own = load<S>(to);
+      unroll<ATOMS>([&](auto a) { own += g.of[a] * m.of[a]; });
+      store<S>(to, own);
+      if constexpr (ALONG) {
+        const auto c = load<S>(scratch.coefficients + int64_t(t) * W);
+        sum.add(c, g);
+        S *out = scratch.result + int64_t(program.output[t]) * STEP;
+        auto total = Group<S>::at(out);
+        total.add(c, m);
+        total.to(out);
+      }
+    }
+    return sum;
+  };
+  const auto product = [](const Group<S> &left, const Group<S> &right) {
+    auto result = Group<S>::zero();
+    result.add(left, right);
+    return result;
+  };
+  for (int s = 0; s < program.n_singles; ++s) {
+    const auto &single = program.singles[s];
+    const auto xi = at(scratch.x, single.i);
+    const auto ui = ALONG ? at(scratch.u, single.i) : xi;
+    terms(single.own_begin, single.own_end, ui);
+    for (int p = single.pair_begin; p < single.pair_end; ++p) {
+      const auto &pair = program.pairs[p];
+      const auto xj = at(scratch.x, pair.j);
+      const auto xx = product(xi, xj);
+      if constexpr (ALONG) {
+        const auto uj = at(scratch.u, pair.j);
+        auto along = product(ui, xj);
+        along.add(xi, uj);
+        auto by_x = terms(pair.own_begin, pair.own_end, along), by_u = Group<S>::zero();
+        for (int c = pair.cubic_begin; c < pair.cubic_end; ++c) {
+          const auto &cubic = program.cubics[c];
+          const auto xk = at(scratch.x, cubic.k), uk = at(scratch.u, cubic.k);
+          auto m = product(along, xk);
+          m.add(xx, uk);
+          const auto sum = terms(cubic.own_begin, cubic.own_end, m);
+          by_x.add(sum, xk);
+          by_u.add(sum, uk);
+          add_to(scratch.dx, cubic.k, sum, along);
+        }
+        add_to(scratch.dx, single.i, by_x, uj);
+        add_to(scratch.dx, single.i, by_u, xj);
+        add_to(scratch.dx, pair.j, by_x, ui);
+        add_to(scratch.dx, pair.j, by_u, xi);
+      } else {
+        terms(pair.own_begin, pair.own_end, xx);
+        for (int c = pair.cubic_begin; c < pair.cubic_end; ++c) {
+          const auto &cubic = program.cubics[c];
+          terms(cubic.own_begin, cubic.own_end, product(xx, at(scratch.x, cubic.k)));
+        }
+      }
+    }
+  }
+}
+
+template <class S>
+void second(const ContractionJob<S> &job, int64_t begin, int64_t end, void *memory)
+{
+  constexpr int W = LANES<S>, STEP = Scratch<S>::STEP;
+  const SecondScratch<S> scratch(job, memory);
+  const int n_terms = job.backward.n_terms;
+  for (int type = 0; type < job.n_types; ++type)
+    for (int64_t channel = begin * W; channel < end * W && channel < job.channels; channel += W) {
+      const int width = job.channels - channel < W ? int(job.channels - channel) : W;
+      const int64_t place = int64_t(type) * n_terms * job.channels + channel;
+      for (int t = 0; t < n_terms; ++t) {
+        copy<S>(scratch.coefficients + int64_t(t) * W,
+                job.coefficients + place + int64_t(t) * job.channels, width);
+        store<S>(scratch.of_coefficients + int64_t(t) * W, Vector<S>{});
+      }
+      for (int64_t at = job.first[type]; at < job.first[type + 1]; at += ATOMS) {
+        const auto atoms = group_of(job.atom, at, job.first[type + 1]);
+        gather(scratch.x, job.features, atoms, job.rows_in, job.channels, channel, width);
+        gather(scratch.grad, job.grad, atoms, job.rows_out, job.channels, channel, width);
+        // Atoms that only fill the group must not be counted.
+        for (int a = atoms.n; a < ATOMS; ++a)
+          for (int64_t r = 0; r < job.rows_out; ++r)
+            store<S>(scratch.grad + r * STEP + a * W, Vector<S>{});
+        if (!job.along) {
+          second_group<S, false>(job.backward, scratch);
+          continue;
+        }
+        gather(scratch.u, job.along, atoms, job.rows_in, job.channels, channel, width);
+        for (int64_t k = 0; k < job.rows_in * STEP; ++k) scratch.dx[k] = 0;
+        for (int64_t k = 0; k < job.rows_out * STEP; ++k) scratch.result[k] = 0;
+        second_group<S, true>(job.backward, scratch);
+        scatter(job.grad_features, scratch.dx, atoms, job.rows_in, job.channels, channel, width);
+        scatter(job.out, scratch.result, atoms, job.rows_out, job.channels, channel, width);
+      }
+      for (int t = 0; t < n_terms; ++t)
+        copy_out<S>(job.grad_coefficients + place + int64_t(t) * job.channels,
+                    scratch.of_coefficients + int64_t(t) * W, width);
+    }
+}
+
 }    // namespace
 
 extern const ContractionKernels<float> contraction_float;
 extern const ContractionKernels<double> contraction_double;
-const ContractionKernels<float> contraction_float = {Scratch<float>::bytes, forward<float>,
-                                                     backward<float>};
-const ContractionKernels<double> contraction_double = {Scratch<double>::bytes, forward<double>,
-                                                       backward<double>};
+const ContractionKernels<float> contraction_float = {
+    Scratch<float>::bytes,       forward<float>, backward<float>,
+    SecondScratch<float>::bytes, second<float>,  LANES<float>};
+const ContractionKernels<double> contraction_double = {
+    Scratch<double>::bytes,       forward<double>, backward<double>,
+    SecondScratch<double>::bytes, second<double>,  LANES<double>};
 
 }    // namespace EGRAFF_ISA
 }    // namespace egraff
