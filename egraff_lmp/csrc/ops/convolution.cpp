@@ -91,6 +91,53 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
   return {cut(dx), dy, weights.defined() ? cut(dw) : dr};
 }
 
+// Derivatives of the gradients of features x, harmonics y and weights w, contracted with cotangents
+// a, b and c of them: by the gradient of the result, by x (if wanted) and by w.
+template <class S>
+Pieces run_second(const Tensor &grad_out, const Tensor &features, const Tensor &harmonics,
+                  const Tensor &weights, const Tensor &a, const Tensor &b, const Tensor &c,
+                  const Tensor &edge_index, at::IntArrayRef path_numbers, bool want_features)
+{
+  const auto &kernel = convolution_kernels<S>(features.size(2));
+  const ConvolutionInputs in(features, harmonics, weights, {}, {}, kernel.lanes);
+  const ConvolutionInputs along(a, b, c, {}, {}, kernel.lanes);
+  const PathTable paths(path_numbers, degree_of(harmonics));
+  const int64_t n_all = features.size(0), n_centers = grad_out.size(0), C = features.size(2);
+  TORCH_CHECK(paths.rows_in <= features.size(1) && paths.rows_out <= grad_out.size(1), NAME,
+              ": expected ", paths.rows_in, " rows of features and ", paths.rows_out,
+              " of the gradient, got ", features.size(1), " and ", grad_out.size(1));
+  const EdgeOrder order(NAME, edge_index, n_centers, n_all);
+  auto job = make_job<S>(in, order, paths, grad_out.size(1));
+  const auto fill = [&](const Tensor &t) {
+    return (job.channels == C ? t : at::constant_pad_nd(t, {0, job.channels - C})).contiguous();
+  };
+  const auto cut = [&](const Tensor &t) {
+    return t.defined() && t.size(2) != C ? t.narrow(2, 0, C).contiguous() : t;
+  };
+  const Tensor grad = fill(grad_out), out = at::empty_like(grad), dw = at::empty_like(in.weights);
+  Tensor dx;
+  job.grad = grad.data_ptr<S>();
+  job.out = out.data_ptr<S>();
+  job.grad_weights = dw.data_ptr<S>();
+  job.along_features = along.features.data_ptr<S>();
+  job.along_harmonics = along.harmonics.data_ptr<S>();
+  job.along_weights = along.weights.data_ptr<S>();
+  if (want_features) {
+    dx = at::zeros_like(in.features);
+    job.grad_features = dx.data_ptr<S>();
+  }
+  at::parallel_for(0, n_centers, 1, [&](int64_t begin, int64_t end) {
+    const Scratch scratch(kernel.scratch_bytes(job));
+    kernel.second_forward(job, begin, end, scratch.aligned());
+  });
+  const auto bounds = order.ranges(at::get_num_threads(), 0, order.n_centers(), n_all);
+  at::parallel_for(0, static_cast<int64_t>(bounds.size()) - 1, 1, [&](int64_t from, int64_t to) {
+    const Scratch scratch(kernel.scratch_bytes(job));
+    kernel.second_backward(job, n_centers, bounds[from], bounds[to], scratch.aligned());
+  });
+  return {cut(out), cut(dx), cut(dw)};
+}
+
 Tensor forward_cpu(const Tensor &features, const Tensor &harmonics, const Tensor &weights,
                    const Tensor &radial, const Tensor &table, const Tensor &edge_index,
                    int64_t n_centers, at::IntArrayRef paths)
@@ -119,6 +166,29 @@ Pieces backward_cpu(const Tensor &grad, const Tensor &features, const Tensor &ha
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::convolution_backward", [&] {
     pieces = run_backward<scalar_t>(grad, features, harmonics, weights, radial, table, edge_index,
                                     paths, want_features);
+  });
+  return pieces;
+}
+
+Pieces second_cpu(const Tensor &grad, const Tensor &features, const Tensor &harmonics,
+                  const Tensor &weights, const Tensor &a, const Tensor &b, const Tensor &c,
+                  const Tensor &edge_index, at::IntArrayRef paths, bool want_features)
+{
+  for (const auto &[given, of] :
+       {std::tie(a, features), std::tie(b, harmonics), std::tie(c, weights)})
+    TORCH_CHECK(given.sizes() == of.sizes() && given.scalar_type() == of.scalar_type(),
+                "egraff::convolution_second: expected cotangents like what they belong to, got ",
+                given.sizes(), " for ", of.sizes());
+  TORCH_CHECK(grad.dim() == 3 && features.dim() == 3 && grad.size(2) == features.size(2) &&
+                  grad.scalar_type() == features.scalar_type(),
+              "egraff::convolution_second: expected a gradient [centres, rows, channels] like the "
+              "features ",
+              features.sizes(), ", got ", grad.sizes());
+  check_convolution(features, harmonics, weights, {}, {}, edge_index, grad.size(0), paths);
+  Pieces pieces;
+  AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::convolution_second", [&] {
+    pieces = run_second<scalar_t>(grad, features, harmonics, weights, a, b, c, edge_index, paths,
+                                  want_features);
   });
   return pieces;
 }
@@ -221,6 +291,16 @@ class ConvolutionBackward : public torch::autograd::Function<ConvolutionBackward
     const bool want_x = context->needs_input_grad(1), want_y = context->needs_input_grad(2);
     const bool want_w = context->needs_input_grad(3);
     Tensor dg, dx, dy, dw;
+    if (!want_y && !at::GradMode::is_enabled()) {
+      const auto whole = [](const Tensor &cotangent, const Tensor &like) {
+        return cotangent.defined() && cotangent.numel() == like.numel() ? cotangent
+                                                                        : at::zeros_like(like);
+      };
+      std::tie(dg, dx, dw) =
+          call<decltype(second_cpu)>("egraff::convolution_second", g, x, y, w, whole(a, x),
+                                     whole(b, y), whole(c, w), edges, paths, want_x);
+      return {dg, dx, {}, dw, {}, {}, {}};
+    }
     const auto add = [&](const Tensor &features, const Tensor &harmonics, const Tensor &weights) {
       if (context->needs_input_grad(0))
         dg = sum_of(dg, convolve(features, harmonics, weights, edges, g.size(0), paths));
@@ -317,6 +397,9 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
   library.def("convolution_backward(Tensor grad, Tensor features, Tensor harmonics, Tensor "
               "weights, Tensor edge_index, int[] paths, bool want_features) -> (Tensor, Tensor, "
               "Tensor)");
+  library.def("convolution_second(Tensor grad, Tensor features, Tensor harmonics, Tensor weights, "
+              "Tensor along_features, Tensor along_harmonics, Tensor along_weights, Tensor "
+              "edge_index, int[] paths, bool want_features) -> (Tensor, Tensor, Tensor)");
   library.def("tabulated_convolution(Tensor features, Tensor harmonics, Tensor radial, Tensor "
               "table, Tensor edge_index, int n_centers, int[] paths) -> Tensor");
   library.def("tabulated_convolution_backward(Tensor grad, Tensor features, Tensor harmonics, "
@@ -328,6 +411,7 @@ TORCH_LIBRARY_IMPL(egraff, CPU, library)
 {
   library.impl("convolution", &egraff::convolution_cpu);
   library.impl("convolution_backward", &egraff::convolution_backward_cpu);
+  library.impl("convolution_second", &egraff::second_cpu);
   library.impl("tabulated_convolution", &egraff::tabulated_cpu);
   library.impl("tabulated_convolution_backward", &egraff::tabulated_backward_cpu);
 }

@@ -168,8 +168,8 @@ class NodeLinear : public torch::autograd::Function<NodeLinear> {
         {features, weights, types.value_or(Tensor()), turned.value_or(Tensor())});
     context->saved_data["blocks"] = blocks;
     // Autograd counts the tensors that are there.
-    context->saved_data["bias"] = bias ? 2 + int64_t(types.has_value()) + int64_t(turned.has_value())
-                                       : int64_t(-1);
+    context->saved_data["bias"] =
+        bias ? 2 + int64_t(types.has_value()) + int64_t(turned.has_value()) : int64_t(-1);
     return call<decltype(node_linear_cpu)>("egraff::node_linear", features, weights, types, blocks,
                                            rows_out, channels_out, turned, bias);
   }

@@ -23,6 +23,7 @@ from e3nn import o3
 
 from egraff_lmp.forcefields.allegro import AllegroNetwork
 from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX
+from egraff_lmp.forcefields.fast.derived import Matrix, Recipe, derive
 from egraff_lmp.forcefields.fast.radial import require_table
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
@@ -50,15 +51,16 @@ class _TwoBody(torch.nn.Module):
         super().__init__()
         bessel, by_type = embed.bessel_encode, embed.type_embed
         self.cutoff = copy.deepcopy(bessel.cutoff)
-        self.register_buffer("roots", bessel.bessel_weights.detach().double().clone())
-        center, neighbor = by_type.center_embed.weight, by_type.neighbor_embed.weight
-        n_types = center.size(0)
-        kinds = torch.cat(
-            [center.repeat_interleave(n_types, dim=0), neighbor.repeat(n_types, 1)], dim=1
-        )
-        self.register_buffer("kinds", kinds.detach().clone())
-        self.register_buffer("basis", _only_matrix(by_type.basis_linear))
-        self.mlp = _Perceptron(_matrices(mlp.mlp_module))
+        derive(self, "roots", lambda: bessel.bessel_weights.double())
+
+        def kinds() -> torch.Tensor:
+            center, neighbor = by_type.center_embed.weight, by_type.neighbor_embed.weight
+            n = center.size(0)
+            return torch.cat([center.repeat_interleave(n, dim=0), neighbor.repeat(n, 1)], dim=1)
+
+        derive(self, "kinds", kinds)
+        derive(self, "basis", lambda: _only_matrix(by_type.basis_linear))
+        self.mlp = _Perceptron(_recipes(mlp.mlp_module))
 
     def forward(self, x: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         x = x.unsqueeze(1)
@@ -71,36 +73,29 @@ class _TwoBody(torch.nn.Module):
 class _Perceptron(torch.nn.Module):
     """Products with matrices, and SiLU between them."""
 
-    __constants__ = ("n",)
-
-    def __init__(self, matrices: Sequence[torch.Tensor]) -> None:
+    def __init__(self, matrices: Sequence[Recipe]) -> None:
         super().__init__()
-        self.n = len(matrices)
-        self.matrices = torch.nn.ParameterList(
-            torch.nn.Parameter(matrix, requires_grad=False) for matrix in matrices
-        )
+        self.matrices = torch.nn.ModuleList(Matrix(matrix) for matrix in matrices)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for index, matrix in enumerate(self.matrices):
             if index > 0:
                 x = torch.nn.functional.silu(x)
-            x = torch.mm(x, matrix)
+            x = matrix(x)
         return x
 
 
 class _Hidden(torch.nn.Module):
     """The same beginning and ending with SiLU: what a perceptron has between its end maps."""
 
-    def __init__(self, matrices: Sequence[torch.Tensor]) -> None:
+    def __init__(self, matrices: Sequence[Recipe]) -> None:
         super().__init__()
-        self.matrices = torch.nn.ParameterList(
-            torch.nn.Parameter(matrix, requires_grad=False) for matrix in matrices
-        )
+        self.matrices = torch.nn.ModuleList(Matrix(matrix) for matrix in matrices)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.nn.functional.silu(x)
         for matrix in self.matrices:
-            x = torch.nn.functional.silu(torch.mm(x, matrix))
+            x = torch.nn.functional.silu(matrix(x))
         return x
 
 
@@ -108,12 +103,12 @@ class _ExactPair(torch.nn.Module):
     """A linear map of the two-body embedding.
 
     Args:
-        matrix: (width, columns).
+        matrix: gives (width, columns).
     """
 
-    def __init__(self, matrix: torch.Tensor) -> None:
+    def __init__(self, matrix: Recipe) -> None:
         super().__init__()
-        self.register_buffer("matrix", matrix)
+        derive(self, "matrix", matrix)
 
     def forward(
         self, x: torch.Tensor, kinds: torch.Tensor, embedding: torch.Tensor
@@ -151,10 +146,11 @@ class _TabulatedPair(torch.nn.Module):
 
 
 class FastAllegro(torch.nn.Module):
-    """The function of `AllegroNetwork`, without its trainable weights.
+    """The function of `AllegroNetwork`, with weights that follow from its own.
 
     Args:
         network: the reference.
+        trained: whether those are trained in this network (`derived.refresh`).
 
     Raises:
         KernelsUnavailable: it has a part, or more layers, than is covered here.
@@ -162,7 +158,7 @@ class FastAllegro(torch.nn.Module):
 
     __constants__ = ("channels", "exact", "l_max", "n_degrees", "n_paths", "n_types", "two_layers")
 
-    def __init__(self, network: AllegroNetwork) -> None:
+    def __init__(self, network: AllegroNetwork, *, trained: bool = False) -> None:
         super().__init__()
         stages: Any = list(network.stages)
         names = tuple(type(stage).__name__ for stage in stages)
@@ -185,7 +181,7 @@ class FastAllegro(torch.nn.Module):
         self.register_buffer("reciprocal_cutoffs", _by_kind(lengths._rmax_recip, self.n_types))
         self.two_body = _TwoBody(embed, mlp)
         self.dtype: torch.dtype = mlp.mlp_module.mlp[0].weight.dtype
-        self.exact = self.dtype != torch.float32
+        self.exact = trained or self.dtype != torch.float32
         # Norms of the sums over neighbours, of each type of centre.
         norms: Any = network.norm
         self.register_buffer("energy_norm", _by_type(norms, self.n_types))
@@ -199,54 +195,63 @@ class FastAllegro(torch.nn.Module):
 
         # Linear maps of the two-body embedding, of the hidden layers, and of invariants.
         width = layers.num_scalar_features
-        projection = _only_matrix(layers.first_layer_env_embed_projection)
-        scalars, environment = projection[:, :width], projection[:, width:]
-        self.environment = self._pair(self._by_degree(environment, layers._env_weighter))
-        edge = _only_matrix(tensors.env_embed_linear)
+        weighter = layers._env_weighter
+        if not weighter.weight_individual_irreps:
+            raise KernelsUnavailable("expected weights of each degree")
+
+        def scalars() -> torch.Tensor:
+            return _only_matrix(layers.first_layer_env_embed_projection)[:, :width]
+
+        def environment() -> torch.Tensor:
+            return _only_matrix(layers.first_layer_env_embed_projection)[:, width:]
+
+        self.environment = self._pair(lambda: self._by_degree(environment(), weighter))
+        edge = tensors.env_embed_linear
         self.paths, pair = _first_product(
-            layers.tps[0], edge * tensors._edge_weighter.alpha, self.channels, self.n_degrees
+            layers.tps[0],
+            lambda: _only_matrix(edge) * tensors._edge_weighter.alpha,
+            self.channels,
+            self.n_degrees,
         )
         self.n_paths = len(self.paths) // INTEGERS_A_PATH
         self.pair_weights = self._pair(pair)
-        read = _matrices(readout.mlp_module)
+        read = _recipes(readout.mlp_module)
         self.read = _Hidden(read[1:-1]) if len(read) > 1 else torch.nn.Identity()
         self.last = _Perceptron(read[1:][-1:])
-        # The accumulated scalars of the package: the two-body ones, and those of each layer.
-        blocks = read[0].split(width)
-        self.read_pair = self._pair(scalars @ blocks[0])
 
-        first = _hidden_matrices(layers.latents[0])
-        self.enter_1 = self._pair(scalars @ first[0][:width])
-        self.register_buffer("invariants_1", first[0][width:].contiguous())
+        # The accumulated scalars of the package: the two-body ones, and those of each layer.
+        def block(place: int) -> torch.Tensor:
+            return read[0]()[place * width : (place + 1) * width]
+
+        self.read_pair = self._pair(lambda: scalars() @ block(0))
+
+        first = _hidden_recipes(layers.latents[0])
+        self.enter_1 = self._pair(lambda: scalars() @ first[0]()[:width])
+        derive(self, "invariants_1", lambda: first[0]()[width:])
         self.hidden_1 = _Hidden(first[1:-1])
-        out, surroundings = first[-1][:, :width], first[-1][:, width:]
-        self.register_buffer("read_1", (out @ blocks[1]).contiguous())
+        derive(self, "read_1", lambda: first[-1]()[:, :width] @ block(1))
         if not self.two_layers:
             return
-        self.register_buffer(
-            "environment_2",
-            self._by_degree(surroundings, layers._env_weighter).contiguous(),
-        )
+        derive(self, "environment_2", lambda: self._by_degree(first[-1]()[:, width:], weighter))
         self.scalar_paths, factors = _last_product(layers.tps[1], self.channels)
-        self.register_buffer("factors", factors.to(self.dtype))
-        second = _hidden_matrices(layers.latents[1])
-        self.enter_2 = self._pair(scalars @ second[0][:width])
-        self.register_buffer("carry_2", (out @ second[0][width : 2 * width]).contiguous())
-        self.register_buffer("invariants_2", second[0][2 * width :].contiguous())
+        derive(self, "factors", lambda: factors().to(self.dtype))
+        second = _hidden_recipes(layers.latents[1])
+        self.enter_2 = self._pair(lambda: scalars() @ second[0]()[:width])
+        derive(self, "carry_2", lambda: first[-1]()[:, :width] @ second[0]()[width : 2 * width])
+        derive(self, "invariants_2", lambda: second[0]()[2 * width :])
         self.hidden_2 = _Hidden(second[1:-1])
-        self.register_buffer("read_2", (second[-1][:, :width] @ blocks[2]).contiguous())
+        derive(self, "read_2", lambda: second[-1]()[:, :width] @ block(2))
 
-    def _pair(self, matrix: torch.Tensor) -> torch.nn.Module:
+    def _pair(self, matrix: Recipe) -> torch.nn.Module:
         if self.exact:
-            return _ExactPair(matrix.contiguous())
-        pair = _TabulatedPair(self.two_body, matrix)
+            return _ExactPair(matrix)
+        with torch.no_grad():
+            pair = _TabulatedPair(self.two_body, matrix())
         self.table_error = max(self.table_error, pair.table_error)
         return pair
 
     def _by_degree(self, matrix: torch.Tensor, weighter: Any) -> torch.Tensor:
         """Columns [channel, degree] of the package as [degree, channel]."""
-        if not weighter.weight_individual_irreps:
-            raise KernelsUnavailable("expected weights of each degree")
         columns = matrix.view(-1, self.channels, self.n_degrees) * weighter.alpha
         return columns.transpose(1, 2).reshape(matrix.size(0), -1)
 
@@ -338,12 +343,11 @@ def _by_type(norm: torch.Tensor, n_types: int) -> torch.Tensor:
     return norm.detach().reshape(-1).expand(n_types).clone()
 
 
-def _matrices(function: Any) -> list[torch.Tensor]:
+def _recipes(function: Any) -> list[Recipe]:
     """The matrices of a perceptron with SiLU between them, or the only one of a linear map."""
     if hasattr(function.mlp, "weights"):
-        weights = [weight.detach() for weight in function.mlp.weights]
-        return [torch.linalg.multi_dot(weights) * function.mlp.alpha]
-    found = []
+        return [lambda: torch.linalg.multi_dot(list(function.mlp.weights)) * function.mlp.alpha]
+    found: list[Recipe] = []
     for module in function.mlp:
         if isinstance(module, torch.nn.SiLU):
             continue
@@ -352,22 +356,22 @@ def _matrices(function: Any) -> list[torch.Tensor]:
             or getattr(module, "bias", None) is not None
         ):
             raise KernelsUnavailable(f"expected linear maps without bias and SiLU, got {module}")
-        found.append(module.weight.detach() * module.alpha)
+        found.append(lambda layer=module: layer.weight * layer.alpha)  # type: ignore[misc]
     return found
 
 
 def _only_matrix(function: Any) -> torch.Tensor:
-    matrices = _matrices(function)
-    if len(matrices) > 1:
+    recipes = _recipes(function)
+    if len(recipes) > 1:
         raise KernelsUnavailable(f"expected a linear map, got {function}")
-    return matrices[0]
+    return recipes[0]()
 
 
-def _hidden_matrices(function: Any) -> list[torch.Tensor]:
-    matrices = _matrices(function)
-    if len(matrices) < 2:
+def _hidden_recipes(function: Any) -> list[Recipe]:
+    recipes = _recipes(function)
+    if len(recipes) < 2:
         raise KernelsUnavailable(f"expected a perceptron with a hidden layer, got {function}")
-    return matrices
+    return recipes
 
 
 def _product_paths(product: Any) -> list[tuple[int, int, int]]:
@@ -387,15 +391,15 @@ def _product_paths(product: Any) -> list[tuple[int, int, int]]:
 
 def _path_weights(product: Any, channels: int) -> torch.Tensor:
     """(channels, paths)."""
-    weights = product.weights.detach()
+    weights: torch.Tensor = product.weights
     if not product.path_channel_coupling:
         return weights.reshape(1, -1).expand(channels, -1)
     return weights.reshape(channels, -1)
 
 
 def _first_product(
-    product: Any, edge: torch.Tensor, channels: int, n_degrees: int
-) -> tuple[list[int], torch.Tensor]:
+    product: Any, edge: Recipe, channels: int, n_degrees: int
+) -> tuple[list[int], Recipe]:
     """The product of an edge's weighted harmonics with its centre's surroundings.
 
     Args:
@@ -404,35 +408,43 @@ def _first_product(
         channels, n_degrees: of both.
 
     Returns:
-        Paths from the surroundings to the result, and the matrix from the two-body embedding to
-        their weights [path, channel].
+        Paths from the surroundings to the result, and what gives the matrix from the two-body
+        embedding to their weights [path, channel].
     """
-    weights = _path_weights(product, channels)
-    by_degree = edge.view(-1, channels, n_degrees)
     rows = [ir_slice.start for ir_slice in product.irreps_out.slices()]
-    paths, matrices = [], []
-    for place, (i, j, k) in enumerate(_product_paths(product)):
+    paths: list[int] = []
+    degrees, signs = [], []
+    for i, j, k in _product_paths(product):
         left, right = product.irreps_in1[i].ir.l, product.irreps_in2[j].ir.l
         out = product.irreps_out[k].ir.l
         # Degrees 1 and 2 of the operator are the surroundings and the harmonics.
         paths += [right, left, out, right * right, 1, rows[k], 1]
         ours = o3.wigner_3j(right, left, out, dtype=torch.float64).transpose(0, 1)
-        sign = float((ours * o3.wigner_3j(left, right, out, dtype=torch.float64)).sum())
-        matrices.append(by_degree[:, :, left] * weights[:, place] * sign)
-    return paths, torch.stack(matrices, dim=1).flatten(1)
+        signs.append(float((ours * o3.wigner_3j(left, right, out, dtype=torch.float64)).sum()))
+        degrees.append(left)
+
+    def matrix() -> torch.Tensor:
+        weights = _path_weights(product, channels)
+        by_degree = edge().view(-1, channels, n_degrees)
+        of_paths = by_degree[:, :, degrees] * (weights * weights.new_tensor(signs))
+        return of_paths.transpose(1, 2).flatten(1)
+
+    return paths, matrix
 
 
-def _last_product(product: Any, channels: int) -> tuple[list[int], torch.Tensor]:
+def _last_product(product: Any, channels: int) -> tuple[list[int], Recipe]:
     """The product of an edge's tensors with its centre's surroundings to scalars.
 
     Returns:
-        Paths from the surroundings, whose weights are the rows of the tensors; and factors
-        (rows, channels) of the surroundings.
+        Paths from the surroundings, whose weights are the rows of the tensors; and what gives the
+        factors (rows, channels) of the surroundings, float64.
     """
-    weights = _path_weights(product, channels).double()
     n_rows = product.irreps_in1.dim
     row_of: dict[int, int] = {}
-    factors = torch.zeros(product.irreps_in2.dim, channels, dtype=torch.float64)
+    n_factors = product.irreps_in2.dim
+    # Of each row of the surroundings its path, if there is one, and the symbol.
+    place_of = torch.zeros(n_factors, dtype=torch.int64)
+    symbols = torch.zeros(n_factors, 1, dtype=torch.float64)
     for place, (i, j, _) in enumerate(_product_paths(product)):
         degree = product.irreps_in1[i].ir.l
         symbol = o3.wigner_3j(degree, degree, 0, dtype=torch.float64)
@@ -442,8 +454,12 @@ def _last_product(product: Any, channels: int) -> tuple[list[int], torch.Tensor]
             if tensor_row in row_of or row in row_of.values():
                 raise KernelsUnavailable("expected each degree once in the product to scalars")
             row_of[tensor_row] = row
-            factors[row] = weights[:, place] * symbol[m, m, 0]
+            place_of[row], symbols[row] = place, symbol[m, m, 0]
     if len(row_of) != n_rows:
         raise KernelsUnavailable("expected all tensors in the product to scalars")
     paths = [number for row in range(n_rows) for number in (0, 0, 0, row_of[row], 1, 0, 1)]
+
+    def factors() -> torch.Tensor:
+        return _path_weights(product, channels).double()[:, place_of].t() * symbols
+
     return paths, factors

@@ -19,9 +19,10 @@ from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.chunks import center_chunks, sorted_by_center
 from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX, convolution_paths
+from egraff_lmp.forcefields.fast.derived import Linear, derive, part_of
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.layout import Layout
-from egraff_lmp.forcefields.fast.linear import from_linear, side_by_side
+from egraff_lmp.forcefields.fast.linear import bias_of, from_linear, side_by_side
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.layers import (
@@ -40,13 +41,15 @@ class _Radial(torch.nn.Module):
 
     __constants__ = ("enveloped", "power", "r_max")
 
-    def __init__(self, network: EquiformerNetwork, radial: Any, *, enveloped: bool) -> None:
+    def __init__(
+        self, network: EquiformerNetwork, radial: Any, *, enveloped: bool, trained: bool
+    ) -> None:
         super().__init__()
         self.r_max, self.power = network.r_max, network.envelope_power
         self.enveloped = enveloped
         self.register_buffer("means", network.means.detach().clone())  # type: ignore[operator]
         self.register_buffer("betas", network.betas.detach().clone())  # type: ignore[operator]
-        self.net = copy.deepcopy(radial.net)
+        self.net = part_of(radial.net, trained=trained)
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
         given = lengths.to(self.betas)  # type: ignore[arg-type]
@@ -58,11 +61,13 @@ class _Radial(torch.nn.Module):
         return weights
 
 
-def _convolution(network: EquiformerNetwork, product: Any, radial: _Radial, channels: int) -> Any:
+def _convolution(
+    network: EquiformerNetwork, product: Any, radial: _Radial, channels: int, *, trained: bool
+) -> Any:
     """A product with weights by distance, its sum over neighbours included."""
     paths, factors = convolution_paths(product, channels)
-    if network.dtype != torch.float32:
-        return ExactConvolution(paths, factors, radial, network.dtype)
+    if trained or network.dtype != torch.float32:
+        return ExactConvolution(paths, factors, radial, network.dtype, trained=trained)
     exact = copy.deepcopy(radial).double()
 
     def weights(place: torch.Tensor) -> torch.Tensor:
@@ -141,13 +146,18 @@ class _LayerNorm(torch.nn.Module):
         super().__init__()
         self.epsilon, self.floor = norm.epsilon, norm.floor
         self.rows = [(2 * e.degree + 1) * e.joined for e in Layout(irreps, channels).entries]
-        weights, first = [], 0
-        for mul, ir in irreps:
-            own = norm.weight.detach()[first : first + mul].view(-1, channels)
-            weights.append(own.repeat(ir.dim, 1))
-            first += mul
-        self.register_buffer("weight", torch.cat(weights).contiguous())
-        self.register_buffer("bias", norm.bias.detach().view(-1, channels).clone())
+
+        def weight() -> torch.Tensor:
+            own = norm.weight.split([mul for mul, _ in irreps])
+            return torch.cat(
+                [
+                    part.view(-1, channels).repeat(ir.dim, 1)
+                    for part, (_, ir) in zip(own, irreps, strict=True)
+                ]
+            )
+
+        derive(self, "weight", weight)
+        derive(self, "bias", lambda: norm.bias.view(-1, channels))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(n, rows, C) to (n, rows, C)."""
@@ -172,24 +182,30 @@ class _Attention(torch.nn.Module):
 
     __constants__ = ("alpha_rows", "alpha_width", "n_heads", "slope", "smooth")
 
-    def __init__(self, attention: Any, network: EquiformerNetwork, channels: int) -> None:
+    def __init__(
+        self, attention: Any, network: EquiformerNetwork, channels: int, *, trained: bool
+    ) -> None:
         super().__init__()
         dtype = network.dtype
         self.smooth, self.slope = attention.smooth, attention.slope
         self.n_heads, self.alpha_width = attention.n_heads, attention.alpha_width
         self.from_neighbor = from_linear(attention.from_neighbor, channels)
         self.from_center = from_linear(attention.from_center, channels)
-        radial = _Radial(network, attention.radial, enveloped=False)
-        self.product = _convolution(network, attention.product, radial, channels)
+        radial = _Radial(network, attention.radial, enveloped=False, trained=trained)
+        self.product = _convolution(network, attention.product, radial, channels, trained=trained)
         # The rows of the invariants that the attention is made of, then those of the gate.
         self.read = side_by_side([attention.alpha, attention.to_gate], channels)
         self.alpha_rows = attention.alpha_width // channels
-        self.register_buffer("alpha_dot", attention.alpha_dot.detach().clone())
+        derive(self, "alpha_dot", lambda: attention.alpha_dot)
         self.gate = _Gate(attention.gate, channels, self.alpha_rows)
         paths, factors = convolution_paths(attention.value_product, channels)
         self.value_product = _UnitConvolution(paths, channels, dtype)
-        own = attention.value_product.weight.detach().double() * factors.repeat_interleave(channels)
-        self.to_value = from_linear(attention.to_value, channels, of_inputs=own)
+        of_channels = factors.repeat_interleave(channels)
+        self.to_value = from_linear(
+            attention.to_value,
+            channels,
+            of_inputs=lambda: attention.value_product.weight.double() * of_channels,
+        )
         self.project = from_linear(attention.project, channels)
         head_of = torch.zeros(attention.head_of.numel(), dtype=torch.int64)
         places = torch.from_numpy(Layout(attention.to_value.irreps_out, channels).places())
@@ -280,12 +296,14 @@ class _Block(torch.nn.Module):
 
     __constants__ = ("changes_irreps",)
 
-    def __init__(self, block: Any, network: EquiformerNetwork, channels: int) -> None:
+    def __init__(
+        self, block: Any, network: EquiformerNetwork, channels: int, *, trained: bool
+    ) -> None:
         super().__init__()
         irreps = block.linear_1.irreps_in
         self.changes_irreps = block.changes_irreps
         self.norm_1 = _LayerNorm(block.norm_1, irreps, channels)
-        self.attention = _Attention(block.attention, network, channels)
+        self.attention = _Attention(block.attention, network, channels, trained=trained)
         self.norm_2 = _LayerNorm(block.norm_2, irreps, channels)
         self.gate = _Gate(block.gate, channels)
         self.linear_1 = from_linear(block.linear_1, channels)
@@ -325,10 +343,11 @@ class _Block(torch.nn.Module):
 
 
 class FastEquiformer(torch.nn.Module):
-    """The function of `EquiformerNetwork`, without its trainable weights.
+    """The function of `EquiformerNetwork`, with weights that follow from its own.
 
     Args:
         network: the reference.
+        trained: whether those are trained in this network (`derived.refresh`).
 
     Raises:
         KernelsUnavailable: degrees beyond those that the operators cover.
@@ -336,7 +355,7 @@ class FastEquiformer(torch.nn.Module):
 
     __constants__ = ("edges_of_a_piece", "l_max", "power", "r_max", "smooth", "table_error")
 
-    def __init__(self, network: EquiformerNetwork) -> None:
+    def __init__(self, network: EquiformerNetwork, *, trained: bool = False) -> None:
         super().__init__()
         self.l_max = network.harmonics.irreps_out.lmax
         if self.l_max > L_MAX:
@@ -353,33 +372,36 @@ class FastEquiformer(torch.nn.Module):
         irreps = degree.constant.irreps_out
         layout = Layout(irreps, channels)
         places = torch.from_numpy(layout.places())
-        with torch.no_grad():
-            one_hot = torch.eye(network.n_species, dtype=network.dtype) * network.n_species**0.5
-            by_type = network.atom_embedding(one_hot)
-            constant = degree.constant(torch.ones(1, 1, dtype=network.dtype))
-        self.register_buffer("by_type", _as_rows(by_type, places, layout))
-        self.register_buffer("constant", _as_rows(constant, places, layout))
-        radial = _Radial(network, degree.radial, enveloped=network.smooth)
-        self.degree_product = _convolution(network, degree.product, radial, channels)
-        self.degree_project = from_linear(degree.project, channels)
+        one_hot = torch.eye(network.n_species, dtype=network.dtype) * network.n_species**0.5
+        one = torch.ones(1, 1, dtype=network.dtype)
+        derive(self, "by_type", lambda: _as_rows(network.atom_embedding(one_hot), places, layout))
+        derive(self, "constant", lambda: _as_rows(degree.constant(one), places, layout))
+        radial = _Radial(network, degree.radial, enveloped=network.smooth, trained=trained)
+        self.degree_product = _convolution(
+            network, degree.product, radial, channels, trained=trained
+        )
+        self.degree_project = from_linear(degree.project, channels, with_bias=False)
         # The bias of that map is added for each neighbour, the rest is linear in their sum.
-        self.register_buffer("degree_bias", self.degree_project.bias.clone() / degree.norm)  # type: ignore[operator]
-        self.degree_project.has_bias = False
+        derive(
+            self,
+            "degree_bias",
+            lambda: bias_of(degree.project, channels).to(network.dtype) / degree.norm,
+        )
         self.degree_norm = degree.norm
         self.edges_of_a_piece = EDGES_OF_A_PIECE
-        built: list[Any] = [_Block(block, network, channels) for block in blocks]
+        built: list[Any] = [_Block(block, network, channels, trained=trained) for block in blocks]
         self.blocks = torch.nn.ModuleList(built)
         self.table_error = max(
             self.degree_product.table_error,
             *(block.attention.product.table_error for block in built),
         )
         # Scalars alone: rows of channels are the reference's order.
-        self.norm = copy.deepcopy(network.norm)
+        self.norm = part_of(network.norm, trained=trained)
         readout: Any = network.readout
-        last = _scalars(readout[2])
-        with torch.no_grad():
-            last.weight.mul_(float(readout[1].acts[0].cst))
-        self.readout = torch.nn.Sequential(_scalars(readout[0]), torch.nn.SiLU(), last)
+        factor = float(readout[1].acts[0].cst)
+        self.readout = torch.nn.Sequential(
+            _scalars(readout[0]), torch.nn.SiLU(), _scalars(readout[2], factor)
+        )
 
     def forward(
         self,
@@ -427,16 +449,17 @@ class FastEquiformer(torch.nn.Module):
         return {"energy": self.readout(last).view(-1), "features": last}
 
 
-def _scalars(linear: Any) -> torch.nn.Linear:
-    """e3nn's `Linear` between scalars."""
+def _scalars(linear: Any, factor: float = 1.0) -> Linear:
+    """e3nn's `Linear` between scalars, of what is multiplied by a factor."""
     n = linear.irreps_in.dim
-    with torch.no_grad():
-        bias = linear(torch.zeros(1, n, dtype=linear.weight.dtype))
-        weight = linear(torch.eye(n, dtype=linear.weight.dtype)) - bias
-        made = torch.nn.Linear(n, weight.size(1), dtype=weight.dtype).requires_grad_(False)
-        made.weight.copy_(weight.t())
-        made.bias.copy_(bias[0])
-    return made
+
+    def bias() -> torch.Tensor:
+        return linear(torch.zeros(1, n, dtype=linear.weight.dtype))
+
+    def weight() -> torch.Tensor:
+        return (linear(torch.eye(n, dtype=linear.weight.dtype)) - bias()).t() * factor
+
+    return Linear(weight, lambda: bias()[0])
 
 
 def _channels(blocks: Any) -> int:
@@ -458,6 +481,4 @@ def _channels(blocks: Any) -> int:
 
 def _as_rows(features: torch.Tensor, places: torch.Tensor, layout: Layout) -> torch.Tensor:
     """(n, width) in e3nn's order to (n, rows, C)."""
-    rows = torch.zeros_like(features)
-    rows[:, places] = features
-    return rows.view(-1, layout.rows, layout.channels)
+    return features[:, torch.argsort(places)].view(-1, layout.rows, layout.channels)

@@ -102,6 +102,8 @@ def from_linear(
     channels: int,
     factors: Callable[[], torch.Tensor] | None = None,
     of_inputs: Callable[[], torch.Tensor] | None = None,
+    *,
+    with_bias: bool = True,
 ) -> NodeLinear:
     """e3nn's `Linear` in the kernels' layout.
 
@@ -111,9 +113,10 @@ def from_linear(
         factors: one number, or one per type, that multiplies the result; not where there are
             biases.
         of_inputs: what each channel of the input is multiplied by, (irreps_in.num_irreps,).
+        with_bias: False leaves biases out.
     """
     part = _Part(linear, channels, 0, factors, of_inputs)
-    bias = part.bias if part.has_bias else None
+    bias = part.bias if part.has_bias and with_bias else None
     return NodeLinear(
         part.places, part.matrices, part.rows, channels, linear.weight.dtype, bias
     )
@@ -139,6 +142,11 @@ def side_by_side(linears: list[Any], channels: int) -> NodeLinear:
         linears[0].weight.dtype,
         lambda: torch.cat([part.bias() for part in parts]),
     )
+
+
+def bias_of(linear: Any, channels: int) -> torch.Tensor:
+    """The biases of e3nn's `Linear` in the kernels' layout, (rows, C) in float64."""
+    return _Part(linear, channels, 0).bias()
 
 
 class _Part:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from egraff_lmp.forcefields.exchange import exchange
+from egraff_lmp.forcefields.fast.derived import LayerNorm, Linear, derive, part_of
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.radial import (
     ExactConvolution,
@@ -40,10 +41,11 @@ class _Radial(torch.nn.Module):
     def __init__(self, network: TorchMDNetNetwork) -> None:
         super().__init__()
         self.r_max = network.r_max
-        self.register_buffer("means", network.means.detach().clone())
-        self.register_buffer("betas", network.betas.detach().clone())
+        derive(self, "means", lambda: network.means)
+        derive(self, "betas", lambda: network.betas)
 
     def forward(self, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        lengths = lengths.to(self.means)  # type: ignore[arg-type]
         cutoff = cosine_envelope(lengths, self.r_max)
         return cutoff, expnorm_basis(lengths, self.means, self.betas, self.r_max)  # type: ignore[arg-type]
 
@@ -162,13 +164,84 @@ class _ExactAttention(torch.nn.Module):
         )
 
 
+class _TrainedAttention(torch.nn.Module):
+    """The same with gradients of the filters: sums over neighbours by `egraff::convolution`.
+
+    Args:
+        weights: the filters.
+        heads: their number.
+    """
+
+    # From the scalar, from b = along r, and from v a with the vectors v and a = along v.
+    _PATHS = ([0, 0, 0, 0, 1, 0, 1], [0, 1, 1, 1, 1, 1, 1], [1, 0, 1, 2, 1, 1, 1])
+
+    def __init__(self, weights: torch.nn.Module, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.table_error = 0.0
+        self.weights = weights
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+        edge_index: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `_ExactAttention.forward`."""
+        n_local, width = query.shape
+        centers, neighbors = edge_index
+        weights = self.weights(lengths)
+        own = self.weights(lengths.new_zeros(1, 1))[0]
+        key, scalar = features[:, 0], features[:, 1]
+        logits = query.index_select(0, centers) * key.index_select(0, neighbors) * weights[:, 0]
+        scalars = self._attention(query * key[:n_local] * own[0]) * (scalar[:n_local] * own[1])
+        attention = self._attention(logits)
+        rows, of_paths = [scalar.unsqueeze(1)], [attention * weights[:, 1]]
+        if features.size(1) > _SCALARS:
+            rows.append(features[:, 3:4])
+            of_paths.append(weights[:, 3])
+        if features.size(1) > _NO_VECTORS:
+            rows.append(features[:, 4:] * features[:, 2:3])
+            of_paths.append(weights[:, 2])
+        sums = torch.ops.egraff.convolution(
+            torch.cat(rows, dim=1),
+            harmonics,
+            torch.stack(of_paths, dim=1),
+            edge_index,
+            n_local,
+            [number for path in self._PATHS[: len(rows)] for number in path],
+        )
+        scalars = scalars + sums[:, 0]
+        if len(rows) == 1:
+            return scalars, query.new_zeros(0, 3, width)
+        vectors = sums[:, 1:]
+        if len(rows) == 3:
+            vectors = vectors + rows[2][:n_local] * own[2]
+        return scalars, vectors
+
+    def _attention(self, logits: torch.Tensor) -> torch.Tensor:
+        """Of each channel its head's, (n, F): channel u belongs to head u % heads."""
+        n, width = logits.shape
+        of_head = logits.view(n, width // self.heads, self.heads).sum(dim=1)
+        return torch.nn.functional.silu(of_head).repeat(1, width // self.heads)
+
+
 class _Layer(torch.nn.Module):
     """One layer; see `torchmdnet._Attention` for the reference."""
 
     __constants__ = ("first", "last", "rows", "width")
 
     def __init__(
-        self, layer: Any, network: TorchMDNetNetwork, order: torch.Tensor, *, last: bool
+        self,
+        layer: Any,
+        network: TorchMDNetNetwork,
+        order: torch.Tensor,
+        *,
+        last: bool,
+        trained: bool,
     ) -> None:
         super().__init__()
         self.first, self.last = layer.first, last
@@ -177,23 +250,23 @@ class _Layer(torch.nn.Module):
         weight_rows = min(self.rows, _NO_VECTORS)
         self.norm = _reordered_norm(layer.norm, order)
         self.query = _reordered(layer.query, order, order)
-        self.sent = _joined(
-            [
-                _reordered(layer.key, order, order),
-                _reordered(layer.value, _value_order(layer, weight_rows), order),
-            ]
+        of_values = _value_order(layer, weight_rows)
+        self.sent = Linear(
+            lambda: torch.cat([layer.key.weight[order], layer.value.weight[of_values]])[:, order],
+            lambda: torch.cat([layer.key.bias[order], layer.value.bias[of_values]]),
         )
         weights: torch.nn.Module = _AttentionFilter(layer, network, weight_rows)
         dtype = layer.query.weight.dtype
         with torch.no_grad():
             own = weights(torch.zeros(1, 1, dtype=dtype))[0]
         if not last:
+            own[3] = 0.0
             # The harmonics of degree 1 are sqrt(3) times the direction.
-            with torch.no_grad():
-                own[3] = 0.0
             weights = _Scaled(weights, [1.0, 1.0, 1.0, 1.0 / math.sqrt(3.0)], dtype)
         self.attention: torch.nn.Module
-        if dtype == torch.float32:
+        if trained:
+            self.attention = _TrainedAttention(weights, layer.n_heads)
+        elif dtype == torch.float32:
             self.attention = _TabulatedAttention(weights, own, layer.n_heads, network.r_max)
         else:
             self.attention = _ExactAttention(weights, own, layer.n_heads)
@@ -246,10 +319,11 @@ class _Scaled(torch.nn.Module):
 
 
 class FastTorchMDNet(torch.nn.Module):
-    """The function of `TorchMDNetNetwork`, without its trainable weights.
+    """The function of `TorchMDNetNetwork`, with weights that follow from its own.
 
     Args:
         network: the reference.
+        trained: whether those are trained in this network (`derived.refresh`).
 
     Raises:
         KernelsUnavailable: the number of heads is no power of two, or too large.
@@ -257,7 +331,7 @@ class FastTorchMDNet(torch.nn.Module):
 
     __constants__ = ("r_max", "table_error")
 
-    def __init__(self, network: TorchMDNetNetwork) -> None:
+    def __init__(self, network: TorchMDNetNetwork, *, trained: bool = False) -> None:
         super().__init__()
         layers: Any = network.layers
         heads = layers[0].n_heads
@@ -272,19 +346,22 @@ class FastTorchMDNet(torch.nn.Module):
         self.outputs = network.outputs
         self.dtype = network.means.dtype
         built: list[Any] = [
-            _Layer(layer, network, order, last=index == network.n_layers - 1)
+            _Layer(layer, network, order, last=index == network.n_layers - 1, trained=trained)
             for index, layer in enumerate(layers)
         ]
         self.layers = torch.nn.ModuleList(built)
         self.exchange_widths = tuple(layer.rows * width for layer in built)
-        with torch.no_grad():
-            own, around = network.combine.weight.split(width, dim=1)
-            by_type = network.embedding.weight @ own.t() + network.combine.bias
-            neighbours = network.neighbour_embedding.weight[:, order]
-        self.register_buffer("by_type", by_type[:, order].detach().clone())
-        self.register_buffer("neighbours", neighbours.detach().clone().unsqueeze(1))
-        self.register_buffer("around", around[order][:, order].t().detach().clone())
-        self.convolution = _embedding_sum(network, order)
+        combine = network.combine
+        derive(
+            self,
+            "by_type",
+            lambda: torch.addmm(
+                combine.bias[order], network.embedding.weight, combine.weight[order, :width].t()
+            ),
+        )
+        derive(self, "neighbours", lambda: network.neighbour_embedding.weight[:, None, order])
+        derive(self, "around", lambda: combine.weight[order][:, width + order].t())
+        self.convolution = _embedding_sum(network, order, trained=trained)
         self.table_error = max(
             self.convolution.table_error,
             *(layer.attention.table_error for layer in built),
@@ -292,7 +369,7 @@ class FastTorchMDNet(torch.nn.Module):
         self.norm = _reordered_norm(network.norm, order)
         readout: Any = network.readout
         self.readout = torch.nn.Sequential(
-            _reordered(readout[0], None, order), *copy.deepcopy(readout[1:])
+            _reordered(readout[0], None, order), *part_of(readout[1:], trained=trained)
         )
         # The output "features" has the reference's order.
         self.register_buffer("places", torch.argsort(order))
@@ -326,12 +403,13 @@ class FastTorchMDNet(torch.nn.Module):
         return {"energy": self.readout(x).view(-1), "features": x[:, self.places]}
 
 
-def _embedding_sum(network: TorchMDNetNetwork, order: torch.Tensor) -> Any:
+def _embedding_sum(network: TorchMDNetNetwork, order: torch.Tensor, *, trained: bool) -> Any:
     """The convolution that the embedding takes its neighbours from."""
     filters = _EmbeddingFilter(network, order)
     one = torch.ones(1, dtype=torch.float64)
-    if network.means.dtype != torch.float32:
-        return ExactConvolution(_SCALAR_PATH, one, filters, network.means.dtype)
+    dtype = network.means.dtype
+    if trained or dtype != torch.float32:
+        return ExactConvolution(_SCALAR_PATH, one, filters, dtype, trained=trained)
     exact = copy.deepcopy(filters).double()
 
     def weights(place: torch.Tensor) -> torch.Tensor:
@@ -351,17 +429,16 @@ def _value_order(layer: Any, rows: int) -> torch.Tensor:
     return values.permute(1, 2, 0).reshape(3, layer.width)[: rows - 1].flatten()
 
 
-def _reordered(
-    linear: Any, rows: torch.Tensor | None, columns: torch.Tensor | None
-) -> torch.nn.Linear:
+def _reordered(linear: Any, rows: torch.Tensor | None, columns: torch.Tensor | None) -> Linear:
     """A `Linear` with these of its outputs and inputs, in this order; None: all."""
-    weight = linear.weight.detach()
-    weight = weight if rows is None else weight[rows]
-    weight = weight if columns is None else weight[:, columns]
-    bias = None
-    if linear.bias is not None:
-        bias = linear.bias.detach() if rows is None else linear.bias.detach()[rows]
-    return _linear(weight, bias)
+
+    def weight() -> torch.Tensor:
+        found: torch.Tensor = linear.weight if rows is None else linear.weight[rows]
+        return found if columns is None else found[:, columns]
+
+    if linear.bias is None:
+        return Linear(weight)
+    return Linear(weight, lambda: linear.bias if rows is None else linear.bias[rows])
 
 
 def _thirds(linear: Any, order: torch.Tensor) -> list[torch.nn.Module]:
@@ -370,26 +447,5 @@ def _thirds(linear: Any, order: torch.Tensor) -> list[torch.nn.Module]:
     return [_reordered(linear, part * width + order, order) for part in range(3)]
 
 
-def _joined(linears: list[torch.nn.Linear]) -> torch.nn.Linear:
-    """One `Linear` for several of the same input, their outputs one after the other."""
-    return _linear(
-        torch.cat([linear.weight for linear in linears]),
-        torch.cat([linear.bias for linear in linears]),
-    )
-
-
-def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.nn.Linear:
-    made = torch.nn.Linear(weight.size(1), weight.size(0), bias is not None, dtype=weight.dtype)
-    with torch.no_grad():
-        made.weight.copy_(weight)
-        if bias is not None:
-            made.bias.copy_(bias)
-    return made.requires_grad_(False)
-
-
-def _reordered_norm(norm: torch.nn.LayerNorm, order: torch.Tensor) -> torch.nn.LayerNorm:
-    made = copy.deepcopy(norm).requires_grad_(False)
-    with torch.no_grad():
-        made.weight.copy_(norm.weight[order])
-        made.bias.copy_(norm.bias[order])
-    return made
+def _reordered_norm(norm: torch.nn.LayerNorm, order: torch.Tensor) -> LayerNorm:
+    return LayerNorm(lambda: norm.weight[order], lambda: norm.bias[order], norm.eps)

@@ -44,6 +44,10 @@ template <class S> struct ConvolutionJob {
   S *grad_harmonics;    // [E, (l_max + 1)^2]
   S *grad_weights;      // [E, n_paths, channels], or null
   S *grad_radial;       // [E], or null
+
+  // Of second derivatives: cotangents of the three gradients, where weights are given. `out` is then
+  // the derivative by `grad`.
+  const S *along_features, *along_harmonics, *along_weights;
 };
 
 // Everything for one instruction set.
@@ -55,6 +59,11 @@ template <class S> struct ConvolutionKernels {
   // For the edges of all n_centers whose neighbour is in begin .. end - 1.
   void (*backward)(const ConvolutionJob<S> &job, int64_t n_centers, int64_t begin, int64_t end,
                    void *scratch);
+  // Derivatives of the gradients contracted with their cotangents: by `grad`, divided as forward,
+  // and by features and weights, divided as backward.
+  void (*second_forward)(const ConvolutionJob<S> &job, int64_t begin, int64_t end, void *scratch);
+  void (*second_backward)(const ConvolutionJob<S> &job, int64_t n_centers, int64_t begin,
+                          int64_t end, void *scratch);
 };
 
 #define EGRAFF_DECLARE_KERNELS(ISA)                                                                \

@@ -8,6 +8,11 @@
 //
 // Backward everything is recomputed, and with t[m1] = sum over m3 of M[m1, m3] g[m3]:
 // dx[m1] = w t[m1], dw = sum over m1 of x[m1] t[m1], dM[m1, m3] = w x[m1] g[m3].
+//
+// Second derivatives, with cotangents a of dx, b of dY, from which N[m1, m3] is built as M is from Y,
+// and c of dw, and with q[m1] = sum over m3 of N[m1, m3] g[m3]: that by g[m3] is the sum over m1 of
+// M[m1, m3] (w a[m1] + c x[m1]) + N[m1, m3] w x[m1], that by x[m1] is c t[m1] + w q[m1], and that by w
+// the sum over m1 of a[m1] t[m1] + x[m1] q[m1].
 
 #include "products.h"
 #include "spline.h"
@@ -29,6 +34,8 @@ template <class S> struct Functions {
   void (*build)(const S *y, S *matrix, int n_edges) = nullptr;
   void (*forward)(const ForwardPath<S> &, int) = nullptr;
   void (*backward)(const BackwardPath<S> &, int) = nullptr;
+  void (*second_forward)(const SecondPath<S> &, int) = nullptr;
+  void (*second_backward)(const SecondPath<S> &, int) = nullptr;
 };
 
 template <class S> struct FunctionTable {
@@ -41,7 +48,8 @@ template <class S> struct FunctionTable {
       constexpr int L1 = k.value / (N * N), L2 = k.value / N % N, L3 = k.value % N;
       if constexpr (coupling::Terms<L1, L2, L3>::size > 0)
         of[k.value] = {build_matrix<S, L1, L2, L3>, forward_path<S, L1, L2, L3>,
-                       backward_path<S, L1, L2, L3>};
+                       backward_path<S, L1, L2, L3>, second_forward_path<S, L1, L2, L3>,
+                       second_backward_path<S, L1, L2, L3>};
     });
   }
 };
@@ -61,9 +69,10 @@ template <class S> struct Block {
   int n = 0;
   int edge[B];
   const S *x[B], *w[B];
+  const S *a[B], *c[B];    // cotangents, of second derivatives
   S *dx[B], *dw[B];
   Knot<S> knot[B];                // where the table is read
-  S *matrix;                      // [pairs][B]
+  S *matrix, *along;              // [pairs][B]
   S *weights, *slopes, *grads;    // [FORWARD_EDGES][paths][channels], of a table
   S *dy, *dr;                     // [B][harmonics][W], [B]
   S y[MAX_HARMONICS][B];
@@ -77,14 +86,15 @@ template <class S> struct Block {
 
   static int64_t bytes(const ConvolutionJob<S> &job)
   {
-    return int64_t(sizeof(S)) * (int64_t(job.n_pairs) * B + 3 * FORWARD_EDGES * n_weights(job) +
+    return int64_t(sizeof(S)) * (2 * int64_t(job.n_pairs) * B + 3 * FORWARD_EDGES * n_weights(job) +
                                  B * n_harmonics(job) * W + B);
   }
 
   Block(const ConvolutionJob<S> &job, void *scratch)
   {
     matrix = static_cast<S *>(scratch);
-    weights = matrix + int64_t(job.n_pairs) * B;
+    along = matrix + int64_t(job.n_pairs) * B;
+    weights = along + int64_t(job.n_pairs) * B;
     slopes = weights + FORWARD_EDGES * n_weights(job);
     grads = slopes + FORWARD_EDGES * n_weights(job);
     dy = grads + FORWARD_EDGES * n_weights(job);
@@ -100,15 +110,17 @@ template <class S> struct Block {
     dx[n] = job.grad_features ? job.grad_features + neighbor * size : nullptr;
     if (job.weights) w[n] = job.weights + row;
     if (job.grad_weights) dw[n] = job.grad_weights + row;
+    if (job.along_features) a[n] = job.along_features + neighbor * size;
+    if (job.along_weights) c[n] = job.along_weights + row;
     ++n;
   }
 
-  // Harmonics, coupling matrices, and where the radial table is to be read.
-  void prepare(const ConvolutionJob<S> &job)
+  // Coupling matrices of numbers in the place of harmonics.
+  void build(const ConvolutionJob<S> &job, const S *given, S *into)
   {
     const int64_t harmonics = n_harmonics(job);
     for (int e = 0; e < n; ++e) {
-      const S *from = job.harmonics + edge[e] * harmonics;
+      const S *from = given + edge[e] * harmonics;
       for (int64_t k = 0; k < harmonics; ++k) y[k][e] = from[k];
     }
     for (int e = n; e < B; ++e)
@@ -116,8 +128,15 @@ template <class S> struct Block {
     for (int p = 0; p < job.n_paths; ++p) {
       const auto &path = job.paths[p];
       if (path.builds_matrix)
-        functions_of<S>(path).build(y[path.l2 * path.l2], matrix + path.pair_offset * B, n);
+        functions_of<S>(path).build(y[path.l2 * path.l2], into + path.pair_offset * B, n);
     }
+  }
+
+  // Coupling matrices, and where the radial table is to be read.
+  void prepare(const ConvolutionJob<S> &job)
+  {
+    build(job, job.harmonics, matrix);
+    if (job.along_harmonics) build(job, job.along_harmonics, along);
     if (job.table)
       for (int e = 0; e < n; ++e) knot[e].find(job.radial[edge[e]], job.intervals, n_weights(job));
   }
@@ -161,7 +180,37 @@ inline int smaller(int a, int b)
   return a < b ? a : b;
 }
 
-template <class S>
+// Calls visit(path, channel, from, to) for edges from .. to - 1 of the block and each tile of channels.
+template <class S, class Visit> [[gnu::always_inline]] inline void
+for_tiles(const ConvolutionJob<S> &job, int from, int to, Visit visit)
+{
+  for (int p = 0; p < job.n_paths; ++p)
+    for (int64_t channel = 0; channel < job.channels; channel += TILE * LANES<S>)
+      visit(job.paths[p], channel, from, to);
+}
+
+template <class S> SecondPath<S> second_path(const ConvolutionJob<S> &job, const Block<S> &block,
+                                             const ConvolutionPath &path, int64_t channel, int from,
+                                             S *out, const S *grad)
+{
+  const int64_t C = job.channels, at = path.row_out * C + channel;
+  return {block.matrix + path.pair_offset * B + from,
+          block.along + path.pair_offset * B + from,
+          block.x + from,
+          block.a + from,
+          block.w + from,
+          block.c + from,
+          path.row_in * C + channel,
+          path.column * C + channel,
+          out ? out + at : nullptr,
+          grad ? grad + at : nullptr,
+          path.step_in * C,
+          path.step_out * C,
+          job.grad_features ? block.dx + from : nullptr,
+          block.dw + from};
+}
+
+template <class S, bool SECOND>
 void forward(const ConvolutionJob<S> &job, int64_t begin, int64_t end, void *scratch)
 {
   Block<S> block(job, scratch);
@@ -176,18 +225,34 @@ void forward(const ConvolutionJob<S> &job, int64_t begin, int64_t end, void *scr
       block.prepare(job);
       for (int from = 0; from < block.n; from += FORWARD_EDGES) {
         const int to = smaller(from + FORWARD_EDGES, block.n);
-        if (job.table) block.template read_table<false>(job, from, to);
-        for (int p = 0; p < job.n_paths; ++p) {
-          const auto &path = job.paths[p];
-          const auto multiply = functions_of<S>(path).forward;
-          for (int64_t channel = 0; channel < C; channel += TILE * LANES<S>)
-            multiply({block.matrix + path.pair_offset * B + from, block.x + from, block.w + from,
-                      path.row_in * C + channel, path.column * C + channel,
-                      out + path.row_out * C + channel, path.step_in * C, path.step_out * C},
-                     to - from);
-        }
+        if (!SECOND && job.table) block.template read_table<false>(job, from, to);
+        for_tiles(job, from, to, [&](const auto &path, int64_t channel, int from, int to) {
+          const auto &functions = functions_of<S>(path);
+          if constexpr (SECOND)
+            functions.second_forward(second_path<S>(job, block, path, channel, from, out, nullptr),
+                                     to - from);
+          else
+            functions.forward({block.matrix + path.pair_offset * B + from, block.x + from,
+                               block.w + from, path.row_in * C + channel, path.column * C + channel,
+                               out + path.row_out * C + channel, path.step_in * C,
+                               path.step_out * C},
+                              to - from);
+        });
       }
     }
+  }
+}
+
+template <class S> void second_block(const ConvolutionJob<S> &job, Block<S> &block, const S *grad)
+{
+  block.prepare(job);
+  for (int from = 0, to = 0; from < block.n; from = to) {
+    to = smaller(from + BACKWARD_EDGES, block.n);
+    if (to - from == 2 && block.x[from] == block.x[from + 1]) --to;    // see backward_block
+    for_tiles(job, from, to, [&](const auto &path, int64_t channel, int from, int to) {
+      functions_of<S>(path).second_backward(
+          second_path<S>(job, block, path, channel, from, nullptr, grad), to - from);
+    });
   }
 }
 
@@ -224,8 +289,8 @@ template <class S> void backward_block(const ConvolutionJob<S> &job, Block<S> &b
   }
 }
 
-template <class S> void backward(const ConvolutionJob<S> &job, int64_t n_centers, int64_t begin,
-                                 int64_t end, void *scratch)
+template <class S, bool SECOND> void backward(const ConvolutionJob<S> &job, int64_t n_centers,
+                                              int64_t begin, int64_t end, void *scratch)
 {
   Block<S> block(job, scratch);
   for (int64_t center = 0; center < n_centers; ++center) {
@@ -235,7 +300,8 @@ template <class S> void backward(const ConvolutionJob<S> &job, int64_t n_centers
       block.n = 0;
       for (; e < last && block.n < B; ++e)
         if (job.neighbor[e] >= begin && job.neighbor[e] < end) block.add(job, e);
-      if (block.n) backward_block(job, block, grad);
+      if (block.n && SECOND) second_block(job, block, grad);
+      if (block.n && !SECOND) backward_block(job, block, grad);
     }
   }
 }
@@ -244,10 +310,12 @@ template <class S> void backward(const ConvolutionJob<S> &job, int64_t n_centers
 
 extern const ConvolutionKernels<float> convolution_float;
 extern const ConvolutionKernels<double> convolution_double;
-const ConvolutionKernels<float> convolution_float = {TILE * LANES<float>, Block<float>::bytes,
-                                                     forward<float>, backward<float>};
-const ConvolutionKernels<double> convolution_double = {TILE * LANES<double>, Block<double>::bytes,
-                                                       forward<double>, backward<double>};
+const ConvolutionKernels<float> convolution_float = {TILE * LANES<float>,   Block<float>::bytes,
+                                                     forward<float, false>, backward<float, false>,
+                                                     forward<float, true>,  backward<float, true>};
+const ConvolutionKernels<double> convolution_double = {
+    TILE * LANES<double>,    Block<double>::bytes,  forward<double, false>,
+    backward<double, false>, forward<double, true>, backward<double, true>};
 
 }    // namespace EGRAFF_ISA
 }    // namespace egraff

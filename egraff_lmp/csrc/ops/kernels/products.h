@@ -36,6 +36,20 @@ template <class S> struct BackwardPath {
   int64_t dy_step;
 };
 
+// For second derivatives: `along` is the coupling matrix of the harmonics' cotangent, a and c are
+// those of x and w.
+template <class S> struct SecondPath {
+  const S *matrix, *along;
+  const S *const *x, *const *a;
+  const S *const *w, *const *c;
+  int64_t x_at, w_at;
+  S *out;
+  const S *grad;
+  int64_t x_step, out_step;
+  S *const *dx;    // like x, added to, or null
+  S *const *dw;    // like w, written
+};
+
 }    // namespace
 }    // namespace EGRAFF_ISA
 }    // namespace egraff

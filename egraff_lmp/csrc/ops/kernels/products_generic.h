@@ -79,6 +79,42 @@ void backward_generic(const Coefficients &c, const BackwardPath<S> &p, int n_edg
   }
 }
 
+template <class S>
+void second_forward_generic(const Coefficients &c, const SecondPath<S> &p, int n_edges)
+{
+  constexpr int W = LANES<S>;
+  for (int e = 0; e < n_edges; ++e)
+    for (int pair = 0; pair < c.n_pairs; ++pair)
+      for (int t = 0; t < TILE; ++t) {
+        const int64_t at = p.x_at + c.m1[pair] * p.x_step + t * W, w_at = p.w_at + t * W;
+        const auto x = load<S>(p.x[e] + at), w = load<S>(p.w[e] + w_at);
+        const auto y = w * load<S>(p.a[e] + at) + load<S>(p.c[e] + w_at) * x;
+        S *out = p.out + c.m3[pair] * p.out_step + t * W;
+        store<S>(out,
+                 load<S>(out) + (p.matrix[pair * B + e] * y + p.along[pair * B + e] * (w * x)));
+      }
+}
+
+template <class S>
+void second_backward_generic(const Coefficients &c, const SecondPath<S> &p, int n_edges)
+{
+  constexpr int W = LANES<S>;
+  for (int e = 0; e < n_edges; ++e) {
+    Vector<S> dw[TILE] = {};
+    for (int pair = 0; pair < c.n_pairs; ++pair)
+      for (int t = 0; t < TILE; ++t) {
+        const int64_t at = p.x_at + c.m1[pair] * p.x_step + t * W, w_at = p.w_at + t * W;
+        const auto g = load<S>(p.grad + c.m3[pair] * p.out_step + t * W);
+        const auto s = p.matrix[pair * B + e] * g, q = p.along[pair * B + e] * g;
+        dw[t] += load<S>(p.a[e] + at) * s + load<S>(p.x[e] + at) * q;
+        if (!p.dx) continue;
+        S *to = p.dx[e] + at;
+        store<S>(to, load<S>(to) + (load<S>(p.w[e] + w_at) * q + load<S>(p.c[e] + w_at) * s));
+      }
+    for (int t = 0; t < TILE; ++t) store<S>(p.dw[e] + p.w_at + t * W, dw[t]);
+  }
+}
+
 template <class S, int L1, int L2, int L3> void build_matrix(const S *y, S *matrix, int n_edges)
 {
   build_generic(coefficients<L1, L2, L3>(), y, matrix, n_edges);
@@ -92,6 +128,18 @@ template <class S, int L1, int L2, int L3> void forward_path(const ForwardPath<S
 template <class S, int L1, int L2, int L3> void backward_path(const BackwardPath<S> &p, int n_edges)
 {
   backward_generic(coefficients<L1, L2, L3>(), p, n_edges);
+}
+
+template <class S, int L1, int L2, int L3>
+void second_forward_path(const SecondPath<S> &p, int n_edges)
+{
+  second_forward_generic(coefficients<L1, L2, L3>(), p, n_edges);
+}
+
+template <class S, int L1, int L2, int L3>
+void second_backward_path(const SecondPath<S> &p, int n_edges)
+{
+  second_backward_generic(coefficients<L1, L2, L3>(), p, n_edges);
 }
 
 }    // namespace

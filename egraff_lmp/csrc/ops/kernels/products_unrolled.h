@@ -107,6 +107,87 @@ template <class S, int L1, int L2, int L3> void backward_path(const BackwardPath
   }
 }
 
+template <class S, int L1, int L2, int L3>
+void second_forward_path(const SecondPath<S> &p, int n_edges)
+{
+  using Product = coupling::Pairs<L1, L2, L3>;
+  using V = Vector<S>;
+  constexpr int W = LANES<S>;
+  V sum[2 * L3 + 1][TILE];
+  unroll<2 * L3 + 1>([&](auto m) __attribute__((always_inline)) {
+    for (int t = 0; t < TILE; ++t) sum[m.value][t] = load<S>(p.out + m.value * p.out_step + t * W);
+  });
+  for (int e = 0; e < n_edges; ++e) {
+    const S *matrix = p.matrix + e, *along = p.along + e;
+    V w[TILE], c[TILE];
+    for (int t = 0; t < TILE; ++t) {
+      w[t] = load<S>(p.w[e] + p.w_at + t * W);
+      c[t] = load<S>(p.c[e] + p.w_at + t * W);
+    }
+    unroll<2 * L1 + 1>([&](auto m1) __attribute__((always_inline)) {
+      constexpr int first = Product::table.first_pair[m1.value];
+      constexpr int count = Product::table.first_pair[m1.value + 1] - first;
+      const int64_t at = p.x_at + m1.value * p.x_step;
+      V y[TILE], z[TILE];
+      for (int t = 0; t < TILE; ++t) {
+        const V x = load<S>(p.x[e] + at + t * W);
+        y[t] = w[t] * load<S>(p.a[e] + at + t * W) + c[t] * x;
+        z[t] = w[t] * x;
+      }
+      unroll<count>([&](auto k) __attribute__((always_inline)) {
+        constexpr int pair = first + k.value, m3 = Product::table.m3[pair];
+        const S m = matrix[pair * B], n = along[pair * B];
+        for (int t = 0; t < TILE; ++t) sum[m3][t] += m * y[t] + n * z[t];
+      });
+    });
+  }
+  unroll<2 * L3 + 1>([&](auto m) __attribute__((always_inline)) {
+    for (int t = 0; t < TILE; ++t) store<S>(p.out + m.value * p.out_step + t * W, sum[m.value][t]);
+  });
+}
+
+template <class S, int L1, int L2, int L3>
+void second_backward_path(const SecondPath<S> &p, int n_edges)
+{
+  using Product = coupling::Pairs<L1, L2, L3>;
+  using V = Vector<S>;
+  constexpr int W = LANES<S>;
+  V g[2 * L3 + 1][TILE];
+  unroll<2 * L3 + 1>([&](auto m) __attribute__((always_inline)) {
+    for (int t = 0; t < TILE; ++t) g[m.value][t] = load<S>(p.grad + m.value * p.out_step + t * W);
+  });
+  for (int e = 0; e < n_edges; ++e) {
+    const S *matrix = p.matrix + e, *along = p.along + e;
+    V w[TILE], c[TILE], dw[TILE] = {};
+    for (int t = 0; t < TILE; ++t) {
+      w[t] = load<S>(p.w[e] + p.w_at + t * W);
+      c[t] = load<S>(p.c[e] + p.w_at + t * W);
+    }
+    unroll<2 * L1 + 1>([&](auto m1) __attribute__((always_inline)) {
+      constexpr int first = Product::table.first_pair[m1.value];
+      constexpr int count = Product::table.first_pair[m1.value + 1] - first;
+      const int64_t at = p.x_at + m1.value * p.x_step;
+      V s[TILE] = {}, q[TILE] = {};
+      unroll<count>([&](auto k) __attribute__((always_inline)) {
+        constexpr int pair = first + k.value, m3 = Product::table.m3[pair];
+        const S m = matrix[pair * B], n = along[pair * B];
+        for (int t = 0; t < TILE; ++t) {
+          s[t] += m * g[m3][t];
+          q[t] += n * g[m3][t];
+        }
+      });
+      for (int t = 0; t < TILE; ++t)
+        dw[t] += load<S>(p.a[e] + at + t * W) * s[t] + load<S>(p.x[e] + at + t * W) * q[t];
+      if (p.dx)
+        for (int t = 0; t < TILE; ++t) {
+          S *to = p.dx[e] + at + t * W;
+          store<S>(to, load<S>(to) + (w[t] * q[t] + c[t] * s[t]));
+        }
+    });
+    for (int t = 0; t < TILE; ++t) store<S>(p.dw[e] + p.w_at + t * W, dw[t]);
+  }
+}
+
 }    // namespace
 }    // namespace EGRAFF_ISA
 }    // namespace egraff
