@@ -90,18 +90,23 @@ Tensor gate_cpu(const Tensor &features, at::IntArrayRef numbers, at::ArrayRef<do
   return cut(y, features.size(2));
 }
 
+void check_gradient(const Tensor &grad, const Tensor &features, const std::vector<GatePart> &parts)
+{
+  const int64_t rows = rows_of(parts);
+  TORCH_CHECK(grad.sizes() == at::IntArrayRef({features.size(0), rows, features.size(2)}) &&
+                  grad.scalar_type() == features.scalar_type(),
+              "egraff::gate_backward: expected a gradient [", features.size(0), ", ", rows, ", ",
+              features.size(2), "] of ", features.scalar_type(), ", got ", grad.sizes(), " of ",
+              grad.scalar_type());
+}
+
 Tensor gate_backward_cpu(const Tensor &grad, const Tensor &features, at::IntArrayRef numbers,
                          at::ArrayRef<double> scales)
 {
   TORCH_CHECK(features.dim() == 3, "egraff::gate: expected features [atoms, rows, channels], got ",
               features.sizes());
   const auto parts = make_parts(numbers, scales, features.size(1));
-  TORCH_CHECK(grad.sizes() ==
-                      at::IntArrayRef({features.size(0), rows_of(parts), features.size(2)}) &&
-                  grad.scalar_type() == features.scalar_type(),
-              "egraff::gate_backward: expected a gradient [", features.size(0), ", ",
-              rows_of(parts), ", ", features.size(2), "] of ", features.scalar_type(), ", got ",
-              grad.sizes(), " of ", grad.scalar_type());
+  check_gradient(grad, features, parts);
   Tensor dx;
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::gate_backward", [&] {
     const auto &kernels = kernels_of(scalar_t(0));
@@ -114,6 +119,34 @@ Tensor gate_backward_cpu(const Tensor &grad, const Tensor &features, at::IntArra
                      [&](int64_t begin, int64_t end) { kernels.gate_backward(job, begin, end); });
   });
   return cut(dx, features.size(2));
+}
+
+std::tuple<Tensor, Tensor> gate_second_cpu(const Tensor &along, const Tensor &grad,
+                                           const Tensor &features, at::IntArrayRef numbers,
+                                           at::ArrayRef<double> scales)
+{
+  TORCH_CHECK(features.dim() == 3 && along.sizes() == features.sizes() &&
+                  along.scalar_type() == features.scalar_type(),
+              "egraff::gate_second: expected a cotangent like the features ", features.sizes(),
+              ", got ", along.sizes());
+  const auto parts = make_parts(numbers, scales, features.size(1));
+  check_gradient(grad, features, parts);
+  Tensor dx, of_grad;
+  AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::gate_second", [&] {
+    const auto &kernels = kernels_of(scalar_t(0));
+    const auto x = filled(features, kernels.lanes), g = filled(grad, kernels.lanes);
+    const auto u = filled(along, kernels.lanes);
+    auto job = make_job<scalar_t>(x, parts);
+    dx = at::zeros_like(x);
+    of_grad = at::empty_like(g);
+    job.grad = g.data_ptr<scalar_t>();
+    job.along = u.data_ptr<scalar_t>();
+    job.dx = dx.data_ptr<scalar_t>();
+    job.of_grad = of_grad.data_ptr<scalar_t>();
+    at::parallel_for(0, x.size(0), 16,
+                     [&](int64_t begin, int64_t end) { kernels.gate_second(job, begin, end); });
+  });
+  return {cut(of_grad, grad.size(2)), cut(dx, features.size(2))};
 }
 
 class Gate : public torch::autograd::Function<Gate> {
@@ -138,26 +171,6 @@ class Gate : public torch::autograd::Function<Gate> {
   }
 };
 
-// An activation times its scale, and its first and second derivative.
-struct Activated {
-  Tensor value, first, second;
-};
-
-Activated activated(int64_t activation, const Tensor &x, double scale)
-{
-  if (activation == 1) {
-    const auto t = at::tanh(x), slope = 1 - t * t;
-    return {scale * t, scale * slope, -2 * scale * t * slope};
-  }
-  const auto p = at::sigmoid(x), slope = p * (1 - p), second = slope * (1 - 2 * p);
-  if (activation == 2) return {scale * p, scale * slope, scale * second};
-  return {scale * x * p, scale * (p + x * slope), scale * (2 * slope + x * second)};
-}
-
-// With an activation A of the row q, its derivatives A' and A'', and cotangents u of
-// dx[r] = A g[r] and dx[q] = sum over r of A' x[r] g[r]: the derivative by g[r] is A u[r] +
-// A' x[r] u[q], by x[r] A' g[r] u[q], and by x[q] the sum over r of A' g[r] u[r] + A'' x[r] g[r] u[q].
-// A row that is activated itself has dx = A' g.
 class GateBackward : public torch::autograd::Function<GateBackward> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &grad, const Tensor &features,
@@ -173,37 +186,12 @@ class GateBackward : public torch::autograd::Function<GateBackward> {
 
   static variable_list backward(AutogradContext *context, variable_list cotangents)
   {
+    refuse_third_derivative("egraff::gate");
     const auto saved = context->get_saved_variables();
-    const auto &grad = saved[0], &x = saved[1], &u = cotangents[0];
-    const auto numbers = context->saved_data["parts"].toIntVector();
-    const auto scales = context->saved_data["scales"].toDoubleVector();
-    std::vector<Tensor> of_grad, of_rows(x.size(1));
-    const auto add = [&](int64_t row, const Tensor &value) {
-      of_rows[row] = sum_of(of_rows[row], value);
-    };
-    for (const auto &part : make_parts(numbers, scales, x.size(1))) {
-      const auto g = grad.narrow(1, part.first_out, part.count);
-      const auto xs = x.narrow(1, part.first_in, part.count),
-                 us = u.narrow(1, part.first_in, part.count);
-      const bool itself = part.gate < 0;
-      const auto q = itself ? xs : x.narrow(1, part.gate, 1);
-      const auto a = activated(part.activation, q, part.scale);
-      Tensor of_x;
-      if (itself) {
-        of_grad.push_back(a.first * us);
-        of_x = a.second * g * us;
-      } else {
-        const auto uq = u.narrow(1, part.gate, 1);
-        of_grad.push_back(a.value * us + a.first * xs * uq);
-        of_x = a.first * g * uq;
-        add(part.gate, (a.first * g * us + a.second * xs * g * uq).sum(1, true));
-      }
-      for (int64_t r = 0; r < part.count; ++r) add(part.first_in + r, of_x.narrow(1, r, 1));
-    }
-    for (auto &row : of_rows)
-      if (!row.defined()) row = at::zeros({x.size(0), 1, x.size(2)}, x.options());
-    if (of_grad.empty()) return {at::zeros_like(grad), at::zeros_like(x), {}, {}};
-    return {at::cat(of_grad, 1), at::cat(of_rows, 1), {}, {}};
+    const auto [dg, dx] = call<decltype(gate_second_cpu)>(
+        "egraff::gate_second", cotangents[0], saved[0], saved[1],
+        context->saved_data["parts"].toIntVector(), context->saved_data["scales"].toDoubleVector());
+    return {dg, dx, {}, {}};
   }
 };
 
@@ -225,12 +213,16 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
 {
   library.def("gate(Tensor features, int[] parts, float[] scales) -> Tensor");
   library.def("gate_backward(Tensor grad, Tensor features, int[] parts, float[] scales) -> Tensor");
+  library.def(
+      "gate_second(Tensor along, Tensor grad, Tensor features, int[] parts, float[] scales) "
+      "-> (Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(egraff, CPU, library)
 {
   library.impl("gate", &egraff::gate_cpu);
   library.impl("gate_backward", &egraff::gate_backward_cpu);
+  library.impl("gate_second", &egraff::gate_second_cpu);
 }
 
 TORCH_LIBRARY_IMPL(egraff, Autograd, library)

@@ -24,6 +24,7 @@ from e3nn import o3
 from egraff_lmp.forcefields.allegro import AllegroNetwork
 from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX
 from egraff_lmp.forcefields.fast.derived import Matrix, Recipe, derive
+from egraff_lmp.forcefields.fast.perceptron import Perceptron, SiLU, nequip_matrices
 from egraff_lmp.forcefields.fast.radial import require_table
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 
@@ -47,7 +48,7 @@ class _TwoBody(torch.nn.Module):
     The kind of a pair is the centre's type times the number of types plus the neighbour's.
     """
 
-    def __init__(self, embed: Any, mlp: Any) -> None:
+    def __init__(self, embed: Any, mlp: Any, *, trained: bool) -> None:
         super().__init__()
         bessel, by_type = embed.bessel_encode, embed.type_embed
         self.cutoff = copy.deepcopy(bessel.cutoff)
@@ -60,7 +61,7 @@ class _TwoBody(torch.nn.Module):
 
         derive(self, "kinds", kinds)
         derive(self, "basis", lambda: _only_matrix(by_type.basis_linear))
-        self.mlp = _Perceptron(_recipes(mlp.mlp_module))
+        self.mlp = Perceptron(nequip_matrices(mlp.mlp_module), trained=trained)
 
     def forward(self, x: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         x = x.unsqueeze(1)
@@ -70,32 +71,18 @@ class _TwoBody(torch.nn.Module):
         return self.mlp(self.kinds[kinds] * basis)  # type: ignore[index]
 
 
-class _Perceptron(torch.nn.Module):
-    """Products with matrices, and SiLU between them."""
-
-    def __init__(self, matrices: Sequence[Recipe]) -> None:
-        super().__init__()
-        self.matrices = torch.nn.ModuleList(Matrix(matrix) for matrix in matrices)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for index, matrix in enumerate(self.matrices):
-            if index > 0:
-                x = torch.nn.functional.silu(x)
-            x = matrix(x)
-        return x
-
-
 class _Hidden(torch.nn.Module):
     """The same beginning and ending with SiLU: what a perceptron has between its end maps."""
 
-    def __init__(self, matrices: Sequence[Recipe]) -> None:
+    def __init__(self, matrices: Sequence[Recipe], *, trained: bool) -> None:
         super().__init__()
         self.matrices = torch.nn.ModuleList(Matrix(matrix) for matrix in matrices)
+        self.silu = SiLU(trained=trained)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.nn.functional.silu(x)
+        x = self.silu(x)
         for matrix in self.matrices:
-            x = torch.nn.functional.silu(matrix(x))
+            x = self.silu(matrix(x))
         return x
 
 
@@ -179,7 +166,7 @@ class FastAllegro(torch.nn.Module):
         self.l_max = self.n_degrees - 1
         self.n_types = embed.type_embed.num_types
         self.register_buffer("reciprocal_cutoffs", _by_kind(lengths._rmax_recip, self.n_types))
-        self.two_body = _TwoBody(embed, mlp)
+        self.two_body = _TwoBody(embed, mlp, trained=trained)
         self.dtype: torch.dtype = mlp.mlp_module.mlp[0].weight.dtype
         self.exact = trained or self.dtype != torch.float32
         # Norms of the sums over neighbours, of each type of centre.
@@ -215,9 +202,11 @@ class FastAllegro(torch.nn.Module):
         )
         self.n_paths = len(self.paths) // INTEGERS_A_PATH
         self.pair_weights = self._pair(pair)
-        read = _recipes(readout.mlp_module)
-        self.read = _Hidden(read[1:-1]) if len(read) > 1 else torch.nn.Identity()
-        self.last = _Perceptron(read[1:][-1:])
+        read = nequip_matrices(readout.mlp_module)
+        self.read: torch.nn.Module = torch.nn.Identity()
+        if len(read) > 1:
+            self.read = _Hidden(read[1:-1], trained=trained)
+        self.last = Perceptron(read[1:][-1:], trained=trained)
 
         # The accumulated scalars of the package: the two-body ones, and those of each layer.
         def block(place: int) -> torch.Tensor:
@@ -228,7 +217,7 @@ class FastAllegro(torch.nn.Module):
         first = _hidden_recipes(layers.latents[0])
         self.enter_1 = self._pair(lambda: scalars() @ first[0]()[:width])
         derive(self, "invariants_1", lambda: first[0]()[width:])
-        self.hidden_1 = _Hidden(first[1:-1])
+        self.hidden_1 = _Hidden(first[1:-1], trained=trained)
         derive(self, "read_1", lambda: first[-1]()[:, :width] @ block(1))
         if not self.two_layers:
             return
@@ -239,7 +228,7 @@ class FastAllegro(torch.nn.Module):
         self.enter_2 = self._pair(lambda: scalars() @ second[0]()[:width])
         derive(self, "carry_2", lambda: first[-1]()[:, :width] @ second[0]()[width : 2 * width])
         derive(self, "invariants_2", lambda: second[0]()[2 * width :])
-        self.hidden_2 = _Hidden(second[1:-1])
+        self.hidden_2 = _Hidden(second[1:-1], trained=trained)
         derive(self, "read_2", lambda: second[-1]()[:, :width] @ block(2))
 
     def _pair(self, matrix: Recipe) -> torch.nn.Module:
@@ -343,32 +332,15 @@ def _by_type(norm: torch.Tensor, n_types: int) -> torch.Tensor:
     return norm.detach().reshape(-1).expand(n_types).clone()
 
 
-def _recipes(function: Any) -> list[Recipe]:
-    """The matrices of a perceptron with SiLU between them, or the only one of a linear map."""
-    if hasattr(function.mlp, "weights"):
-        return [lambda: torch.linalg.multi_dot(list(function.mlp.weights)) * function.mlp.alpha]
-    found: list[Recipe] = []
-    for module in function.mlp:
-        if isinstance(module, torch.nn.SiLU):
-            continue
-        if (
-            type(module).__name__ != "ScalarLinearLayer"
-            or getattr(module, "bias", None) is not None
-        ):
-            raise KernelsUnavailable(f"expected linear maps without bias and SiLU, got {module}")
-        found.append(lambda layer=module: layer.weight * layer.alpha)  # type: ignore[misc]
-    return found
-
-
 def _only_matrix(function: Any) -> torch.Tensor:
-    recipes = _recipes(function)
+    recipes = nequip_matrices(function)
     if len(recipes) > 1:
         raise KernelsUnavailable(f"expected a linear map, got {function}")
     return recipes[0]()
 
 
 def _hidden_recipes(function: Any) -> list[Recipe]:
-    recipes = _recipes(function)
+    recipes = nequip_matrices(function)
     if len(recipes) < 2:
         raise KernelsUnavailable(f"expected a perceptron with a hidden layer, got {function}")
     return recipes

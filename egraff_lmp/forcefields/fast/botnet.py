@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from egraff_lmp.forcefields.botnet import BOTNetNetwork, _AgnosticRadial, _NonLinearReadout
-from egraff_lmp.forcefields.fast.derived import part_of
 from egraff_lmp.forcefields.fast.interaction import interaction
 from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
+from egraff_lmp.forcefields.fast.perceptron import radial_perceptron
 from egraff_lmp.forcefields.fast.readout import deep_readout, linear_readout
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.layers import bessel_basis, polynomial_envelope
@@ -25,11 +25,11 @@ class _Radial(torch.nn.Module):
 
     __constants__ = ("envelope_power", "n_basis", "r_max")
 
-    def __init__(self, network: BOTNetNetwork, layer: Any, *, trained: bool) -> None:
+    def __init__(self, network: BOTNetNetwork, layer: Any, factors: torch.Tensor | None) -> None:
         super().__init__()
         self.r_max, self.n_basis = network.r_max, network.n_basis
         self.envelope_power = network.envelope_power
-        self.net = part_of(layer.radial.net, trained=trained)
+        self.net = radial_perceptron(layer.radial.net, factors)
         # The network's own precision, which tables are not made in.
         self.register_buffer("precise", torch.zeros(0, dtype=network.dtype))
 
@@ -56,7 +56,7 @@ class _Layer(torch.nn.Module):
             layer.tensor_product,
             channels,
             network.r_max,
-            lambda: _Radial(network, layer, trained=trained),
+            lambda factors: _Radial(network, layer, factors),
             network.dtype,
             trained=trained,
         )

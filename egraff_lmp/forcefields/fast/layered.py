@@ -86,7 +86,7 @@ def inward_convolution(
     product: Any,
     channels: int,
     r_max: float,
-    radial: Callable[[], torch.nn.Module],
+    radial: Callable[[torch.Tensor | None], torch.nn.Module],
     dtype: torch.dtype,
     *,
     trained: bool,
@@ -97,15 +97,19 @@ def inward_convolution(
         product: see `convolution.convolution_paths`.
         channels: C.
         r_max: cutoff in A.
-        radial: makes the network from distances (E, 1) in A to weights (E, n_paths * C).
+        radial: makes the network from distances (E, 1) in A to weights (E, n_paths * C); given
+            factors (n_paths * C,), one whose matrices hold them, to be trained.
         dtype: of the features.
-        trained: whether the radial network is to be trained in its place.
+        trained: whether the network is trained.
     """
     paths, factors = convolution_paths(product, channels)
     factors = factors * (-1.0) ** torch.tensor(paths[1::INTEGERS_A_PATH])
-    if trained or dtype != torch.float32:
-        return ExactConvolution(paths, factors, radial(), dtype, trained=trained)
-    exact = radial().double()
+    if trained:
+        of_channels = factors.repeat_interleave(channels).to(dtype)
+        return ExactConvolution(paths, None, radial(of_channels), dtype, trained=True)
+    if dtype != torch.float32:
+        return ExactConvolution(paths, factors, radial(None), dtype)
+    exact = radial(None).double()
 
     def weights(x: torch.Tensor) -> torch.Tensor:
         lengths = (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)

@@ -20,6 +20,7 @@ from egraff_lmp.forcefields.fast.interaction import interaction
 from egraff_lmp.forcefields.fast.layered import LayeredNetwork, inward_convolution
 from egraff_lmp.forcefields.fast.layout import Entry, Layout
 from egraff_lmp.forcefields.fast.linear import NodeLinear, from_linear, from_type_product
+from egraff_lmp.forcefields.fast.perceptron import radial_perceptron
 from egraff_lmp.forcefields.fast.readout import Unread, deep_readout, linear_readout
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.mace import MACENetwork, _NoReadout, _NoRepulsion, _SameLengths
@@ -30,11 +31,12 @@ class _Radial(torch.nn.Module):
 
     __constants__ = ("cutoff_in_embedding",)
 
-    def __init__(self, network: MACENetwork, layer: Any, *, trained: bool) -> None:
+    def __init__(self, network: MACENetwork, layer: Any, factors: torch.Tensor | None) -> None:
         super().__init__()
+        trained = factors is not None
         self.bessel = part_of(network.bessel, trained=trained)
         self.cutoff = part_of(network.cutoff, trained=trained)
-        self.mlp = part_of(layer.radial_mlp, trained=trained)
+        self.mlp = radial_perceptron(layer.radial_mlp, factors)
         # The network's own precision, which tables are not made in.
         self.register_buffer("precise", torch.zeros(0, dtype=network.dtype))
         self.cutoff_in_embedding = network.cutoff_in_embedding
@@ -63,7 +65,7 @@ class _Layer(torch.nn.Module):
             layer.tensor_product,
             channels,
             r_max,
-            lambda: _Radial(network, layer, trained=trained),
+            lambda factors: _Radial(network, layer, factors),
             network.dtype,
             trained=trained,
         )

@@ -18,6 +18,7 @@ from egraff_lmp.forcefields.fast.gate import Gate
 from egraff_lmp.forcefields.fast.interaction import interaction
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
+from egraff_lmp.forcefields.fast.perceptron import Perceptron, nequip_matrices, with_factors
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 from egraff_lmp.forcefields.fast.table import Radial
 from egraff_lmp.forcefields.nequip import NequIPNetwork
@@ -56,8 +57,13 @@ class _Layer(torch.nn.Module):
             )
         paths, factors = convolution_paths(layer.tensor_product, channels)
         convolution: torch.nn.Module
-        if trained or dtype != torch.float32:
-            convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype, trained=trained)
+        if trained:
+            of_channels = factors.repeat_interleave(channels).to(dtype)
+            matrices = with_factors(nequip_matrices(layer.radial_mlp), of_channels)
+            radial_network = Perceptron(matrices, trained=True)
+            convolution = ExactConvolution(paths, None, radial_network, dtype, trained=True)
+        elif dtype != torch.float32:
+            convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype)
         else:
             radial = _radial_function(layer, network, channels)
             convolution = TabulatedConvolution(paths, factors, radial, dtype)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH
 from egraff_lmp.forcefields.fast.derived import part_of
 from egraff_lmp.forcefields.fast.table import VALUE_ERROR, Radial, Table, fit_table
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
@@ -93,16 +94,18 @@ class ExactConvolution(torch.nn.Module):
 
     Args:
         paths: see `convolution.convolution_paths`.
-        factors: of the paths, (n_paths,).
+        factors: of the paths, (n_paths,); None where they are in the network's weights.
         network: embedding (E, n_basis) to weights (E, n_paths * C).
         dtype: of the features.
         trained: whether the network is to be trained in its place.
     """
 
+    __constants__ = ("has_factors",)
+
     def __init__(
         self,
         paths: list[int],
-        factors: torch.Tensor,
+        factors: torch.Tensor | None,
         network: Any,
         dtype: torch.dtype,
         *,
@@ -110,10 +113,12 @@ class ExactConvolution(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.paths = paths
-        self.n_paths = len(factors)
+        self.n_paths = len(paths) // INTEGERS_A_PATH
         self.table_error = 0.0
         self.network = part_of(network, trained=trained)
-        self.register_buffer("factors", factors.to(dtype).view(1, -1, 1))
+        self.has_factors = factors is not None
+        given = torch.ones(0) if factors is None else factors
+        self.register_buffer("factors", given.to(dtype).view(1, -1, 1))
 
     @torch.jit.export
     def of_edges(
@@ -122,7 +127,10 @@ class ExactConvolution(torch.nn.Module):
         """As `TabulatedConvolution.of_edges`."""
         weights = self.network(embedding)
         channels = weights.size(1) // self.n_paths
-        return weights.view(-1, self.n_paths, channels) * self.factors, None, None
+        weights = weights.view(-1, self.n_paths, channels)
+        if self.has_factors:
+            weights = weights * self.factors
+        return weights, None, None
 
     def forward(
         self,
@@ -135,6 +143,8 @@ class ExactConvolution(torch.nn.Module):
     ) -> torch.Tensor:
         """As `TabulatedConvolution.forward`; `embedding` is (E, n_basis), `x` is not used."""
         weights = self.network(embedding).view(-1, self.n_paths, features.size(2))
+        if self.has_factors:
+            weights = weights * self.factors
         return torch.ops.egraff.convolution(
-            features, harmonics, weights * self.factors, edge_index, n_local, self.paths
+            features, harmonics, weights, edge_index, n_local, self.paths
         )

@@ -17,6 +17,7 @@ import torch
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.derived import LayerNorm, Linear, derive, part_of
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
+from egraff_lmp.forcefields.fast.perceptron import fused_silu
 from egraff_lmp.forcefields.fast.radial import (
     ExactConvolution,
     TabulatedConvolution,
@@ -50,12 +51,31 @@ class _Radial(torch.nn.Module):
         return cutoff, expnorm_basis(lengths, self.means, self.betas, self.r_max)  # type: ignore[arg-type]
 
 
+class _JoinedRadial(torch.nn.Module):
+    """The same side by side, (S, 1 + n_basis): for filters that are trained, computed once."""
+
+    def __init__(self, network: TorchMDNetNetwork) -> None:
+        super().__init__()
+        self.radial = _Radial(network)
+
+    def forward(self, lengths: torch.Tensor) -> torch.Tensor:
+        return torch.cat(self.radial(lengths), dim=1)
+
+
+class _GivenRadial(torch.nn.Module):
+    """Envelope and basis that are given side by side."""
+
+    def forward(self, joined: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cutoff, basis = joined.split([1, joined.size(1) - 1], dim=1)
+        return cutoff, basis
+
+
 class _EmbeddingFilter(torch.nn.Module):
     """Weights of the sum over neighbours in the embedding: (S, 1) in A to (S, F)."""
 
-    def __init__(self, network: TorchMDNetNetwork, order: torch.Tensor) -> None:
+    def __init__(self, network: TorchMDNetNetwork, order: torch.Tensor, *, trained: bool) -> None:
         super().__init__()
-        self.radial = _Radial(network)
+        self.radial = _GivenRadial() if trained else _Radial(network)
         self.filter = _reordered(network.neighbour_filter, order, None)
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
@@ -91,6 +111,27 @@ class _AttentionFilter(torch.nn.Module):
         scalar = values[:, :1] * cutoff
         vectors = values[:, 1:] * cutoff if self.vector_cutoff else values[:, 1:]
         return torch.cat([key, scalar, vectors], dim=1)
+
+
+class _TrainedFilter(torch.nn.Module):
+    """The same from the joined radial functions, each row by itself: (S, F) `rows` times."""
+
+    def __init__(self, layer: Any, rows: int) -> None:
+        super().__init__()
+        self.rows, self.width = rows, layer.width
+        self.vector_cutoff = layer.vector_cutoff
+        self.radial = _GivenRadial()
+        self.key = _reordered(layer.key_filter, _order(layer), None)
+        self.values = _reordered(layer.value_filter, _value_order(layer, rows), None)
+
+    def forward(self, joined: torch.Tensor) -> list[torch.Tensor]:
+        cutoff, basis = self.radial(joined)
+        key = fused_silu(self.key(basis))
+        values = fused_silu(self.values(basis))
+        if self.vector_cutoff:
+            return [key, *(values * cutoff).split(self.width, dim=1)]
+        scalar, *others = values.split(self.width, dim=1)
+        return [key, scalar * cutoff, *others]
 
 
 class _TabulatedAttention(torch.nn.Module):
@@ -169,14 +210,20 @@ class _TrainedAttention(torch.nn.Module):
 
     Args:
         weights: the filters.
+        network: the reference.
         heads: their number.
     """
 
     # From the scalar, from b = along r, and from v a with the vectors v and a = along v.
     _PATHS = ([0, 0, 0, 0, 1, 0, 1], [0, 1, 1, 1, 1, 1, 1], [1, 0, 1, 2, 1, 1, 1])
+    # The harmonics of degree 1 are sqrt(3) times the direction.
+    _DIRECTION = 1.0 / math.sqrt(3.0)
 
-    def __init__(self, weights: torch.nn.Module, heads: int) -> None:
+    def __init__(
+        self, weights: torch.nn.Module, network: TorchMDNetNetwork, heads: int
+    ) -> None:
         super().__init__()
+        self.radial = _JoinedRadial(network)
         self.heads = heads
         self.table_error = 0.0
         self.weights = weights
@@ -194,18 +241,17 @@ class _TrainedAttention(torch.nn.Module):
         n_local, width = query.shape
         centers, neighbors = edge_index
         weights = self.weights(lengths)
-        own = self.weights(lengths.new_zeros(1, 1))[0]
-        key, scalar = features[:, 0], features[:, 1]
-        logits = query.index_select(0, centers) * key.index_select(0, neighbors) * weights[:, 0]
+        own = self.weights(self.radial(lengths.new_zeros(1, 1)))
+        key, scalar, *others = features.unbind(1)
+        logits = query.index_select(0, centers) * key.index_select(0, neighbors) * weights[0]
         scalars = self._attention(query * key[:n_local] * own[0]) * (scalar[:n_local] * own[1])
-        attention = self._attention(logits)
-        rows, of_paths = [scalar.unsqueeze(1)], [attention * weights[:, 1]]
+        rows, of_paths = [scalar.unsqueeze(1)], [self._attention(logits) * weights[1]]
         if features.size(1) > _SCALARS:
-            rows.append(features[:, 3:4])
-            of_paths.append(weights[:, 3])
+            rows.append(others[1].unsqueeze(1) * self._DIRECTION)
+            of_paths.append(weights[3])
         if features.size(1) > _NO_VECTORS:
-            rows.append(features[:, 4:] * features[:, 2:3])
-            of_paths.append(weights[:, 2])
+            rows.append(torch.stack(others[2:], dim=1) * others[0].unsqueeze(1))
+            of_paths.append(weights[2])
         sums = torch.ops.egraff.convolution(
             torch.cat(rows, dim=1),
             harmonics,
@@ -226,7 +272,8 @@ class _TrainedAttention(torch.nn.Module):
         """Of each channel its head's, (n, F): channel u belongs to head u % heads."""
         n, width = logits.shape
         of_head = logits.view(n, width // self.heads, self.heads).sum(dim=1)
-        return torch.nn.functional.silu(of_head).repeat(1, width // self.heads)
+        of_head = fused_silu(of_head).unsqueeze(1).expand(n, width // self.heads, self.heads)
+        return of_head.reshape(n, width)
 
 
 class _Layer(torch.nn.Module):
@@ -255,21 +302,11 @@ class _Layer(torch.nn.Module):
             lambda: torch.cat([layer.key.weight[order], layer.value.weight[of_values]])[:, order],
             lambda: torch.cat([layer.key.bias[order], layer.value.bias[of_values]]),
         )
-        weights: torch.nn.Module = _AttentionFilter(layer, network, weight_rows)
-        dtype = layer.query.weight.dtype
-        with torch.no_grad():
-            own = weights(torch.zeros(1, 1, dtype=dtype))[0]
-        if not last:
-            own[3] = 0.0
-            # The harmonics of degree 1 are sqrt(3) times the direction.
-            weights = _Scaled(weights, [1.0, 1.0, 1.0, 1.0 / math.sqrt(3.0)], dtype)
-        self.attention: torch.nn.Module
         if trained:
-            self.attention = _TrainedAttention(weights, layer.n_heads)
-        elif dtype == torch.float32:
-            self.attention = _TabulatedAttention(weights, own, layer.n_heads, network.r_max)
+            attention_filter = _TrainedFilter(layer, weight_rows)
+            self.attention = _TrainedAttention(attention_filter, network, layer.n_heads)
         else:
-            self.attention = _ExactAttention(weights, own, layer.n_heads)
+            self.attention = _deployed_attention(layer, network, weight_rows)
         # The reference slices the results of one map; maps of their own need no copies backward.
         self.for_vectors, self.for_products, self.change = _thirds(layer.out, order)
         self.left, self.right, self.own_vectors = _thirds(layer.vectors, order)
@@ -304,6 +341,21 @@ class _Layer(torch.nn.Module):
             return x, vectors
         v = v + self.own_vectors(v) * self.for_vectors(scalars).unsqueeze(1) + vectors
         return x, v
+
+
+def _deployed_attention(layer: Any, network: TorchMDNetNetwork, rows: int) -> torch.nn.Module:
+    """Attention with constant filters: with a table in float32."""
+    weights: torch.nn.Module = _AttentionFilter(layer, network, rows)
+    dtype = layer.query.weight.dtype
+    with torch.no_grad():
+        own = weights(torch.zeros(1, 1, dtype=dtype))[0]
+    if rows > _SCALARS:
+        own[3] = 0.0
+        # The harmonics of degree 1 are sqrt(3) times the direction.
+        weights = _Scaled(weights, [1.0, 1.0, 1.0, 1.0 / math.sqrt(3.0)], dtype)
+    if dtype == torch.float32:
+        return _TabulatedAttention(weights, own, layer.n_heads, network.r_max)
+    return _ExactAttention(weights, own, layer.n_heads)
 
 
 class _Scaled(torch.nn.Module):
@@ -361,6 +413,7 @@ class FastTorchMDNet(torch.nn.Module):
         )
         derive(self, "neighbours", lambda: network.neighbour_embedding.weight[:, None, order])
         derive(self, "around", lambda: combine.weight[order][:, width + order].t())
+        self.radial = _JoinedRadial(network) if trained else torch.nn.Identity()
         self.convolution = _embedding_sum(network, order, trained=trained)
         self.table_error = max(
             self.convolution.table_error,
@@ -384,8 +437,8 @@ class FastTorchMDNet(torch.nn.Module):
         """As `TorchMDNetNetwork.forward`."""
         harmonics, lengths = torch.ops.egraff.edge_harmonics(edge_vectors, 1, self.dtype)
         places = table_place(lengths / self.r_max).to(self.dtype)
-        # Only the exact filters take lengths, in float64.
-        column = lengths.unsqueeze(1)
+        # Only the exact filters take lengths, in float64, and trained ones what follows from them.
+        column = self.radial(lengths.unsqueeze(1))
         around = self.convolution(
             self.neighbours[types],  # type: ignore[index]
             harmonics,
@@ -405,7 +458,7 @@ class FastTorchMDNet(torch.nn.Module):
 
 def _embedding_sum(network: TorchMDNetNetwork, order: torch.Tensor, *, trained: bool) -> Any:
     """The convolution that the embedding takes its neighbours from."""
-    filters = _EmbeddingFilter(network, order)
+    filters = _EmbeddingFilter(network, order, trained=trained)
     one = torch.ones(1, dtype=torch.float64)
     dtype = network.means.dtype
     if trained or dtype != torch.float32:

@@ -42,6 +42,10 @@ template <class S> struct GateJob {
   S *y;
   const S *grad;    // of y
   S *dx;            // zero at the start
+  // Of second derivatives: the cotangent of dx, and the derivative by grad, written. dx is then that
+  // by x.
+  const S *along;
+  S *of_grad;
 };
 
 template <class S> struct NodeKernels {
@@ -51,6 +55,7 @@ template <class S> struct NodeKernels {
   // For atoms begin .. end - 1.
   void (*gate)(const GateJob<S> &job, int64_t begin, int64_t end);
   void (*gate_backward)(const GateJob<S> &job, int64_t begin, int64_t end);
+  void (*gate_second)(const GateJob<S> &job, int64_t begin, int64_t end);
 };
 
 #define EGRAFF_DECLARE_KERNELS(ISA)                                                                \

@@ -100,33 +100,38 @@ template <class S> void linear(const LinearJob<S> &job, int64_t begin, int64_t e
   }
 }
 
-// The activation's value over x and its slope: silu(x) = x s(x), and for x >= 0, of which the other
-// half is the mirror image, tanh(x) = (1 - q) / (1 + q) with q = exp(-2 x).
-template <class S> [[gnu::always_inline]] inline void activation(const GatePart &part, Vector<S> x,
-                                                                 Vector<S> &value, Vector<S> &slope)
-{
-  const S scale = S(part.scale);
-  if (part.activation == 1) {
-    const Vector<S> q = exponential<S>(x < S(0) ? S(2) * x : S(-2) * x);
-    const Vector<S> size = (S(1) - q) / (S(1) + q);
-    const Vector<S> h = x < S(0) ? -size : size;
-    value = scale * h;
-    slope = scale * (S(1) - h * h);
-  } else if (part.activation == 2) {
-    const Vector<S> s = logistic<S>(x);
-    value = scale * s;
-    slope = scale * (s * (S(1) - s));
-  } else {
-    const Vector<S> s = logistic<S>(x);
-    value = scale * (x * s);
-    slope = scale * (s * (S(1) + x * (S(1) - s)));
+// An activation's value, slope and second derivative: silu(x) = x s(x), and for x >= 0, of which the
+// other half is the mirror image, tanh(x) = (1 - q) / (1 + q) with q = exp(-2 x).
+template <class S> struct Activation {
+  Vector<S> value, slope, second;
+
+  [[gnu::always_inline]] Activation(const GatePart &part, Vector<S> x)
+  {
+    const S scale = S(part.scale);
+    if (part.activation == 1) {
+      const Vector<S> q = exponential<S>(x < S(0) ? S(2) * x : S(-2) * x);
+      const Vector<S> size = (S(1) - q) / (S(1) + q);
+      const Vector<S> h = x < S(0) ? -size : size;
+      value = scale * h;
+      slope = scale * (S(1) - h * h);
+      second = S(-2) * (h * slope);
+    } else if (part.activation == 2) {
+      const Vector<S> s = logistic<S>(x);
+      value = scale * s;
+      slope = scale * (s * (S(1) - s));
+      second = slope * (S(1) - S(2) * s);
+    } else {
+      const Vector<S> s = logistic<S>(x);
+      value = scale * (x * s);
+      slope = scale * (s * (S(1) + x * (S(1) - s)));
+      second = scale * (s * (S(1) - s) * (S(2) + x * (S(1) - S(2) * s)));
+    }
   }
-}
+};
 
 template <class S> void gate(const GateJob<S> &job, int64_t begin, int64_t end)
 {
   const int64_t C = job.channels;
-  Vector<S> value, slope;
   for (int64_t a = begin; a < end; ++a)
     for (int p = 0; p < job.n_parts; ++p) {
       const auto &part = job.parts[p];
@@ -134,14 +139,13 @@ template <class S> void gate(const GateJob<S> &job, int64_t begin, int64_t end)
       S *y = job.y + (a * job.rows_out + part.first_out) * C;
       if (part.gate < 0) {
         for (int64_t u = 0; u < part.count * C; u += LANES<S>) {
-          activation<S>(part, load<S>(x + u), value, slope);
-          store<S>(y + u, value);
+          store<S>(y + u, Activation<S>(part, load<S>(x + u)).value);
         }
         continue;
       }
       const S *g = job.x + (a * job.rows_in + part.gate) * C;
       for (int64_t u = 0; u < C; u += LANES<S>) {
-        activation<S>(part, load<S>(g + u), value, slope);
+        const Vector<S> value = Activation<S>(part, load<S>(g + u)).value;
         for (int64_t m = 0; m < part.count; ++m)
           store<S>(y + m * C + u, value * load<S>(x + m * C + u));
       }
@@ -151,7 +155,6 @@ template <class S> void gate(const GateJob<S> &job, int64_t begin, int64_t end)
 template <class S> void gate_backward(const GateJob<S> &job, int64_t begin, int64_t end)
 {
   const int64_t C = job.channels;
-  Vector<S> value, slope;
   for (int64_t a = begin; a < end; ++a)
     for (int p = 0; p < job.n_parts; ++p) {
       const auto &part = job.parts[p];
@@ -160,21 +163,62 @@ template <class S> void gate_backward(const GateJob<S> &job, int64_t begin, int6
       S *dx = job.dx + in;
       if (part.gate < 0) {
         for (int64_t u = 0; u < part.count * C; u += LANES<S>) {
-          activation<S>(part, load<S>(x + u), value, slope);
-          store<S>(dx + u, load<S>(dx + u) + slope * load<S>(grad + u));
+          const Activation<S> f(part, load<S>(x + u));
+          store<S>(dx + u, load<S>(dx + u) + f.slope * load<S>(grad + u));
         }
         continue;
       }
       const int64_t at = (a * job.rows_in + part.gate) * C;
       for (int64_t u = 0; u < C; u += LANES<S>) {
-        activation<S>(part, load<S>(job.x + at + u), value, slope);
+        const Activation<S> f(part, load<S>(job.x + at + u));
         Vector<S> sum = {};
         for (int64_t m = 0; m < part.count; ++m) {
           const Vector<S> g = load<S>(grad + m * C + u);
           sum += g * load<S>(x + m * C + u);
-          store<S>(dx + m * C + u, load<S>(dx + m * C + u) + value * g);
+          store<S>(dx + m * C + u, load<S>(dx + m * C + u) + f.value * g);
         }
-        store<S>(job.dx + at + u, load<S>(job.dx + at + u) + slope * sum);
+        store<S>(job.dx + at + u, load<S>(job.dx + at + u) + f.slope * sum);
+      }
+    }
+}
+
+// With an activation A of the row q, and cotangents u of dx[r] = A g[r] and of dx[q] = sum over r of
+// A' x[r] g[r]: the derivative by g[r] is A u[r] + A' x[r] u[q], by x[r] A' g[r] u[q], and by x[q] the
+// sum over r of A' g[r] u[r] + A'' x[r] g[r] u[q]. A row that is activated itself has dx = A' g.
+template <class S> void gate_second(const GateJob<S> &job, int64_t begin, int64_t end)
+{
+  const int64_t C = job.channels;
+  for (int64_t a = begin; a < end; ++a)
+    for (int p = 0; p < job.n_parts; ++p) {
+      const auto &part = job.parts[p];
+      const int64_t in = (a * job.rows_in + part.first_in) * C;
+      const int64_t out = (a * job.rows_out + part.first_out) * C;
+      const S *x = job.x + in, *along = job.along + in, *grad = job.grad + out;
+      S *dx = job.dx + in, *of_grad = job.of_grad + out;
+      if (part.gate < 0) {
+        for (int64_t u = 0; u < part.count * C; u += LANES<S>) {
+          const Activation<S> f(part, load<S>(x + u));
+          const Vector<S> t = load<S>(along + u);
+          store<S>(of_grad + u, f.slope * t);
+          store<S>(dx + u, load<S>(dx + u) + f.second * load<S>(grad + u) * t);
+        }
+        continue;
+      }
+      const int64_t at = (a * job.rows_in + part.gate) * C;
+      for (int64_t u = 0; u < C; u += LANES<S>) {
+        const Activation<S> f(part, load<S>(job.x + at + u));
+        const Vector<S> q = load<S>(job.along + at + u);
+        Vector<S> by_along = {}, by_x = {};
+        for (int64_t m = 0; m < part.count; ++m) {
+          const Vector<S> g = load<S>(grad + m * C + u), t = load<S>(along + m * C + u);
+          const Vector<S> own = load<S>(x + m * C + u);
+          store<S>(of_grad + m * C + u, f.value * t + f.slope * own * q);
+          store<S>(dx + m * C + u, load<S>(dx + m * C + u) + f.slope * g * q);
+          by_along += g * t;
+          by_x += g * own;
+        }
+        store<S>(job.dx + at + u,
+                 load<S>(job.dx + at + u) + (f.slope * by_along + f.second * by_x * q));
       }
     }
 }
@@ -184,9 +228,9 @@ template <class S> void gate_backward(const GateJob<S> &job, int64_t begin, int6
 extern const NodeKernels<float> node_float;
 extern const NodeKernels<double> node_double;
 const NodeKernels<float> node_float = {LANES<float>, linear<float>, gate<float>,
-                                       gate_backward<float>};
+                                       gate_backward<float>, gate_second<float>};
 const NodeKernels<double> node_double = {LANES<double>, linear<double>, gate<double>,
-                                         gate_backward<double>};
+                                         gate_backward<double>, gate_second<double>};
 
 }    // namespace EGRAFF_ISA
 }    // namespace egraff
