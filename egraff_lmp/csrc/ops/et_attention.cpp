@@ -182,6 +182,22 @@ template <class S> Pair run_forward(const Tensor &query, const Tensor &features,
   return {in.cut(scalars), in.cut(vectors)};
 }
 
+// Shares of the work for each thread: all at once for one, else centres, then neighbours.
+template <class Run>
+void share_out(const EdgeOrder &order, int64_t n_centers, int64_t n_all, Run run)
+{
+  if (at::get_num_threads() == 1) {
+    run({0, n_centers, 0, n_all, true, true});
+    return;
+  }
+  at::parallel_for(0, n_centers, 1,
+                   [&](int64_t begin, int64_t end) { run({begin, end, 0, 0, true, false}); });
+  const auto bounds = order.ranges(at::get_num_threads(), 0, order.n_centers(), n_all);
+  at::parallel_for(0, static_cast<int64_t>(bounds.size()) - 1, 1, [&](int64_t from, int64_t to) {
+    run({0, n_centers, bounds[from], bounds[to], false, true});
+  });
+}
+
 // Gradients of query, features, harmonics, and weights or radial.
 template <class S> Pieces run_backward(const Tensor &grad_scalars, const Tensor &grad_vectors,
                                        const Tensor &query, const Tensor &features,
@@ -211,21 +227,10 @@ template <class S> Pieces run_backward(const Tensor &grad_scalars, const Tensor 
     dr = at::empty_like(in.radial);
     job.grad_radial = dr.data_ptr<S>();
   }
-  const auto run = [&](const EtShare &share) {
+  share_out(order, n_centers, n_all, [&](const EtShare &share) {
     const Scratch scratch(kernel.scratch_bytes(job));
     kernel.backward(job, share, scratch.aligned());
-  };
-  if (at::get_num_threads() == 1) {
-    run({0, n_centers, 0, n_all, true, true});
-  } else {
-    at::parallel_for(0, n_centers, 1,
-                     [&](int64_t begin, int64_t end) { run({begin, end, 0, 0, true, false}); });
-    const auto bounds = order.ranges(at::get_num_threads(), 0, order.n_centers(), n_all);
-    const auto n_ranges = static_cast<int64_t>(bounds.size()) - 1;
-    at::parallel_for(0, n_ranges, 1, [&](int64_t from, int64_t to) {
-      run({0, n_centers, bounds[from], bounds[to], false, true});
-    });
-  }
+  });
   return {in.cut(dq), in.cut(dx), dy, weights.defined() ? in.cut(dw) : dr};
 }
 
@@ -242,12 +247,9 @@ Pair forward_cpu(const Tensor &query, const Tensor &features, const Tensor &harm
   return out;
 }
 
-Pieces backward_cpu(const Tensor &grad_scalars, const Tensor &grad_vectors, const Tensor &query,
-                    const Tensor &features, const Tensor &harmonics, const Tensor &weights,
-                    const Tensor &radial, const Tensor &table, const Tensor &own,
-                    const Tensor &edge_index, int64_t heads)
+void check_gradients(const Tensor &grad_scalars, const Tensor &grad_vectors, const Tensor &query,
+                     const Tensor &features)
 {
-  check(query, features, harmonics, weights, radial, table, own, edge_index, heads);
   const int64_t n = query.size(0), C = query.size(1), n_v = with_vectors(n, features.size(1));
   TORCH_CHECK(grad_scalars.sizes() == at::IntArrayRef({n, C}) &&
                   grad_vectors.sizes() == at::IntArrayRef({n_v, 3, C}) &&
@@ -256,12 +258,87 @@ Pieces backward_cpu(const Tensor &grad_scalars, const Tensor &grad_vectors, cons
               NAME, ": expected gradients [", n, ", ", C, "] and [", n_v, ", 3, ", C, "] of ",
               query.scalar_type(), ", got ", grad_scalars.sizes(), " and ", grad_vectors.sizes(),
               " of ", grad_scalars.scalar_type());
+}
+
+Pieces backward_cpu(const Tensor &grad_scalars, const Tensor &grad_vectors, const Tensor &query,
+                    const Tensor &features, const Tensor &harmonics, const Tensor &weights,
+                    const Tensor &radial, const Tensor &table, const Tensor &own,
+                    const Tensor &edge_index, int64_t heads)
+{
+  check(query, features, harmonics, weights, radial, table, own, edge_index, heads);
+  check_gradients(grad_scalars, grad_vectors, query, features);
   Pieces pieces;
   AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), NAME, [&] {
     pieces = run_backward<scalar_t>(grad_scalars, grad_vectors, query, features, harmonics, weights,
                                     radial, table, own, edge_index, heads);
   });
   return pieces;
+}
+
+using Second = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
+
+template <class S> Second run_second(const Tensor &grad_scalars, const Tensor &grad_vectors,
+                                     const Tensor &query, const Tensor &features,
+                                     const Tensor &harmonics, const Tensor &weights,
+                                     const Tensor &along_query, const Tensor &along_features,
+                                     const Tensor &along_harmonics, const Tensor &along_weights,
+                                     const Tensor &edge_index, int64_t heads)
+{
+  const auto &kernel = kernels<S>(query.size(1));
+  const auto multiple = std::max<int64_t>(kernel.lanes, heads);
+  const auto none = at::zeros({weight_rows(features.size(1)), query.size(1)}, query.options());
+  const Inputs in(query, features, harmonics, weights, {}, {}, none, multiple);
+  const Inputs along(along_query, along_features, along_harmonics, along_weights, {}, {}, none,
+                     multiple);
+  const int64_t n_all = features.size(0), n_centers = query.size(0);
+  const EdgeOrder order(NAME, edge_index, n_centers, n_all);
+  auto job = make_job<S>(in, order, heads);
+  const Tensor of_scalars = in.filled(grad_scalars), of_vectors = in.filled(grad_vectors);
+  const Tensor scalars = at::zeros_like(of_scalars), vectors = at::zeros_like(of_vectors);
+  const Tensor dq = at::zeros_like(in.query), dx = at::zeros_like(in.features);
+  const Tensor dw = at::empty_like(in.weights);
+  job.grad_scalars = of_scalars.data_ptr<S>();
+  job.grad_vectors = of_vectors.data_ptr<S>();
+  job.along_query = along.query.data_ptr<S>();
+  job.along_features = along.features.data_ptr<S>();
+  job.along_harmonics = along.harmonics.data_ptr<S>();
+  job.along_weights = along.weights.data_ptr<S>();
+  job.scalars = scalars.data_ptr<S>();
+  job.vectors = vectors.data_ptr<S>();
+  job.grad_query = dq.data_ptr<S>();
+  job.grad_features = dx.data_ptr<S>();
+  job.grad_weights = dw.data_ptr<S>();
+  share_out(order, n_centers, n_all,
+            [&](const EtShare &share) { kernel.second(job, share, nullptr); });
+  return {in.cut(scalars), in.cut(vectors), in.cut(dq), in.cut(dx), in.cut(dw)};
+}
+
+// Derivatives of the gradients of query, features, harmonics and weights, contracted with cotangents
+// of them: by the gradients of scalars and vectors, by query, features and weights. Atoms' edges to
+// themselves are left out: `own` of the operator is zero.
+Second second_cpu(const Tensor &grad_scalars, const Tensor &grad_vectors, const Tensor &query,
+                  const Tensor &features, const Tensor &harmonics, const Tensor &weights,
+                  const Tensor &along_query, const Tensor &along_features,
+                  const Tensor &along_harmonics, const Tensor &along_weights,
+                  const Tensor &edge_index, int64_t heads)
+{
+  check(query, features, harmonics, weights, {}, {},
+        at::zeros({weight_rows(features.size(1)), query.size(1)}, query.options()), edge_index,
+        heads);
+  for (const auto &[along, of] :
+       {std::tie(along_query, query), std::tie(along_features, features),
+        std::tie(along_harmonics, harmonics), std::tie(along_weights, weights)})
+    TORCH_CHECK(along.sizes() == of.sizes() && along.scalar_type() == of.scalar_type(), NAME,
+                "_second: expected cotangents like what they belong to, got ", along.sizes(),
+                " for ", of.sizes());
+  check_gradients(grad_scalars, grad_vectors, query, features);
+  Second found;
+  AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), NAME, [&] {
+    found = run_second<scalar_t>(grad_scalars, grad_vectors, query, features, harmonics, weights,
+                                 along_query, along_features, along_harmonics, along_weights,
+                                 edge_index, heads);
+  });
+  return found;
 }
 
 Pair attention_cpu(const Tensor &query, const Tensor &features, const Tensor &harmonics,
@@ -349,8 +426,8 @@ class Attention : public torch::autograd::Function<Attention> {
   {
     const auto saved = context->get_saved_variables();
     const int64_t heads = context->saved_data["heads"].toInt();
-    // The kernels have no gradient of `own`, which is needed in training alone.
-    if (at::GradMode::is_enabled() || context->needs_input_grad(4)) {
+    // The kernels have no gradient of `own`.
+    if (context->needs_input_grad(4)) {
       const at::AutoGradMode record(true);
       const auto again =
           composed(saved[0], saved[1], saved[2], saved[3], saved[4], saved[5], heads);
@@ -364,6 +441,58 @@ class Attention : public torch::autograd::Function<Attention> {
     return {dq, dx, dy, dw, {}, {}, {}};
   }
 };
+
+class AttentionBackward : public torch::autograd::Function<AttentionBackward> {
+ public:
+  static variable_list forward(AutogradContext *context, const Tensor &grad_scalars,
+                               const Tensor &grad_vectors, const Tensor &query,
+                               const Tensor &features, const Tensor &harmonics,
+                               const Tensor &weights, const Tensor &own, const Tensor &edge_index,
+                               int64_t heads)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->save_for_backward(
+        {grad_scalars, grad_vectors, query, features, harmonics, weights, own, edge_index});
+    context->saved_data["heads"] = heads;
+    context->saved_data["own"] = at::count_nonzero(own).item<int64_t>() > 0;
+    const auto [dq, dx, dy, dw] = call<decltype(attention_backward_cpu)>(
+        "egraff::et_attention_backward", grad_scalars, grad_vectors, query, features, harmonics,
+        weights, own, edge_index, heads);
+    return {dq, dx, dy, dw};
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list cotangents)
+  {
+    refuse_third_derivative(NAME);
+    const auto saved = context->get_saved_variables();
+    const int64_t heads = context->saved_data["heads"].toInt();
+    if (!context->needs_input_grad(4) && !context->saved_data["own"].toBool()) {
+      const auto [ds, dv, dq, dx, dw] = call<decltype(second_cpu)>(
+          "egraff::et_attention_second", saved[0], saved[1], saved[2], saved[3], saved[4], saved[5],
+          cotangents[0], cotangents[1], cotangents[2], cotangents[3], saved[7], heads);
+      return {ds, dv, dq, dx, {}, dw, {}, {}, {}};
+    }
+    const at::AutoGradMode record(true);
+    variable_list inputs;
+    for (size_t k = 0; k < 6; ++k) inputs.push_back(saved[k].detach().requires_grad_(true));
+    const auto again =
+        composed(inputs[2], inputs[3], inputs[4], inputs[5], saved[6], saved[7], heads);
+    const auto first =
+        gradients_of(again, {inputs[0], inputs[1]}, {inputs[2], inputs[3], inputs[4], inputs[5]});
+    const auto found = gradients_of(first, cotangents, inputs);
+    return {found[0], found[1], found[2], found[3], found[4], found[5], {}, {}, {}};
+  }
+};
+
+Pieces attention_backward(const Tensor &grad_scalars, const Tensor &grad_vectors,
+                          const Tensor &query, const Tensor &features, const Tensor &harmonics,
+                          const Tensor &weights, const Tensor &own, const Tensor &edge_index,
+                          int64_t heads)
+{
+  const auto found = AttentionBackward::apply(grad_scalars, grad_vectors, query, features,
+                                              harmonics, weights, own, edge_index, heads);
+  return {found[0], found[1], found[2], found[3]};
+}
 
 class TabulatedAttention : public torch::autograd::Function<TabulatedAttention> {
  public:
@@ -426,6 +555,11 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
               "Tensor features, Tensor harmonics, "
               "Tensor weights, Tensor own, Tensor edge_index, int heads) -> (Tensor, Tensor, "
               "Tensor, Tensor)");
+  library.def(
+      "et_attention_second(Tensor grad_scalars, Tensor grad_vectors, Tensor query, Tensor "
+      "features, Tensor harmonics, Tensor weights, Tensor along_query, Tensor "
+      "along_features, Tensor along_harmonics, Tensor along_weights, Tensor edge_index, int "
+      "heads) -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
   library.def("tabulated_et_attention(Tensor query, Tensor features, Tensor harmonics, Tensor "
               "radial, Tensor table, Tensor own, Tensor edge_index, int heads) -> (Tensor scalars, "
               "Tensor vectors)");
@@ -439,6 +573,7 @@ TORCH_LIBRARY_IMPL(egraff, CPU, library)
 {
   library.impl("et_attention", &egraff::attention_cpu);
   library.impl("et_attention_backward", &egraff::attention_backward_cpu);
+  library.impl("et_attention_second", &egraff::second_cpu);
   library.impl("tabulated_et_attention", &egraff::tabulated_cpu);
   library.impl("tabulated_et_attention_backward", &egraff::tabulated_backward_cpu);
 }
@@ -446,5 +581,6 @@ TORCH_LIBRARY_IMPL(egraff, CPU, library)
 TORCH_LIBRARY_IMPL(egraff, Autograd, library)
 {
   library.impl("et_attention", &egraff::attention);
+  library.impl("et_attention_backward", &egraff::attention_backward);
   library.impl("tabulated_et_attention", &egraff::tabulated);
 }

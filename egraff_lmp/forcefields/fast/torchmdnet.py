@@ -30,6 +30,8 @@ from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 MOST_HEADS = 16
 # Rows that a layer reads of each neighbour: key, scalar; along v, along r; and the vectors.
 _SCALARS, _NO_VECTORS, _VECTORS = 2, 4, 7
+# The harmonics of degree 1 are sqrt(3) times the direction.
+_DIRECTION = 1.0 / math.sqrt(3.0)
 # The convolution that sums scalars: l1, l2, l3, row in, step, row out, step.
 _SCALAR_PATH = [0, 0, 0, 0, 1, 0, 1]
 
@@ -114,24 +116,35 @@ class _AttentionFilter(torch.nn.Module):
 
 
 class _TrainedFilter(torch.nn.Module):
-    """The same from the joined radial functions, each row by itself: (S, F) `rows` times."""
+    """The same from envelope and basis side by side; along r over sqrt(3), as the operator takes it.
+
+    Args:
+        layer: of the reference network.
+        rows: 2, or 4.
+    """
 
     def __init__(self, layer: Any, rows: int) -> None:
         super().__init__()
         self.rows, self.width = rows, layer.width
-        self.vector_cutoff = layer.vector_cutoff
-        self.radial = _GivenRadial()
-        self.key = _reordered(layer.key_filter, _order(layer), None)
-        self.values = _reordered(layer.value_filter, _value_order(layer, rows), None)
+        values = _value_order(layer, rows)
+        key = _order(layer)
+        self.filter = Linear(
+            lambda: torch.cat([layer.key_filter.weight[key], layer.value_filter.weight[values]]),
+            lambda: torch.cat([layer.key_filter.bias[key], layer.value_filter.bias[values]]),
+        )
+        scale = [1.0, 1.0, 1.0, _DIRECTION][:rows]
+        enveloped = [0.0, 1.0, *[float(layer.vector_cutoff)] * 2][:rows]
+        dtype = layer.query.weight.dtype
+        self.register_buffer("scale", torch.tensor(scale, dtype=dtype))
+        self.register_buffer("enveloped", torch.tensor(enveloped, dtype=dtype))
 
-    def forward(self, joined: torch.Tensor) -> list[torch.Tensor]:
-        cutoff, basis = self.radial(joined)
-        key = fused_silu(self.key(basis))
-        values = fused_silu(self.values(basis))
-        if self.vector_cutoff:
-            return [key, *(values * cutoff).split(self.width, dim=1)]
-        scalar, *others = values.split(self.width, dim=1)
-        return [key, scalar * cutoff, *others]
+    def forward(self, joined: torch.Tensor) -> torch.Tensor:
+        """(S, 1 + n_basis) to (S, rows, F)."""
+        cutoff, basis = joined.split([1, joined.size(1) - 1], dim=1)
+        # 1 or the cutoff, times the scale, (S, rows).
+        factors = (1.0 + self.enveloped * (cutoff - 1.0)) * self.scale  # type: ignore[operator]
+        values = fused_silu(self.filter(basis)).view(-1, self.rows, self.width)
+        return values * factors.unsqueeze(2)
 
 
 class _TabulatedAttention(torch.nn.Module):
@@ -206,27 +219,19 @@ class _ExactAttention(torch.nn.Module):
 
 
 class _TrainedAttention(torch.nn.Module):
-    """The same with gradients of the filters: sums over neighbours by `egraff::convolution`.
+    """The same with gradients of the filters, those of an atom's edge to itself included.
 
     Args:
         weights: the filters.
-        network: the reference.
+        radial: gives what they take, from distances in A.
         heads: their number.
     """
 
-    # From the scalar, from b = along r, and from v a with the vectors v and a = along v.
-    _PATHS = ([0, 0, 0, 0, 1, 0, 1], [0, 1, 1, 1, 1, 1, 1], [1, 0, 1, 2, 1, 1, 1])
-    # The harmonics of degree 1 are sqrt(3) times the direction.
-    _DIRECTION = 1.0 / math.sqrt(3.0)
-
-    def __init__(
-        self, weights: torch.nn.Module, network: TorchMDNetNetwork, heads: int
-    ) -> None:
+    def __init__(self, weights: torch.nn.Module, radial: torch.nn.Module, heads: int) -> None:
         super().__init__()
-        self.radial = _JoinedRadial(network)
         self.heads = heads
         self.table_error = 0.0
-        self.weights = weights
+        self.weights, self.radial = weights, radial
 
     def forward(
         self,
@@ -237,43 +242,27 @@ class _TrainedAttention(torch.nn.Module):
         lengths: torch.Tensor,
         edge_index: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `_ExactAttention.forward`."""
+        """As `_ExactAttention.forward`, but for `lengths`: what `radial` makes of them."""
         n_local, width = query.shape
-        centers, neighbors = edge_index
-        weights = self.weights(lengths)
-        own = self.weights(self.radial(lengths.new_zeros(1, 1)))
-        key, scalar, *others = features.unbind(1)
-        logits = query.index_select(0, centers) * key.index_select(0, neighbors) * weights[0]
-        scalars = self._attention(query * key[:n_local] * own[0]) * (scalar[:n_local] * own[1])
-        rows, of_paths = [scalar.unsqueeze(1)], [self._attention(logits) * weights[1]]
-        if features.size(1) > _SCALARS:
-            rows.append(others[1].unsqueeze(1) * self._DIRECTION)
-            of_paths.append(weights[3])
-        if features.size(1) > _NO_VECTORS:
-            rows.append(torch.stack(others[2:], dim=1) * others[0].unsqueeze(1))
-            of_paths.append(weights[2])
-        sums = torch.ops.egraff.convolution(
-            torch.cat(rows, dim=1),
+        own = self.weights(self.radial(lengths.new_zeros(1, 1, dtype=torch.float64)))[0]
+        # The operator has no gradient of an atom's own weights: with zeros it leaves them out.
+        scalars, vectors = torch.ops.egraff.et_attention(
+            query,
+            features,
             harmonics,
-            torch.stack(of_paths, dim=1),
+            self.weights(lengths),
+            torch.zeros_like(own),
             edge_index,
-            n_local,
-            [number for path in self._PATHS[: len(rows)] for number in path],
+            self.heads,
         )
-        scalars = scalars + sums[:, 0]
-        if len(rows) == 1:
-            return scalars, query.new_zeros(0, 3, width)
-        vectors = sums[:, 1:]
-        if len(rows) == 3:
-            vectors = vectors + rows[2][:n_local] * own[2]
+        key, scalar, *others = features[:n_local].unbind(1)
+        logits = (query * key * own[0]).view(n_local, width // self.heads, self.heads).sum(dim=1)
+        attention = torch.nn.functional.silu(logits).repeat(1, width // self.heads)
+        scalars = scalars + attention * scalar * own[1]
+        if features.size(1) == _VECTORS:
+            own_vectors = torch.stack(others[2:], dim=1) * (others[0] * own[2]).unsqueeze(1)
+            vectors = vectors + own_vectors
         return scalars, vectors
-
-    def _attention(self, logits: torch.Tensor) -> torch.Tensor:
-        """Of each channel its head's, (n, F): channel u belongs to head u % heads."""
-        n, width = logits.shape
-        of_head = logits.view(n, width // self.heads, self.heads).sum(dim=1)
-        of_head = fused_silu(of_head).unsqueeze(1).expand(n, width // self.heads, self.heads)
-        return of_head.reshape(n, width)
 
 
 class _Layer(torch.nn.Module):
@@ -302,11 +291,7 @@ class _Layer(torch.nn.Module):
             lambda: torch.cat([layer.key.weight[order], layer.value.weight[of_values]])[:, order],
             lambda: torch.cat([layer.key.bias[order], layer.value.bias[of_values]]),
         )
-        if trained:
-            attention_filter = _TrainedFilter(layer, weight_rows)
-            self.attention = _TrainedAttention(attention_filter, network, layer.n_heads)
-        else:
-            self.attention = _deployed_attention(layer, network, weight_rows)
+        self.attention = _attention(layer, network, weight_rows, trained=trained)
         # The reference slices the results of one map; maps of their own need no copies backward.
         self.for_vectors, self.for_products, self.change = _thirds(layer.out, order)
         self.left, self.right, self.own_vectors = _thirds(layer.vectors, order)
@@ -343,16 +328,21 @@ class _Layer(torch.nn.Module):
         return x, v
 
 
-def _deployed_attention(layer: Any, network: TorchMDNetNetwork, rows: int) -> torch.nn.Module:
-    """Attention with constant filters: with a table in float32."""
+def _attention(
+    layer: Any, network: TorchMDNetNetwork, rows: int, *, trained: bool
+) -> torch.nn.Module:
+    """Attention with filters that are trained, with a table, or in float64 with the filters."""
+    if trained:
+        return _TrainedAttention(
+            _TrainedFilter(layer, rows), _JoinedRadial(network), layer.n_heads
+        )
     weights: torch.nn.Module = _AttentionFilter(layer, network, rows)
     dtype = layer.query.weight.dtype
     with torch.no_grad():
         own = weights(torch.zeros(1, 1, dtype=dtype))[0]
     if rows > _SCALARS:
         own[3] = 0.0
-        # The harmonics of degree 1 are sqrt(3) times the direction.
-        weights = _Scaled(weights, [1.0, 1.0, 1.0, 1.0 / math.sqrt(3.0)], dtype)
+        weights = _Scaled(weights, [1.0, 1.0, 1.0, _DIRECTION], dtype)
     if dtype == torch.float32:
         return _TabulatedAttention(weights, own, layer.n_heads, network.r_max)
     return _ExactAttention(weights, own, layer.n_heads)

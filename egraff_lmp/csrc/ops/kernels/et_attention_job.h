@@ -41,6 +41,10 @@ template <class S> struct EtAttentionJob {
   S *grad_harmonics;    // [E, 4]
   S *grad_weights;      // [E, rows, channels], or null
   S *grad_radial;       // [E], or null
+
+  // Of second derivatives, where weights are given: cotangents of the gradients. `scalars` and
+  // `vectors` are then the derivatives by their gradients, and there are none of the harmonics.
+  const S *along_query, *along_features, *along_harmonics, *along_weights;
 };
 
 // What one call of the backward pass does: gradients that belong to the centres or to the edges
@@ -58,6 +62,8 @@ template <class S> struct EtAttentionKernels {
   // For centres begin .. end - 1.
   void (*forward)(const EtAttentionJob<S> &job, int64_t begin, int64_t end, void *scratch);
   void (*backward)(const EtAttentionJob<S> &job, const EtShare &share, void *scratch);
+  // Atoms' edges to themselves are left out.
+  void (*second)(const EtAttentionJob<S> &job, const EtShare &share, void *scratch);
 };
 
 constexpr int ET_MOST_HEADS = 16;

@@ -9,6 +9,10 @@
 //   scalars += c s w_s,   vectors[m] += v[m] a w_a + n[m] b w_b
 //
 // with the direction n, which an atom's edge to itself does not have.
+//
+// Second derivatives: D is the derivative along the cotangents of the gradients of all inputs. The
+// derivative by the gradient of a result is D of the result, and that by an input is D of the input's
+// gradient.
 
 #include "et_attention_job.h"
 #include "exponential.h"
@@ -325,6 +329,190 @@ void backward_heads(const EtAttentionJob<S> &job, const EtShare &share, void *sc
   }
 }
 
+// What the second derivatives take of an edge: cotangents beside what is given.
+template <class S> struct SecondEdge {
+  Edge<S> at;
+  const S *query, *x, *w, *direction;    // cotangents
+};
+
+// Attention c and dz as in `activate`, and D of both.
+template <class S, int NZ> struct SecondHeads {
+  Heads<S, NZ> c, dz, along_c, along_dz;
+};
+
+template <class S, int NZ> [[gnu::noinline]] void
+activate_second(const EtAttentionJob<S> &job, const SecondEdge<S> &edge, SecondHeads<S, NZ> &heads)
+{
+  constexpr int W = LANES<S>;
+  const int64_t F = job.channels;
+  Heads<S, NZ> z = {}, dc = {}, along_z = {}, along_dc = {};
+  for (int64_t u = 0; u < F; u += NZ * W)
+    unroll<NZ>([&](auto k) {
+      const int64_t at = u + k * W, s = ET_SCALAR * F + at;
+      const Vector<S> q = load<S>(edge.at.query + at), x = load<S>(edge.at.x + at);
+      const Vector<S> w = load<S>(edge.at.w + at), g = load<S>(edge.at.grad + at);
+      z.of[k] += q * x * w;
+      along_z.of[k] += load<S>(edge.query + at) * x * w +
+                       q * (load<S>(edge.x + at) * w + x * load<S>(edge.w + at));
+      dc.of[k] += g * load<S>(edge.at.x + s) * load<S>(edge.at.w + s);
+      along_dc.of[k] += g * (load<S>(edge.x + s) * load<S>(edge.at.w + s) +
+                             load<S>(edge.at.x + s) * load<S>(edge.w + s));
+    });
+  fold<S, NZ>(z, job.heads);
+  fold<S, NZ>(dc, job.heads);
+  fold<S, NZ>(along_z, job.heads);
+  fold<S, NZ>(along_dc, job.heads);
+  unroll<NZ>([&](auto k) {
+    const Vector<S> p = logistic<S>(z.of[k]), rest = S(1) - p;
+    const Vector<S> slope = p * (S(1) + z.of[k] * rest);
+    const Vector<S> second = p * rest * (S(2) + z.of[k] * (S(1) - S(2) * p));
+    heads.c.of[k] = z.of[k] * p;
+    heads.dz.of[k] = dc.of[k] * slope;
+    heads.along_c.of[k] = slope * along_z.of[k];
+    heads.along_dz.of[k] = along_dc.of[k] * slope + dc.of[k] * second * along_z.of[k];
+  });
+}
+
+// Adds to scalars and vectors D of what the edge gives them, and to dq; sets dw.
+template <class S, int NZ>
+[[gnu::noinline]] void second_center(const EtAttentionJob<S> &job, const SecondEdge<S> &edge,
+                                     const SecondHeads<S, NZ> &heads, S *scalars, S *vectors, S *dq,
+                                     S *dw)
+{
+  constexpr int W = LANES<S>;
+  const int64_t F = job.channels;
+  const bool carries = job.rows_in == ET_WITH_VECTORS;
+  const S *n = edge.at.direction, *along_n = edge.direction;
+  for (int64_t u = 0; u < F; u += NZ * W)
+    unroll<NZ>([&](auto k) {
+      const int64_t at = u + k * W;
+      const auto x = [&](int row) {
+        return load<S>(edge.at.x + row * F + at);
+      };
+      const auto w = [&](int row) {
+        return load<S>(edge.at.w + row * F + at);
+      };
+      const auto dx = [&](int row) {
+        return load<S>(edge.x + row * F + at);
+      };
+      const auto dw_along = [&](int row) {
+        return load<S>(edge.w + row * F + at);
+      };
+      const auto set = [&](int row, Vector<S> value) {
+        store<S>(dw + row * F + at, value);
+      };
+      const auto add = [&](S *to, Vector<S> value) {
+        store<S>(to, load<S>(to) + value);
+      };
+      const Vector<S> q = load<S>(edge.at.query + at), along_q = load<S>(edge.query + at);
+      const Vector<S> c = heads.c.of[k], dz = heads.dz.of[k];
+      const Vector<S> along_c = heads.along_c.of[k], along_dz = heads.along_dz.of[k];
+      const Vector<S> key = x(ET_KEY), w_key = w(ET_KEY), g = load<S>(edge.at.grad + at);
+      add(dq + at, along_dz * key * w_key + dz * (dx(ET_KEY) * w_key + key * dw_along(ET_KEY)));
+      set(ET_KEY, along_dz * q * key + dz * (along_q * key + q * dx(ET_KEY)));
+      const Vector<S> s = x(ET_SCALAR), w_s = w(ET_SCALAR), along_s = dx(ET_SCALAR);
+      set(ET_SCALAR, g * (along_c * s + c * along_s));
+      add(scalars + at, along_c * s * w_s + c * (along_s * w_s + s * dw_along(ET_SCALAR)));
+      if (job.rows == ET_SCALARS_ONLY) return;
+      const Vector<S> b = x(ET_ALONG_R) * w(ET_ALONG_R);
+      const Vector<S> along_b =
+          dx(ET_ALONG_R) * w(ET_ALONG_R) + x(ET_ALONG_R) * dw_along(ET_ALONG_R);
+      const Vector<S> a = x(ET_ALONG_V) * w(ET_ALONG_V);
+      const Vector<S> along_a =
+          dx(ET_ALONG_V) * w(ET_ALONG_V) + x(ET_ALONG_V) * dw_along(ET_ALONG_V);
+      Vector<S> r = {}, along_r = {}, v = {}, along_v = {};
+      unroll<3>([&](auto m) {
+        const Vector<S> gv = load<S>(edge.at.grad_vectors + m * F + at);
+        Vector<S> sum = along_n[m] * b + n[m] * along_b;
+        r += gv * n[m];
+        along_r += gv * along_n[m];
+        if (carries) {
+          sum += dx(ET_VECTORS + m) * a + x(ET_VECTORS + m) * along_a;
+          v += gv * x(ET_VECTORS + m);
+          along_v += gv * dx(ET_VECTORS + m);
+        }
+        add(vectors + m * F + at, sum);
+      });
+      set(ET_ALONG_R, along_r * x(ET_ALONG_R) + r * dx(ET_ALONG_R));
+      set(ET_ALONG_V, along_v * x(ET_ALONG_V) + v * dx(ET_ALONG_V));
+    });
+}
+
+// Adds to dx (rows_in, channels).
+template <class S, int NZ>
+[[gnu::noinline]] void second_neighbor(const EtAttentionJob<S> &job, const SecondEdge<S> &edge,
+                                       const SecondHeads<S, NZ> &heads, S *to)
+{
+  constexpr int W = LANES<S>;
+  const int64_t F = job.channels;
+  const bool carries = job.rows_in == ET_WITH_VECTORS;
+  const S *n = edge.at.direction, *along_n = edge.direction;
+  for (int64_t u = 0; u < F; u += NZ * W)
+    unroll<NZ>([&](auto k) {
+      const int64_t at = u + k * W;
+      const auto w = [&](int row) {
+        return load<S>(edge.at.w + row * F + at);
+      };
+      const auto along_w = [&](int row) {
+        return load<S>(edge.w + row * F + at);
+      };
+      const auto add = [&](int row, Vector<S> value) {
+        store<S>(to + row * F + at, load<S>(to + row * F + at) + value);
+      };
+      const Vector<S> q = load<S>(edge.at.query + at), along_q = load<S>(edge.query + at);
+      add(ET_KEY, heads.along_dz.of[k] * q * w(ET_KEY) +
+                      heads.dz.of[k] * (along_q * w(ET_KEY) + q * along_w(ET_KEY)));
+      add(ET_SCALAR, load<S>(edge.at.grad + at) *
+                         (heads.along_c.of[k] * w(ET_SCALAR) + heads.c.of[k] * along_w(ET_SCALAR)));
+      if (job.rows == ET_SCALARS_ONLY) return;
+      Vector<S> r = {}, along_r = {}, v = {}, along_v = {};
+      const Vector<S> a = load<S>(edge.at.x + ET_ALONG_V * F + at);
+      const Vector<S> along_a =
+          load<S>(edge.x + ET_ALONG_V * F + at) * w(ET_ALONG_V) + a * along_w(ET_ALONG_V);
+      unroll<3>([&](auto m) {
+        const Vector<S> gv = load<S>(edge.at.grad_vectors + m * F + at);
+        r += gv * n[m];
+        along_r += gv * along_n[m];
+        if (carries) {
+          const int64_t row = (ET_VECTORS + m) * F + at;
+          v += gv * load<S>(edge.at.x + row);
+          along_v += gv * load<S>(edge.x + row);
+          add(ET_VECTORS + m, gv * along_a);
+        }
+      });
+      add(ET_ALONG_R, along_r * w(ET_ALONG_R) + r * along_w(ET_ALONG_R));
+      if (carries) add(ET_ALONG_V, along_v * w(ET_ALONG_V) + v * along_w(ET_ALONG_V));
+    });
+}
+
+template <class S, int NZ>
+void second_heads(const EtAttentionJob<S> &job, const EtShare &share, void *)
+{
+  const int64_t F = job.channels, size = job.rows_in * F, weights = job.rows * F;
+  SecondHeads<S, NZ> heads;
+  for (int64_t center = share.centers_begin; center < share.centers_end; ++center)
+    for (int e = job.first[center]; e < job.first[center + 1]; ++e) {
+      const int64_t edge = job.edge[e], neighbor = job.neighbor[e];
+      const bool owned =
+          share.of_neighbors && neighbor >= share.neighbors_begin && neighbor < share.neighbors_end;
+      if (!share.of_centers && !owned) continue;
+      const SecondEdge<S> given = {{job.query + center * F, job.features + neighbor * size,
+                                    job.weights + edge * weights, job.harmonics + edge * 4 + 1,
+                                    job.grad_scalars + center * F,
+                                    job.grad_vectors + center * 3 * F},
+                                   job.along_query + center * F,
+                                   job.along_features + neighbor * size,
+                                   job.along_weights + edge * weights,
+                                   job.along_harmonics + edge * 4 + 1};
+      activate_second<S, NZ>(job, given, heads);
+      if (share.of_centers)
+        second_center<S, NZ>(job, given, heads, job.scalars + center * F,
+                             job.vectors + center * 3 * F, job.grad_query + center * F,
+                             job.grad_weights + edge * weights);
+      if (owned) second_neighbor<S, NZ>(job, given, heads, job.grad_features + neighbor * size);
+    }
+}
+
 // Registers that hold all heads once.
 template <class S> int head_registers(const EtAttentionJob<S> &job)
 {
@@ -360,14 +548,28 @@ template <class S> void backward(const EtAttentionJob<S> &job, const EtShare &sh
   }
 }
 
+template <class S> void second(const EtAttentionJob<S> &job, const EtShare &share, void *scratch)
+{
+  switch (head_registers(job)) {
+  case 1:
+    return second_heads<S, 1>(job, share, scratch);
+  case 2:
+    return second_heads<S, 2>(job, share, scratch);
+  case 4:
+    return second_heads<S, 4>(job, share, scratch);
+  default:
+    return second_heads<S, 8>(job, share, scratch);
+  }
+}
+
 }    // namespace
 
 extern const EtAttentionKernels<float> et_attention_float;
 extern const EtAttentionKernels<double> et_attention_double;
-const EtAttentionKernels<float> et_attention_float = {LANES<float>, Weights<float>::bytes,
-                                                      forward<float>, backward<float>};
-const EtAttentionKernels<double> et_attention_double = {LANES<double>, Weights<double>::bytes,
-                                                        forward<double>, backward<double>};
+const EtAttentionKernels<float> et_attention_float = {
+    LANES<float>, Weights<float>::bytes, forward<float>, backward<float>, second<float>};
+const EtAttentionKernels<double> et_attention_double = {
+    LANES<double>, Weights<double>::bytes, forward<double>, backward<double>, second<double>};
 
 }    // namespace EGRAFF_ISA
 }    // namespace egraff
