@@ -7,8 +7,8 @@
 //       K[m1, m2, m3] harmonics[e, l2^2 + m2] features[neighbour(e), row_in + m1 step_in, u]
 //       w[e, path, u]
 //
-// K is e3nn's real Wigner 3j symbol times sqrt(2 l3 + 1); l <= 3. The weights w are given, or read
-// from a table: coefficients [intervals + 3, paths, channels] of uniform cubic B-splines over
+// K is e3nn's real Wigner 3j symbol times sqrt(2 l3 + 1); l <= 3. The weights w are given, those of
+// each edge or, as a constant [1, paths, channels], those of all of them, or read from a table: coefficients [intervals + 3, paths, channels] of uniform cubic B-splines over
 // `radial` in [0, 1), beyond which the weights are zero.
 //
 // Nothing is kept for the backward pass but the inputs. A thread owns the centres (forward) or the
@@ -24,6 +24,17 @@ namespace {
 using Pieces = std::tuple<Tensor, Tensor, Tensor>;
 
 constexpr auto NAME = "egraff::convolution";
+
+// Where the kernels write the gradient of the weights: nothing where all edges have the same, which
+// are constants.
+template <class S> Tensor weights_gradient(const ConvolutionInputs &in, ConvolutionJob<S> &job)
+{
+  if (in.weights.size(0) != in.harmonics.size(0))
+    return at::empty({0, 0, in.weights.size(2)}, in.weights.options());
+  const auto dw = at::empty_like(in.weights);
+  job.grad_weights = dw.data_ptr<S>();
+  return dw;
+}
 
 template <class S> Tensor run_forward(const Tensor &features, const Tensor &harmonics,
                                       const Tensor &weights, const Tensor &radial,
@@ -74,8 +85,7 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
   const Tensor dy = at::empty_like(in.harmonics);
   job.grad_harmonics = dy.data_ptr<S>();
   if (weights.defined()) {
-    dw = at::empty_like(in.weights);
-    job.grad_weights = dw.data_ptr<S>();
+    dw = weights_gradient<S>(in, job);
   } else {
     dr = at::empty_like(in.radial);
     job.grad_radial = dr.data_ptr<S>();
@@ -114,11 +124,11 @@ Pieces run_second(const Tensor &grad_out, const Tensor &features, const Tensor &
   const auto cut = [&](const Tensor &t) {
     return t.defined() && t.size(2) != C ? t.narrow(2, 0, C).contiguous() : t;
   };
-  const Tensor grad = fill(grad_out), out = at::empty_like(grad), dw = at::empty_like(in.weights);
+  const Tensor grad = fill(grad_out), out = at::empty_like(grad);
+  const Tensor dw = weights_gradient<S>(in, job);
   Tensor dx;
   job.grad = grad.data_ptr<S>();
   job.out = out.data_ptr<S>();
-  job.grad_weights = dw.data_ptr<S>();
   job.along_features = along.features.data_ptr<S>();
   job.along_harmonics = along.harmonics.data_ptr<S>();
   job.along_weights = along.weights.data_ptr<S>();
@@ -243,6 +253,8 @@ class Convolution : public torch::autograd::Function<Convolution> {
                         const Tensor &weights, const Tensor &edge_index, int64_t n_centers,
                         std::vector<int64_t> paths)
   {
+    TORCH_CHECK(!weights.requires_grad() || weights.size(0) == harmonics.size(0), NAME,
+                ": expected weights of each edge where they are trained, got ", weights.sizes());
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({features, harmonics, weights, edge_index});
     context->saved_data["paths"] = paths;
@@ -255,7 +267,7 @@ class Convolution : public torch::autograd::Function<Convolution> {
     const auto [dx, dy, dw] =
         convolve_backward(gradients[0], saved[0], saved[1], saved[2], saved[3],
                           context->saved_data["paths"].toIntVector(), context->needs_input_grad(0));
-    return {dx, dy, dw, {}, {}, {}};
+    return {dx, dy, context->needs_input_grad(2) ? dw : Tensor(), {}, {}, {}};
   }
 };
 

@@ -125,7 +125,8 @@ inline void check_convolution(const Tensor &features, const Tensor &harmonics,
               "egraff::convolution: expected harmonics [", n_edges, ", (l_max + 1)^2], got ",
               harmonics.sizes());
   if (weights.defined()) {
-    TORCH_CHECK(weights.sizes() == at::IntArrayRef({n_edges, n_paths, C}),
+    TORCH_CHECK(weights.sizes() == at::IntArrayRef({n_edges, n_paths, C}) ||
+                    weights.sizes() == at::IntArrayRef({1, n_paths, C}),
                 "egraff::convolution: expected weights [", n_edges, ", ", n_paths, ", ", C,
                 "], got ", weights.sizes());
   } else {
@@ -163,6 +164,9 @@ template <class S> ConvolutionJob<S> make_job(const ConvolutionInputs &in, const
   job.features = pointer<S>(in.features);
   job.harmonics = pointer<S>(in.harmonics);
   job.weights = pointer<S>(in.weights);
+  const int64_t n_edges = in.harmonics.size(0);
+  if (in.weights.defined() && in.weights.size(0) == n_edges)
+    job.weights_step = in.weights.size(1) * in.weights.size(2);
   job.radial = pointer<S>(in.radial);
   job.table = pointer<S>(in.table);
   job.intervals = in.table.defined() ? static_cast<int>(in.table.size(0) - 3) : 0;

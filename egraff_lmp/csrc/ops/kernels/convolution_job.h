@@ -30,11 +30,12 @@ template <class S> struct ConvolutionJob {
   int n_paths, n_pairs, l_max;
   int64_t channels, rows_in, rows_out;
 
-  const S *features;     // [n_all, rows_in, channels]
-  const S *harmonics;    // [E, (l_max + 1)^2]
-  const S *weights;      // [E, n_paths, channels], or null and
-  const S *radial;       // [E], in [0, 1)
-  const S *table;        // [intervals + 3, n_paths, channels]
+  const S *features;       // [n_all, rows_in, channels]
+  const S *harmonics;      // [E, (l_max + 1)^2]
+  const S *weights;        // [E, n_paths, channels], or null and
+  int64_t weights_step;    // from one edge to the next; 0 where all have the same
+  const S *radial;         // [E], in [0, 1)
+  const S *table;          // [intervals + 3, n_paths, channels]
   int intervals;
 
   S *out;    // [n_centers, rows_out, channels]

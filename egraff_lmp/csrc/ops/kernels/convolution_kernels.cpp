@@ -108,10 +108,10 @@ template <class S> struct Block {
     edge[n] = job.edge[sorted];
     x[n] = job.features + neighbor * size;
     dx[n] = job.grad_features ? job.grad_features + neighbor * size : nullptr;
-    if (job.weights) w[n] = job.weights + row;
+    if (job.weights) w[n] = job.weights + int64_t(job.edge[sorted]) * job.weights_step;
     if (job.grad_weights) dw[n] = job.grad_weights + row;
     if (job.along_features) a[n] = job.along_features + neighbor * size;
-    if (job.along_weights) c[n] = job.along_weights + row;
+    if (job.along_weights) c[n] = job.along_weights + int64_t(job.edge[sorted]) * job.weights_step;
     ++n;
   }
 
@@ -157,6 +157,13 @@ template <class S> struct Block {
         if (SLOPE) store<S>(slope + k, d[0] * (c1 - c0) + d[1] * (c2 - c1) + d[2] * (c3 - c2));
       }
     }
+  }
+
+  // Where nobody wants the gradients of weights: memory that they may be written to.
+  void discard_weights(const ConvolutionJob<S> &job, int begin, int end)
+  {
+    if (job.grad_weights || job.table) return;
+    for (int e = begin; e < end; ++e) dw[e] = grads + (e - begin) * n_weights(job);
   }
 
   // dr = sum over paths and channels of dw times the slope, for edges begin .. end - 1.
@@ -249,6 +256,7 @@ template <class S> void second_block(const ConvolutionJob<S> &job, Block<S> &blo
   for (int from = 0, to = 0; from < block.n; from = to) {
     to = smaller(from + BACKWARD_EDGES, block.n);
     if (to - from == 2 && block.x[from] == block.x[from + 1]) --to;    // see backward_block
+    block.discard_weights(job, from, to);
     for_tiles(job, from, to, [&](const auto &path, int64_t channel, int from, int to) {
       functions_of<S>(path).second_backward(
           second_path<S>(job, block, path, channel, from, nullptr, grad), to - from);
@@ -268,6 +276,7 @@ template <class S> void backward_block(const ConvolutionJob<S> &job, Block<S> &b
     // order of what is added to the neighbour must not.
     if (to - from == 2 && block.x[from] == block.x[from + 1]) --to;
     if (job.table) block.template read_table<true>(job, from, to);
+    block.discard_weights(job, from, to);
     for (int p = 0; p < job.n_paths; ++p) {
       const auto &path = job.paths[p];
       const auto multiply = functions_of<S>(path).backward;
