@@ -58,15 +58,20 @@ class _Radial(torch.nn.Module):
         return weights
 
 
-def _convolution(network: EquiformerNetwork, product: Any, radial: _Radial, channels: int) -> Any:
-    """A product with weights by distance, its sum over neighbours included."""
+def _convolution(
+    network: EquiformerNetwork, product: Any, radial: _Radial, channels: int, *, fine: bool
+) -> Any:
+    """A product with weights by distance, its sum over neighbours included.
+
+    Its table has fine knots at the cutoff if `fine`, see `expnorm`.
+    """
     paths, factors = convolution_paths(product, channels)
     if network.dtype != torch.float32:
         return ExactConvolution(paths, factors, radial, network.dtype)
     exact = copy.deepcopy(radial).double()
 
     def weights(place: torch.Tensor) -> torch.Tensor:
-        lengths = (distance_at(place) * network.r_max).unsqueeze(1)
+        lengths = (distance_at(place, fine) * network.r_max).unsqueeze(1)
         return exact(lengths).view(place.size(0), -1, channels)
 
     return TabulatedConvolution(paths, factors, weights, network.dtype)
@@ -172,7 +177,9 @@ class _Attention(torch.nn.Module):
 
     __constants__ = ("alpha_rows", "alpha_width", "n_heads", "slope", "smooth")
 
-    def __init__(self, attention: Any, network: EquiformerNetwork, channels: int) -> None:
+    def __init__(
+        self, attention: Any, network: EquiformerNetwork, channels: int, *, fine: bool
+    ) -> None:
         super().__init__()
         dtype = network.dtype
         self.smooth, self.slope = attention.smooth, attention.slope
@@ -180,11 +187,12 @@ class _Attention(torch.nn.Module):
         self.from_neighbor = from_linear(attention.from_neighbor, channels)
         self.from_center = from_linear(attention.from_center, channels)
         radial = _Radial(network, attention.radial, enveloped=False)
-        self.product = _convolution(network, attention.product, radial, channels)
+        self.product = _convolution(network, attention.product, radial, channels, fine=fine)
         # The rows of the invariants that the attention is made of, then those of the gate.
         self.read = side_by_side([attention.alpha, attention.to_gate], channels)
         self.alpha_rows = attention.alpha_width // channels
-        self.register_buffer("alpha_dot", attention.alpha_dot.detach().clone())
+        alpha_dot = attention.alpha_dot.detach().clone() * attention.leaky_factor
+        self.register_buffer("alpha_dot", alpha_dot)
         self.gate = _Gate(attention.gate, channels, self.alpha_rows)
         paths, factors = convolution_paths(attention.value_product, channels)
         self.value_product = _UnitConvolution(paths, channels, dtype)
@@ -280,12 +288,14 @@ class _Block(torch.nn.Module):
 
     __constants__ = ("changes_irreps",)
 
-    def __init__(self, block: Any, network: EquiformerNetwork, channels: int) -> None:
+    def __init__(
+        self, block: Any, network: EquiformerNetwork, channels: int, *, fine: bool
+    ) -> None:
         super().__init__()
         irreps = block.linear_1.irreps_in
         self.changes_irreps = block.changes_irreps
         self.norm_1 = _LayerNorm(block.norm_1, irreps, channels)
-        self.attention = _Attention(block.attention, network, channels)
+        self.attention = _Attention(block.attention, network, channels, fine=fine)
         self.norm_2 = _LayerNorm(block.norm_2, irreps, channels)
         self.gate = _Gate(block.gate, channels)
         self.linear_1 = from_linear(block.linear_1, channels)
@@ -334,7 +344,15 @@ class FastEquiformer(torch.nn.Module):
         KernelsUnavailable: degrees beyond those that the operators cover.
     """
 
-    __constants__ = ("edges_of_a_piece", "l_max", "power", "r_max", "smooth", "table_error")
+    __constants__ = (
+        "edges_of_a_piece",
+        "fine_at_cutoff",
+        "l_max",
+        "power",
+        "r_max",
+        "smooth",
+        "table_error",
+    )
 
     def __init__(self, network: EquiformerNetwork) -> None:
         super().__init__()
@@ -360,14 +378,19 @@ class FastEquiformer(torch.nn.Module):
         self.register_buffer("by_type", _as_rows(by_type, places, layout))
         self.register_buffer("constant", _as_rows(constant, places, layout))
         radial = _Radial(network, degree.radial, enveloped=network.smooth)
-        self.degree_product = _convolution(network, degree.product, radial, channels)
+        try:
+            self.fine_at_cutoff = False
+            product, built = self._with_tables(network, radial, channels)
+        except KernelsUnavailable:
+            self.fine_at_cutoff = True
+            product, built = self._with_tables(network, radial, channels)
+        self.degree_product = product
         self.degree_project = from_linear(degree.project, channels)
         # The bias of that map is added for each neighbour, the rest is linear in their sum.
         self.register_buffer("degree_bias", self.degree_project.bias.clone() / degree.norm)  # type: ignore[operator]
         self.degree_project.has_bias = False
         self.degree_norm = degree.norm
         self.edges_of_a_piece = EDGES_OF_A_PIECE
-        built: list[Any] = [_Block(block, network, channels) for block in blocks]
         self.blocks = torch.nn.ModuleList(built)
         self.table_error = max(
             self.degree_product.table_error,
@@ -379,7 +402,19 @@ class FastEquiformer(torch.nn.Module):
         last = _scalars(readout[2])
         with torch.no_grad():
             last.weight.mul_(float(readout[1].acts[0].cst))
+            for parameter in (last.weight, last.bias):
+                parameter.div_(network.energy_divisor)
         self.readout = torch.nn.Sequential(_scalars(readout[0]), torch.nn.SiLU(), last)
+
+    def _with_tables(
+        self, network: EquiformerNetwork, radial: _Radial, channels: int
+    ) -> tuple[Any, list[Any]]:
+        """The product of the degree embedding, and the blocks."""
+        degree: Any = network.degree_embedding
+        fine = self.fine_at_cutoff
+        product = _convolution(network, degree.product, radial, channels, fine=fine)
+        blocks: Any = network.blocks
+        return product, [_Block(block, network, channels, fine=fine) for block in blocks]
 
     def forward(
         self,
@@ -393,7 +428,7 @@ class FastEquiformer(torch.nn.Module):
         if order.numel() > 0:
             edge_vectors, edge_index = edge_vectors[order], edge_index[:, order]
         harmonics, distances = torch.ops.egraff.edge_harmonics(edge_vectors, self.l_max, self.dtype)
-        places = table_place(distances / self.r_max).to(self.dtype)
+        places = table_place(distances / self.r_max, self.fine_at_cutoff).to(self.dtype)
         lengths = distances.unsqueeze(1)
         envelope = torch.ones_like(lengths)
         if self.smooth:
