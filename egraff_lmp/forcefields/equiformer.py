@@ -38,9 +38,8 @@ they are there, and "paper-original" is the authors' function:
   parity for each degree, 0e + 1o + 2e. It is neither of the authors' two models: their network
   that respects reflections has 0o, 1e and 2o beside these.
 
-Six settings say how the network is trained and normalised. "paper-original" has them as the authors
-do (`FAITHFUL`), and so have the smoothed presets but for `radial_bias` (`SMOOTHED`); a checkpoint
-from before these settings is built with `EARLIER`:
+Six settings say how the network is trained and normalised. All presets have them as the authors do
+(`FAITHFUL`); a checkpoint from before these settings is built with `EARLIER`:
 
 - `linear: fan_in` stores the weights of linear maps with the spread 1 / sqrt(fan-in) that they act
   with; `linear: unit` stores them with spread 1 and multiplies by 1 / sqrt(fan-in), as e3nn does.
@@ -50,10 +49,8 @@ from before these settings is built with `EARLIER`:
   square for normal numbers, a factor 1.5313 (e3nn's `normalize2mom`), as all other activations are.
 - `radial_bias: zero` starts the biases of hidden radial layers at zero; `uniform` is torch's own,
   within 1 / sqrt(fan-in), and what the last radial layer has in both. With biases of zero the first
-  layer norm divides a basis that vanishes at the cutoff by its own size, and untrained weights turn
-  within a hundredth of r_max there. That is smooth, but stiff: forces in rocksalt GeTe, with shells
-  at 0.92 r_max, leave proportion to displacements five times as soon as the law of
-  `tests/forcefields/test_laws.py` allows. The smoothed presets have "uniform" for that reason.
+  layer norm divides a basis that vanishes at the cutoff by its own size, so that untrained weights
+  turn within a hundredth of r_max there; a few epochs of training end that.
 - `mean_degree` is what the sum of the edge-degree embedding is divided by the root of: 15.579, the
   mean number of neighbours in QM9, which the authors use for MD17, too; or null for the mean of the
   training set. It is a constant so that their weights mean the same on other data: where atoms have
@@ -116,8 +113,6 @@ FAITHFUL: dict[str, Any] = {
     "mean_atoms": QM9_MEAN_ATOMS,
     "basis": "float32",
 }
-# Those of the smoothed presets, which are to be smooth near the cutoff from the first step on.
-SMOOTHED = {**FAITHFUL, "radial_bias": "uniform"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
@@ -132,7 +127,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "parity": True,
         "smooth": True,
         "norm": "smooth",
-        **SMOOTHED,
+        **FAITHFUL,
     },
     # Table 15 of EGraFFBench, the authors' MD17 model of degree 2: 3.50 M parameters.
     "paper": {
@@ -147,10 +142,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "parity": False,
         "smooth": True,
         "norm": "smooth",
-        **SMOOTHED,
+        **FAITHFUL,
     },
 }
-PRESETS["paper-original"] = {**PRESETS["paper"], **FAITHFUL, "smooth": False, "norm": "layer"}
+PRESETS["paper-original"] = {**PRESETS["paper"], "smooth": False, "norm": "layer"}
 # Settings that checkpoints of earlier versions do not have, and what their networks do.
 EARLIER: dict[str, Any] = {
     "norm": "layer",

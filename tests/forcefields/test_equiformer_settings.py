@@ -249,9 +249,7 @@ def test_what_is_spared_from_decay() -> None:
 
 def test_how_weights_start() -> None:
     """Spread 1 / sqrt(fan-in), biases of zero; and what scales the embedding and the energy."""
-    for name, preset in ENTRY.presets.items():
-        bias = "zero" if name == "paper-original" else "uniform"
-        assert {**preset, **FAITHFUL, "radial_bias": bias} == preset
+    assert all({**preset, **FAITHFUL} == preset for preset in ENTRY.presets.values())
     network = ENTRY.build({**ENTRY.presets["paper-original"], "num_layers": 2}, context())
     maps = [module for module in network.modules() if isinstance(module, FanInLinear)]
     assert len(maps) == 2 + 2 * 8 + 1 + 2

@@ -45,7 +45,7 @@ def test_presets(preset: str, dtype: torch.dtype) -> None:
         {"parity": False},
         {"smooth": False, "norm": "layer"},
         {**EARLIER, "norm": "smooth"},
-        {"radial_bias": "zero", "mean_degree": None},
+        {"radial_bias": "uniform", "mean_degree": None},
         {"num_heads": 1},
         {"embedding": [6, 3, 3, 3], "head": [3, 3, 3, 3], "feed_forward": [6, 3, 3, 3]}
         | {"feature": 6},
@@ -56,7 +56,7 @@ def test_presets(preset: str, dtype: torch.dtype) -> None:
         "no parity",
         "original",
         "earlier",
-        "zero biases",
+        "uniform biases",
         "one head",
         "degree 3",
         "scalars",
