@@ -43,6 +43,11 @@ class NetworkContext:
     seed: int
 
 
+def no_parameters(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """What a force field spares from weight decay whose authors decay all parameters or none."""
+    return []
+
+
 @dataclass(frozen=True)
 class ForceField:
     """One row of the table of force fields.
@@ -59,6 +64,8 @@ class ForceField:
         presets: settings by name; every force field has at least "small".
         citations: what a user of the model cites.
         packages: distributions whose versions the contract records.
+        spared: the parameters of one of its networks that its authors' training does not decay
+            (`weight_decay_on: authors` in a config).
     """
 
     key: str
@@ -67,6 +74,7 @@ class ForceField:
     presets: Mapping[str, Mapping[str, Any]]
     citations: tuple[Citation, ...]
     packages: tuple[str, ...]
+    spared: Callable[[torch.nn.Module], list[torch.nn.Parameter]] = no_parameters
 
 
 class AtomicEnergyModel(torch.nn.Module):

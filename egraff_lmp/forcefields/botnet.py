@@ -266,6 +266,16 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         return BOTNetNetwork(settings, context)
 
 
+def spared(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """All but the linear maps of messages.
+
+    That is the rule by which `mace-torch` decays interactions; it has no other for BOTNet, which
+    its training no longer knows, and the products that it decays beside them are none of BOTNet's.
+    """
+    decayed = {id(layer.linear.weight) for layer in network.layers}  # type: ignore[union-attr]
+    return [parameter for parameter in network.parameters() if id(parameter) not in decayed]
+
+
 BOTNET = ForceField(
     key="botnet",
     architecture="BOTNet",
@@ -281,4 +291,5 @@ BOTNET = ForceField(
         ),
     ),
     packages=("e3nn",),
+    spared=spared,
 )

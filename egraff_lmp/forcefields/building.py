@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +44,19 @@ def require_counts(settings: Mapping[str, Any], *names: str) -> None:
         value = settings[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name}: expected a whole number above 0, got {value!r}")
+
+
+def require_choice(settings: Mapping[str, Any], name: str, known: Collection[str]) -> None:
+    """ValueError if the setting is none of the `known` values."""
+    if settings[name] not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {settings[name]!r}")
+
+
+def require_positive(settings: Mapping[str, Any], name: str) -> None:
+    """ValueError if the setting is not a finite number above zero."""
+    value = settings[name]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ValueError(f"{name}: expected a number above 0, got {value!r}")
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from e3nn import o3
 
+# Precisions that the means and widths of a radial basis are computed in.
+BASES = {"exact": torch.float64, "float32": torch.float32}
+
 
 def bessel_basis(lengths: torch.Tensor, r_max: float, n_basis: int) -> torch.Tensor:
     """sqrt(2 / r_max) sin(n pi r / r_max) / r, n = 1 .. n_basis (Gasteiger et al. 2020, Eq. 7).
@@ -50,12 +53,23 @@ def cosine_envelope(lengths: torch.Tensor, r_max: float) -> torch.Tensor:
     return torch.where(lengths < r_max, u, torch.zeros_like(u))
 
 
-def expnorm_initial(r_max: float, n_basis: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Means and widths of the exponential-normal basis (Unke & Meuwly 2019), (n_basis,) each."""
-    start = math.exp(-r_max)
-    means = torch.linspace(start, 1.0, n_basis, dtype=torch.float64)
-    betas = torch.full_like(means, (2.0 / n_basis * (1.0 - start)) ** -2)
-    return means, betas
+def expnorm_initial(
+    r_max: float, n_basis: int, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means and widths of the exponential-normal basis (Unke & Meuwly 2019).
+
+    Args:
+        r_max: cutoff in A.
+        n_basis: number of functions.
+        dtype: precision of the arithmetic; torchmd-net and Equiformer's authors have float32.
+
+    Returns:
+        Two tensors (n_basis,), float64.
+    """
+    start = torch.tensor(math.exp(-r_max), dtype=dtype)
+    means = torch.linspace(float(start), 1.0, n_basis, dtype=dtype)
+    betas = torch.full_like(means, float((2.0 / n_basis * (1.0 - start)) ** -2))
+    return means.double(), betas.double()
 
 
 def expnorm_basis(

@@ -258,6 +258,15 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         return MACENetwork(mace)
 
 
+def spared(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """All but the products and the linear maps of messages, as in `mace-torch` (0.3.16)."""
+    decayed: set[int] = set()
+    for layer in network.layers:  # type: ignore[union-attr]
+        decayed.update(id(parameter) for parameter in layer.product.parameters())  # type: ignore[union-attr]
+        decayed.add(id(layer.linear.weight))  # type: ignore[union-attr]
+    return [parameter for parameter in network.parameters() if id(parameter) not in decayed]
+
+
 MACE = ForceField(
     key="mace",
     architecture="MACE",
@@ -273,4 +282,5 @@ MACE = ForceField(
         ),
     ),
     packages=("mace-torch", "e3nn"),
+    spared=spared,
 )

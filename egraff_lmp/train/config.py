@@ -67,9 +67,10 @@ class LossConfig(Section):
 
 
 class SecondStageConfig(Section):
-    """A last stage with other weights, a constant rate and a uniform average (SWA).
+    """A last stage with other weights, a constant rate and an average of its own (SWA).
 
-    Izmailov et al. 2018; MACE and BOTNet are trained with it, energies weighted high.
+    Izmailov et al. 2018 average uniformly. MACE and BOTNet are trained with such a stage, energies
+    weighted high; `mace-torch` keeps the exponential average of the first stage in it.
     """
 
     start_epoch: int = Field(ge=1, description="epochs of the first stage")
@@ -77,6 +78,9 @@ class SecondStageConfig(Section):
     forces: float = Field(default=1.0, ge=0)
     stress: float = Field(default=0.0, ge=0)
     learning_rate: float = Field(default=0.001, gt=0)
+    average: Literal["uniform", "exponential"] = Field(
+        default="uniform", description="exponential: that of the first stage goes on"
+    )
 
 
 class OptimiserConfig(Section):
@@ -85,6 +89,9 @@ class OptimiserConfig(Section):
     name: Literal["adam", "amsgrad", "adamw"] = "amsgrad"
     learning_rate: float = Field(default=0.005, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay_on: Literal["all", "authors"] = Field(
+        default="all", description="authors: the parameters that the force field's authors decay"
+    )
     gradient_clip: float | None = Field(default=10.0, gt=0, description="bound on the norm")
 
 
@@ -150,7 +157,7 @@ class TrainConfig(Section):
         stage = self.second_stage
         if stage is not None and stage.energy == 0 and stage.forces == 0 and stage.stress == 0:
             raise ValueError("all weights of `second_stage` are 0: nothing would be learnt")
-        if stage is not None and self.ema_decay is None:
+        if stage is not None and stage.average == "uniform" and self.ema_decay is None:
             raise ValueError(
                 "second_stage averages weights, and ema_decay: null keeps no average: give a decay"
             )
@@ -179,11 +186,17 @@ class TrainConfig(Section):
         )
         if self.schedule.name == "cosine":
             course["schedule"]["epochs"] = self.cosine_epochs
+        for (section, key), earlier in _LATER.items():
+            if (course[section] or {}).get(key) == earlier:
+                del course[section][key]
         return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
 
 
 SHIPPED = Path(__file__).parent / "configs"
 _NOT_THE_COURSE = ("threads", "device", "tensorboard")
+# Keys that earlier versions did not know, and the value that does what they did: with it, a config
+# has the hash that it had, and its run can be resumed.
+_LATER = {("optimiser", "weight_decay_on"): "all", ("second_stage", "average"): "uniform"}
 
 
 def load_config(path: str | Path) -> TrainConfig:

@@ -12,7 +12,7 @@ import lightning
 import torch
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.forcefields.base import AtomicEnergyModel
+from egraff_lmp.forcefields import AtomicEnergyModel, force_field
 from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
 from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
@@ -90,7 +90,8 @@ class ForceFieldModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser alone; the schedule is kept by this module."""
-        optimiser = build_optimiser(self.model.parameters(), self.config.optimiser)
+        spared = force_field(self.config.forcefield).spared(self.model.network)
+        optimiser = build_optimiser(self.model.parameters(), self.config.optimiser, spared)
         self._schedule = build_schedule(optimiser, self.config)
         if self._schedule is not None and self._schedule_state is not None:
             self._schedule.load_state_dict(self._schedule_state)
@@ -98,7 +99,7 @@ class ForceFieldModule(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Continue the random numbers and the rate where the checkpoint left them."""
-        self._rate = self._group()["lr"]
+        self._rate = self._learning_rate()
         self._steps = self.trainer.global_step
         if self.trainer.world_size > 1 and self.average is not None:
             # A process that was started gets tensors in memory that it shares with the others;
@@ -115,8 +116,9 @@ class ForceFieldModule(lightning.LightningModule):
         self._train_sum = [0.0, 0]
         stage = self.config.second_stage
         if stage is not None and self.progress.epoch == stage.start_epoch:
-            self._rate = self._group()["lr"] = stage.learning_rate
-            if self.average is not None:
+            self._rate = stage.learning_rate
+            self._set_learning_rate(self._rate)
+            if self.average is not None and stage.average == "uniform":
                 self.average.start_uniform()
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -127,7 +129,7 @@ class ForceFieldModule(lightning.LightningModule):
         steps = max(schedule.warmup_steps, schedule.warmup_epochs * per_epoch)
         if self.second_stage is None and steps:
             factor = warmup_factor(self.trainer.global_step, steps)
-            self._group()["lr"] = self._rate * factor
+            self._set_learning_rate(self._rate * factor)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Loss of one batch, differentiable through the forces.
@@ -166,8 +168,8 @@ class ForceFieldModule(lightning.LightningModule):
         """Put the weights back and close the epoch: record, schedule, stop."""
         self._swap.close()
         self._add_up_processes()
-        group, rate = self._group(), self._group()["lr"]
-        group["lr"] = self._rate  # without the warm-up's factor
+        rate = self._learning_rate()
+        self._set_learning_rate(self._rate)  # without the warm-up's factor
         loss = self._loss_sum[0] / max(self._loss_sum[1], 1)
         if not math.isfinite(loss):
             # Before anything of this epoch is written.
@@ -175,12 +177,12 @@ class ForceFieldModule(lightning.LightningModule):
         stage = self.second_stage
         if stage is None:
             advance(self._schedule, loss)
-        self._rate = group["lr"]
+        self._rate = self._learning_rate()
         metrics = self._errors.errors().as_dict()
         self.progress = self.progress.after_epoch(
             loss,
             metrics,
-            group["lr"],
+            self._rate,
             self._longest(time.monotonic() - self._epoch_start),
             new_loss=stage is not None and self.progress.epoch == stage.start_epoch,
         )
@@ -205,8 +207,16 @@ class ForceFieldModule(lightning.LightningModule):
             f"{kept}"
         ).rstrip()
 
-    def _group(self) -> dict[str, Any]:
-        return self.optimizers().param_groups[0]  # type: ignore[union-attr, no-any-return]
+    def _groups(self) -> list[dict[str, Any]]:
+        return self.optimizers().param_groups  # type: ignore[union-attr, no-any-return]
+
+    def _learning_rate(self) -> float:
+        """The rate, which all groups of parameters have in common."""
+        return float(self._groups()[0]["lr"])
+
+    def _set_learning_rate(self, rate: float) -> None:
+        for group in self._groups():
+            group["lr"] = rate
 
     def _add_up_processes(self) -> None:
         """Sums over all processes in place of this one's, so that all decide alike."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -13,12 +14,30 @@ Scheduler = torch.optim.lr_scheduler.LRScheduler | torch.optim.lr_scheduler.Redu
 
 
 def build_optimiser(
-    parameters: Iterable[torch.nn.Parameter], config: OptimiserConfig
+    parameters: Iterable[torch.nn.Parameter],
+    config: OptimiserConfig,
+    spared: Iterable[torch.nn.Parameter] = (),
 ) -> torch.optim.Optimizer:
-    """Adam, AMSGrad (Adam with a running maximum of the second moment) or AdamW."""
+    """Adam, AMSGrad (Adam with a running maximum of the second moment) or AdamW.
+
+    Args:
+        parameters: what is trained.
+        config: its settings.
+        spared: parameters that are not decayed if `weight_decay_on` is "authors". There are two
+            groups then, the second of which is not decayed, else there is one.
+    """
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    groups: list[dict[str, Any]] = [{"params": list(parameters)}]
+    if config.weight_decay_on == "authors":
+        kept = {id(parameter) for parameter in spared}
+        own = groups[0]["params"]
+        groups = [
+            {"params": [parameter for parameter in own if id(parameter) not in kept]},
+            {"params": [parameter for parameter in own if id(parameter) in kept]},
+        ]
+        groups[1]["weight_decay"] = 0.0
     return kind(
-        parameters,
+        groups,
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         amsgrad=config.name == "amsgrad",

@@ -41,7 +41,8 @@ def test_softmax_by_hand() -> None:
 
 def test_attention_by_hand() -> None:
     """Weights of one layer for three edges, from its parameters with plain arithmetic."""
-    network = ENTRY.build(ENTRY.presets["small"], CONTEXT)
+    plain = {**ENTRY.presets["small"], "normalised_attention": False}
+    network = ENTRY.build(plain, CONTEXT)
     layer = network.blocks[0].attention
     torch.manual_seed(0)
     message = torch.randn(3, layer.alpha.irreps_in.dim, dtype=torch.float64)
@@ -112,8 +113,17 @@ def test_irreps_and_wrong_settings() -> None:
         ENTRY.build({**small, "dropout": 0.1}, CONTEXT)
     with pytest.raises(EgraffError, match="equiformer, torchmdnet"):
         force_field("equiformer2")
-    with pytest.raises(ValueError, match="norm: expected one of smooth, layer, got 'rms'"):
-        ENTRY.build({**small, "norm": "rms"}, CONTEXT)
+    for name, value, expected in (
+        ("norm", "rms", "one of smooth, layer, got 'rms'"),
+        ("linear", "e3nn", "one of fan_in, unit, got 'e3nn'"),
+        ("radial_bias", 0.0, "one of zero, uniform, got 0.0"),
+        ("basis", "float64", "one of exact, float32, got 'float64'"),
+        ("mean_degree", 0, "a number above 0, got 0"),
+        ("mean_degree", "auto", "a number above 0, got 'auto'"),
+        ("mean_atoms", math.inf, "a number above 0, got inf"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}: expected {expected}"):
+            ENTRY.build({**small, name: value}, CONTEXT)
 
 
 def test_norms_by_hand() -> None:

@@ -58,7 +58,9 @@ def random_network(key: str, settings: Mapping[str, Any]) -> torch.nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            parameter.add_(0.1 * noise)
+            # Of their own spread: some are stored with that of 1, some with 1 / sqrt(fan-in).
+            spread = float(parameter.std(correction=0))
+            parameter.add_(0.1 * (spread if spread > 0.0 else 1.0) * noise)
     return network
 
 

@@ -14,8 +14,8 @@ from egraff_lmp.forcefields import FORCE_FIELDS, NetworkContext, edge_forces
 from egraff_lmp.graph import find_edges
 
 HERE = Path(__file__).parent / "reference"
-# The package keeps its radial basis in float32 until it is given our means and widths; what
-# remains is rounding in float64.
+# The package computes means and widths of its radial basis in float32, as ours with `basis:
+# float32`; what remains is rounding in float64.
 PARITY_EV = 1e-8
 
 LAYER = {
@@ -61,6 +61,7 @@ def test_equals_the_package(variant: str) -> None:
         "num_heads": 4,
         "trainable_rbf": True,
         "vector_cutoff": variant == "vector_cutoff",
+        "basis": "float32",
     }
     context = NetworkContext(SPECIES, reference["r_max"], 10.0, torch.float64, 0)
     network = FORCE_FIELDS["torchmdnet"].build(settings, context)
@@ -71,10 +72,8 @@ def test_equals_the_package(variant: str) -> None:
         value = weights(position, tuple(shape), reference["scale"])
         ours[theirs_to_ours(name)].data = torch.tensor(value)
     for name in ("means", "betas"):
-        # The package makes them in float32.
         theirs = torch.tensor(reference[name], dtype=torch.float64)
-        torch.testing.assert_close(ours[name].data, theirs, rtol=1e-6, atol=1e-7)
-        ours[name].data = theirs
+        assert torch.equal(ours[name].data, theirs)
 
     positions, cell = np.array(reference["positions"]), np.array(reference["cell"])
     edges = find_edges(positions, cell, (True, True, True), reference["r_max"])
@@ -90,6 +89,23 @@ def test_equals_the_package(variant: str) -> None:
     np.testing.assert_allclose(
         edge_forces(gradient, index, len(types)).detach(), expected, rtol=0, atol=PARITY_EV
     )
+
+
+def test_basis_of_earlier_checkpoints() -> None:
+    """Settings without a basis have the exact one, which rounds to the package's."""
+    entry = FORCE_FIELDS["torchmdnet"]
+    assert all(preset["basis"] == "float32" for preset in entry.presets.values())
+    context = NetworkContext(SPECIES, 5.0, 14.0, torch.float64, 0)
+    earlier = {key: value for key, value in entry.presets["small"].items() if key != "basis"}
+    exact, rounded = (entry.build(s, context) for s in (earlier, entry.presets["small"]))
+    start = float(np.exp(-5.0))
+    means = np.linspace(start, 1.0, 16)
+    np.testing.assert_allclose(exact.means.detach(), means, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(exact.betas.detach(), (1 - start) ** -2 * 64, rtol=1e-14)
+    for name in ("means", "betas"):
+        one, other = getattr(exact, name).detach(), getattr(rounded, name).detach()
+        assert not torch.equal(one, other)
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(("vector_cutoff", "jumps"), [(True, False), (False, True)])
@@ -122,5 +138,7 @@ def test_wrong_settings() -> None:
     context = NetworkContext(SPECIES, 5.0, 14.0, torch.float64, 0)
     with pytest.raises(ValueError, match="multiple of num_heads = 5"):
         entry.build({**entry.presets["small"], "num_heads": 5}, context)
+    with pytest.raises(ValueError, match="basis: expected one of exact, float32, got 'float16'"):
+        entry.build({**entry.presets["small"], "basis": "float16"}, context)
     with pytest.raises(ValueError, match="unknown setting max_z"):
         entry.build({**entry.presets["small"], "max_z": 100}, context)

@@ -94,6 +94,32 @@ def test_hash_follows_the_course_of_the_training_only():
     assert digest(**fixed, stop={"max_epochs": 5}) == digest(**fixed, stop={"max_epochs": 6})
 
 
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({}, "a1b5f341992ae96e3d08621850ee5dec381c22aa6f198f0fad51f5178dbaa686"),
+        (
+            {
+                "schedule": {"name": "cosine"},
+                "optimiser": {"name": "adamw", "weight_decay": 1e-6},
+            },
+            "5bcb58e76300395b7cd9b563f9f9795715b78b91c0f59c346fb64d9bd7335f24",
+        ),
+        (
+            {"second_stage": {"start_epoch": 2}},
+            "45f0665ceade0c09bbca7fcbe91b14f95e77291261a62052a5eb997499aac97a",
+        ),
+    ],
+)
+def test_hashes_of_earlier_versions(changes, digest):
+    """Keys that came later do not keep a run that does without them from being resumed."""
+    assert parse_config({**MINIMAL, **changes}, "x").sha256() == digest
+    decayed = {**changes, "optimiser": {"weight_decay_on": "authors", "weight_decay": 1e-6}}
+    assert parse_config({**MINIMAL, **decayed}, "x").sha256() != digest
+    said = {**changes.get("optimiser", {}), "weight_decay_on": "all"}
+    assert parse_config({**MINIMAL, **changes, "optimiser": said}, "x").sha256() == digest
+
+
 def test_config_survives_its_own_json():
     config = parse_config({**MINIMAL, "ema_decay": None, "overrides": {"l_max": 2}}, "x")
     assert TrainConfig.model_validate_json(config.model_dump_json()) == config

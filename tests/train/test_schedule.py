@@ -60,3 +60,39 @@ def test_optimisers(name, kind, amsgrad):
     optimiser = build_optimiser([torch.nn.Parameter(torch.zeros(1))], config.optimiser)
     assert type(optimiser) is kind
     assert optimiser.defaults["amsgrad"] is amsgrad
+
+
+def optimiser_of(decay_on, n_spared):
+    """AdamW of three parameters, the first `n_spared` of which authors do not decay."""
+    raw = {
+        "forcefield": "toy",
+        "data": {"train": ["a"]},
+        "optimiser": {
+            "name": "adamw",
+            "learning_rate": 0.1,
+            "weight_decay": 0.5,
+            "weight_decay_on": decay_on,
+        },
+    }
+    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(3)]
+    optimiser = build_optimiser(
+        iter(parameters), parse_config(raw, "x").optimiser, parameters[:n_spared]
+    )
+    for parameter in parameters:
+        parameter.grad = torch.zeros(1)
+    optimiser.step()
+    return optimiser, [float(parameter.detach()) for parameter in parameters]
+
+
+def test_weight_decay_on_all_is_one_group():
+    """As in the optimiser of a checkpoint of earlier versions, which has to be taken over."""
+    optimiser, after = optimiser_of("all", 2)
+    assert after == pytest.approx([0.95, 0.95, 0.95])
+    assert [group["params"] for group in optimiser.state_dict()["param_groups"]] == [[0, 1, 2]]
+
+
+def test_weight_decay_on_what_authors_decay():
+    optimiser, after = optimiser_of("authors", 2)
+    assert after == pytest.approx([1.0, 1.0, 0.95])
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.5, 0.0]
+    assert optimiser_of("authors", 0)[1] == pytest.approx([0.95, 0.95, 0.95])

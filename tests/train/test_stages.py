@@ -99,6 +99,47 @@ def test_warmup_is_linear_and_ends():
     assert warmup_factor(0, 0) == 1.0
 
 
+def test_all_groups_have_the_rate_of_each_stage(toy, toy_config, tmp_path, monkeypatch):
+    """Warm-up, cosine and second stage, where the force field spares biases; and it resumes."""
+    from dataclasses import replace
+
+    from egraff_lmp.forcefields import FORCE_FIELDS
+
+    def spared(network):
+        return [p for name, p in network.named_parameters() if name.endswith("bias")]
+
+    config = toy_config(
+        schedule={"name": "cosine", "epochs": 4, "warmup_epochs": 1},
+        second_stage={"start_epoch": 2, "learning_rate": 0.003},
+        optimiser={"name": "adamw", "weight_decay": 0.1, "weight_decay_on": "authors"},
+        stop__max_epochs=3,
+    )
+    monkeypatch.setitem(FORCE_FIELDS, "toy", replace(toy.TOY, spared=spared))
+    seen: list[list[float]] = []
+
+    def note(module, *_):
+        seen.append([group["lr"] for group in module.optimizers().param_groups])
+
+    monkeypatch.setattr(ForceFieldModule, "on_before_optimizer_step", note)
+    whole = train(config, tmp_path / "whole", progress=False)
+    assert [len(rates) for rates in seen] == [2] * 9  # 8 frames in batches of 3, three epochs
+    assert all(one == other for one, other in seen)
+    assert len({one for one, _ in seen}) >= 4
+    assert seen[-1] == [0.003, 0.003]
+    for epochs in (1, 3):
+        stop = config.stop.model_copy(update={"max_epochs": epochs})
+        part = train(config.model_copy(update={"stop": stop}), tmp_path / "part", progress=False)
+    first, second = (
+        torch.load(result.checkpoint.with_name("last.ckpt"), weights_only=True)
+        for result in (whole, part)
+    )
+    for name, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][name])
+    groups = second["optimizer_states"][0]["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert [len(group["params"]) for group in groups] == [2, 2]
+
+
 def test_warmup_does_not_spoil_the_schedule(toy_config, tmp_path):
     """During the warm-up the logged rate is the last step's; afterwards the cosine's own."""
     config = toy_config(
@@ -152,6 +193,23 @@ def test_second_stage(toy_config, tmp_path):
     states = [load_checkpoint(tmp_path / run / "last.ckpt").state for run in ("whole", "parts")]
     one, two = (state["average"]["average"] for state in states)
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(("average", "steps"), [("uniform", 6), ("exponential", 9)])
+def test_average_of_the_second_stage(toy_config, tmp_path, average, steps):
+    """It begins anew, or goes on, over three steps an epoch; without a decay only the latter is."""
+    stage = {"start_epoch": 1, "average": average}
+    result = train(
+        toy_config(second_stage=stage, stop__max_epochs=3), tmp_path / "out", progress=False
+    )
+    state = load_checkpoint(result.checkpoint.with_name("last.ckpt")).state["average"]
+    assert state["uniform"] == (average == "uniform")
+    assert state["updates"] == steps
+    if average == "uniform":
+        with pytest.raises(EgraffError, match="ema_decay: null keeps no average"):
+            toy_config(second_stage=stage, ema_decay=None)
+    else:
+        assert toy_config(second_stage=stage, ema_decay=None).ema_decay is None
 
 
 def test_two_processes_train_like_one(toy, tmp_path, capfd):

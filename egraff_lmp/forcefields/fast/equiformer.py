@@ -62,16 +62,25 @@ class _Radial(torch.nn.Module):
 
 
 def _convolution(
-    network: EquiformerNetwork, product: Any, radial: _Radial, channels: int, *, trained: bool
+    network: EquiformerNetwork,
+    product: Any,
+    radial: _Radial,
+    channels: int,
+    *,
+    fine: bool,
+    trained: bool,
 ) -> Any:
-    """A product with weights by distance, its sum over neighbours included."""
+    """A product with weights by distance, its sum over neighbours included.
+
+    Its table has fine knots at the cutoff if `fine`, see `expnorm`.
+    """
     paths, factors = convolution_paths(product, channels)
     if trained or network.dtype != torch.float32:
         return ExactConvolution(paths, factors, radial, network.dtype, trained=trained)
     exact = copy.deepcopy(radial).double()
 
     def weights(place: torch.Tensor) -> torch.Tensor:
-        lengths = (distance_at(place) * network.r_max).unsqueeze(1)
+        lengths = (distance_at(place, fine) * network.r_max).unsqueeze(1)
         return exact(lengths).view(place.size(0), -1, channels)
 
     return TabulatedConvolution(paths, factors, weights, network.dtype)
@@ -183,7 +192,13 @@ class _Attention(torch.nn.Module):
     __constants__ = ("alpha_rows", "alpha_width", "n_heads", "slope", "smooth")
 
     def __init__(
-        self, attention: Any, network: EquiformerNetwork, channels: int, *, trained: bool
+        self,
+        attention: Any,
+        network: EquiformerNetwork,
+        channels: int,
+        *,
+        fine: bool,
+        trained: bool,
     ) -> None:
         super().__init__()
         dtype = network.dtype
@@ -192,11 +207,13 @@ class _Attention(torch.nn.Module):
         self.from_neighbor = from_linear(attention.from_neighbor, channels)
         self.from_center = from_linear(attention.from_center, channels)
         radial = _Radial(network, attention.radial, enveloped=False, trained=trained)
-        self.product = _convolution(network, attention.product, radial, channels, trained=trained)
+        self.product = _convolution(
+            network, attention.product, radial, channels, fine=fine, trained=trained
+        )
         # The rows of the invariants that the attention is made of, then those of the gate.
         self.read = side_by_side([attention.alpha, attention.to_gate], channels)
         self.alpha_rows = attention.alpha_width // channels
-        derive(self, "alpha_dot", lambda: attention.alpha_dot)
+        derive(self, "alpha_dot", lambda: attention.alpha_dot * attention.leaky_factor)
         self.gate = _Gate(attention.gate, channels, self.alpha_rows)
         paths, factors = convolution_paths(attention.value_product, channels)
         self.value_product = _UnitConvolution(paths, channels, dtype)
@@ -297,13 +314,21 @@ class _Block(torch.nn.Module):
     __constants__ = ("changes_irreps",)
 
     def __init__(
-        self, block: Any, network: EquiformerNetwork, channels: int, *, trained: bool
+        self,
+        block: Any,
+        network: EquiformerNetwork,
+        channels: int,
+        *,
+        fine: bool,
+        trained: bool,
     ) -> None:
         super().__init__()
         irreps = block.linear_1.irreps_in
         self.changes_irreps = block.changes_irreps
         self.norm_1 = _LayerNorm(block.norm_1, irreps, channels)
-        self.attention = _Attention(block.attention, network, channels, trained=trained)
+        self.attention = _Attention(
+            block.attention, network, channels, fine=fine, trained=trained
+        )
         self.norm_2 = _LayerNorm(block.norm_2, irreps, channels)
         self.gate = _Gate(block.gate, channels)
         self.linear_1 = from_linear(block.linear_1, channels)
@@ -353,7 +378,15 @@ class FastEquiformer(torch.nn.Module):
         KernelsUnavailable: degrees beyond those that the operators cover.
     """
 
-    __constants__ = ("edges_of_a_piece", "l_max", "power", "r_max", "smooth", "table_error")
+    __constants__ = (
+        "edges_of_a_piece",
+        "fine_at_cutoff",
+        "l_max",
+        "power",
+        "r_max",
+        "smooth",
+        "table_error",
+    )
 
     def __init__(self, network: EquiformerNetwork, *, trained: bool = False) -> None:
         super().__init__()
@@ -377,9 +410,13 @@ class FastEquiformer(torch.nn.Module):
         derive(self, "by_type", lambda: _as_rows(network.atom_embedding(one_hot), places, layout))
         derive(self, "constant", lambda: _as_rows(degree.constant(one), places, layout))
         radial = _Radial(network, degree.radial, enveloped=network.smooth, trained=trained)
-        self.degree_product = _convolution(
-            network, degree.product, radial, channels, trained=trained
-        )
+        try:
+            self.fine_at_cutoff = False
+            product, built = self._with_tables(network, radial, channels, trained=trained)
+        except KernelsUnavailable:
+            self.fine_at_cutoff = True
+            product, built = self._with_tables(network, radial, channels, trained=trained)
+        self.degree_product = product
         self.degree_project = from_linear(degree.project, channels, with_bias=False)
         # The bias of that map is added for each neighbour, the rest is linear in their sum.
         derive(
@@ -389,7 +426,6 @@ class FastEquiformer(torch.nn.Module):
         )
         self.degree_norm = degree.norm
         self.edges_of_a_piece = EDGES_OF_A_PIECE
-        built: list[Any] = [_Block(block, network, channels, trained=trained) for block in blocks]
         self.blocks = torch.nn.ModuleList(built)
         self.table_error = max(
             self.degree_product.table_error,
@@ -400,8 +436,24 @@ class FastEquiformer(torch.nn.Module):
         readout: Any = network.readout
         factor = float(readout[1].acts[0].cst)
         self.readout = torch.nn.Sequential(
-            _scalars(readout[0]), torch.nn.SiLU(), _scalars(readout[2], factor)
+            _scalars(readout[0]),
+            torch.nn.SiLU(),
+            _scalars(readout[2], factor, network.energy_divisor),
         )
+
+    def _with_tables(
+        self, network: EquiformerNetwork, radial: _Radial, channels: int, *, trained: bool
+    ) -> tuple[Any, list[Any]]:
+        """The product of the degree embedding, and the blocks."""
+        degree: Any = network.degree_embedding
+        fine = self.fine_at_cutoff
+        product = _convolution(
+            network, degree.product, radial, channels, fine=fine, trained=trained
+        )
+        blocks: Any = network.blocks
+        return product, [
+            _Block(block, network, channels, fine=fine, trained=trained) for block in blocks
+        ]
 
     def forward(
         self,
@@ -415,7 +467,7 @@ class FastEquiformer(torch.nn.Module):
         if order.numel() > 0:
             edge_vectors, edge_index = edge_vectors[order], edge_index[:, order]
         harmonics, distances = torch.ops.egraff.edge_harmonics(edge_vectors, self.l_max, self.dtype)
-        places = table_place(distances / self.r_max).to(self.dtype)
+        places = table_place(distances / self.r_max, self.fine_at_cutoff).to(self.dtype)
         lengths = distances.unsqueeze(1)
         envelope = torch.ones_like(lengths)
         if self.smooth:
@@ -449,17 +501,17 @@ class FastEquiformer(torch.nn.Module):
         return {"energy": self.readout(last).view(-1), "features": last}
 
 
-def _scalars(linear: Any, factor: float = 1.0) -> Linear:
-    """e3nn's `Linear` between scalars, of what is multiplied by a factor."""
+def _scalars(linear: Any, factor: float = 1.0, divisor: float = 1.0) -> Linear:
+    """e3nn's `Linear` between scalars, of what is multiplied by a factor, over a divisor."""
     n = linear.irreps_in.dim
 
     def bias() -> torch.Tensor:
         return linear(torch.zeros(1, n, dtype=linear.weight.dtype))
 
     def weight() -> torch.Tensor:
-        return (linear(torch.eye(n, dtype=linear.weight.dtype)) - bias()).t() * factor
+        return (linear(torch.eye(n, dtype=linear.weight.dtype)) - bias()).t() * (factor / divisor)
 
-    return Linear(weight, lambda: bias()[0])
+    return Linear(weight, lambda: bias()[0] / divisor)
 
 
 def _channels(blocks: Any) -> int:

@@ -50,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "allegro": Kind("allegro", "float64", 4.2, 5.0, ALLEGRO),
     "botnet": Kind("botnet", "float64", 3.6, 20.0, BOTNET),
     "mace": Kind("mace", "float64", 3.8, 20.0, MACE),
-    "equiformer": Kind("equiformer", "float64", 3.5, 5.0, EQUIFORMER),
+    "equiformer": Kind("equiformer", "float64", 3.5, 20.0, EQUIFORMER),
     "torchmdnet": Kind("torchmdnet", "float64", 4.0, 20.0, TORCHMDNET),
     "nequip-32": Kind("nequip", "float32", 3.9, 8.0, NEQUIP),
     "mace-32": Kind("mace", "float32", 4.1, 20.0, MACE),
@@ -60,12 +60,12 @@ KINDS: Mapping[str, Kind] = {
     "botnet-kernels": Kind("botnet", "float64", 3.5, 20.0, BOTNET, kernels=True),
     "torchmdnet-kernels": Kind("torchmdnet", "float64", 3.8, 20.0, TORCHMDNET, kernels=True),
     "allegro-kernels": Kind("allegro", "float64", 4.0, 5.0, ALLEGRO, kernels=True),
-    "equiformer-kernels": Kind("equiformer", "float64", 3.6, 5.0, EQUIFORMER, kernels=True),
+    "equiformer-kernels": Kind("equiformer", "float64", 3.6, 20.0, EQUIFORMER, kernels=True),
     "nequip-kernels-32": Kind("nequip", "float32", 4.1, 8.0, NEQUIP, kernels=True),
     "mace-kernels-32": Kind("mace", "float32", 3.9, 20.0, MACE, kernels=True),
     "botnet-kernels-32": Kind("botnet", "float32", 3.7, 20.0, BOTNET, kernels=True),
     "allegro-kernels-32": Kind("allegro", "float32", 3.8, 3.0, ALLEGRO, kernels=True),
-    "equiformer-kernels-32": Kind("equiformer", "float32", 3.7, 5.0, EQUIFORMER, kernels=True),
+    "equiformer-kernels-32": Kind("equiformer", "float32", 3.7, 20.0, EQUIFORMER, kernels=True),
     "torchmdnet-kernels-32": Kind("torchmdnet", "float32", 4.0, 20.0, TORCHMDNET, kernels=True),
 }
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from egraff_lmp.forcefields import FORCE_FIELDS, NetworkContext
+from egraff_lmp.forcefields.equiformer import EARLIER
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, require_equal
 from egraff_lmp.forcefields.fast.proof import random_graphs
 
@@ -43,16 +44,36 @@ def test_presets(preset: str, dtype: torch.dtype) -> None:
         {"num_layers": 1},
         {"parity": False},
         {"smooth": False, "norm": "layer"},
+        {**EARLIER, "norm": "smooth"},
+        {"radial_bias": "uniform", "mean_degree": None},
         {"num_heads": 1},
         {"embedding": [6, 3, 3, 3], "head": [3, 3, 3, 3], "feed_forward": [6, 3, 3, 3]}
         | {"feature": 6},
         {"embedding": [8], "head": [4], "feed_forward": [8]},
     ],
-    ids=["one block", "no parity", "original", "one head", "degree 3", "scalars"],
+    ids=[
+        "one block",
+        "no parity",
+        "original",
+        "earlier",
+        "uniform biases",
+        "one head",
+        "degree 3",
+        "scalars",
+    ],
 )
 def test_settings(changes: Mapping[str, object], dtype: torch.dtype) -> None:
     """Each that changes what is computed."""
     assert_equal({**EQUIFORMER.presets["small"], **TINY, **changes}, dtype)
+
+
+@pytest.mark.parametrize(("bias", "fine"), [("uniform", False), ("zero", True)])
+def test_knots_are_fine_at_the_cutoff_where_weights_turn_there(bias: str, fine: bool) -> None:
+    """With biases of zero no table with the usual knots is good enough."""
+    settings = {**EQUIFORMER.presets["small"], **TINY, "radial_bias": bias}
+    settings["radial_hidden"] = [32, 32]
+    network = EQUIFORMER.build(settings, context(torch.float32)).eval().requires_grad_(False)
+    assert fast_network(network).fine_at_cutoff == fine
 
 
 def test_order_of_edges() -> None:

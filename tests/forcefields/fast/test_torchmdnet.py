@@ -93,11 +93,13 @@ def test_heads_that_are_not_covered(heads: int) -> None:
 def test_places_in_the_table_and_back() -> None:
     """The inverse, and the ends."""
     x = torch.linspace(0, 1, 101, dtype=torch.float64)
-    places = table_place(x)
-    torch.testing.assert_close(distance_at(places), x, rtol=0, atol=1e-14)
-    assert places[0] == 0
-    assert places[-1] == 1
-    assert bool((places.diff() > 0.004).all())
+    for fine in (False, True):
+        places = table_place(x, fine)
+        torch.testing.assert_close(distance_at(places, fine), x, rtol=0, atol=1e-14)
+        assert places[0] == 0
+        assert places[-1] == 1
+        assert bool((places.diff() > 0.003).all())
+        assert float(places.diff()[-1]) > (0.06 if fine else 0.005)
 
 
 def assert_equal(settings: Mapping[str, object], dtype: torch.dtype) -> None:
