@@ -135,6 +135,12 @@ class TrainConfig(Section):
     accumulate: int = Field(
         default=1, ge=1, description="batches of each step: 4 batches of 2 need less memory than 8"
     )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="of a step of one process, for which batches are computed in parts; half of "
+        "the memory there is if none",
+    )
     ema_decay: float | None = Field(default=0.99, gt=0, lt=1)
     second_stage: SecondStageConfig | None = None
     seed: int = Field(default=0, ge=0)
@@ -183,7 +189,7 @@ class TrainConfig(Section):
 
 
 SHIPPED = Path(__file__).parent / "configs"
-_NOT_THE_COURSE = ("threads", "device", "tensorboard")
+_NOT_THE_COURSE = ("threads", "device", "tensorboard", "memory_gb")
 
 
 def load_config(path: str | Path) -> TrainConfig:

@@ -155,7 +155,10 @@ def test_second_stage(toy_config, tmp_path):
 
 
 def test_two_processes_train_like_one(toy, tmp_path, capfd):
-    """Two processes with batches of 2 take the same steps as one with batches of 4, and say so."""
+    """Two processes with batches of 2 take the same steps as one with batches of 4, and say so.
+
+    Those of the two are computed frame by frame.
+    """
     source = tmp_path / "toy.npz"
     toy.write_npz(source, toy.toy_frames())
     weights = []
@@ -169,6 +172,7 @@ def test_two_processes_train_like_one(toy, tmp_path, capfd):
                 "dtype": "float64",
                 "batch_size": batch_size,
                 "devices": devices,
+                "memory_gb": None if devices == 1 else 1e-9,
                 "device": "cpu",
                 "threads": 1,
                 "stop": {"max_epochs": 2},
