@@ -18,7 +18,7 @@ from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
 from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
 from egraff_lmp.train.graphs import Batch, Graph, collate, split
-from egraff_lmp.train.memory import GB, PEAK_OVER_SAVED, budget_bytes, saved_bytes
+from egraff_lmp.train.memory import GB, PEAK_OVER_SAVED, budget_bytes, peak_gb, saved_bytes
 from egraff_lmp.train.processes import average_gradients
 from egraff_lmp.train.progress import Progress, stop_reason
 from egraff_lmp.train.schedule import (
@@ -67,8 +67,15 @@ class ForceFieldModule(lightning.LightningModule):
         self._loss_sum = [0.0, 0]
         self._errors = ErrorSums()
         self._epoch_start = 0.0
+        self._train_seconds = 0.0
         self._rate = 0.0
         self._steps = 0
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames of all processes that were trained on in this epoch, over its time so far."""
+        frames = self._train_sum[1] * self.trainer.world_size
+        return frames / max(time.monotonic() - self._epoch_start, 1e-9)
 
     @property
     def second_stage(self) -> SecondStageConfig | None:
@@ -220,6 +227,7 @@ class ForceFieldModule(lightning.LightningModule):
 
     def on_validation_start(self) -> None:
         """Validate with the averaged weights."""
+        self._train_seconds = time.monotonic() - self._epoch_start
         self._loss_sum, self._errors = [0.0, 0], ErrorSums()
         if self.average is not None:
             self._swap.enter_context(self.average.applied(self.model))
@@ -247,11 +255,14 @@ class ForceFieldModule(lightning.LightningModule):
             advance(self._schedule, loss)
         self._rate = group["lr"]
         metrics = self._errors.errors().as_dict()
+        seconds, train_seconds, peak = self._largest(
+            time.monotonic() - self._epoch_start, self._train_seconds, peak_gb(self.device)
+        )
         self.progress = self.progress.after_epoch(
             loss,
             metrics,
             group["lr"],
-            self._longest(time.monotonic() - self._epoch_start),
+            seconds,
             new_loss=stage is not None and self.progress.epoch == stage.start_epoch,
         )
         self.history.append(
@@ -261,6 +272,8 @@ class ForceFieldModule(lightning.LightningModule):
                 "train_loss": self._train_sum[0] / max(self._train_sum[1], 1),
                 "validation_loss": loss,
                 **{f"validation_{name}": value for name, value in metrics.items()},
+                "frames_per_second": self._train_sum[1] / max(train_seconds, 1e-9),
+                "peak_memory_gb": peak,
                 "wall_seconds": self.progress.wall_seconds,
             }
         )
@@ -296,12 +309,13 @@ class ForceFieldModule(lightning.LightningModule):
         self._loss_sum, self._train_sum = values[0:2], values[2:4]
         self._errors.merge(torch.tensor(values[4:], dtype=torch.float64))
 
-    def _longest(self, seconds: float) -> float:
-        """The slowest process' time, so that all stop in the same epoch."""
+    def _largest(self, *own: float) -> list[float]:
+        """The largest of all processes: of times, so that all stop in the same epoch."""
         if self.trainer.world_size == 1:
-            return seconds
-        own = torch.tensor(seconds, device=self.device)
-        return float(self.trainer.strategy.reduce(own, reduce_op="max"))  # type: ignore[arg-type]
+            return list(own)
+        values = torch.tensor(own, dtype=torch.float64, device=self.device)
+        largest = self.trainer.strategy.reduce(values, reduce_op="max")
+        return largest.tolist()  # type: ignore[union-attr, no-any-return]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of; plain values and tensors only."""

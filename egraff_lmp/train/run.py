@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import statistics
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +58,8 @@ class TrainResult:
         validation: validation errors of the best epoch (names of `evaluate.Errors`).
         test: errors of the best checkpoint on the test part; empty without one.
         wall_seconds: training time over all resumes.
+        frames_per_second: median over the epochs, of training alone; None if no epoch says.
+        peak_memory_gb: largest of a process, in an epoch of any start; None likewise.
         stop: why training ended.
         log: CSV file with one row an epoch; learning_curve.png beside it shows it.
     """
@@ -67,6 +70,8 @@ class TrainResult:
     validation: Mapping[str, float]
     test: Mapping[str, float]
     wall_seconds: float
+    frames_per_second: float | None
+    peak_memory_gb: float | None
     stop: str
     log: Path
 
@@ -300,6 +305,11 @@ def _result(
     best = load_checkpoint(out / BEST)
     errors = evaluate(best.build(), test, config.batch_size).as_dict() if test else {}
     done = module.progress
+    # Epochs that an earlier release trained do not say.
+    speeds, peaks = (
+        [row[name] for row in module.history if name in row]
+        for name in ("frames_per_second", "peak_memory_gb")
+    )
     result = TrainResult(
         checkpoint=out / BEST,
         best_epoch=done.best_epoch,
@@ -307,6 +317,8 @@ def _result(
         validation=dict(done.best_metrics),
         test=errors,
         wall_seconds=done.wall_seconds,
+        frames_per_second=statistics.median(speeds) if speeds else None,
+        peak_memory_gb=max(peaks, default=None),
         stop=stop_reason(done, config.stop, config.second_stage) or "stopped from outside",
         log=out / LOG,
     )
