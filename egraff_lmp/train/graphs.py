@@ -6,7 +6,7 @@ a batch is put together, in float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -45,8 +45,11 @@ class Graph:
 
     def edge_vectors(self) -> torch.Tensor:
         """r_j + shift @ cell - r_i in A, (E, 3) float64."""
-        i, j = self.edge_index.long()
-        return self.positions[j] - self.positions[i] + self.shifts.double() @ self.cell
+        # numpy and einsum take one thread: torch's own would wait for cores that a step works on.
+        i, j = self.edge_index.numpy()
+        positions = self.positions.numpy()
+        images = np.einsum("es,sx->ex", self.shifts.numpy().astype(np.float64), self.cell.numpy())
+        return torch.from_numpy(positions[j] - positions[i] + images)
 
 
 class Batch(NamedTuple):
@@ -122,23 +125,27 @@ def build_graphs(frames: Frames, species: Sequence[str], r_max: float) -> list[G
 
 
 def collate(graphs: Sequence[Graph]) -> Batch:
-    """One batch of several graphs."""
-    sizes = [len(graph.types) for graph in graphs]
-    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    n_atoms = torch.tensor(sizes)
+    """One batch of several graphs, put together by one thread."""
+    n_atoms = np.array([len(graph.types) for graph in graphs])
+    n_edges = np.array([graph.edge_index.shape[1] for graph in graphs])
+    offsets = np.repeat(np.cumsum(n_atoms) - n_atoms, n_edges)
+
+    def joined(arrays: Iterable[torch.Tensor], join: Callable = np.concatenate) -> torch.Tensor:
+        return torch.from_numpy(join([array.numpy() for array in arrays]))
+
+    index = np.concatenate([graph.edge_index.numpy() for graph in graphs], axis=1)
+    volume = np.abs(np.linalg.det(np.stack([graph.cell.numpy() for graph in graphs])))
     return Batch(
-        edge_vectors=torch.cat([graph.edge_vectors() for graph in graphs]),
-        edge_index=torch.cat(
-            [g.edge_index.long() + int(o) for g, o in zip(graphs, offsets, strict=True)], dim=1
-        ),
-        types=torch.cat([graph.types for graph in graphs]),
-        frame=torch.repeat_interleave(torch.arange(len(graphs)), n_atoms),
-        n_atoms=n_atoms,
-        n_edges=torch.tensor([graph.edge_index.shape[1] for graph in graphs]),
-        energy=torch.stack([graph.energy for graph in graphs]),
-        forces=torch.cat([graph.forces for graph in graphs]),
-        stress=torch.stack([graph.stress for graph in graphs]),
-        volume=torch.stack([_volume(graph.cell) for graph in graphs]),
+        edge_vectors=joined(graph.edge_vectors() for graph in graphs),
+        edge_index=torch.from_numpy(index.astype(np.int64) + offsets),
+        types=joined(graph.types for graph in graphs),
+        frame=torch.from_numpy(np.repeat(np.arange(len(graphs)), n_atoms)),
+        n_atoms=torch.from_numpy(n_atoms),
+        n_edges=torch.from_numpy(n_edges),
+        energy=joined((graph.energy for graph in graphs), np.stack),
+        forces=joined(graph.forces for graph in graphs),
+        stress=joined((graph.stress for graph in graphs), np.stack),
+        volume=torch.from_numpy(np.where(volume > 0, volume, np.inf)),
     )
 
 
@@ -222,11 +229,6 @@ def _first(tensor: torch.Tensor) -> torch.Tensor:
 
 def _same(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
-
-
-def _volume(cell: torch.Tensor) -> torch.Tensor:
-    volume = torch.linalg.det(cell).abs()
-    return torch.where(volume > 0, volume, torch.full_like(volume, float("inf")))
 
 
 def mean_neighbours(graphs: Sequence[Graph]) -> float:
