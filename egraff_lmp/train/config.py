@@ -133,7 +133,7 @@ class TrainConfig(Section):
     stop: StopConfig = StopConfig()
     batch_size: int = Field(default=5, ge=1)
     accumulate: int = Field(
-        default=1, ge=1, description="batches of each step: 4 batches of 2 need less memory than 8"
+        default=1, ge=1, description="batches of each step, whose gradients are averaged"
     )
     memory_gb: float | None = Field(
         default=None,

@@ -190,7 +190,7 @@ def _frames(batch: Batch, which: slice, edges: list[int], atoms: list[int]) -> B
 
 
 def pack(graphs: Sequence[Graph]) -> dict[str, torch.Tensor]:
-    """Graphs as few tensors, for another process: of each tensor a file would be opened there."""
+    """Graphs as few tensors, for other processes, which share their memory tensor by tensor."""
     names = [field.name for field in fields(Graph)]
     packed = {
         name: torch.cat([_flat(name, getattr(graph, name)) for graph in graphs]) for name in names
