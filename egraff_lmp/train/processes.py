@@ -1,8 +1,8 @@
 """Several processes that train one model: each has its frames, all have the mean gradient.
 
 One sum of all gradients a step, after the last part of the last batch of the step. Torch's
-`DistributedDataParallel` would search every loss' graph for parameters that it does not depend on,
-and sum after every batch; on CPU cores that costs more than the sum itself.
+`DistributedDataParallel` sums after every batch, and must search the graph of every loss for
+parameters that the loss does not depend on, such as those of ET's last vectors.
 """
 
 from __future__ import annotations
