@@ -100,10 +100,16 @@ def command(
 
 
 def _errors(values: dict[str, float]) -> str:
+    stress = ""
+    if "stress_mae_mev_per_angstrom3" in values:
+        stress = (
+            f"; stress MAE {values['stress_mae_mev_per_angstrom3']:.3f} meV/A^3 "
+            f"(zero stress: {values['zero_stress_mae_mev_per_angstrom3']:.3f})"
+        )
     return (
         f"forces MAE {values['forces_mae_mev_per_angstrom']:.2f}, "
         f"RMSE {values['forces_rmse_mev_per_angstrom']:.2f} meV/A "
         f"(zero forces: MAE {values['zero_forces_mae_mev_per_angstrom']:.0f}); "
         f"energy MAE {values['energy_mae_mev_per_atom']:.3f}, "
-        f"RMSE {values['energy_rmse_mev_per_atom']:.3f} meV/atom"
+        f"RMSE {values['energy_rmse_mev_per_atom']:.3f} meV/atom{stress}"
     )

@@ -159,6 +159,7 @@ def _error_words(name: str) -> tuple[str, str, str]:
     quantity, _, rest = name.partition("_")
     statistic, _, unit = rest.partition("_")
     unit = unit.replace("mev", "meV").replace("_per_", "/").replace("angstrom", "A")
+    unit = unit.replace("A3", "A^3")
     return quantity, statistic.upper(), unit
 
 

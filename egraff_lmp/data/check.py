@@ -22,6 +22,16 @@ def check_labels(frames: Frames) -> None:
     Raises:
         EgraffError: names the array, how many frames, and which (the first few).
     """
+    require_finite(frames)
+    warn_of_units(frames)
+
+
+def require_finite(frames: Frames) -> None:
+    """Refuse non-finite positions, cells, energies, forces or stresses.
+
+    Raises:
+        EgraffError: names the array, how many frames, and which (the first few).
+    """
     arrays = {
         "positions": frames.positions,
         "cell": frames.cell,
@@ -40,7 +50,6 @@ def check_labels(frames: Frames) -> None:
                 f"{frames.source}: expected finite numbers, got non-finite {name} in {bad.size} "
                 f"of {len(frames)} frames (frames {shown}): remove these frames."
             )
-    warn_of_units(frames)
 
 
 def warn_of_units(frames: Frames) -> None:

@@ -140,7 +140,13 @@ class TrainConfig(Section):
     stop: StopConfig = StopConfig()
     batch_size: int = Field(default=5, ge=1)
     accumulate: int = Field(
-        default=1, ge=1, description="batches of each step: 4 batches of 2 need less memory than 8"
+        default=1, ge=1, description="batches of each step, whose gradients are averaged"
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="of a step of one process, for which batches are computed in parts; half of "
+        "the memory there is if none",
     )
     ema_decay: float | None = Field(default=0.99, gt=0, lt=1)
     second_stage: SecondStageConfig | None = None
@@ -193,7 +199,7 @@ class TrainConfig(Section):
 
 
 SHIPPED = Path(__file__).parent / "configs"
-_NOT_THE_COURSE = ("threads", "device", "tensorboard")
+_NOT_THE_COURSE = ("threads", "device", "tensorboard", "memory_gb")
 # Keys that earlier versions did not know, and the value that does what they did: with it, a config
 # has the hash that it had, and its run can be resumed.
 _LATER = {("optimiser", "weight_decay_on"): "all", ("second_stage", "average"): "uniform"}

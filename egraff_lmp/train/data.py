@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.data.check import unit_suspicion
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import check_leakage, split_frames
 from egraff_lmp.data.table import DATA_SETS, read_source
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import DataConfig, TrainConfig
+from egraff_lmp.train.labels import require_labels
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
     """Read and split all sources; relative paths start from `base`.
 
     Raises:
-        EgraffError: a source cannot be read, too few frames, no validation frames, missing labels,
-            or a frame in two parts.
+        EgraffError: a source cannot be read, too few frames, no validation frames, labels that
+            are missing or cannot be learnt from, or a frame in two parts.
     """
     data = config.data
     train: list[Frames] = []
@@ -44,7 +44,7 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
     test: list[Frames] = []
     for source in data.train:
         frames = read_source(source, base)
-        _require_labels(frames, config)
+        require_labels(frames, config)
         for part, target in zip(
             _split(frames, data, config.seed), (train, validation, test), strict=True
         ):
@@ -141,33 +141,12 @@ def _held_out(
     parts = []
     for source in sources:
         frames = read_source(source, base)
-        _require_labels(frames, config)
+        require_labels(frames, config)
         if n is not None:
             method = config.data.split
             frames = split_frames(frames, [n], method=method, seed=config.seed)[0]
         parts.append(frames)
     return parts
-
-
-def _require_labels(frames: Frames, config: TrainConfig) -> None:
-    wanted = {"energy": frames.energy, "forces": frames.forces, "stress": frames.stress}
-    for name, array in wanted.items():
-        stages = [config.loss, *([config.second_stage] if config.second_stage else [])]
-        weight = max(getattr(stage, name) for stage in stages)
-        if array is None and weight:
-            raise EgraffError(
-                f"{frames.source}: expected {name} to train on, it has none: name a labelled "
-                f"source, or set `loss: {{{name}: 0}}` (and in `second_stage`)."
-            )
-    second = 0.0 if config.second_stage is None else config.second_stage.stress
-    if (config.loss.stress or second) and not all(frames.pbc):
-        raise EgraffError(
-            f"{frames.source}: expected a periodic system to train on stress, got pbc "
-            f"{frames.pbc}: set `loss: {{stress: 0}}`."
-        )
-    suspicion = unit_suspicion(frames)
-    if suspicion is not None and config.data.units == "error":
-        raise EgraffError(f"{suspicion} If they are right, set `data: {{units: warn}}`.")
 
 
 def _joint_hash(group: list[Frames]) -> str:

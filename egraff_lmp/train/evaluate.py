@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -16,10 +17,11 @@ MEV = 1000.0
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of a model: energies per atom of a frame, forces per Cartesian component.
+    """Errors of a model: energies per atom of a frame, forces and stress per Cartesian component.
 
-    `zero_forces_mae_mev_per_angstrom` is what a model without any forces would score. NaN where
-    the labels are missing.
+    `zero_forces_mae_mev_per_angstrom` is what a model without any forces would score, and
+    `zero_stress_mae_mev_per_angstrom3` what one without stress would. NaN where the labels are
+    missing; those of the stress, which few data have, are then left out of `as_dict`.
     """
 
     energy_mae_mev_per_atom: float
@@ -27,10 +29,13 @@ class Errors:
     forces_mae_mev_per_angstrom: float
     forces_rmse_mev_per_angstrom: float
     zero_forces_mae_mev_per_angstrom: float
+    stress_mae_mev_per_angstrom3: float = math.nan
+    zero_stress_mae_mev_per_angstrom3: float = math.nan
 
     def as_dict(self) -> dict[str, float]:
         """The numbers by name."""
-        return asdict(self)
+        absent = math.isnan(self.zero_stress_mae_mev_per_angstrom3)
+        return {k: v for k, v in asdict(self).items() if not (absent and "stress" in k)}
 
 
 class Prediction(NamedTuple):
@@ -82,8 +87,8 @@ class ErrorSums:
     """Running sums over batches, finished by `errors`."""
 
     def __init__(self) -> None:
-        # n, |dE|, dE^2, n, |dF|, dF^2, |F|
-        self._sums = torch.zeros(7, dtype=torch.float64)
+        # n, |dE|, dE^2, n, |dF|, dF^2, |F|, n, |dS|, |S|
+        self._sums = torch.zeros(10, dtype=torch.float64)
 
     def add(self, batch: Batch, found: Prediction) -> None:
         """Count one batch."""
@@ -94,25 +99,35 @@ class ErrorSums:
             self._sums[start + 1] += delta.abs().sum()
             self._sums[start + 2] += (delta**2).sum()
         self._sums[6] += batch.forces.abs().sum().cpu()
+        known = batch.stress.isfinite().flatten(1).all(dim=1)
+        stress = batch.stress[known]
+        self._sums[7] += stress.numel()
+        self._sums[8] += (found.stress[known] - stress).abs().sum().cpu()
+        self._sums[9] += stress.abs().sum().cpu()
 
     def merge(self, sums: torch.Tensor) -> None:
-        """Take the sums (7,) of all processes in place of this one's own."""
+        """Take the sums (10,) of all processes in place of this one's own."""
         self._sums = sums.cpu()
 
     @property
     def sums(self) -> torch.Tensor:
-        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2, sum |F|: (7,), added over processes."""
+        """n, sum |dE|, sum dE^2, n, sum |dF|, sum dF^2, sum |F|, n, sum |dS|, sum |S|: (10,).
+
+        They are added over processes.
+        """
         return self._sums
 
     def errors(self) -> Errors:
         """Mean absolute and root-mean-square errors of all that was counted."""
-        n_e, abs_e, sq_e, n_f, abs_f, sq_f, zero_f = self._sums.tolist()
+        n_e, abs_e, sq_e, n_f, abs_f, sq_f, zero_f, n_s, abs_s, zero_s = self._sums.tolist()
         return Errors(
             energy_mae_mev_per_atom=MEV * abs_e / max(n_e, 1),
             energy_rmse_mev_per_atom=MEV * (sq_e / max(n_e, 1)) ** 0.5,
             forces_mae_mev_per_angstrom=MEV * abs_f / max(n_f, 1),
             forces_rmse_mev_per_angstrom=MEV * (sq_f / max(n_f, 1)) ** 0.5,
             zero_forces_mae_mev_per_angstrom=MEV * zero_f / max(n_f, 1),
+            stress_mae_mev_per_angstrom3=MEV * abs_s / n_s if n_s else math.nan,
+            zero_stress_mae_mev_per_angstrom3=MEV * zero_s / n_s if n_s else math.nan,
         )
 
 

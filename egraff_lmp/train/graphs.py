@@ -6,8 +6,8 @@ a batch is put together, in float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -45,8 +45,11 @@ class Graph:
 
     def edge_vectors(self) -> torch.Tensor:
         """r_j + shift @ cell - r_i in A, (E, 3) float64."""
-        i, j = self.edge_index.long()
-        return self.positions[j] - self.positions[i] + self.shifts.double() @ self.cell
+        # numpy and einsum take one thread: torch's own would wait for cores that a step works on.
+        i, j = self.edge_index.numpy()
+        positions = self.positions.numpy()
+        images = np.einsum("es,sx->ex", self.shifts.numpy().astype(np.float64), self.cell.numpy())
+        return torch.from_numpy(positions[j] - positions[i] + images)
 
 
 class Batch(NamedTuple):
@@ -58,6 +61,7 @@ class Batch(NamedTuple):
         types: (N,) int64.
         frame: (N,) int64, the frame of each atom.
         n_atoms: (B,) int64, atoms of each frame.
+        n_edges: (B,) int64, edges of each frame.
         energy: (B,) float64 in eV.
         forces: (N, 3) float64 in eV/A.
         stress: (B, 3, 3) float64 in eV/A^3.
@@ -69,6 +73,7 @@ class Batch(NamedTuple):
     types: torch.Tensor
     frame: torch.Tensor
     n_atoms: torch.Tensor
+    n_edges: torch.Tensor
     energy: torch.Tensor
     forces: torch.Tensor
     stress: torch.Tensor
@@ -120,28 +125,110 @@ def build_graphs(frames: Frames, species: Sequence[str], r_max: float) -> list[G
 
 
 def collate(graphs: Sequence[Graph]) -> Batch:
-    """One batch of several graphs."""
-    sizes = [len(graph.types) for graph in graphs]
-    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    n_atoms = torch.tensor(sizes)
+    """One batch of several graphs, put together by one thread."""
+    n_atoms = np.array([len(graph.types) for graph in graphs])
+    n_edges = np.array([graph.edge_index.shape[1] for graph in graphs])
+    offsets = np.repeat(np.cumsum(n_atoms) - n_atoms, n_edges)
+
+    def joined(arrays: Iterable[torch.Tensor], join: Callable = np.concatenate) -> torch.Tensor:
+        return torch.from_numpy(join([array.numpy() for array in arrays]))
+
+    index = np.concatenate([graph.edge_index.numpy() for graph in graphs], axis=1)
+    volume = np.abs(np.linalg.det(np.stack([graph.cell.numpy() for graph in graphs])))
     return Batch(
-        edge_vectors=torch.cat([graph.edge_vectors() for graph in graphs]),
-        edge_index=torch.cat(
-            [g.edge_index.long() + int(o) for g, o in zip(graphs, offsets, strict=True)], dim=1
-        ),
-        types=torch.cat([graph.types for graph in graphs]),
-        frame=torch.repeat_interleave(torch.arange(len(graphs)), n_atoms),
-        n_atoms=n_atoms,
-        energy=torch.stack([graph.energy for graph in graphs]),
-        forces=torch.cat([graph.forces for graph in graphs]),
-        stress=torch.stack([graph.stress for graph in graphs]),
-        volume=torch.stack([_volume(graph.cell) for graph in graphs]),
+        edge_vectors=joined(graph.edge_vectors() for graph in graphs),
+        edge_index=torch.from_numpy(index.astype(np.int64) + offsets),
+        types=joined(graph.types for graph in graphs),
+        frame=torch.from_numpy(np.repeat(np.arange(len(graphs)), n_atoms)),
+        n_atoms=torch.from_numpy(n_atoms),
+        n_edges=torch.from_numpy(n_edges),
+        energy=joined((graph.energy for graph in graphs), np.stack),
+        forces=joined(graph.forces for graph in graphs),
+        stress=joined((graph.stress for graph in graphs), np.stack),
+        volume=torch.from_numpy(np.where(volume > 0, volume, np.inf)),
     )
 
 
-def _volume(cell: torch.Tensor) -> torch.Tensor:
-    volume = torch.linalg.det(cell).abs()
-    return torch.where(volume > 0, volume, torch.full_like(volume, float("inf")))
+def split(batch: Batch, max_edges: int | None) -> list[Batch]:
+    """Parts of a batch, whole frames in order, of at most `max_edges` edges or one frame each.
+
+    A batch that needs no splitting is its only part, unchanged.
+    """
+    if max_edges is None or len(batch.n_edges) == 1:
+        return [batch]
+    edges, atoms = batch.n_edges.tolist(), batch.n_atoms.tolist()
+    if sum(edges) <= max_edges:
+        return [batch]
+    parts, start = [], 0
+    while start < len(edges):
+        end, size = start + 1, edges[start]
+        while end < len(edges) and size + edges[end] <= max_edges:
+            size += edges[end]
+            end += 1
+        parts.append(_frames(batch, slice(start, end), edges, atoms))
+        start = end
+    return parts
+
+
+def _frames(batch: Batch, which: slice, edges: list[int], atoms: list[int]) -> Batch:
+    """Consecutive frames of a batch, given the edges and atoms of all of its frames."""
+    first_edge, first_atom = sum(edges[: which.start]), sum(atoms[: which.start])
+    of_edges = slice(first_edge, first_edge + sum(edges[which]))
+    of_atoms = slice(first_atom, first_atom + sum(atoms[which]))
+    return Batch(
+        edge_vectors=batch.edge_vectors[of_edges],
+        edge_index=batch.edge_index[:, of_edges] - first_atom,
+        types=batch.types[of_atoms],
+        frame=batch.frame[of_atoms] - which.start,
+        n_atoms=batch.n_atoms[which],
+        n_edges=batch.n_edges[which],
+        energy=batch.energy[which],
+        forces=batch.forces[of_atoms],
+        stress=batch.stress[which],
+        volume=batch.volume[which],
+    )
+
+
+def pack(graphs: Sequence[Graph]) -> dict[str, torch.Tensor]:
+    """Graphs as few tensors, for other processes, which share their memory tensor by tensor."""
+    names = [field.name for field in fields(Graph)]
+    packed = {
+        name: torch.cat([_flat(name, getattr(graph, name)) for graph in graphs]) for name in names
+    }
+    packed["n_atoms"] = torch.tensor([len(graph.types) for graph in graphs])
+    packed["n_edges"] = torch.tensor([graph.edge_index.shape[1] for graph in graphs])
+    return packed
+
+
+def unpack(packed: Mapping[str, torch.Tensor]) -> list[Graph]:
+    """Inverse of `pack`; the graphs share its memory."""
+    atoms, edges = packed["n_atoms"].tolist(), packed["n_edges"].tolist()
+    ones = [1] * len(atoms)
+    lengths = {"cell": ones, "energy": ones, "stress": ones, "edge_index": edges, "shifts": edges}
+    columns = {
+        field.name: packed[field.name].split(lengths.get(field.name, atoms))
+        for field in fields(Graph)
+    }
+    shaped = {"edge_index": torch.t, "cell": _first, "energy": _first, "stress": _first}
+    return [
+        Graph(**{name: shaped.get(name, _same)(parts[t]) for name, parts in columns.items()})
+        for t in range(len(atoms))
+    ]
+
+
+def _flat(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """With what differs between graphs, or else the graphs, along the first axis."""
+    if name == "edge_index":
+        return tensor.t()
+    return tensor.unsqueeze(0) if name in ("cell", "energy", "stress") else tensor
+
+
+def _first(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor[0]
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
 
 
 def mean_neighbours(graphs: Sequence[Graph]) -> float:

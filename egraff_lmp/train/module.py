@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from contextlib import ExitStack
@@ -16,7 +17,9 @@ from egraff_lmp.forcefields import AtomicEnergyModel, force_field
 from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
 from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
-from egraff_lmp.train.graphs import Batch
+from egraff_lmp.train.graphs import Batch, Graph, collate, split
+from egraff_lmp.train.memory import GB, PEAK_OVER_SAVED, budget_bytes, peak_gb, saved_bytes
+from egraff_lmp.train.processes import average_gradients
 from egraff_lmp.train.progress import Progress, stop_reason
 from egraff_lmp.train.schedule import (
     Scheduler,
@@ -27,6 +30,7 @@ from egraff_lmp.train.schedule import (
 )
 
 STATE_KEY = "egraff_state"
+logger = logging.getLogger(__name__)
 
 
 class ForceFieldModule(lightning.LightningModule):
@@ -38,7 +42,8 @@ class ForceFieldModule(lightning.LightningModule):
     are in `LossConfig`.
 
     The schedule is stepped here and not by Lightning, whose checkpoints are written before its own
-    step and would resume with a stale rate.
+    step and would resume with a stale rate. So is the optimiser: a batch that would take more
+    memory than `max_edges` allows is computed in parts, whose losses add up to the batch's.
 
     Args:
         model: what is trained.
@@ -47,11 +52,13 @@ class ForceFieldModule(lightning.LightningModule):
 
     def __init__(self, model: AtomicEnergyModel, config: TrainConfig) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model = model
         self.config = config
         self.progress = Progress()
         self.history: list[dict[str, float]] = []
         self.average = None if config.ema_decay is None else MovingAverage(model, config.ema_decay)
+        self.max_edges: int | None = None
         self._schedule: Scheduler | None = None
         self._schedule_state: dict | None = None
         self._random_state: torch.Tensor | None = None
@@ -60,8 +67,15 @@ class ForceFieldModule(lightning.LightningModule):
         self._loss_sum = [0.0, 0]
         self._errors = ErrorSums()
         self._epoch_start = 0.0
+        self._train_seconds = 0.0
         self._rate = 0.0
         self._steps = 0
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames of all processes that were trained on in this epoch, over its time so far."""
+        frames = self._train_sum[1] * self.trainer.world_size
+        return frames / max(time.monotonic() - self._epoch_start, 1e-9)
 
     @property
     def second_stage(self) -> SecondStageConfig | None:
@@ -69,24 +83,60 @@ class ForceFieldModule(lightning.LightningModule):
         stage = self.config.second_stage
         return stage if stage is not None and self.progress.epoch >= stage.start_epoch else None
 
-    def loss(self, batch: Batch, found: Prediction) -> torch.Tensor:
-        """Scalar loss of a prediction; see the class."""
+    def loss(self, batch: Batch, found: Prediction, whole: Batch | None = None) -> torch.Tensor:
+        """Scalar loss of a prediction; see the class.
+
+        Args:
+            batch: the labels.
+            found: what the model says.
+            whole: the batch that `batch` is a part of, to whose loss this is its share: the losses
+                of all parts add up to that of the whole.
+        """
         config: LossConfig = self.config.loss
         weights: LossConfig | SecondStageConfig = self.second_stage or config
         scale = self.model.get_buffer("scale")
         size = _size if config.kind == "absolute" else _square
+        whole = batch if whole is None else whole
+        frames = len(batch.n_atoms) / len(whole.n_atoms)
+        atoms = len(batch.types) / len(whole.types)
         total = found.energy.new_zeros(())
         if weights.energy:
             per = batch.n_atoms if config.energy_per == "atom" else torch.ones_like(batch.n_atoms)
             error = (found.energy - batch.energy) / per / scale
-            total = total + weights.energy * size(error.unsqueeze(1)).mean()
+            total = total + weights.energy * frames * size(error.unsqueeze(1)).mean()
         if weights.forces:
             error = (found.forces - batch.forces) / scale
-            total = total + weights.forces * size(error).mean()
+            total = total + weights.forces * atoms * size(error).mean()
         if weights.stress:
             error = ((found.stress - batch.stress) / scale).reshape(-1, 1)
-            total = total + weights.stress * size(error).mean()
+            total = total + weights.stress * frames * size(error).mean()
         return total
+
+    def bound_memory(self, largest: Graph) -> None:
+        """Choose `max_edges` of the parts of a batch, unless a checkpoint has chosen it.
+
+        Args:
+            largest: the training frame of most edges, whose memory is counted.
+        """
+        if self.max_edges is not None or self.config.batch_size == 1:
+            return
+        edges = largest.edge_index.shape[1]
+        if not edges:
+            return
+        frame = PEAK_OVER_SAVED * saved_bytes(self, collate([largest]))
+        device = "cuda" if self.config.device != "cpu" and torch.cuda.is_available() else "cpu"
+        budget = budget_bytes(self.config.memory_gb, self.config.devices, device)
+        if frame > budget:
+            logger.warning(
+                "A frame of %d atoms and %d edges takes about %.1f GB a step, more than the %.1f "
+                "GB meant for it (memory_gb): it cannot be split, so choose a smaller network, "
+                "r_max or frame if memory runs out.",
+                len(largest.types),
+                edges,
+                frame / GB,
+                budget / GB,
+            )
+        self.max_edges = max(int(edges * budget / frame), 1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser alone; the schedule is kept by this module."""
@@ -131,19 +181,45 @@ class ForceFieldModule(lightning.LightningModule):
             factor = warmup_factor(self.trainer.global_step, steps)
             self._set_learning_rate(self._rate * factor)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Loss of one batch, differentiable through the forces.
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add the gradient of one batch, and take a step where enough batches are together.
 
         Raises:
-            EgraffError: the loss is not finite.
+            EgraffError: the loss or its gradient is not finite.
         """
-        loss = self.loss(batch, predict(self.model, batch, create_graph=True))
-        value = float(loss.detach())
-        if not torch.isfinite(loss):
-            raise EgraffError(self._diverged("loss", value))
+        batches = self.config.accumulate
+        if batch_idx % batches == 0:
+            self._optimiser().zero_grad()
+        value = sum(self._add_gradient(part, batch) for part in split(batch, self.max_edges))
         self._train_sum[0] += value * len(batch.n_atoms)
         self._train_sum[1] += len(batch.n_atoms)
-        return loss
+        if (batch_idx + 1) % batches == 0 or self.trainer.is_last_batch:
+            self._step()
+
+    def _add_gradient(self, part: Batch, whole: Batch) -> float:
+        """Backward pass of a part of a batch; its share of the loss."""
+        loss = self.loss(part, predict(self.model, part, create_graph=True), whole)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise EgraffError(self._diverged("loss", value))
+        if loss.requires_grad:
+            # The edge vectors are a leaf, too, whose gradient nobody wants.
+            (loss / self.config.accumulate).backward(inputs=self._trained())
+        return value
+
+    def _step(self) -> None:
+        """Take the mean gradient of all processes, bound it, and move the weights."""
+        parameters = self._trained()
+        if self.trainer.world_size > 1:
+            average_gradients(parameters, self.trainer.world_size)
+        clip = self.config.optimiser.gradient_clip
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip))
+        if not math.isfinite(norm):
+            raise EgraffError(self._diverged("norm of the gradient", norm))
+        self._optimiser().step()
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average after a step, which may be one of several batches."""
@@ -153,16 +229,18 @@ class ForceFieldModule(lightning.LightningModule):
 
     def on_validation_start(self) -> None:
         """Validate with the averaged weights."""
+        self._train_seconds = time.monotonic() - self._epoch_start
         self._loss_sum, self._errors = [0.0, 0], ErrorSums()
         if self.average is not None:
             self._swap.enter_context(self.average.applied(self.model))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and errors of one batch."""
-        found = predict(self.model, batch)
-        self._loss_sum[0] += float(self.loss(batch, found)) * len(batch.n_atoms)
+        for part in split(batch, self.max_edges):
+            found = predict(self.model, part)
+            self._loss_sum[0] += float(self.loss(part, found, batch)) * len(batch.n_atoms)
+            self._errors.add(part, found)
         self._loss_sum[1] += len(batch.n_atoms)
-        self._errors.add(batch, found)
 
     def on_validation_end(self) -> None:
         """Put the weights back and close the epoch: record, schedule, stop."""
@@ -179,11 +257,14 @@ class ForceFieldModule(lightning.LightningModule):
             advance(self._schedule, loss)
         self._rate = self._learning_rate()
         metrics = self._errors.errors().as_dict()
+        seconds, train_seconds, peak = self._largest(
+            time.monotonic() - self._epoch_start, self._train_seconds, peak_gb(self.device)
+        )
         self.progress = self.progress.after_epoch(
             loss,
             metrics,
             self._rate,
-            self._longest(time.monotonic() - self._epoch_start),
+            seconds,
             new_loss=stage is not None and self.progress.epoch == stage.start_epoch,
         )
         self.history.append(
@@ -193,6 +274,8 @@ class ForceFieldModule(lightning.LightningModule):
                 "train_loss": self._train_sum[0] / max(self._train_sum[1], 1),
                 "validation_loss": loss,
                 **{f"validation_{name}": value for name, value in metrics.items()},
+                "frames_per_second": self._train_sum[1] / max(train_seconds, 1e-9),
+                "peak_memory_gb": peak,
                 "wall_seconds": self.progress.wall_seconds,
             }
         )
@@ -207,8 +290,12 @@ class ForceFieldModule(lightning.LightningModule):
             f"{kept}"
         ).rstrip()
 
+    def _optimiser(self) -> Any:
+        """Lightning's wrapper, whose steps are counted."""
+        return self.optimizers()
+
     def _groups(self) -> list[dict[str, Any]]:
-        return self.optimizers().param_groups  # type: ignore[union-attr, no-any-return]
+        return self._optimiser().param_groups  # type: ignore[no-any-return]
 
     def _learning_rate(self) -> float:
         """The rate, which all groups of parameters have in common."""
@@ -232,12 +319,13 @@ class ForceFieldModule(lightning.LightningModule):
         self._loss_sum, self._train_sum = values[0:2], values[2:4]
         self._errors.merge(torch.tensor(values[4:], dtype=torch.float64))
 
-    def _longest(self, seconds: float) -> float:
-        """The slowest process' time, so that all stop in the same epoch."""
+    def _largest(self, *own: float) -> list[float]:
+        """The largest of all processes: of times, so that all stop in the same epoch."""
         if self.trainer.world_size == 1:
-            return seconds
-        own = torch.tensor(seconds, device=self.device)
-        return float(self.trainer.strategy.reduce(own, reduce_op="max"))  # type: ignore[arg-type]
+            return list(own)
+        values = torch.tensor(own, dtype=torch.float64, device=self.device)
+        largest = self.trainer.strategy.reduce(values, reduce_op="max")
+        return largest.tolist()  # type: ignore[union-attr, no-any-return]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of; plain values and tensors only."""
@@ -247,11 +335,16 @@ class ForceFieldModule(lightning.LightningModule):
             "average": None if self.average is None else self.average.state_dict(),
             "schedule": None if self._schedule is None else _plain(self._schedule.state_dict()),
             "random_state": torch.get_rng_state(),
+            "max_edges": self.max_edges,
+            "memory_gb": self.config.memory_gb,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over what `on_save_checkpoint` added."""
+        _count_steps_here(checkpoint)
         state = checkpoint[STATE_KEY]
+        if state.get("memory_gb") == self.config.memory_gb:
+            self.max_edges = state.get("max_edges", self.max_edges)
         self.progress = Progress(**state["progress"])
         self.history = list(state["history"])
         self._random_state = state["random_state"]
@@ -260,6 +353,18 @@ class ForceFieldModule(lightning.LightningModule):
             self._schedule.load_state_dict(self._schedule_state)
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
+
+
+def _count_steps_here(checkpoint: dict[str, Any]) -> None:
+    """Where Lightning took the steps, as it did for earlier releases, it counted them elsewhere."""
+    loops = checkpoint.get("loops", {}).get("fit_loop", {})
+    before = loops.get("epoch_loop.automatic_optimization.optim_progress")
+    now = loops.get("epoch_loop.manual_optimization.optim_step_progress")
+    if before is None or now is None or now["total"]["completed"]:
+        return
+    steps = before["optimizer"]["step"]
+    for span in ("total", "current"):
+        now[span] = {key: steps[span][key] for key in now[span]}
 
 
 def _square(error: torch.Tensor) -> torch.Tensor:

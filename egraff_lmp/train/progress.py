@@ -89,3 +89,29 @@ def stop_reason(
     if stop.max_minutes is not None and progress.epoch and expected > 60 * stop.max_minutes:
         return f"{progress.wall_seconds / 60:.1f} minutes spent (stop.max_minutes)"
     return None
+
+
+def seconds_left(
+    progress: Progress, stop: StopConfig, epochs: int, begun: float, seconds: float
+) -> float | None:
+    """Time to the end of a training, of `max_epochs` or `max_minutes`, whichever is first.
+
+    Patience and the learning rate may end it earlier.
+
+    Args:
+        progress: after the last whole epoch.
+        stop: the bounds.
+        epochs: whole ones since this start, which may be a resume.
+        begun: share of the next one that is done, 0 to 1.
+        seconds: since this start.
+
+    Returns:
+        Seconds, at least 0; None as long as nothing is done.
+    """
+    if epochs + begun <= 0:
+        return None
+    each = seconds / (epochs + begun)
+    bounds = [each * (stop.max_epochs - progress.epoch - begun)]
+    if stop.max_minutes is not None:
+        bounds.append(60 * stop.max_minutes - progress.wall_seconds - each * begun)
+    return max(min(bounds), 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import statistics
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,29 +17,29 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from torch.utils.data import DataLoader
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.stopping import Stopped
+from egraff_lmp.train.batches import Batches
 from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.curve import PICTURE, draw_curve
 from egraff_lmp.train.data import Parts, read_parts, species_order
 from egraff_lmp.train.display import Display
 from egraff_lmp.train.evaluate import evaluate
-from egraff_lmp.train.graphs import EpochSampler, Graph, build_graphs, collate
+from egraff_lmp.train.graphs import EpochSampler, Graph, build_graphs, pack, unpack
 from egraff_lmp.train.module import STATE_KEY, ForceFieldModule
+from egraff_lmp.train.processes import Processes
 from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
-# Read by the processes that a training starts before anything of ours runs in them: that an
-# architecture has parameters that the energy does not depend on, and that there is an `srun` which
-# this program does without, is no news to a user.
+# Read by the processes that a training starts before anything of ours runs in them: that there is
+# an `srun` which this program does without is no news to a user.
 _OF_PROCESSES = {
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     "PYTHONWARNINGS": "ignore:The `srun` command is available:UserWarning",
@@ -57,6 +58,8 @@ class TrainResult:
         validation: validation errors of the best epoch (names of `evaluate.Errors`).
         test: errors of the best checkpoint on the test part; empty without one.
         wall_seconds: training time over all resumes.
+        frames_per_second: median over the epochs, of training alone; None if no epoch says.
+        peak_memory_gb: largest of a process, in an epoch of any start; None likewise.
         stop: why training ended.
         log: CSV file with one row an epoch; learning_curve.png beside it shows it.
     """
@@ -67,6 +70,8 @@ class TrainResult:
     validation: Mapping[str, float]
     test: Mapping[str, float]
     wall_seconds: float
+    frames_per_second: float | None
+    peak_memory_gb: float | None
     stop: str
     log: Path
 
@@ -115,6 +120,7 @@ def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) ->
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
+        module.bound_memory(max(graphs["train"], key=lambda graph: graph.edge_index.shape[1]))
         callbacks: list[Callback] = [Saving(out, record)]
         callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
@@ -187,13 +193,9 @@ def _fit(
         trainer = lightning.Trainer(
             accelerator=_accelerator(config.device),
             devices=config.devices,
-            # Processes of this one program. Not every parameter of every architecture reaches the
-            # energy: the vectors after ET's last layer are not read.
-            strategy="ddp_spawn_find_unused_parameters_true" if config.devices > 1 else "auto",
+            strategy=Processes() if config.devices > 1 else "auto",  # of this one program
             use_distributed_sampler=False,
             max_epochs=config.stop.max_epochs,
-            accumulate_grad_batches=config.accumulate,
-            gradient_clip_val=config.optimiser.gradient_clip,
             callbacks=callbacks,
             # Without this, Lightning takes over from Slurm or MPI that happen to be around.
             plugins=[_Processes()],
@@ -258,35 +260,35 @@ class Loaders(lightning.LightningDataModule):
 
     def __init__(self, graphs: Mapping[str, Sequence[Graph]], config: TrainConfig) -> None:
         super().__init__()
-        self._graphs = graphs
+        self._graphs: Mapping[str, Sequence[Graph]] | None = graphs
         self._config = config
+        self._packed: dict[str, dict[str, torch.Tensor]] = {}
+        if config.devices > 1:  # the processes that are started share the memory of these
+            self._graphs = None
+            self._packed = {name: pack(graphs[name]) for name in ("train", "validation")}
 
     def setup(self, stage: str) -> None:
         """Threads of a process that was started for this training."""
         if self._config.devices > 1 and self._config.threads is not None:
             torch.set_num_threads(self._config.threads)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> Batches:
         """Shuffled training batches."""
-        return self._loader("train", shuffle=True)
+        return self._batches("train", shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> Batches:
         """Validation batches in order."""
-        return self._loader("validation", shuffle=False)
+        return self._batches("validation", shuffle=False)
 
-    def _loader(self, part: str, *, shuffle: bool) -> DataLoader:
+    def _batches(self, part: str, *, shuffle: bool) -> Batches:
+        if self._graphs is None:
+            self._graphs = {name: unpack(packed) for name, packed in self._packed.items()}
         graphs, config = self._graphs[part], self._config
         rank, ranks = (0, 1)
         if self.trainer is not None:
             rank, ranks = self.trainer.global_rank, self.trainer.world_size
-        # The generator is the loader's own: it must not draw from the stream a resume restores.
-        return DataLoader(
-            list(graphs),  # type: ignore[arg-type]
-            batch_size=config.batch_size,
-            sampler=EpochSampler(len(graphs), config.seed, rank, ranks, shuffle=shuffle),
-            collate_fn=collate,
-            generator=torch.Generator().manual_seed(config.seed),
-        )
+        sampler = EpochSampler(len(graphs), config.seed, rank, ranks, shuffle=shuffle)
+        return Batches(graphs, config.batch_size, sampler)
 
 
 def _accelerator(device: str) -> str:
@@ -303,6 +305,11 @@ def _result(
     best = load_checkpoint(out / BEST)
     errors = evaluate(best.build(), test, config.batch_size).as_dict() if test else {}
     done = module.progress
+    # Epochs that an earlier release trained do not say.
+    speeds, peaks = (
+        [row[name] for row in module.history if name in row]
+        for name in ("frames_per_second", "peak_memory_gb")
+    )
     result = TrainResult(
         checkpoint=out / BEST,
         best_epoch=done.best_epoch,
@@ -310,6 +317,8 @@ def _result(
         validation=dict(done.best_metrics),
         test=errors,
         wall_seconds=done.wall_seconds,
+        frames_per_second=statistics.median(speeds) if speeds else None,
+        peak_memory_gb=max(peaks, default=None),
         stop=stop_reason(done, config.stop, config.second_stage) or "stopped from outside",
         log=out / LOG,
     )
@@ -341,4 +350,3 @@ def _silence() -> None:
         entry.setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message="Grad strides do not match.*")  # of one-row weights

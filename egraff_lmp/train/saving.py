@@ -98,11 +98,12 @@ class TensorBoard(Callback):
 
 
 def csv_text(rows: Sequence[Mapping[str, float]]) -> str:
-    """Rows as CSV; empty without rows."""
+    """Rows as CSV; empty without rows, and where a row of an earlier release lacks a column."""
     if not rows:
         return ""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for row in reversed(rows) for name in row))
+    writer = csv.DictWriter(stream, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: f"{value:.10g}" for key, value in row.items()} for row in rows)
     return stream.getvalue()

@@ -52,7 +52,13 @@ EACH = 4  # of either signal, to each kind of work
 PATIENCE_S = 900.0
 EPOCHS = 30
 RESTART_EVERY, REBUILD_EVERY = 100, 10
-WALL_TIMES = {"seconds", "epoch_seconds", "wall_seconds"}
+WALL_TIMES = {
+    "seconds",
+    "epoch_seconds",
+    "wall_seconds",
+    "frames_per_second",
+    "peak_memory_gb",
+}
 
 
 @dataclass(frozen=True)
@@ -269,7 +275,7 @@ def bits(folder: Path, *names: str) -> list[bytes]:
 
 
 def trained(folder: Path) -> Any:
-    """Weights and the log, without times."""
+    """Weights and the log, without times and memory."""
     best = load_checkpoint(folder / "best.ckpt")
     with open(folder / "log.csv", newline="") as stream:
         log = [

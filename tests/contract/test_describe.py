@@ -55,3 +55,11 @@ def test_species_are_numbered_as_lammps_counts(contract):
 def test_foreign_provenance_does_no_harm(contract):
     for provenance in ({}, {"data": "my own"}, {"data": {"train": "x"}, "training": None}):
         assert "NequIP" in printed(replace(contract, provenance=provenance), 80)
+
+
+def test_stress_errors_have_their_unit(contract):
+    errors = {"stress_mae_mev_per_angstrom3": 1.5, "zero_stress_mae_mev_per_angstrom3": 9.0}
+    changed = replace(contract, provenance={**contract.provenance, "validation_errors": errors})
+    rows = [row for group in sections(changed, SHA).values() for row in group]
+    assert ("stress MAE", "1.5 meV/A^3 (validation)") in rows
+    assert ("zero stress MAE", "9 meV/A^3 (validation)") in rows

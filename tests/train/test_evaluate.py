@@ -105,3 +105,24 @@ def test_missing_labels_are_not_zero_errors(toy):
     sums.add(batch, predict(model, batch))
     assert np.isnan(sums.errors().energy_mae_mev_per_atom)
     assert np.isfinite(sums.errors().forces_mae_mev_per_angstrom)
+
+
+def test_stress_errors_against_numpy_in_any_batch_size(toy):
+    """Two frames of five have no label: they do not count."""
+    model = model_for(toy.TOY, toy)
+    rng = np.random.default_rng(0)
+    frames = toy.toy_frames(5)
+    labels = rng.normal(scale=0.01, size=(3, 3, 3))
+    some = replace(frames.select(slice(0, 3)), stress=labels)
+    graphs = build_graphs(some, toy.SPECIES, toy.R_MAX)
+    found = predict(model, collate(graphs)).stress.numpy()
+    graphs += build_graphs(frames.select(slice(3, 5)), toy.SPECIES, toy.R_MAX)
+    for batch_size in (1, 2, 5):
+        told = evaluate(model, graphs, batch_size).as_dict()
+        assert told["stress_mae_mev_per_angstrom3"] == pytest.approx(
+            1000 * np.abs(found - labels).mean()
+        )
+        assert told["zero_stress_mae_mev_per_angstrom3"] == pytest.approx(
+            1000 * np.abs(labels).mean()
+        )
+    assert not [name for name in evaluate(model, graphs[3:]).as_dict() if "stress" in name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from egraff_lmp.train.config import StopConfig
-from egraff_lmp.train.progress import Progress, stop_reason
+from egraff_lmp.train.progress import Progress, seconds_left, stop_reason
 
 
 def after(losses, rate=0.1, seconds=10.0):
@@ -56,3 +56,18 @@ def test_wall_clock_leaves_room_for_the_next_epoch():
 def test_state_survives_plain_values():
     progress = after([3.0, 1.0])
     assert Progress(**progress.as_dict()) == progress
+
+
+def test_time_left_is_of_the_nearer_end():
+    """Two epochs done in an earlier start, three and a half here in 70 s: 20 s each."""
+    progress = after([1.0] * 5, seconds=20.0)
+
+    def left(**stop):
+        return seconds_left(progress, StopConfig(**stop), epochs=3, begun=0.5, seconds=70.0)
+
+    assert left(max_epochs=10) == 4.5 * 20
+    assert left(max_epochs=10, max_minutes=3.0) == 180 - 100 - 10
+    assert left(max_epochs=6, max_minutes=60.0) == 10
+    assert left(max_epochs=10, max_minutes=1.0) == 0
+    assert seconds_left(Progress(), StopConfig(), 0, 0.0, 5.0) is None
+    assert seconds_left(Progress(), StopConfig(max_epochs=2), 0, 0.5, 5.0) == 15

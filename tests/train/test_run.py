@@ -14,11 +14,14 @@ from egraff_lmp.train.checkpoint import load_checkpoint
 from egraff_lmp.train.module import ForceFieldModule
 from egraff_lmp.train.run import train
 
+# Of the machine and not of the training.
+MEASURED = ("wall_seconds", "frames_per_second", "peak_memory_gb")
+
 
 def rows(path):
     with open(path) as stream:
         return [
-            {key: float(value) for key, value in row.items() if key != "wall_seconds"}
+            {key: float(value) for key, value in row.items() if key not in MEASURED}
             for row in csv.DictReader(stream)
         ]
 
@@ -27,7 +30,7 @@ def flat(value, prefix=""):
     """Leaves of nested dicts and lists, times left out."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            if key not in ("wall_seconds", "epoch_seconds", "resumes", "loops", "egraff_record"):
+            if key not in (*MEASURED, "epoch_seconds", "resumes", "loops", "egraff_record"):
                 yield from flat(inner, f"{prefix}/{key}")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):

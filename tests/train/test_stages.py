@@ -24,10 +24,14 @@ from egraff_lmp.train.schedule import warmup_factor
 ROUNDING = 1e-9
 
 
+# Of the machine and not of the training.
+MEASURED = ("wall_seconds", "frames_per_second", "peak_memory_gb")
+
+
 def rows(path):
     with open(path, newline="") as stream:
         return [
-            {k: float(v) for k, v in row.items() if k != "wall_seconds"}
+            {k: float(v) for k, v in row.items() if k not in MEASURED}
             for row in csv.DictReader(stream)
         ]
 
@@ -92,6 +96,45 @@ def test_stress_is_the_strain_derivative(toy, batch):
 def test_training_on_stress_needs_stress(toy_config, tmp_path):
     with pytest.raises(EgraffError, match="expected stress to train on, it has none"):
         train(toy_config(loss={"stress": 1.0}), tmp_path / "out", progress=False)
+
+
+def test_training_on_stress_says_its_error(toy, toy_config, tmp_path, caplog):
+    """In the log, the line of an epoch and the result, and it falls below that of no stress."""
+    from dataclasses import replace
+
+    from egraff_lmp.data.store import write_store
+
+    frames = toy.toy_frames()
+    steps = np.eye(3) * 1e-5
+    stress = np.zeros((len(frames), 3, 3))
+    for t in range(len(frames)):
+        for a in range(3):
+            energies = []
+            for sign in (1, -1):
+                strain = np.eye(3) + sign * np.diag(steps[a])
+                cell = frames.cell[t] @ strain
+                energies.append(
+                    toy.toy_labels(frames.species, frames.positions[t] @ strain, cell)[0]
+                )
+            stress[t, a, a] = (energies[0] - energies[1]) / 2e-5 / np.linalg.det(frames.cell[t])
+    write_store(replace(frames, stress=stress), tmp_path / "stress.npz")
+    config = toy_config(
+        data__train=[str(tmp_path / "stress.npz")],
+        loss={"energy": 0.0, "forces": 0.0, "stress": 1000.0},
+        stop__max_epochs=30,
+    )
+    with caplog.at_level("INFO"):
+        result = train(config, tmp_path / "out")
+    name = "validation_stress_mae_mev_per_angstrom3"
+    errors = [row[name] for row in rows(result.log)]
+    zero = rows(result.log)[0]["validation_zero_stress_mae_mev_per_angstrom3"]
+    assert min(errors) < 0.5 * zero
+    assert min(errors) < errors[0]
+    assert result.validation["stress_mae_mev_per_angstrom3"] == pytest.approx(
+        errors[result.best_epoch - 1]
+    )
+    assert "stress_mae_mev_per_angstrom3" in result.test
+    assert f"  S {errors[0]:.3g} meV/A^3" in caplog.text
 
 
 def test_warmup_is_linear_and_ends():
@@ -213,7 +256,10 @@ def test_average_of_the_second_stage(toy_config, tmp_path, average, steps):
 
 
 def test_two_processes_train_like_one(toy, tmp_path, capfd):
-    """Two processes with batches of 2 take the same steps as one with batches of 4, and say so."""
+    """Two processes with batches of 2 take the same steps as one with batches of 4, and say so.
+
+    Those of the two are computed frame by frame.
+    """
     source = tmp_path / "toy.npz"
     toy.write_npz(source, toy.toy_frames())
     weights = []
@@ -227,6 +273,7 @@ def test_two_processes_train_like_one(toy, tmp_path, capfd):
                 "dtype": "float64",
                 "batch_size": batch_size,
                 "devices": devices,
+                "memory_gb": None if devices == 1 else 1e-9,
                 "device": "cpu",
                 "threads": 1,
                 "stop": {"max_epochs": 2},
