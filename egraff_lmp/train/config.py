@@ -154,6 +154,9 @@ class TrainConfig(Section):
     threads: int | None = Field(default=None, ge=1, description="torch's choice if none")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int = Field(default=1, ge=1, description="GPUs, or processes on a CPU")
+    kernels: Literal["auto", "off"] = Field(
+        default="auto", description="off: the reference network, slower; the same up to rounding"
+    )
     tensorboard: bool = False
 
     @model_validator(mode="after")
@@ -199,7 +202,7 @@ class TrainConfig(Section):
 
 
 SHIPPED = Path(__file__).parent / "configs"
-_NOT_THE_COURSE = ("threads", "device", "tensorboard", "memory_gb")
+_NOT_THE_COURSE = ("threads", "device", "tensorboard", "memory_gb", "kernels")
 # Keys that earlier versions did not know, and the value that does what they did: with it, a config
 # has the hash that it had, and its run can be resumed.
 _LATER = {("optimiser", "weight_decay_on"): "all", ("second_stage", "average"): "uniform"}

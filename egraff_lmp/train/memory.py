@@ -45,7 +45,7 @@ def saved_bytes(module: ForceFieldModule, batch: Batch) -> int:
         torch.random.fork_rng(devices=[]),
         torch.autograd.graph.saved_tensors_hooks(count, lambda t: t),
     ):
-        module.loss(batch, predict(module.model, batch, create_graph=True))
+        module.loss(batch, predict(module.evaluated, batch, create_graph=True))
     module.train(training)
     return sum(size for address, size in seen.items() if address not in own)
 

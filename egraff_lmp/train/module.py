@@ -18,6 +18,7 @@ from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
 from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
 from egraff_lmp.train.graphs import Batch, Graph, collate, split
+from egraff_lmp.train.kernels import evaluated_model
 from egraff_lmp.train.memory import GB, PEAK_OVER_SAVED, budget_bytes, peak_gb, saved_bytes
 from egraff_lmp.train.processes import average_gradients
 from egraff_lmp.train.progress import Progress, stop_reason
@@ -59,6 +60,7 @@ class ForceFieldModule(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         self.average = None if config.ema_decay is None else MovingAverage(model, config.ema_decay)
         self.max_edges: int | None = None
+        self._evaluated: list[torch.nn.Module] = []
         self._schedule: Scheduler | None = None
         self._schedule_state: dict | None = None
         self._random_state: torch.Tensor | None = None
@@ -111,6 +113,22 @@ class ForceFieldModule(lightning.LightningModule):
             error = ((found.stress - batch.stress) / scale).reshape(-1, 1)
             total = total + weights.stress * frames * size(error).mean()
         return total
+
+    @property
+    def evaluated(self) -> torch.nn.Module:
+        """`model` on kernels, where there are some: see `train.kernels`.
+
+        It is made once it is needed, in the process that needs it, and is no submodule: its
+        parameters are those of `model`.
+        """
+        if not self._evaluated:
+            device = self.model.get_buffer("scale").device.type
+            self._evaluated.append(evaluated_model(self.model, self.config, device))
+        return self._evaluated[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what only this process can use."""
+        return {**self.__dict__, "_evaluated": []}
 
     def bound_memory(self, largest: Graph) -> None:
         """Choose `max_edges` of the parts of a batch, unless a checkpoint has chosen it.
@@ -198,7 +216,7 @@ class ForceFieldModule(lightning.LightningModule):
 
     def _add_gradient(self, part: Batch, whole: Batch) -> float:
         """Backward pass of a part of a batch; its share of the loss."""
-        loss = self.loss(part, predict(self.model, part, create_graph=True), whole)
+        loss = self.loss(part, predict(self.evaluated, part, create_graph=True), whole)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise EgraffError(self._diverged("loss", value))
@@ -237,7 +255,7 @@ class ForceFieldModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and errors of one batch."""
         for part in split(batch, self.max_edges):
-            found = predict(self.model, part)
+            found = predict(self.evaluated, part)
             self._loss_sum[0] += float(self.loss(part, found, batch)) * len(batch.n_atoms)
             self._errors.add(part, found)
         self._loss_sum[1] += len(batch.n_atoms)

@@ -30,6 +30,7 @@ from egraff_lmp.train.data import Parts, read_parts, species_order
 from egraff_lmp.train.display import Display
 from egraff_lmp.train.evaluate import evaluate
 from egraff_lmp.train.graphs import EpochSampler, Graph, build_graphs, pack, unpack
+from egraff_lmp.train.kernels import evaluated_model
 from egraff_lmp.train.module import STATE_KEY, ForceFieldModule
 from egraff_lmp.train.processes import Processes
 from egraff_lmp.train.progress import stop_reason
@@ -303,7 +304,8 @@ def _result(
     stage = config.second_stage
     draw_curve(module.history, out / PICTURE, None if stage is None else stage.start_epoch)
     best = load_checkpoint(out / BEST)
-    errors = evaluate(best.build(), test, config.batch_size).as_dict() if test else {}
+    model = evaluated_model(best.build(), config)
+    errors = evaluate(model, test, config.batch_size).as_dict() if test else {}
     done = module.progress
     # Epochs that an earlier release trained do not say.
     speeds, peaks = (

@@ -85,7 +85,9 @@ def _constant_linear() -> tuple[Function, list[torch.Tensor]]:
     weights = torch.randn(1, CHANNELS * CHANNELS).double()
     turned = weights.view(CHANNELS, CHANNELS).t().reshape(1, -1).contiguous()
     return (
-        lambda x: OPS.node_linear(x, weights, None, [0, 1, 4, 0, 1, 0], ROWS, CHANNELS, turned) ** 2,
+        lambda x: (
+            OPS.node_linear(x, weights, None, [0, 1, 4, 0, 1, 0], ROWS, CHANNELS, turned) ** 2
+        ),
         [_random(ATOMS, ROWS, CHANNELS)],
     )
 
@@ -97,7 +99,16 @@ def _gate() -> tuple[Function, list[torch.Tensor]]:
 def _contraction() -> tuple[Function, list[torch.Tensor]]:
     """Terms of one to three factors, factors that stand twice and three times among them."""
     types = torch.randint(0, 2, (ATOMS,))
-    keys = [(0, -1, -1), (0, 0, -1), (0, 0, 0), (0, 0, 2), (0, 1, 1), (0, 1, 2), (1, 2, -1), (2, 2, 2)]
+    keys = [
+        (0, -1, -1),
+        (0, 0, -1),
+        (0, 0, 0),
+        (0, 0, 2),
+        (0, 1, 1),
+        (0, 1, 2),
+        (1, 2, -1),
+        (2, 2, 2),
+    ]
     terms = [n for i, j, k in keys for row in (0, 2) for n in (row, i, j, k)]
     return (
         lambda x, c: OPS.symmetric_contraction(x, c, types, terms, 3),
@@ -209,7 +220,9 @@ def test_gradients(name: str, instructions: str) -> None:
 def test_every_operator_is_here() -> None:
     """The names of all operators that have gradients: a new one must be added above."""
     schemas = torch._C._jit_get_all_schemas()
-    names = {schema.name.removeprefix("egraff::") for schema in schemas if "egraff::" in schema.name}
+    names = {
+        schema.name.removeprefix("egraff::") for schema in schemas if "egraff::" in schema.name
+    }
     parts = ("_backward", "_second", "_weights", "_coefficients")
     # convolution_linear has no autograd of its own; settling takes no tensors.
     found = {name for name in names if not name.endswith(parts)}

@@ -45,9 +45,7 @@ class _Layer(torch.nn.Module):
 
     __constants__ = ("residual",)
 
-    def __init__(
-        self, layer: Any, network: BOTNetNetwork, channels: int, *, trained: bool
-    ) -> None:
+    def __init__(self, layer: Any, network: BOTNetNetwork, channels: int, *, trained: bool) -> None:
         super().__init__()
         self.residual = layer.residual
         if not isinstance(layer.radial, _AgnosticRadial):

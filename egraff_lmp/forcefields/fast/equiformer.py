@@ -326,9 +326,7 @@ class _Block(torch.nn.Module):
         irreps = block.linear_1.irreps_in
         self.changes_irreps = block.changes_irreps
         self.norm_1 = _LayerNorm(block.norm_1, irreps, channels)
-        self.attention = _Attention(
-            block.attention, network, channels, fine=fine, trained=trained
-        )
+        self.attention = _Attention(block.attention, network, channels, fine=fine, trained=trained)
         self.norm_2 = _LayerNorm(block.norm_2, irreps, channels)
         self.gate = _Gate(block.gate, channels)
         self.linear_1 = from_linear(block.linear_1, channels)

@@ -11,7 +11,7 @@ from egraff_lmp.forcefields.fast.linear import NodeLinear
 
 
 class TrainedInteraction(torch.nn.Module):
-    """The function of `Interaction` by the operators that it is made of: its weights have gradients.
+    """The function of `Interaction` by the operators in it: its weights have gradients.
 
     Args:
         convolution, up, down, exchanges, gate, skip: see `Interaction`.

@@ -117,9 +117,7 @@ def from_linear(
     """
     part = _Part(linear, channels, 0, factors, of_inputs)
     bias = part.bias if part.has_bias and with_bias else None
-    return NodeLinear(
-        part.places, part.matrices, part.rows, channels, linear.weight.dtype, bias
-    )
+    return NodeLinear(part.places, part.matrices, part.rows, channels, linear.weight.dtype, bias)
 
 
 def side_by_side(linears: list[Any], channels: int) -> NodeLinear:

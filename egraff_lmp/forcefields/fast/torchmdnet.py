@@ -116,7 +116,7 @@ class _AttentionFilter(torch.nn.Module):
 
 
 class _TrainedFilter(torch.nn.Module):
-    """The same from envelope and basis side by side; along r over sqrt(3), as the operator takes it.
+    """The same from envelope and basis side by side; along r over sqrt(3), for the operator.
 
     Args:
         layer: of the reference network.
@@ -333,9 +333,7 @@ def _attention(
 ) -> torch.nn.Module:
     """Attention with filters that are trained, with a table, or in float64 with the filters."""
     if trained:
-        return _TrainedAttention(
-            _TrainedFilter(layer, rows), _JoinedRadial(network), layer.n_heads
-        )
+        return _TrainedAttention(_TrainedFilter(layer, rows), _JoinedRadial(network), layer.n_heads)
     weights: torch.nn.Module = _AttentionFilter(layer, network, rows)
     dtype = layer.query.weight.dtype
     with torch.no_grad():

@@ -1,0 +1,31 @@
+"""The network that a training evaluates: on kernels where there are some for it."""
+
+from __future__ import annotations
+
+import torch
+
+from egraff_lmp.forcefields.base import AtomicEnergyModel
+from egraff_lmp.forcefields.fast import KernelsUnavailable, TrainedNetwork
+from egraff_lmp.train.config import TrainConfig
+
+
+def evaluated_model(
+    model: AtomicEnergyModel, config: TrainConfig, device: str = "cpu"
+) -> torch.nn.Module:
+    """The same function of the same parameters on kernels, or the model itself.
+
+    The parameters stay those of `model`: gradients go there, and checkpoints hold its state.
+
+    Args:
+        model: the reference network with scale and shift.
+        config: with `kernels: off` it is the model itself.
+        device: "cpu" or "cuda"; kernels are for CPUs.
+    """
+    if config.kernels == "off" or device != "cpu":
+        return model
+    try:
+        network = TrainedNetwork(model.network)
+    except KernelsUnavailable:
+        return model
+    on_kernels = AtomicEnergyModel(network, model.scale, model.shift)  # type: ignore[arg-type]
+    return on_kernels.train(model.training)
