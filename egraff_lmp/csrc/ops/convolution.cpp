@@ -16,6 +16,7 @@
 // does not depend on the number of threads.
 
 #include "convolution_plan.h"
+#include "convolution_second.h"
 #include "spline_weights.h"
 
 namespace egraff {
@@ -231,22 +232,6 @@ Pieces tabulated_backward_cpu(const Tensor &grad, const Tensor &features, const 
                       want_features);
 }
 
-Tensor convolve(const Tensor &features, const Tensor &harmonics, const Tensor &weights,
-                const Tensor &edge_index, int64_t n_centers, const std::vector<int64_t> &paths)
-{
-  return call<decltype(convolution_cpu)>(NAME, features, harmonics, weights, edge_index, n_centers,
-                                         paths);
-}
-
-Pieces convolve_backward(const Tensor &grad, const Tensor &features, const Tensor &harmonics,
-                         const Tensor &weights, const Tensor &edge_index,
-                         const std::vector<int64_t> &paths, bool want_features)
-{
-  return call<decltype(convolution_backward_cpu)>("egraff::convolution_backward", grad, features,
-                                                  harmonics, weights, edge_index, paths,
-                                                  want_features);
-}
-
 class Convolution : public torch::autograd::Function<Convolution> {
  public:
   static Tensor forward(AutogradContext *context, const Tensor &features, const Tensor &harmonics,
@@ -271,12 +256,7 @@ class Convolution : public torch::autograd::Function<Convolution> {
   }
 };
 
-// The product is linear in each of features x, harmonics y and weights w, and each gradient in the
-// gradient g of the result. With cotangents a, b and c of the gradients of x, y and w, that of g is
-//
-//   out(a, y, w) + out(x, b, w) + out(x, y, c),
-//
-// and those of x, y and w are what the backward passes of these three products give for them.
+// See convolution_second.h.
 class ConvolutionBackward : public torch::autograd::Function<ConvolutionBackward> {
  public:
   static variable_list forward(AutogradContext *context, const Tensor &grad, const Tensor &features,
@@ -297,50 +277,13 @@ class ConvolutionBackward : public torch::autograd::Function<ConvolutionBackward
   static variable_list backward(AutogradContext *context, variable_list cotangents)
   {
     const auto saved = context->get_saved_variables();
-    const auto &g = saved[0], &x = saved[1], &y = saved[2], &w = saved[3], &edges = saved[4];
-    const auto &a = cotangents[0], &b = cotangents[1], &c = cotangents[2];
-    const auto paths = context->saved_data["paths"].toIntVector();
-    const bool want_x = context->needs_input_grad(1), want_y = context->needs_input_grad(2);
-    const bool want_w = context->needs_input_grad(3);
-    Tensor dg, dx, dy, dw;
-    if (!want_y && !at::GradMode::is_enabled()) {
-      const auto whole = [](const Tensor &cotangent, const Tensor &like) {
-        return cotangent.defined() && cotangent.numel() == like.numel() ? cotangent
-                                                                        : at::zeros_like(like);
-      };
-      std::tie(dg, dx, dw) =
-          call<decltype(second_cpu)>("egraff::convolution_second", g, x, y, w, whole(a, x),
-                                     whole(b, y), whole(c, w), edges, paths, want_x);
-      return {dg, dx, {}, dw, {}, {}, {}};
-    }
-    const auto add = [&](const Tensor &features, const Tensor &harmonics, const Tensor &weights) {
-      if (context->needs_input_grad(0))
-        dg = sum_of(dg, convolve(features, harmonics, weights, edges, g.size(0), paths));
-    };
-    const auto add_backward = [&](const Tensor &features, const Tensor &harmonics,
-                                  const Tensor &weights, bool in_x, bool in_y, bool in_w) {
-      in_x &= want_x;
-      in_y &= want_y;
-      in_w &= want_w;
-      if (!in_x && !in_y && !in_w) return;
-      const auto pieces = convolve_backward(g, features, harmonics, weights, edges, paths, in_x);
-      if (in_x) dx = sum_of(dx, std::get<0>(pieces));
-      if (in_y) dy = sum_of(dy, std::get<1>(pieces));
-      if (in_w) dw = sum_of(dw, std::get<2>(pieces));
-    };
-    if (a.defined() && a.numel() == x.numel()) {
-      add(a, y, w);
-      add_backward(a, y, w, false, true, true);
-    }
-    if (b.defined()) {
-      add(x, b, w);
-      add_backward(x, b, w, true, false, true);
-    }
-    if (c.defined()) {
-      add(x, y, c);
-      add_backward(x, y, c, true, true, false);
-    }
-    return {dg, dx, dy, dw, {}, {}, {}};
+    const ConvolutionSecond given = {saved[0], saved[1],
+                                     saved[2], saved[3],
+                                     saved[4], context->saved_data["paths"].toIntVector()};
+    const auto found =
+        given.derivatives(cotangents, context->needs_input_grad(0), context->needs_input_grad(1),
+                          context->needs_input_grad(2), context->needs_input_grad(3));
+    return {found.grad, found.features, found.harmonics, found.weights, {}, {}, {}};
   }
 };
 

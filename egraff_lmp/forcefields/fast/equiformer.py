@@ -22,7 +22,8 @@ from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX, conv
 from egraff_lmp.forcefields.fast.derived import Linear, derive, part_of
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
 from egraff_lmp.forcefields.fast.layout import Layout
-from egraff_lmp.forcefields.fast.linear import bias_of, from_linear, side_by_side
+from egraff_lmp.forcefields.fast.linear import NodeLinear, bias_of, from_linear, side_by_side
+from egraff_lmp.forcefields.fast.perceptron import SiLU
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.layers import (
@@ -33,7 +34,8 @@ from egraff_lmp.forcefields.layers import (
 )
 
 _SILU, _LOGISTIC = 0, 2  # activations of `egraff::gate`
-EDGES_OF_A_PIECE = 256
+# Of a network that is trained, whose pieces cost more operators each.
+EDGES_OF_A_PIECE, EDGES_OF_A_TRAINED_PIECE = 256, 1024
 
 
 class _Radial(torch.nn.Module):
@@ -41,15 +43,13 @@ class _Radial(torch.nn.Module):
 
     __constants__ = ("enveloped", "power", "r_max")
 
-    def __init__(
-        self, network: EquiformerNetwork, radial: Any, *, enveloped: bool, trained: bool
-    ) -> None:
+    def __init__(self, network: EquiformerNetwork, radial: Any, *, enveloped: bool) -> None:
         super().__init__()
         self.r_max, self.power = network.r_max, network.envelope_power
         self.enveloped = enveloped
         self.register_buffer("means", network.means.detach().clone())  # type: ignore[operator]
         self.register_buffer("betas", network.betas.detach().clone())  # type: ignore[operator]
-        self.net = part_of(radial.net, trained=trained)
+        self.net = copy.deepcopy(radial.net)
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
         given = lengths.to(self.betas)  # type: ignore[arg-type]
@@ -61,23 +61,69 @@ class _Radial(torch.nn.Module):
         return weights
 
 
+class _Joined(torch.nn.Module):
+    """Envelope and basis side by side, for radial networks that are trained: computed once.
+
+    Distances (S, 1) in A, float64, to (S, 1 + K).
+    """
+
+    def __init__(self, network: EquiformerNetwork) -> None:
+        super().__init__()
+        self.r_max, self.power = network.r_max, network.envelope_power
+        self.register_buffer("means", network.means.detach().clone())  # type: ignore[operator]
+        self.register_buffer("betas", network.betas.detach().clone())  # type: ignore[operator]
+
+    def forward(self, lengths: torch.Tensor) -> torch.Tensor:
+        given = lengths.to(self.betas)  # type: ignore[arg-type]
+        basis = expnorm_basis(given, self.means, self.betas, self.r_max)  # type: ignore[arg-type]
+        envelope = polynomial_envelope(lengths, self.r_max, self.power)
+        return torch.cat([envelope.to(basis), basis], dim=1)
+
+
+class _TrainedRadial(torch.nn.Module):
+    """`_Radial` from what `_Joined` gives, with the factors (paths * C,) of the product in it."""
+
+    def __init__(self, radial: Any, factors: torch.Tensor, *, enveloped: bool) -> None:
+        super().__init__()
+        self.enveloped = enveloped
+        *others, last = radial.net
+        layers = [
+            SiLU(trained=True) if isinstance(layer, torch.nn.SiLU) else layer for layer in others
+        ]
+        self.net = torch.nn.Sequential(
+            *layers,
+            Linear(lambda: last.weight * factors.unsqueeze(1), lambda: last.bias * factors),
+        )
+
+    def forward(self, joined: torch.Tensor) -> torch.Tensor:
+        envelope, basis = joined.split([1, joined.size(1) - 1], dim=1)
+        weights: torch.Tensor = self.net(basis)
+        return weights * envelope if self.enveloped else weights
+
+
 def _convolution(
     network: EquiformerNetwork,
     product: Any,
-    radial: _Radial,
+    radial: Any,
     channels: int,
     *,
     fine: bool,
     trained: bool,
+    enveloped: bool = False,
 ) -> Any:
     """A product with weights by distance, its sum over neighbours included.
 
     Its table has fine knots at the cutoff if `fine`, see `expnorm`.
     """
     paths, factors = convolution_paths(product, channels)
-    if trained or network.dtype != torch.float32:
-        return ExactConvolution(paths, factors, radial, network.dtype, trained=trained)
-    exact = copy.deepcopy(radial).double()
+    if trained:
+        of_channels = factors.repeat_interleave(channels).to(network.dtype)
+        weights_of = _TrainedRadial(radial, of_channels, enveloped=enveloped)
+        return ExactConvolution(paths, None, weights_of, network.dtype, trained=True)
+    given = _Radial(network, radial, enveloped=enveloped)
+    if network.dtype != torch.float32:
+        return ExactConvolution(paths, factors, given, network.dtype)
+    exact = given.double()
 
     def weights(place: torch.Tensor) -> torch.Tensor:
         lengths = (distance_at(place, fine) * network.r_max).unsqueeze(1)
@@ -92,19 +138,102 @@ class _UnitConvolution(torch.nn.Module):
     def __init__(self, paths: list[int], channels: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.paths = paths
+        self.table_error = 0.0
         # Splines sum to one: a table of ones is one everywhere, and stays in the nearest cache.
         n_paths = len(paths) // INTEGERS_A_PATH
         self.register_buffer("table", torch.ones(4, n_paths, channels, dtype=dtype))
 
     def forward(
-        self, features: torch.Tensor, harmonics: torch.Tensor, edge_index: torch.Tensor
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+        edge_index: torch.Tensor,
+        n_local: int,
     ) -> torch.Tensor:
-        """(E, rows, C) to (E, rows', C); `edge_index` leads from each edge to itself."""
-        n_edges = features.size(0)
-        middle = torch.full((n_edges,), 0.5, dtype=features.dtype, device=features.device)
+        """As `TabulatedConvolution.forward`; places and lengths are not used."""
+        middle = torch.full_like(places, 0.5)
         return torch.ops.egraff.tabulated_convolution(
-            features, harmonics, middle, self.table, edge_index, n_edges, self.paths
+            features, harmonics, middle, self.table, edge_index, n_local, self.paths
         )
+
+
+class _Mapped(torch.nn.Module):
+    """A product of edges' features with harmonics, and a linear map of it."""
+
+    def __init__(self, product: torch.nn.Module, linear: NodeLinear) -> None:
+        super().__init__()
+        self.product, self.linear = product, linear
+        self.table_error: float = product.table_error  # type: ignore[assignment]
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+    ) -> torch.Tensor:
+        """(E, rows, C) to (E, rows', C).
+
+        Args:
+            features: of the edges.
+            harmonics: (E, (l_max + 1)^2).
+            places: in the tables, (E,).
+            lengths: in A, (E, 1).
+        """
+        n_edges = features.size(0)
+        # Each edge is a centre, whose only neighbour is itself.
+        edges = torch.arange(n_edges, device=features.device)
+        to_edges = torch.stack([edges, edges])
+        sums = self.product(features, harmonics, places, lengths, to_edges, n_edges)
+        return self.linear(sums, edges)
+
+
+class _TrainedMapped(torch.nn.Module):
+    """The same with gradients of all weights. The operator does not keep the product's result.
+
+    Args:
+        paths: of the product.
+        radial: what the weights of the product are made by; None where all of them are one.
+        linear: the map.
+    """
+
+    def __init__(
+        self, paths: list[int], radial: torch.nn.Module | None, linear: NodeLinear
+    ) -> None:
+        super().__init__()
+        self.paths, self.radial, self.linear = paths, radial, linear
+        self.n_paths = len(paths) // INTEGERS_A_PATH
+        self.table_error = 0.0
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        places: torch.Tensor,
+        lengths: torch.Tensor,
+    ) -> torch.Tensor:
+        """As `_Mapped.forward`, but for `lengths`: what `_Joined` makes of them."""
+        n_edges, channels = features.size(0), features.size(2)
+        weights = features.new_ones(1, self.n_paths, channels)
+        if self.radial is not None:
+            weights = self.radial(lengths).view(n_edges, self.n_paths, channels)
+        edges = torch.arange(n_edges, device=features.device)
+        linear = self.linear
+        result: torch.Tensor = torch.ops.egraff.convolution_map(
+            features,
+            harmonics,
+            weights,
+            torch.stack([edges, edges]),
+            n_edges,
+            self.paths,
+            linear.weights,
+            linear.blocks,
+            linear.rows_out,
+            linear.bias if linear.has_bias else None,
+        )
+        return result
 
 
 class _Gate(torch.nn.Module):
@@ -201,28 +330,33 @@ class _Attention(torch.nn.Module):
         trained: bool,
     ) -> None:
         super().__init__()
-        dtype = network.dtype
         self.smooth, self.slope = attention.smooth, attention.slope
         self.n_heads, self.alpha_width = attention.n_heads, attention.alpha_width
         self.from_neighbor = from_linear(attention.from_neighbor, channels)
         self.from_center = from_linear(attention.from_center, channels)
-        radial = _Radial(network, attention.radial, enveloped=False, trained=trained)
-        self.product = _convolution(
-            network, attention.product, radial, channels, fine=fine, trained=trained
+        product = _convolution(
+            network, attention.product, attention.radial, channels, fine=fine, trained=trained
         )
         # The rows of the invariants that the attention is made of, then those of the gate.
-        self.read = side_by_side([attention.alpha, attention.to_gate], channels)
+        read = side_by_side([attention.alpha, attention.to_gate], channels)
         self.alpha_rows = attention.alpha_width // channels
         derive(self, "alpha_dot", lambda: attention.alpha_dot * attention.leaky_factor)
         self.gate = _Gate(attention.gate, channels, self.alpha_rows)
         paths, factors = convolution_paths(attention.value_product, channels)
-        self.value_product = _UnitConvolution(paths, channels, dtype)
         of_channels = factors.repeat_interleave(channels)
-        self.to_value = from_linear(
+        to_value = from_linear(
             attention.to_value,
             channels,
             of_inputs=lambda: attention.value_product.weight.double() * of_channels,
         )
+        self.read: torch.nn.Module
+        self.value: torch.nn.Module
+        if trained:
+            self.read = _TrainedMapped(product.paths, product.network, read)
+            self.value = _TrainedMapped(paths, None, to_value)
+        else:
+            self.read = _Mapped(product, read)
+            self.value = _Mapped(_UnitConvolution(paths, channels, network.dtype), to_value)
         self.project = from_linear(attention.project, channels)
         head_of = torch.zeros(attention.head_of.numel(), dtype=torch.int64)
         places = torch.from_numpy(Layout(attention.to_value.irreps_out, channels).places())
@@ -285,11 +419,7 @@ class _Attention(torch.nn.Module):
     ) -> torch.Tensor:
         """Sums (n_centers, rows, C) over all edges of some centres, of features (E, rows, C)."""
         n_edges, channels = pairs.size(0), pairs.size(2)
-        edges = torch.arange(n_edges, device=centers.device)
-        to_edges = torch.stack([edges, edges])
-        message = self.product(pairs, harmonics, places, lengths, to_edges, n_edges)
-
-        read = self.read(message, edges)
+        read = self.read(pairs, harmonics, places, lengths)
         invariant = read[:, : self.alpha_rows].reshape(n_edges, self.alpha_width)
         # A leaky ReLU whose kink is rounded off by a sigmoid.
         leaky = invariant * (self.slope + (1.0 - self.slope) * torch.sigmoid(invariant))
@@ -301,8 +431,7 @@ class _Attention(torch.nn.Module):
         else:
             attention = softmax_over_neighbours(logits, centers, n_centers)
 
-        value = self.value_product(self.gate(read), harmonics, to_edges)
-        value = self.to_value(value, edges)
+        value = self.value(self.gate(read), harmonics, places, lengths)
         heads = torch.index_select(attention, 1, self.head_of)  # type: ignore[arg-type]
         weighted = value * heads.view(n_edges, value.size(1), channels)
         return sum_over_neighbours(weighted, centers, n_centers)
@@ -407,13 +536,13 @@ class FastEquiformer(torch.nn.Module):
         one = torch.ones(1, 1, dtype=network.dtype)
         derive(self, "by_type", lambda: _as_rows(network.atom_embedding(one_hot), places, layout))
         derive(self, "constant", lambda: _as_rows(degree.constant(one), places, layout))
-        radial = _Radial(network, degree.radial, enveloped=network.smooth, trained=trained)
         try:
             self.fine_at_cutoff = False
-            product, built = self._with_tables(network, radial, channels, trained=trained)
+            product, built = self._with_tables(network, channels, trained=trained)
         except KernelsUnavailable:
             self.fine_at_cutoff = True
-            product, built = self._with_tables(network, radial, channels, trained=trained)
+            product, built = self._with_tables(network, channels, trained=trained)
+        self.joined = _Joined(network) if trained else torch.nn.Identity()
         self.degree_product = product
         self.degree_project = from_linear(degree.project, channels, with_bias=False)
         # The bias of that map is added for each neighbour, the rest is linear in their sum.
@@ -423,11 +552,11 @@ class FastEquiformer(torch.nn.Module):
             lambda: bias_of(degree.project, channels).to(network.dtype) / degree.norm,
         )
         self.degree_norm = degree.norm
-        self.edges_of_a_piece = EDGES_OF_A_PIECE
+        self.edges_of_a_piece = EDGES_OF_A_TRAINED_PIECE if trained else EDGES_OF_A_PIECE
         self.blocks = torch.nn.ModuleList(built)
         self.table_error = max(
             self.degree_product.table_error,
-            *(block.attention.product.table_error for block in built),
+            *(block.attention.read.table_error for block in built),
         )
         # Scalars alone: rows of channels are the reference's order.
         self.norm = part_of(network.norm, trained=trained)
@@ -440,13 +569,19 @@ class FastEquiformer(torch.nn.Module):
         )
 
     def _with_tables(
-        self, network: EquiformerNetwork, radial: _Radial, channels: int, *, trained: bool
+        self, network: EquiformerNetwork, channels: int, *, trained: bool
     ) -> tuple[Any, list[Any]]:
         """The product of the degree embedding, and the blocks."""
         degree: Any = network.degree_embedding
         fine = self.fine_at_cutoff
         product = _convolution(
-            network, degree.product, radial, channels, fine=fine, trained=trained
+            network,
+            degree.product,
+            degree.radial,
+            channels,
+            fine=fine,
+            trained=trained,
+            enveloped=network.smooth,
         )
         blocks: Any = network.blocks
         return product, [
@@ -471,6 +606,7 @@ class FastEquiformer(torch.nn.Module):
         if self.smooth:
             envelope = polynomial_envelope(lengths, self.r_max, self.power)
         envelope = envelope.to(self.dtype)
+        lengths = self.joined(lengths)
         centers = edge_index[0]
         of_centers, of_edges = center_chunks(centers, n_local, self.edges_of_a_piece)
         to_constant = torch.stack([centers, torch.zeros_like(centers)])
