@@ -35,7 +35,7 @@ from egraff_lmp.forcefields.layers import (
 
 _SILU, _LOGISTIC = 0, 2  # activations of `egraff::gate`
 # Of a network that is trained, whose pieces cost more operators each.
-EDGES_OF_A_PIECE, EDGES_OF_A_TRAINED_PIECE = 256, 1024
+EDGES_OF_A_PIECE, EDGES_OF_A_TRAINED_PIECE = 256, 512
 
 
 class _Radial(torch.nn.Module):
