@@ -238,7 +238,7 @@ def report() -> None:
         "",
         "The six force fields at the settings of EGraFFBench's Tables 11 to 16, trained by",
         "`python benchmarks/trained_models.py --only NAME`; this page is made by `--report` from",
-        "the records beside it, which hold the learning curves and the hashes of the splits. Errors",
+        "the records beside it, with the learning curves and the hashes of the splits. Errors",
         "are mean absolute ones: energies in meV/atom, force components in meV/A.",
         "",
     ]
