@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
 from egraff_lmp.forcefields.base import AtomicEnergyModel
 from egraff_lmp.forcefields.fast import KernelsUnavailable, TrainedNetwork
 from egraff_lmp.train.config import TrainConfig
+
+logger = logging.getLogger(__name__)
 
 
 def evaluated_model(
@@ -25,7 +29,11 @@ def evaluated_model(
         return model
     try:
         network = TrainedNetwork(model.network)
-    except KernelsUnavailable:
+    except KernelsUnavailable as reason:
+        logger.warning(
+            "The reference network is trained, which is slower: kernels cannot take its place (%s).",
+            reason,
+        )
         return model
     on_kernels = AtomicEnergyModel(network, model.scale, model.shift)  # type: ignore[arg-type]
     return on_kernels.train(model.training)
