@@ -31,7 +31,7 @@ def evaluated_model(
         network = TrainedNetwork(model.network)
     except KernelsUnavailable as reason:
         logger.warning(
-            "The reference network is trained, which is slower: kernels cannot take its place (%s).",
+            "The reference network is trained, which is slower: kernels cannot replace it (%s).",
             reason,
         )
         return model
