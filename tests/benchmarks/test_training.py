@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 FORCE_FIELDS = ("nequip", "mace", "botnet", "torchmdnet", "allegro", "equiformer")
 SAME_LOSS = 1e-5
@@ -98,6 +99,16 @@ def test_losses_that_differ_end_it(load) -> None:
     assert training.check_same(library.Turns(first, {}, {})) == {"kernels": 1.0, "eager": 1.000001}
 
 
+@pytest.fixture
+def one_thread():
+    """Threads that wait for each other take long where other programs have the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("key", FORCE_FIELDS)
 def test_all_sides_have_the_same_loss(load, key: str) -> None:
     """Over two steps: gradients and optimiser are the same, too."""
