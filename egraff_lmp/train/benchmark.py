@@ -223,7 +223,7 @@ def _serve(
                 seconds.append(time.perf_counter() - start)
             end.send(Block(seconds, losses, _most() - before))
             n = end.recv()
-    except EOFError:
+    except (EOFError, BrokenPipeError):
         return
     except Exception as problem:
         expected = isinstance(problem, EgraffError | KernelsUnavailable)
