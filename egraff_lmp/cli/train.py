@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from statistics import median
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from egraff_lmp.cli.console import errors, output
 from egraff_lmp.errors import EgraffError
+
+if TYPE_CHECKING:
+    from egraff_lmp.train.config import TrainConfig
 
 
 def command(
@@ -39,6 +43,12 @@ def command(
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Instead of stop.max_epochs of the config.")
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--benchmark", help="Measure a few steps on kernels and without, and write nothing."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Train a force field; the same command again resumes.
@@ -81,6 +91,9 @@ def command(
     if max_epochs is not None:
         stop = settings.stop.model_copy(update={"max_epochs": max_epochs})
         settings = settings.model_copy(update={"stop": stop})
+    if measure:
+        _benchmark(settings, base)
+        return
     from egraff_lmp.train.run import train  # after the config, whose mistakes should show at once
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -97,6 +110,32 @@ def command(
         highlight=False,
         markup=False,
     )
+
+
+def _benchmark(settings: TrainConfig, base: Path) -> None:
+    """Print what a step of this training costs."""
+    from egraff_lmp.train.benchmark import KERNELS, REFERENCE, benchmark
+
+    found = benchmark(settings, base=base)
+    lines = [
+        f"steps of {found.batch_size} frames, {found.threads} threads",
+        f"{'':<11}{'frames/s':>10}{'ms a frame':>12}{'peak MB':>10}",
+    ]
+    lines += [
+        f"{name:<11}{cost.frames_per_second:>10.2f}{cost.ms_a_frame:>12.1f}"
+        f"{1e3 * cost.peak_gb:>10.0f}"
+        for name, cost in found.costs.items()
+    ]
+    if found.unavailable is not None:
+        lines.append(f"There are no kernels for this network: {found.unavailable}.")
+    else:
+        share = found.costs[KERNELS].peak_gb / max(found.costs[REFERENCE].peak_gb, 1e-9)
+        lines.append(
+            f"The kernels are {median(found.speedups):.2f} times as fast as the reference network "
+            f"({min(found.speedups):.2f} to {max(found.speedups):.2f} in {len(found.speedups)} "
+            f"turns), and take {share:.2f} times its memory above the start."
+        )
+    output.print("\n".join(lines), soft_wrap=True, highlight=False)
 
 
 def _errors(values: dict[str, float]) -> str:

@@ -7,6 +7,7 @@ is repeated is split alike.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import sys
@@ -111,3 +112,29 @@ def current_gb(device: torch.device) -> float:
     except OSError:
         return peak_gb(device)
     return pages * resource.getpagesize() / GB
+
+
+def status_bytes(field: str) -> int:
+    """A line of /proc/self/status in bytes: VmRSS now, VmHWM the most since `forget_peak`.
+
+    Unlike `peak_gb`, the most of this program alone: the system's count of a process goes on from
+    that of the program which started it.
+
+    Raises:
+        OSError: no Linux.
+        ValueError: no such line.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(field):
+            return 1024 * int(line.split()[1])
+    raise ValueError(f"expected a line {field} in /proc/self/status, there is none")
+
+
+def forget_peak() -> None:
+    """Give free memory back to the system and start VmHWM anew.
+
+    Raises:
+        OSError: no Linux.
+    """
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -208,14 +208,25 @@ class ForceFieldModule(lightning.LightningModule):
         batches = self.config.accumulate
         if batch_idx % batches == 0:
             self._optimiser().zero_grad()
-        value = sum(self._add_gradient(part, batch) for part in split(batch, self.max_edges))
+        value = sum(self.add_gradient(part, batch) for part in split(batch, self.max_edges))
         self._train_sum[0] += value * len(batch.n_atoms)
         self._train_sum[1] += len(batch.n_atoms)
         if (batch_idx + 1) % batches == 0 or self.trainer.is_last_batch:
             self._step()
 
-    def _add_gradient(self, part: Batch, whole: Batch) -> float:
-        """Backward pass of a part of a batch; its share of the loss."""
+    def add_gradient(self, part: Batch, whole: Batch) -> float:
+        """Backward pass of a part of a batch.
+
+        Args:
+            part: the batch, or some of its frames.
+            whole: the batch that `part` is of.
+
+        Returns:
+            The share of `part` in the loss of `whole`.
+
+        Raises:
+            EgraffError: the loss is not finite.
+        """
         loss = self.loss(part, predict(self.evaluated, part, create_graph=True), whole)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -226,15 +237,26 @@ class ForceFieldModule(lightning.LightningModule):
         return value
 
     def _step(self) -> None:
-        """Take the mean gradient of all processes, bound it, and move the weights."""
-        parameters = self._trained()
+        """Take the mean gradient of all processes, and move the weights."""
         if self.trainer.world_size > 1:
-            average_gradients(parameters, self.trainer.world_size)
+            average_gradients(self._trained(), self.trainer.world_size)
+        self.move(self._optimiser())
+
+    def move(self, optimiser: Any) -> None:
+        """Bound the gradient, and move the weights.
+
+        Args:
+            optimiser: that of `configure_optimizers`, or Lightning's wrapper of it.
+
+        Raises:
+            EgraffError: the gradient is not finite.
+        """
+        parameters = self._trained()
         clip = self.config.optimiser.gradient_clip
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip))
         if not math.isfinite(norm):
             raise EgraffError(self._diverged("norm of the gradient", norm))
-        self._optimiser().step()
+        optimiser.step()
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]

@@ -108,3 +108,26 @@ def test_mistakes_come_as_one_sentence(egraff, config, tmp_path):
     with pytest.raises(EgraffError, match="no TorchScript archive"):
         egraff("inspect", config)
     assert egraff("train", config, "--max-epochs", 0).exit_code == 2
+
+
+def test_benchmark_prints_both_ways_and_writes_nothing(egraff, config, tmp_path):
+    config.write_text(CONFIG.replace("overrides: {num_layers: 3}\n", ""))
+    before = set(tmp_path.rglob("*"))
+    told = egraff("train", config, "--benchmark")
+    assert told.exit_code == 0, told.output
+    assert set(tmp_path.rglob("*")) == before
+    rows = {line.split()[0]: line.split()[1:] for line in told.stdout.splitlines()}
+    assert rows["steps"] == ["of", "1", "frames,", "1", "threads"]
+    for name in ("kernels", "reference"):
+        speed, milliseconds, _ = map(float, rows[name])
+        assert speed > 0
+        assert milliseconds > 0
+    assert "The kernels are" in told.stdout
+
+
+def test_benchmark_says_where_there_are_no_kernels(egraff, config, tmp_path):
+    told = egraff("train", config, "--benchmark")
+    assert told.exit_code == 0, told.output
+    assert "no kernels for this network: expected at most 2 layers, got 3." in told.stdout
+    assert "reference" in told.stdout
+    assert not (tmp_path / "small").exists()

@@ -217,6 +217,28 @@ def test_gradients(name: str, instructions: str) -> None:
     torch.autograd.gradgradcheck(run, inputs)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_inputs_that_depend_on_each_other(name: str) -> None:
+    """As in a network: features of one layer were made of the harmonics and radial of another."""
+    torch.manual_seed(4)
+    run, inputs = CASES[name]()
+    if len(inputs) == 1:
+        pytest.skip("one input")
+
+    def gradients(create_graph: bool) -> list[torch.Tensor]:
+        last = inputs[-1]
+        others = [x * (1 + last.sum() / 7) * (1 + inputs[1].mean()) for x in inputs[:-1]]
+        found = run(*others, last)
+        results = (found,) if isinstance(found, torch.Tensor) else found
+        total = sum((result**2).sum() for result in results)
+        return list(
+            torch.autograd.grad(total, inputs, create_graph=create_graph, materialize_grads=True)
+        )
+
+    for first, recorded in zip(gradients(False), gradients(True), strict=True):
+        torch.testing.assert_close(recorded, first, rtol=1e-12, atol=1e-12)
+
+
 def test_every_operator_is_here() -> None:
     """The names of all operators that have gradients: a new one must be added above."""
     schemas = torch._C._jit_get_all_schemas()

@@ -216,7 +216,7 @@ def test_weights_that_the_loss_does_not_depend_on(toy, toy_config, graphs):
     module = make_module(toy, toy_config())
     module.model.unused = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
     batch = collate(graphs)
-    module._add_gradient(batch, batch)
+    module.add_gradient(batch, batch)
     assert module.model.unused.grad is None
     (expected,) = torch.autograd.grad(
         module.loss(batch, predict(module.model, batch, create_graph=True)),

@@ -307,9 +307,10 @@ class TabulatedConvolution : public torch::autograd::Function<TabulatedConvoluti
     const auto &features = saved[0], &harmonics = saved[1], &radial = saved[2], &table = saved[3];
     const auto paths = context->saved_data["paths"].toIntVector();
     if (at::GradMode::is_enabled()) {
-      const auto again = convolve(features, harmonics, read_spline(radial, table), saved[4],
+      const auto inputs = aliases({features, harmonics, radial});
+      const auto again = convolve(inputs[0], inputs[1], read_spline(inputs[2], table), saved[4],
                                   gradients[0].size(0), paths);
-      const auto found = gradients_of({again}, gradients, {features, harmonics, radial});
+      const auto found = gradients_of({again}, gradients, inputs);
       return {found[0], found[1], found[2], {}, {}, {}, {}};
     }
     const auto [dx, dy, dr] = call<decltype(tabulated_backward_cpu)>(

@@ -429,10 +429,10 @@ class Attention : public torch::autograd::Function<Attention> {
     // The kernels have no gradient of `own`.
     if (context->needs_input_grad(4)) {
       const at::AutoGradMode record(true);
+      const auto inputs = aliases({saved[0], saved[1], saved[2], saved[3], saved[4]});
       const auto again =
-          composed(saved[0], saved[1], saved[2], saved[3], saved[4], saved[5], heads);
-      const auto found =
-          gradients_of(again, gradients, {saved[0], saved[1], saved[2], saved[3], saved[4]});
+          composed(inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], saved[5], heads);
+      const auto found = gradients_of(again, gradients, inputs);
       return {found[0], found[1], found[2], found[3], found[4], {}, {}};
     }
     const auto [dq, dx, dy, dw] = call<decltype(attention_backward_cpu)>(
@@ -516,9 +516,10 @@ class TabulatedAttention : public torch::autograd::Function<TabulatedAttention> 
   {
     const auto saved = context->get_saved_variables();
     if (at::GradMode::is_enabled()) {
-      const auto again = composed(saved[0], saved[1], saved[2], read_spline(saved[3], saved[4]),
+      const auto inputs = aliases({saved[0], saved[1], saved[2], saved[3]});
+      const auto again = composed(inputs[0], inputs[1], inputs[2], read_spline(inputs[3], saved[4]),
                                   saved[5], saved[6], context->saved_data["heads"].toInt());
-      const auto found = gradients_of(again, gradients, {saved[0], saved[1], saved[2], saved[3]});
+      const auto found = gradients_of(again, gradients, inputs);
       return {found[0], found[1], found[2], found[3], {}, {}, {}, {}};
     }
     const auto [dq, dx, dy, dr] = call<decltype(tabulated_backward_cpu)>(

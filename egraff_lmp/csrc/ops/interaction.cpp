@@ -246,14 +246,16 @@ struct Layer : torch::CustomClassHolder {
 
   // The result by operators that have derivatives: for second ones. Collective where the layer
   // exchanges, forward and backward.
-  Tensor composed(const Tensor &features) const
+  //
+  //   inputs: features, harmonics, weights and radial.
+  Tensor composed(const variable_list &inputs) const
   {
-    const auto x = gated(features, gate, gate_scales);
+    const auto x = gated(inputs[0], gate, gate_scales);
     const auto y = exchanged(up(x, types), host);
-    const auto w = weights.defined() ? weights : read_spline(radial, table);
+    const auto w = inputs[2].defined() ? inputs[2] : read_spline(inputs[3], table);
     const auto sums =
         call<Tensor(const Tensor &, const Tensor &, const Tensor &, const Tensor &, int64_t,
-                    Integers)>("egraff::convolution", y, harmonics, w, edge_index, n_local, paths);
+                    Integers)>("egraff::convolution", y, inputs[1], w, edge_index, n_local, paths);
     const auto out = down(sums, types);
     return skip ? out + (*skip)(x.narrow(0, 0, n_local), types) : out;
   }
@@ -299,9 +301,8 @@ class Interaction : public torch::autograd::Function<Interaction> {
           saved[FEATURES].defined(),
           "egraff::interaction: expected inputs that were kept for a second derivative: set "
           "EGRAFF_RECOMPUTE_ATOMS above the number of atoms");
-      const auto found =
-          gradients_of({layer.composed(saved[FEATURES])}, gradients,
-                       {saved[FEATURES], layer.harmonics, layer.weights, layer.radial});
+      const auto inputs = aliases({saved[FEATURES], layer.harmonics, layer.weights, layer.radial});
+      const auto found = gradients_of({layer.composed(inputs)}, gradients, inputs);
       return {found[0], found[1], found[2], found[3], {}, {}};
     }
     const auto features =

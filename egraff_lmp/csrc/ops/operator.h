@@ -54,8 +54,19 @@ inline void refuse_third_derivative(const char *name)
   TORCH_CHECK(!at::GradMode::is_enabled(), name, ": a third derivative is not supported");
 }
 
+// Other names of tensors, for `gradients_of`. Where one of the inputs of an operator was computed from
+// another, the gradient of that other one would count the way through the first, too, which autograd
+// counts itself; no name is computed from another.
+inline variable_list aliases(const variable_list &tensors)
+{
+  variable_list found;
+  for (const auto &tensor : tensors)
+    found.push_back(tensor.defined() ? tensor.view_as(tensor) : tensor);
+  return found;
+}
+
 // The gradients of inputs as functions that have derivatives themselves: those of `results`, which
-// were computed from the inputs by differentiable operators. For backward functions of which a second
+// were computed from the inputs, `aliases` where there are several, by differentiable operators. For backward functions of which a second
 // derivative is wanted, that is, where gradients are recorded while they run.
 //
 //   gradients: of the results, some of which may not be there.
