@@ -80,6 +80,45 @@ def test_linear_without_atoms(instructions: str) -> None:
     ).shape == (0, 1, 4)
 
 
+@pytest.mark.parametrize("n_types", [1, 3])
+@pytest.mark.parametrize("with_bias", [False, True], ids=["plain", "bias"])
+def test_transposed_weights_that_are_trained(
+    instructions: str, n_types: int, with_bias: bool
+) -> None:
+    """A transposed copy changes no gradient: of features, weights, bias, and of their gradients."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> torch.Tensor:
+        found = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return found.requires_grad_(True)
+
+    x, weights = random(11, 4, 5), random(n_types, 2 * 5 * 3 + 5 * 3)
+    types = torch.randint(0, n_types, (11,), generator=generator) if n_types > 1 else None
+    # Two rows joined, and one alone, to rows of three channels.
+    blocks = [0, 2, 1, 0, 1, 0, 2, 1, 2, 1, 1, 30]
+    with torch.no_grad():
+        parts = [part.transpose(1, 2) for part in (weights[:, :30].view(-1, 10, 3),)]
+        parts.append(weights[:, 30:].view(-1, 5, 3).transpose(1, 2))
+        turned = torch.cat([part.reshape(n_types, -1) for part in parts], dim=1)
+    bias = random(3, 3) if with_bias else None
+    inputs = [x, weights, *([bias] if with_bias else [])]
+    cotangent, along = random(11, 3, 3), [random(*each.shape).detach() for each in inputs]
+    found = []
+    for copy in (None, turned):
+        got = torch.ops.egraff.node_linear(x, weights, types, blocks, 3, 3, copy, bias)
+        first = torch.autograd.grad(got, inputs, cotangent, create_graph=True)
+        second = torch.autograd.grad(first, [cotangent, x, weights], along)
+        found.append([got, *first, *second])
+    for plain, with_copy in zip(*found, strict=True):
+        assert plain.any()
+        assert_rounding(with_copy, plain, torch.float64)
+    # The gradient of the features is made of the copy: a wrong one shows there alone.
+    wrong = torch.ops.egraff.node_linear(x, weights, types, blocks, 3, 3, 2 * turned, bias)
+    dx, dw = torch.autograd.grad(wrong, [x, weights], cotangent)
+    torch.testing.assert_close(dx, 2 * found[0][1], rtol=0, atol=1e-12)
+    torch.testing.assert_close(dw, found[0][2], rtol=0, atol=1e-12)
+
+
 def assert_rounding(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> None:
     """Equal within the rounding of the largest value."""
     scale = float(expected.detach().abs().max())
