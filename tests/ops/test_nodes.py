@@ -20,7 +20,7 @@ def test_linear(instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_
     types = torch.randint(0, n_types, (37,)) if n_types > 1 else None
     # Rows 0-5 as three times two; row 6 alone, into rows 1-2.
     first, second = 2 * c_in * c_out, c_in * 2 * c_out
-    weights = torch.randn(n_types, first + second, dtype=dtype)
+    weights = torch.randn(n_types, first + second, dtype=dtype, requires_grad=True)
     blocks = [0, 2, 3, 0, 1, 0, 6, 1, 1, 1, 2, first]
     got = torch.ops.egraff.node_linear(x, weights, types, blocks, 4, c_out)
     w = weights[types] if types is not None else weights.expand(37, -1)
@@ -35,9 +35,10 @@ def test_linear(instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_
     torch.testing.assert_close(got[:, :3], expected, rtol=0, atol=100 * ROUNDING[dtype])
     assert not got[:, 3].any()
     cotangent = torch.randn_like(expected)
-    (dx,) = torch.autograd.grad(got[:, :3], x, cotangent)
-    (dx_expected,) = torch.autograd.grad(expected, x, cotangent)
-    torch.testing.assert_close(dx, dx_expected, rtol=0, atol=100 * ROUNDING[dtype])
+    gradients = torch.autograd.grad(got[:, :3], [x, weights], cotangent)
+    expected_ones = torch.autograd.grad(expected, [x, weights], cotangent)
+    for one, other in zip(gradients, expected_ones, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=100 * ROUNDING[dtype])
 
 
 def test_linear_with_bias(instructions: str) -> None:
