@@ -34,11 +34,14 @@ def saved_bytes(module: ForceFieldModule, batch: Batch) -> int:
     """Bytes that autograd keeps for the gradient of the loss of `batch`, weights left out."""
     own = {tensor.untyped_storage().data_ptr() for tensor in module.state_dict().values()}
     seen: dict[int, int] = {}
+    # What is freed meanwhile is held: another tensor in its place would be taken for it.
+    held: list[torch.Tensor] = []
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         seen[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # the tensor itself would be a cycle, which frees late
+        held.append(tensor.detach())  # the tensor itself would be a cycle, which frees late
+        return held[-1]
 
     training = module.training
     module.eval()

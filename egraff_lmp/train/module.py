@@ -122,9 +122,12 @@ class ForceFieldModule(lightning.LightningModule):
         parameters are those of `model`.
         """
         if not self._evaluated:
-            device = self.model.get_buffer("scale").device.type
-            self._evaluated.append(evaluated_model(self.model, self.config, device))
+            self._evaluated.append(evaluated_model(self.model, self.config, self._device_type()))
         return self._evaluated[0]
+
+    def _device_type(self) -> str:
+        """Where the model is trained: memory is counted before it is there."""
+        return "cuda" if self.config.device != "cpu" and torch.cuda.is_available() else "cpu"
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what only this process can use."""
@@ -142,8 +145,7 @@ class ForceFieldModule(lightning.LightningModule):
         if not edges:
             return
         frame = PEAK_OVER_SAVED * saved_bytes(self, collate([largest]))
-        device = "cuda" if self.config.device != "cpu" and torch.cuda.is_available() else "cpu"
-        budget = budget_bytes(self.config.memory_gb, self.config.devices, device)
+        budget = budget_bytes(self.config.memory_gb, self.config.devices, self._device_type())
         if frame > budget:
             logger.warning(
                 "A frame of %d atoms and %d edges takes about %.1f GB a step, more than the %.1f "
@@ -377,13 +379,16 @@ class ForceFieldModule(lightning.LightningModule):
             "random_state": torch.get_rng_state(),
             "max_edges": self.max_edges,
             "memory_gb": self.config.memory_gb,
+            "kernels": self.config.kernels,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over what `on_save_checkpoint` added."""
         _count_steps_here(checkpoint)
         state = checkpoint[STATE_KEY]
-        if state.get("memory_gb") == self.config.memory_gb:
+        # A step of the reference network takes more memory than one on kernels.
+        same_or_less = state.get("kernels", "off") in ("off", self.config.kernels)
+        if state.get("memory_gb") == self.config.memory_gb and same_or_less:
             self.max_edges = state.get("max_edges", self.max_edges)
         self.progress = Progress(**state["progress"])
         self.history = list(state["history"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from egraff_lmp.operators import load_operators
 
@@ -30,3 +33,12 @@ def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         pytest.skip(f"this processor has no {request.param}")
     monkeypatch.setenv("EGRAFF_INSTRUCTIONS", request.param)
     return str(request.param)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tensors this small are nothing to share, and threads without a core wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -221,18 +221,24 @@ def test_refuses(change: dict[str, object], message: str) -> None:
         case.run()
 
 
-def test_second_derivative_is_refused() -> None:
-    """The message says what to do."""
-    case = Case(16, 4, 4, torch.float32)
-    (gradient,) = torch.autograd.grad(case.run().sum(), case.query, create_graph=False)
-    assert gradient.any()
-    with pytest.raises(RuntimeError, match="reference network"):
-        torch.autograd.grad(case.run().sum(), case.query, create_graph=True)
-
-
-def test_constants_are_not_trained() -> None:
-    """Own weights that want a gradient are refused rather than left without one."""
-    case = Case(16, 4, 4, torch.float32)
+def test_gradient_of_own_weights() -> None:
+    """The kernels have none: it comes from plain operators, and the others with it."""
+    case = Case(16, 4, 7, torch.float64)
     case.own.requires_grad_(True)
-    with pytest.raises(RuntimeError, match="are constants"):
-        case.run()
+    inputs = (*case.inputs, case.own)
+    assert_alike(case.run(), case.naive(*case.inputs), inputs, ROUNDING[torch.float64])
+    with_own = gradients(case.run(), inputs)
+    case.own.requires_grad_(False)
+    for got, expected in zip(with_own, gradients(case.run(), case.inputs), strict=False):
+        assert_close(got, expected, ROUNDING[torch.float64])
+
+
+@pytest.mark.parametrize("trained", ["table", "own"])
+def test_tables_are_not_trained(trained: str) -> None:
+    """What stands for weights that want a gradient is refused rather than left without one."""
+    case = Case(16, 4, 7, torch.float32)
+    given = {"table": torch.ones(8, 4, 16), "own": case.own}
+    given[trained].requires_grad_(True)
+    x = torch.zeros(case.n_edges)
+    with pytest.raises(RuntimeError, match="expected a constant table"):
+        TABULATED(*case.inputs[:3], x, given["table"], given["own"], case.edge_index, case.heads)

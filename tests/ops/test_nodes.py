@@ -20,7 +20,7 @@ def test_linear(instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_
     types = torch.randint(0, n_types, (37,)) if n_types > 1 else None
     # Rows 0-5 as three times two; row 6 alone, into rows 1-2.
     first, second = 2 * c_in * c_out, c_in * 2 * c_out
-    weights = torch.randn(n_types, first + second, dtype=dtype)
+    weights = torch.randn(n_types, first + second, dtype=dtype, requires_grad=True)
     blocks = [0, 2, 3, 0, 1, 0, 6, 1, 1, 1, 2, first]
     got = torch.ops.egraff.node_linear(x, weights, types, blocks, 4, c_out)
     w = weights[types] if types is not None else weights.expand(37, -1)
@@ -35,9 +35,10 @@ def test_linear(instructions: str, dtype: torch.dtype, c_in: int, c_out: int, n_
     torch.testing.assert_close(got[:, :3], expected, rtol=0, atol=100 * ROUNDING[dtype])
     assert not got[:, 3].any()
     cotangent = torch.randn_like(expected)
-    (dx,) = torch.autograd.grad(got[:, :3], x, cotangent)
-    (dx_expected,) = torch.autograd.grad(expected, x, cotangent)
-    torch.testing.assert_close(dx, dx_expected, rtol=0, atol=100 * ROUNDING[dtype])
+    gradients = torch.autograd.grad(got[:, :3], [x, weights], cotangent)
+    expected_ones = torch.autograd.grad(expected, [x, weights], cotangent)
+    for one, other in zip(gradients, expected_ones, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=100 * ROUNDING[dtype])
 
 
 def test_linear_with_bias(instructions: str) -> None:
@@ -78,6 +79,45 @@ def test_linear_without_atoms(instructions: str) -> None:
     assert torch.ops.egraff.node_linear(
         x, torch.ones(1, 16), None, [0, 1, 1, 0, 1, 0], 1, 4
     ).shape == (0, 1, 4)
+
+
+@pytest.mark.parametrize("n_types", [1, 3])
+@pytest.mark.parametrize("with_bias", [False, True], ids=["plain", "bias"])
+def test_transposed_weights_that_are_trained(
+    instructions: str, n_types: int, with_bias: bool
+) -> None:
+    """A transposed copy changes no gradient: of features, weights, bias, and of their gradients."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> torch.Tensor:
+        found = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return found.requires_grad_(True)
+
+    x, weights = random(11, 4, 5), random(n_types, 2 * 5 * 3 + 5 * 3)
+    types = torch.randint(0, n_types, (11,), generator=generator) if n_types > 1 else None
+    # Two rows joined, and one alone, to rows of three channels.
+    blocks = [0, 2, 1, 0, 1, 0, 2, 1, 2, 1, 1, 30]
+    with torch.no_grad():
+        parts = [part.transpose(1, 2) for part in (weights[:, :30].view(-1, 10, 3),)]
+        parts.append(weights[:, 30:].view(-1, 5, 3).transpose(1, 2))
+        turned = torch.cat([part.reshape(n_types, -1) for part in parts], dim=1)
+    bias = random(3, 3) if with_bias else None
+    inputs = [x, weights, *([bias] if with_bias else [])]
+    cotangent, along = random(11, 3, 3), [random(*each.shape).detach() for each in inputs]
+    found = []
+    for copy in (None, turned):
+        got = torch.ops.egraff.node_linear(x, weights, types, blocks, 3, 3, copy, bias)
+        first = torch.autograd.grad(got, inputs, cotangent, create_graph=True)
+        second = torch.autograd.grad(first, [cotangent, x, weights], along)
+        found.append([got, *first, *second])
+    for plain, with_copy in zip(*found, strict=True):
+        assert plain.any()
+        assert_rounding(with_copy, plain, torch.float64)
+    # The gradient of the features is made of the copy: a wrong one shows there alone.
+    wrong = torch.ops.egraff.node_linear(x, weights, types, blocks, 3, 3, 2 * turned, bias)
+    dx, dw = torch.autograd.grad(wrong, [x, weights], cotangent)
+    torch.testing.assert_close(dx, 2 * found[0][1], rtol=0, atol=1e-12)
+    torch.testing.assert_close(dw, found[0][2], rtol=0, atol=1e-12)
 
 
 def assert_rounding(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> None:

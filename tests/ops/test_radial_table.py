@@ -79,10 +79,29 @@ def test_refuses(arguments: tuple[torch.Tensor, ...], message: str) -> None:
         TABLE(*arguments)
 
 
-def test_derivatives_that_are_refused() -> None:
-    """A second one, and one of the table."""
+@DTYPES
+def test_second_derivative(instructions: str, dtype: torch.dtype) -> None:
+    """That of the splines' formula."""
+    generator = torch.Generator().manual_seed(1)
+    table = table_of(5, dtype)
+    x = torch.rand(50, generator=generator, dtype=dtype).requires_grad_(True)
+    kinds = torch.randint(0, 3, (50,), generator=generator)
+    cotangent, along = (torch.randn(n, generator=generator, dtype=dtype) for n in ((50, 5), (50,)))
+    found = []
+    for values in (
+        TABLE(x, table, kinds),
+        torch.stack([read_table(t.unsqueeze(1), x)[:, 0] for t in table])[kinds, torch.arange(50)],
+    ):
+        (slope,) = torch.autograd.grad(values, x, cotangent, create_graph=True)
+        found.append(torch.autograd.grad(slope, x, along)[0])
+    got, expected = found
+    assert expected.any()
+    # Curvatures of 24 intervals: 24 times the slopes' rounding.
+    assert float((got - expected).abs().max()) < 240 * ROUNDING[dtype] * float(expected.abs().max())
+
+
+def test_tables_are_not_trained() -> None:
+    """One that wants a gradient is refused rather than left without one."""
     x, kinds = torch.rand(3, requires_grad=True), torch.zeros(3, dtype=torch.int64)
-    with pytest.raises(RuntimeError, match="reference network"):
-        torch.autograd.grad(TABLE(x, torch.ones(1, 4, 2), kinds).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="constant"):
+    with pytest.raises(RuntimeError, match="expected a constant table"):
         TABLE(x, torch.ones(1, 4, 2, requires_grad=True), kinds)

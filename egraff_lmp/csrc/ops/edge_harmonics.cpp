@@ -153,16 +153,22 @@ std::tuple<Tensor, Tensor> edge_harmonics_cpu(const Tensor &edge_vectors, int64_
   return {values, lengths};
 }
 
-Tensor edge_harmonics_backward_cpu(const Tensor &grad_harmonics, const Tensor &grad_lengths,
-                                   const Tensor &edge_vectors, int64_t l_max)
+void check_gradients(const Tensor &grad_harmonics, const Tensor &grad_lengths,
+                     const Tensor &edge_vectors, int64_t l_max)
 {
-  check(edge_vectors, l_max);
   TORCH_CHECK(
       grad_harmonics.dim() == 2 && grad_harmonics.size(0) == edge_vectors.size(0) &&
           grad_harmonics.size(1) == (l_max + 1) * (l_max + 1) && grad_lengths.dim() == 1 &&
           grad_lengths.size(0) == edge_vectors.size(0) && grad_lengths.scalar_type() == at::kDouble,
       "egraff::edge_harmonics_backward: expected gradients of the harmonics and lengths of ",
       edge_vectors.size(0), " edges, got ", grad_harmonics.sizes(), " and ", grad_lengths.sizes());
+}
+
+Tensor edge_harmonics_backward_cpu(const Tensor &grad_harmonics, const Tensor &grad_lengths,
+                                   const Tensor &edge_vectors, int64_t l_max)
+{
+  check(edge_vectors, l_max);
+  check_gradients(grad_harmonics, grad_lengths, edge_vectors, l_max);
   const auto vectors = edge_vectors.contiguous(), grads = grad_harmonics.contiguous(),
              by_length = grad_lengths.contiguous();
   const int64_t width = (l_max + 1) * (l_max + 1);
@@ -190,6 +196,7 @@ edge_harmonics_second_cpu(const Tensor &along, const Tensor &grad_harmonics,
   TORCH_CHECK(along.sizes() == edge_vectors.sizes() && along.scalar_type() == at::kDouble,
               "egraff::edge_harmonics_second: expected directions like the edge vectors ",
               edge_vectors.sizes(), ", got ", along.sizes());
+  check_gradients(grad_harmonics, grad_lengths, edge_vectors, l_max);
   const auto vectors = edge_vectors.contiguous(), grads = grad_harmonics.contiguous(),
              by_length = grad_lengths.contiguous(), directions = along.contiguous();
   const int64_t width = (l_max + 1) * (l_max + 1);

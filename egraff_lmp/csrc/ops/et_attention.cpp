@@ -322,6 +322,10 @@ Second second_cpu(const Tensor &grad_scalars, const Tensor &grad_vectors, const 
                   const Tensor &along_harmonics, const Tensor &along_weights,
                   const Tensor &edge_index, int64_t heads)
 {
+  TORCH_CHECK(query.dim() == 2 && features.dim() == 3, NAME,
+              "_second: expected a query [centres, channels] and features [atoms, rows, channels], "
+              "got ",
+              query.sizes(), " and ", features.sizes());
   check(query, features, harmonics, weights, {}, {},
         at::zeros({weight_rows(features.size(1)), query.size(1)}, query.options()), edge_index,
         heads);

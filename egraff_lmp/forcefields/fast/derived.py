@@ -15,6 +15,8 @@ import torch
 
 Recipe = Callable[[], torch.Tensor]
 _RECIPES = "_recipes"
+# Attributes of modules that hold functions of the reference network.
+_OF_REFERENCE = (_RECIPES, "matrices")
 Module = TypeVar("Module", bound=torch.nn.Module)
 
 
@@ -41,7 +43,8 @@ def refresh(network: torch.nn.Module) -> None:
 def forget(network: Module) -> Module:
     """The same network with its buffers as they are: it no longer holds the reference network."""
     for module in network.modules():
-        module.__dict__.pop(_RECIPES, None)
+        for name in _OF_REFERENCE:
+            module.__dict__.pop(name, None)
     return network
 
 
