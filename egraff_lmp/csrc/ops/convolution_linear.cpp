@@ -127,6 +127,9 @@ template <class S> Pieces run_backward(const Arguments &given, const Tensor &gra
   const PathTable paths(given.paths, degree_of(given.harmonics));
   TORCH_CHECK(paths.rows_in <= given.rows_in(), "egraff::convolution_linear: expected ",
               paths.rows_in, " rows of features, got ", given.rows_in());
+  TORCH_CHECK(!in.weights.defined() || in.weights.size(0) == in.harmonics.size(0),
+              "egraff::convolution_linear_backward: expected weights of each edge, got ",
+              in.weights.sizes());
   const EdgeOrder order("egraff::convolution_linear", given.edge_index, given.n_centers,
                         given.features.size(0));
   const auto map = given.map<S>(transposed, paths.rows_out, true);
