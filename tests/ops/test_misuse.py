@@ -81,6 +81,7 @@ FITS_TOO = {
     ("convolution_backward", 1, "longer"),
     ("convolution_second", 0, "longer"),
     ("convolution_map_backward", 0, "longer"),
+    ("convolution_map_backward", 0, "narrower"),
     ("convolution_map_backward", 1, "longer"),
     ("et_attention_backward", 3, "longer"),
     ("symmetric_contraction_backward", 2, "longer"),
