@@ -29,6 +29,17 @@ class Stopped(SystemExit):
         return self.reason
 
 
+# What the last notice within `stoppable` said. An exception that is raised by a signal while Python
+# puts an object away is ignored: the notice must not be lost with it.
+_notices: list[str] = []
+
+
+def check_notices() -> None:
+    """Raise `Stopped` if a notice came that was not obeyed; long work calls this now and then."""
+    if _notices:
+        raise Stopped(_notices[-1])
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Turn the notices into `Stopped` within the block (in the main thread; else do nothing).
@@ -40,8 +51,10 @@ def stoppable() -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(f"stopped by {signal.Signals(number).name}")
+        _notices.append(f"stopped by {signal.Signals(number).name}")
+        check_notices()
 
+    _notices.clear()
     ours = [number for number in NOTICES if signal.getsignal(number) == signal.SIG_DFL]
     for number in ours:
         signal.signal(number, stop)
@@ -50,3 +63,4 @@ def stoppable() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
+        _notices.clear()

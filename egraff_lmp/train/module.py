@@ -14,6 +14,7 @@ import torch
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import AtomicEnergyModel, force_field
+from egraff_lmp.stopping import check_notices
 from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
 from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
@@ -192,7 +193,8 @@ class ForceFieldModule(lightning.LightningModule):
                 self.average.start_uniform()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Warm up."""
+        """Warm up, unless the training is to end."""
+        check_notices()
         schedule = self.config.schedule
         batches = int(self.trainer.num_training_batches)
         per_epoch = -(-batches // self.config.accumulate)

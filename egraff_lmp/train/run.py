@@ -21,7 +21,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
 from egraff_lmp.locking import locked
-from egraff_lmp.stopping import Stopped
+from egraff_lmp.stopping import Stopped, check_notices
 from egraff_lmp.train.batches import Batches
 from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.config import TrainConfig
@@ -219,6 +219,7 @@ def _fit(
         except Stopped:
             raise
         except SystemExit:
+            check_notices()
             # Lightning turns Ctrl-C into an exit of its own and leaves the signal ignored.
             if not trainer.interrupted:
                 raise
