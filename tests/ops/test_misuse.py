@@ -50,6 +50,8 @@ FITTING: dict[str, tuple] = {
     ),
     "gate_backward": (ROWS, ROWS, *GATE),
     "gate_second": (ROWS, ROWS, ROWS, *GATE),
+    "scaled_silu_backward": (ROWS, ROWS, random(ATOMS, 2)),
+    "scaled_silu_second": (ROWS, random(ATOMS, 2), ROWS, ROWS, random(ATOMS, 2)),
     "symmetric_contraction_backward": (ROWS, ROWS, COEFFICIENTS, TYPES, TERMS),
     "symmetric_contraction_coefficients": (ROWS, ROWS, TYPES, TERMS, 2),
     "symmetric_contraction_second": (ROWS, ROWS, ROWS, COEFFICIENTS, TYPES, TERMS),

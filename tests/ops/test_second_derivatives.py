@@ -221,6 +221,8 @@ CASES: dict[str, Callable[[], tuple[Function, list[torch.Tensor]]]] = {
     "node_linear by type": lambda: _linear(2),
     "node_linear of constants": _constant_linear,
     "gate": _gate,
+    "scaled_silu": lambda: (OPS.scaled_silu, [_random(ATOMS, 2, CHANNELS), _random(ATOMS, 2)]),
+    "scaled_silu of many": lambda: (OPS.scaled_silu, [_random(1, 1, 19), _random(1, 1)]),
     "symmetric_contraction": _contraction,
     "radial_table": _radial_table,
     "et_attention of scalars": lambda: _attention(2),

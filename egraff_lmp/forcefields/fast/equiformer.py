@@ -34,8 +34,7 @@ from egraff_lmp.forcefields.layers import (
 )
 
 _SILU, _LOGISTIC = 0, 2  # activations of `egraff::gate`
-# Of a network that is trained, whose pieces cost more operators each.
-EDGES_OF_A_PIECE, EDGES_OF_A_TRAINED_PIECE = 256, 512
+EDGES_OF_A_PIECE = 256
 
 
 class _Radial(torch.nn.Module):
@@ -552,7 +551,7 @@ class FastEquiformer(torch.nn.Module):
             lambda: bias_of(degree.project, channels).to(network.dtype) / degree.norm,
         )
         self.degree_norm = degree.norm
-        self.edges_of_a_piece = EDGES_OF_A_TRAINED_PIECE if trained else EDGES_OF_A_PIECE
+        self.edges_of_a_piece = EDGES_OF_A_PIECE
         self.blocks = torch.nn.ModuleList(built)
         self.table_error = max(
             self.degree_product.table_error,

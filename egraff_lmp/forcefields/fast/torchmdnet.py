@@ -17,7 +17,6 @@ import torch
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.derived import LayerNorm, Linear, derive, part_of
 from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
-from egraff_lmp.forcefields.fast.perceptron import fused_silu
 from egraff_lmp.forcefields.fast.radial import (
     ExactConvolution,
     TabulatedConvolution,
@@ -129,8 +128,8 @@ class _TrainedFilter(torch.nn.Module):
         values = _value_order(layer, rows)
         key = _order(layer)
         self.filter = Linear(
-            lambda: torch.cat([layer.key_filter.weight[key], layer.value_filter.weight[values]]),
-            lambda: torch.cat([layer.key_filter.bias[key], layer.value_filter.bias[values]]),
+            lambda: _stacked(layer.key_filter.weight, key, layer.value_filter.weight, values),
+            lambda: _stacked(layer.key_filter.bias, key, layer.value_filter.bias, values),
         )
         scale = [1.0, 1.0, 1.0, _DIRECTION][:rows]
         enveloped = [0.0, 1.0, *[float(layer.vector_cutoff)] * 2][:rows]
@@ -143,8 +142,9 @@ class _TrainedFilter(torch.nn.Module):
         cutoff, basis = joined.split([1, joined.size(1) - 1], dim=1)
         # 1 or the cutoff, times the scale, (S, rows).
         factors = (1.0 + self.enveloped * (cutoff - 1.0)) * self.scale  # type: ignore[operator]
-        values = fused_silu(self.filter(basis)).view(-1, self.rows, self.width)
-        return values * factors.unsqueeze(2)
+        values = self.filter(basis).view(-1, self.rows, self.width)
+        scaled: torch.Tensor = torch.ops.egraff.scaled_silu(values, factors)
+        return scaled
 
 
 class _TabulatedAttention(torch.nn.Module):
@@ -288,8 +288,10 @@ class _Layer(torch.nn.Module):
         self.query = _reordered(layer.query, order, order)
         of_values = _value_order(layer, weight_rows)
         self.sent = Linear(
-            lambda: torch.cat([layer.key.weight[order], layer.value.weight[of_values]])[:, order],
-            lambda: torch.cat([layer.key.bias[order], layer.value.bias[of_values]]),
+            lambda: _stacked(layer.key.weight, order, layer.value.weight, of_values).index_select(
+                1, order
+            ),
+            lambda: _stacked(layer.key.bias, order, layer.value.bias, of_values),
         )
         self.attention = _attention(layer, network, weight_rows, trained=trained)
         # The reference slices the results of one map; maps of their own need no copies backward.
@@ -470,16 +472,27 @@ def _value_order(layer: Any, rows: int) -> torch.Tensor:
     return values.permute(1, 2, 0).reshape(3, layer.width)[: rows - 1].flatten()
 
 
+def _stacked(
+    first: torch.Tensor, rows: torch.Tensor, second: torch.Tensor, others: torch.Tensor
+) -> torch.Tensor:
+    """These rows of one tensor, then those of another."""
+    return torch.cat([first.index_select(0, rows), second.index_select(0, others)])
+
+
 def _reordered(linear: Any, rows: torch.Tensor | None, columns: torch.Tensor | None) -> Linear:
     """A `Linear` with these of its outputs and inputs, in this order; None: all."""
 
     def weight() -> torch.Tensor:
-        found: torch.Tensor = linear.weight if rows is None else linear.weight[rows]
-        return found if columns is None else found[:, columns]
+        found: torch.Tensor = linear.weight
+        # Gradients of a selection cost less than those of indexing.
+        found = found if rows is None else found.index_select(0, rows)
+        return found if columns is None else found.index_select(1, columns)
 
     if linear.bias is None:
         return Linear(weight)
-    return Linear(weight, lambda: linear.bias if rows is None else linear.bias[rows])
+    return Linear(
+        weight, lambda: linear.bias if rows is None else linear.bias.index_select(0, rows)
+    )
 
 
 def _thirds(linear: Any, order: torch.Tensor) -> list[torch.nn.Module]:
@@ -489,4 +502,8 @@ def _thirds(linear: Any, order: torch.Tensor) -> list[torch.nn.Module]:
 
 
 def _reordered_norm(norm: torch.nn.LayerNorm, order: torch.Tensor) -> LayerNorm:
-    return LayerNorm(lambda: norm.weight[order], lambda: norm.bias[order], norm.eps)
+    return LayerNorm(
+        lambda: norm.weight.index_select(0, order),
+        lambda: norm.bias.index_select(0, order),
+        norm.eps,
+    )

@@ -48,6 +48,18 @@ template <class S> struct GateJob {
   S *of_grad;
 };
 
+// Rows of channels, each with a factor; see scaled_silu.cpp.
+template <class S> struct ScaledJob {
+  int64_t channels;
+  const S *x, *factors;
+  S *y;
+  const S *grad;    // of y
+  S *dx, *df;
+  // Of second derivatives: cotangents of dx and df. y, dx and df are then the derivatives by grad, x
+  // and factors.
+  const S *along_x, *along_factors;
+};
+
 template <class S> struct NodeKernels {
   int lanes;    // of the gate: the number of channels must be a multiple
   // For places begin .. end - 1 of the order of atoms, whose rows of y it sets.
@@ -56,6 +68,10 @@ template <class S> struct NodeKernels {
   void (*gate)(const GateJob<S> &job, int64_t begin, int64_t end);
   void (*gate_backward)(const GateJob<S> &job, int64_t begin, int64_t end);
   void (*gate_second)(const GateJob<S> &job, int64_t begin, int64_t end);
+  // For rows begin .. end - 1.
+  void (*scaled)(const ScaledJob<S> &job, int64_t begin, int64_t end);
+  void (*scaled_backward)(const ScaledJob<S> &job, int64_t begin, int64_t end);
+  void (*scaled_second)(const ScaledJob<S> &job, int64_t begin, int64_t end);
 };
 
 #define EGRAFF_DECLARE_KERNELS(ISA)                                                                \

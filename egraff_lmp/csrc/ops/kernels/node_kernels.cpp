@@ -223,14 +223,93 @@ template <class S> void gate_second(const GateJob<S> &job, int64_t begin, int64_
     }
 }
 
+constexpr GatePart SILU = {0, 0, 0, 1, -1, 1.0};
+
+// Calls visit(at, load, store) for each register of a row of channels; the last one may hold fewer, of
+// which the rest is zero and is not stored.
+template <class S, class Visit>
+[[gnu::always_inline]] inline void for_registers(int64_t channels, Visit visit)
+{
+  constexpr int W = LANES<S>;
+  int64_t at = 0;
+  for (; at + W <= channels; at += W)
+    visit(
+        at, [](const S *from) { return load<S>(from); },
+        [](S *to, Vector<S> value) { store<S>(to, value); });
+  const int rest = static_cast<int>(channels - at);
+  if (rest == 0) return;
+  visit(
+      at,
+      [rest](const S *from) {
+        S held[W] = {};
+        for (int k = 0; k < rest; ++k) held[k] = from[k];
+        return load<S>(held);
+      },
+      [rest](S *to, Vector<S> value) {
+        for (int k = 0; k < rest; ++k) to[k] = value[k];
+      });
+}
+
+template <class S> void scaled(const ScaledJob<S> &job, int64_t begin, int64_t end)
+{
+  for (int64_t row = begin; row < end; ++row) {
+    const S *x = job.x + row * job.channels, factor = job.factors[row];
+    S *y = job.y + row * job.channels;
+    for_registers<S>(job.channels, [&](int64_t at, auto read, auto write) {
+      write(y + at, factor * Activation<S>(SILU, read(x + at)).value);
+    });
+  }
+}
+
+template <class S> void scaled_backward(const ScaledJob<S> &job, int64_t begin, int64_t end)
+{
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t first = row * job.channels;
+    const S *x = job.x + first, *grad = job.grad + first, factor = job.factors[row];
+    S *dx = job.dx + first;
+    Vector<S> sum = {};
+    for_registers<S>(job.channels, [&](int64_t at, auto read, auto write) {
+      const Activation<S> f(SILU, read(x + at));
+      const Vector<S> g = read(grad + at);
+      sum += f.value * g;
+      write(dx + at, factor * f.slope * g);
+    });
+    job.df[row] = sum_of_lanes<S>(sum);
+  }
+}
+
+// With cotangents u of dx = f s' g and v of df = sum of s g: the derivative by g is f s' u + v s, by x
+// f s'' g u + v s' g, and by f the sum of s' g u.
+template <class S> void scaled_second(const ScaledJob<S> &job, int64_t begin, int64_t end)
+{
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t first = row * job.channels;
+    const S *x = job.x + first, *grad = job.grad + first, *along = job.along_x + first;
+    const S factor = job.factors[row], v = job.along_factors[row];
+    S *y = job.y + first, *dx = job.dx + first;
+    Vector<S> sum = {};
+    for_registers<S>(job.channels, [&](int64_t at, auto read, auto write) {
+      const Activation<S> f(SILU, read(x + at));
+      const Vector<S> g = read(grad + at), u = read(along + at), slope = f.slope * u;
+      sum += slope * g;
+      write(y + at, factor * slope + v * f.value);
+      write(dx + at, (factor * f.second * u + v * f.slope) * g);
+    });
+    job.df[row] = sum_of_lanes<S>(sum);
+  }
+}
+
 }    // namespace
 
 extern const NodeKernels<float> node_float;
 extern const NodeKernels<double> node_double;
-const NodeKernels<float> node_float = {LANES<float>, linear<float>, gate<float>,
-                                       gate_backward<float>, gate_second<float>};
-const NodeKernels<double> node_double = {LANES<double>, linear<double>, gate<double>,
-                                         gate_backward<double>, gate_second<double>};
+const NodeKernels<float> node_float = {LANES<float>,           linear<float>,       gate<float>,
+                                       gate_backward<float>,   gate_second<float>,  scaled<float>,
+                                       scaled_backward<float>, scaled_second<float>};
+const NodeKernels<double> node_double = {
+    LANES<double>,           linear<double>,       gate<double>,
+    gate_backward<double>,   gate_second<double>,  scaled<double>,
+    scaled_backward<double>, scaled_second<double>};
 
 }    // namespace EGRAFF_ISA
 }    // namespace egraff
