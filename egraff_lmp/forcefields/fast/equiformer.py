@@ -8,7 +8,6 @@ at export (`proof`); see `forcefields.equiformer` for the definition.
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -18,16 +17,20 @@ from e3nn import o3
 from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.fast.chunks import center_chunks, sorted_by_center
-from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, L_MAX, convolution_paths
+from egraff_lmp.forcefields.fast.convolution import L_MAX, convolution_paths
 from egraff_lmp.forcefields.fast.derived import Linear, derive, part_of
-from egraff_lmp.forcefields.fast.expnorm import distance_at, table_place
+from egraff_lmp.forcefields.fast.equiformer_products import (
+    JoinedRadial,
+    MappedProduct,
+    TrainedProduct,
+    UnitConvolution,
+    convolution,
+)
+from egraff_lmp.forcefields.fast.expnorm import table_place
 from egraff_lmp.forcefields.fast.layout import Layout
-from egraff_lmp.forcefields.fast.linear import NodeLinear, bias_of, from_linear, side_by_side
-from egraff_lmp.forcefields.fast.perceptron import SiLU
-from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+from egraff_lmp.forcefields.fast.linear import bias_of, from_linear, side_by_side
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.layers import (
-    expnorm_basis,
     polynomial_envelope,
     softmax_over_neighbours,
     sum_over_neighbours,
@@ -35,204 +38,6 @@ from egraff_lmp.forcefields.layers import (
 
 _SILU, _LOGISTIC = 0, 2  # activations of `egraff::gate`
 EDGES_OF_A_PIECE = 256
-
-
-class _Radial(torch.nn.Module):
-    """Weights of a product: distances (S, 1) in A to (S, paths * C)."""
-
-    __constants__ = ("enveloped", "power", "r_max")
-
-    def __init__(self, network: EquiformerNetwork, radial: Any, *, enveloped: bool) -> None:
-        super().__init__()
-        self.r_max, self.power = network.r_max, network.envelope_power
-        self.enveloped = enveloped
-        self.register_buffer("means", network.means.detach().clone())  # type: ignore[operator]
-        self.register_buffer("betas", network.betas.detach().clone())  # type: ignore[operator]
-        self.net = copy.deepcopy(radial.net)
-
-    def forward(self, lengths: torch.Tensor) -> torch.Tensor:
-        given = lengths.to(self.betas)  # type: ignore[arg-type]
-        basis = expnorm_basis(given, self.means, self.betas, self.r_max)  # type: ignore[arg-type]
-        weights = self.net(basis)
-        if self.enveloped:
-            envelope = polynomial_envelope(lengths, self.r_max, self.power)
-            weights = weights * envelope.to(self.betas)  # type: ignore[arg-type]
-        return weights
-
-
-class _Joined(torch.nn.Module):
-    """Envelope and basis side by side, for radial networks that are trained: computed once.
-
-    Distances (S, 1) in A, float64, to (S, 1 + K).
-    """
-
-    def __init__(self, network: EquiformerNetwork) -> None:
-        super().__init__()
-        self.r_max, self.power = network.r_max, network.envelope_power
-        self.register_buffer("means", network.means.detach().clone())  # type: ignore[operator]
-        self.register_buffer("betas", network.betas.detach().clone())  # type: ignore[operator]
-
-    def forward(self, lengths: torch.Tensor) -> torch.Tensor:
-        given = lengths.to(self.betas)  # type: ignore[arg-type]
-        basis = expnorm_basis(given, self.means, self.betas, self.r_max)  # type: ignore[arg-type]
-        envelope = polynomial_envelope(lengths, self.r_max, self.power)
-        return torch.cat([envelope.to(basis), basis], dim=1)
-
-
-class _TrainedRadial(torch.nn.Module):
-    """`_Radial` from what `_Joined` gives, with the factors (paths * C,) of the product in it."""
-
-    def __init__(self, radial: Any, factors: torch.Tensor, *, enveloped: bool) -> None:
-        super().__init__()
-        self.enveloped = enveloped
-        *others, last = radial.net
-        layers = [
-            SiLU(trained=True) if isinstance(layer, torch.nn.SiLU) else layer for layer in others
-        ]
-        self.net = torch.nn.Sequential(
-            *layers,
-            Linear(lambda: last.weight * factors.unsqueeze(1), lambda: last.bias * factors),
-        )
-
-    def forward(self, joined: torch.Tensor) -> torch.Tensor:
-        envelope, basis = joined.split([1, joined.size(1) - 1], dim=1)
-        weights: torch.Tensor = self.net(basis)
-        return weights * envelope if self.enveloped else weights
-
-
-def _convolution(
-    network: EquiformerNetwork,
-    product: Any,
-    radial: Any,
-    channels: int,
-    *,
-    fine: bool,
-    trained: bool,
-    enveloped: bool = False,
-) -> Any:
-    """A product with weights by distance, its sum over neighbours included.
-
-    Its table has fine knots at the cutoff if `fine`, see `expnorm`.
-    """
-    paths, factors = convolution_paths(product, channels)
-    if trained:
-        of_channels = factors.repeat_interleave(channels).to(network.dtype)
-        weights_of = _TrainedRadial(radial, of_channels, enveloped=enveloped)
-        return ExactConvolution(paths, None, weights_of, network.dtype, trained=True)
-    given = _Radial(network, radial, enveloped=enveloped)
-    if network.dtype != torch.float32:
-        return ExactConvolution(paths, factors, given, network.dtype)
-    exact = given.double()
-
-    def weights(place: torch.Tensor) -> torch.Tensor:
-        lengths = (distance_at(place, fine) * network.r_max).unsqueeze(1)
-        return exact(lengths).view(place.size(0), -1, channels)
-
-    return TabulatedConvolution(paths, factors, weights, network.dtype)
-
-
-class _UnitConvolution(torch.nn.Module):
-    """A product of edges' features with harmonics, all of whose weights are one."""
-
-    def __init__(self, paths: list[int], channels: int, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.paths = paths
-        self.table_error = 0.0
-        # Splines sum to one: a table of ones is one everywhere, and stays in the nearest cache.
-        n_paths = len(paths) // INTEGERS_A_PATH
-        self.register_buffer("table", torch.ones(4, n_paths, channels, dtype=dtype))
-
-    def forward(
-        self,
-        features: torch.Tensor,
-        harmonics: torch.Tensor,
-        places: torch.Tensor,
-        lengths: torch.Tensor,
-        edge_index: torch.Tensor,
-        n_local: int,
-    ) -> torch.Tensor:
-        """As `TabulatedConvolution.forward`; places and lengths are not used."""
-        middle = torch.full_like(places, 0.5)
-        return torch.ops.egraff.tabulated_convolution(
-            features, harmonics, middle, self.table, edge_index, n_local, self.paths
-        )
-
-
-class _Mapped(torch.nn.Module):
-    """A product of edges' features with harmonics, and a linear map of it."""
-
-    def __init__(self, product: torch.nn.Module, linear: NodeLinear) -> None:
-        super().__init__()
-        self.product, self.linear = product, linear
-        self.table_error: float = product.table_error  # type: ignore[assignment]
-
-    def forward(
-        self,
-        features: torch.Tensor,
-        harmonics: torch.Tensor,
-        places: torch.Tensor,
-        lengths: torch.Tensor,
-    ) -> torch.Tensor:
-        """(E, rows, C) to (E, rows', C).
-
-        Args:
-            features: of the edges.
-            harmonics: (E, (l_max + 1)^2).
-            places: in the tables, (E,).
-            lengths: in A, (E, 1).
-        """
-        n_edges = features.size(0)
-        # Each edge is a centre, whose only neighbour is itself.
-        edges = torch.arange(n_edges, device=features.device)
-        to_edges = torch.stack([edges, edges])
-        sums = self.product(features, harmonics, places, lengths, to_edges, n_edges)
-        return self.linear(sums, edges)
-
-
-class _TrainedMapped(torch.nn.Module):
-    """The same with gradients of all weights. The operator does not keep the product's result.
-
-    Args:
-        paths: of the product.
-        radial: what the weights of the product are made by; None where all of them are one.
-        linear: the map.
-    """
-
-    def __init__(
-        self, paths: list[int], radial: torch.nn.Module | None, linear: NodeLinear
-    ) -> None:
-        super().__init__()
-        self.paths, self.radial, self.linear = paths, radial, linear
-        self.n_paths = len(paths) // INTEGERS_A_PATH
-        self.table_error = 0.0
-
-    def forward(
-        self,
-        features: torch.Tensor,
-        harmonics: torch.Tensor,
-        places: torch.Tensor,
-        lengths: torch.Tensor,
-    ) -> torch.Tensor:
-        """As `_Mapped.forward`, but for `lengths`: what `_Joined` makes of them."""
-        n_edges, channels = features.size(0), features.size(2)
-        weights = features.new_ones(1, self.n_paths, channels)
-        if self.radial is not None:
-            weights = self.radial(lengths).view(n_edges, self.n_paths, channels)
-        edges = torch.arange(n_edges, device=features.device)
-        linear = self.linear
-        result: torch.Tensor = torch.ops.egraff.convolution_map(
-            features,
-            harmonics,
-            weights,
-            torch.stack([edges, edges]),
-            n_edges,
-            self.paths,
-            linear.weights,
-            linear.blocks,
-            linear.rows_out,
-            linear.bias if linear.has_bias else None,
-        )
-        return result
 
 
 class _Gate(torch.nn.Module):
@@ -333,7 +138,7 @@ class _Attention(torch.nn.Module):
         self.n_heads, self.alpha_width = attention.n_heads, attention.alpha_width
         self.from_neighbor = from_linear(attention.from_neighbor, channels)
         self.from_center = from_linear(attention.from_center, channels)
-        product = _convolution(
+        product = convolution(
             network, attention.product, attention.radial, channels, fine=fine, trained=trained
         )
         # The rows of the invariants that the attention is made of, then those of the gate.
@@ -351,11 +156,11 @@ class _Attention(torch.nn.Module):
         self.read: torch.nn.Module
         self.value: torch.nn.Module
         if trained:
-            self.read = _TrainedMapped(product.paths, product.network, read)
-            self.value = _TrainedMapped(paths, None, to_value)
+            self.read = TrainedProduct(product.paths, product.network, read)
+            self.value = TrainedProduct(paths, None, to_value)
         else:
-            self.read = _Mapped(product, read)
-            self.value = _Mapped(_UnitConvolution(paths, channels, network.dtype), to_value)
+            self.read = MappedProduct(product, read)
+            self.value = MappedProduct(UnitConvolution(paths, channels, network.dtype), to_value)
         self.project = from_linear(attention.project, channels)
         head_of = torch.zeros(attention.head_of.numel(), dtype=torch.int64)
         places = torch.from_numpy(Layout(attention.to_value.irreps_out, channels).places())
@@ -541,7 +346,7 @@ class FastEquiformer(torch.nn.Module):
         except KernelsUnavailable:
             self.fine_at_cutoff = True
             product, built = self._with_tables(network, channels, trained=trained)
-        self.joined = _Joined(network) if trained else torch.nn.Identity()
+        self.joined = JoinedRadial(network) if trained else torch.nn.Identity()
         self.degree_product = product
         self.degree_project = from_linear(degree.project, channels, with_bias=False)
         # The bias of that map is added for each neighbour, the rest is linear in their sum.
@@ -573,7 +378,7 @@ class FastEquiformer(torch.nn.Module):
         """The product of the degree embedding, and the blocks."""
         degree: Any = network.degree_embedding
         fine = self.fine_at_cutoff
-        product = _convolution(
+        product = convolution(
             network,
             degree.product,
             degree.radial,
