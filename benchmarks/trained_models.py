@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.train.checkpoint import load_checkpoint
@@ -124,8 +123,8 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
         {"batch_size": 5, "loss": {"energy": 10.0}, "optimiser": {"learning_rate": 0.002}},
         "batches of 5 frames for 1, ten times the weight of energies, a rate of 0.002 for 0.005",
     ),
-    "mace": ({}, "the second stage begins after three quarters of the epochs, as in the table"),
-    "botnet": ({}, "the second stage begins after three quarters of the epochs, as in the table"),
+    "mace": ({}, "the second stage begins after three quarters of the epochs"),
+    "botnet": ({}, "the second stage begins after three quarters of the epochs"),
     "equiformer": ({}, "the warm-up takes one epoch for ten"),
     "torchmdnet": ({}, "nothing but the length"),
 }
@@ -151,10 +150,10 @@ class Training:
 
     @classmethod
     def parse(cls, name: str) -> Training:
-        """Raises EgraffError: no such material or force field."""
+        """Raises ArgumentTypeError, which argparse tells: no such material or force field."""
         found = re.fullmatch(r"(\w+)-(\w+)(?:-n(\d+))?(?:-s(\d+))?", name)
         if not found or found[1] not in MATERIALS or found[2] not in FORCE_FIELDS:
-            raise EgraffError(
+            raise argparse.ArgumentTypeError(
                 f"expected MATERIAL-FORCEFIELD[-nFRAMES][-sSEED] with a material of "
                 f"{', '.join(MATERIALS)} and a force field of {', '.join(FORCE_FIELDS)}, "
                 f"got {name!r}"

@@ -8,8 +8,9 @@
 //       w[e, path, u]
 //
 // K is e3nn's real Wigner 3j symbol times sqrt(2 l3 + 1); l <= 3. The weights w are given, those of
-// each edge or, as a constant [1, paths, channels], those of all of them, or read from a table: coefficients [intervals + 3, paths, channels] of uniform cubic B-splines over
-// `radial` in [0, 1), beyond which the weights are zero.
+// each edge or, as a constant [1, paths, channels], those of all of them, or read from a table:
+// coefficients [intervals + 3, paths, channels] of uniform cubic B-splines over `radial` in [0, 1),
+// beyond which the weights are zero.
 //
 // Nothing is kept for the backward pass but the inputs. A thread owns the centres (forward) or the
 // neighbours (backward) that it writes, and adds edges in the order of their centres: the result

@@ -66,8 +66,9 @@ inline variable_list aliases(const variable_list &tensors)
 }
 
 // The gradients of inputs as functions that have derivatives themselves: those of `results`, which
-// were computed from the inputs, `aliases` where there are several, by differentiable operators. For backward functions of which a second
-// derivative is wanted, that is, where gradients are recorded while they run.
+// were computed from the inputs, `aliases` where there are several, by differentiable operators. For
+// backward functions of which a second derivative is wanted, that is, where gradients are recorded
+// while they run.
 //
 //   gradients: of the results, some of which may not be there.
 //   returns: one for each input; none for those that need no gradient.
