@@ -68,6 +68,8 @@ def labelled(system: TrainingSystem) -> Frames | None:
     os.environ.setdefault("EGRAFF_DATA", str(data_root()))
     try:
         frames = read_source(system.source).select(slice(0, system.n_frames))
+        # A record names the data set, and no path of this machine.
+        frames = replace(frames, source=system.source)
     except EgraffError:
         if not system.source.startswith("gete:"):
             return None

@@ -102,7 +102,7 @@ def measure(subject: str, system: str, arguments: argparse.Namespace) -> dict[st
     return {
         "forcefield": subject,
         "system": system,
-        "source": TRAINING_SYSTEMS[system].source,
+        "source": frames.source,
         "dtype": DTYPE,
         "n_frames": len(frames),
         "n_atoms": len(frames) * frames.n_atoms,

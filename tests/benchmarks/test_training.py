@@ -121,6 +121,14 @@ def test_all_sides_have_the_same_loss(load, key: str) -> None:
     assert losses["off"][0] != losses["off"][1]
 
 
+def test_a_record_names_no_path(load) -> None:
+    """The source of the frames is a data set, or says that they were made up."""
+    sides = load("_training_sides")
+    for system in sides.TRAINING_SYSTEMS.values():
+        frames = sides.labelled(system)
+        assert frames is None or frames.source in (system.source, "random packing")
+
+
 @pytest.mark.slow
 def test_every_side_runs_on_small_networks(root: Path, tmp_path: Path) -> None:
     """The packages' losses are those of this project (training.py ends if not)."""
