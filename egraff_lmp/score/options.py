@@ -10,7 +10,19 @@ from egraff_lmp.score.diffusivity import FIT_WINDOW, MIN_FRAMES, fit_lags
 from egraff_lmp.score.divergence import THRESHOLD_A
 from egraff_lmp.score.rdf import BIN_WIDTH, N_BLOCKS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
-from egraff_lmp.score.table import modes_of
+
+EGRAFF, PAPER = "egraff", "paper"
+MODES = (EGRAFF, PAPER)
+REFUSE, LEAVE_OUT = "refuse", "leave out"
+
+
+def modes_of(mode: str) -> tuple[str, ...]:
+    """The modes that "egraff", "paper" or "both" stands for."""
+    if mode == "both":
+        return MODES
+    if mode in MODES:
+        return (mode,)
+    raise EgraffError(f"expected mode egraff, paper or both, got '{mode}'.")
 
 
 @dataclass(frozen=True)
@@ -31,8 +43,12 @@ class Options:
         fit_window: lags between which the MSD is fitted, as fractions of a trajectory.
         temperature_kelvin: of the ensemble, for free energies and for the bounds; None if unknown.
         temperature_bounds: multiples of it that end a run which leaves them.
-        oracle: what plays the oracle of `rerun-oracle` in place of the ground truth itself, for
-            the notes; "" where it is the ground truth.
+        time_series: whether the reference's frames have times, so that rollouts can be compared
+            with them at equal times.
+        short: what becomes of a rollout without a frame after `skip`: "refuse", or "leave out",
+            as of one that broke down; where all are so short, fewer frames are skipped.
+        n_asked: rollouts that were asked for, those that could not begin among them; None for
+            those that are given.
     """
 
     mode: str = "both"
@@ -48,7 +64,9 @@ class Options:
     fit_window: tuple[float, float] = FIT_WINDOW
     temperature_kelvin: float | None = None
     temperature_bounds: tuple[float, float] = TEMPERATURE_BOUNDS
-    oracle: str = ""
+    time_series: bool = True
+    short: str = REFUSE
+    n_asked: int | None = None
 
     def __post_init__(self) -> None:
         modes_of(self.mode)
@@ -62,6 +80,10 @@ class Options:
         if not self.rmsd_threshold > 0:
             raise EgraffError(
                 f"expected an RMSD threshold above 0 A, got {self.rmsd_threshold:g} A."
+            )
+        if self.short not in (REFUSE, LEAVE_OUT):
+            raise EgraffError(
+                f"expected short rollouts to be '{REFUSE}' or '{LEAVE_OUT}', got '{self.short}'."
             )
         fit_lags(MIN_FRAMES, self.fit_window)
         if self.temperature_kelvin is not None and not self.temperature_kelvin > 0:

@@ -30,34 +30,13 @@ from egraff_lmp.score.distances import (
     pair_names,
     pair_numbers,
 )
+from egraff_lmp.score.records import TOTAL, Curves
 
-TOTAL = "total"
 BIN_WIDTH = 0.05  # A, of the paper
 R_MAX_CAP = 10.0  # A; beyond it g is 1 and would only dilute a Wright factor
 N_BLOCKS = 10
 # A molecule may swell by this factor before its distances are lumped together as "beyond".
 MOLECULE_MARGIN = 1.25
-
-
-@dataclass(frozen=True)
-class RDF:
-    """Curves over the distance.
-
-    Attributes:
-        kind: "g" (radial distribution, dimensionless) or "h" (pair distances, 1/A).
-        r: (B,) bin centres in A.
-        g: pair name ("total", "Ge-Te") to (B,) values.
-        bin_width: in A.
-        r_max: upper edge of the last bin in A.
-        n_frames: frames averaged over.
-    """
-
-    kind: str
-    r: NDArray[np.float64]
-    g: Mapping[str, NDArray[np.float64]]
-    bin_width: float
-    r_max: float
-    n_frames: int
 
 
 @dataclass(frozen=True)
@@ -135,12 +114,12 @@ class PairHistogram:
         counts, n_pairs = self._pair(self.counts, pair)
         return counts[:, :-1] / (n_pairs * self.bin_width)
 
-    def rdf(self) -> RDF:
+    def rdf(self) -> Curves:
         """g(r) of bulk or h(r) of a molecule, averaged over all frames."""
         g = {pair: self._mean("rdf", pair) for pair in (TOTAL, *self.names)}
         return self._record("g" if self.periodic else "h", g)
 
-    def paper_rdf(self, volume: float | None = None) -> RDF:
+    def paper_rdf(self, volume: float | None = None) -> Curves:
         """The total g(r) of the `paper` mode; see `curve_blocks`."""
         return self._record("g", {TOTAL: self._mean("paper_rdf", TOTAL, volume)})
 
@@ -201,8 +180,8 @@ class PairHistogram:
         with np.errstate(invalid="ignore"):
             return self.curve_blocks(kind, pair, volume).sum(axis=0) / self.n_frames.sum()
 
-    def _record(self, kind: str, g: Mapping[str, NDArray[np.float64]]) -> RDF:
-        return RDF(kind, self.r, g, self.bin_width, self.r_max, int(self.n_frames.sum()))
+    def _record(self, kind: str, g: Mapping[str, NDArray[np.float64]]) -> Curves:
+        return Curves(kind, self.r, g, self.bin_width, self.r_max, int(self.n_frames.sum()))
 
 
 def pair_histogram(
@@ -278,7 +257,7 @@ def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool
 
 def radial_distribution(
     frames: Frames, r_max: float | None = None, bin_width: float = BIN_WIDTH
-) -> RDF:
+) -> Curves:
     """g(r) of bulk or h(r) of a molecule, total and for each pair of elements.
 
     Args:

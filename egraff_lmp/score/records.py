@@ -1,41 +1,141 @@
-"""The records that scoring returns, and their JSON form."""
+"""The records that scoring returns, and their JSON and CSV forms.
+
+Records hold names and numbers alone; sentences are made of them by `words`, for people.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 
-from egraff_lmp.score.cost import Cost
-from egraff_lmp.score.rdf import RDF
+from egraff_lmp.errors import EgraffError
 
-SCHEMA = 1
-SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # of `Scores.to_json`
+SCHEMA = 2
 KIND = "egraff scores"
+# What a value compares.
 STRUCTURE = "structure"
 TRAJECTORY = "trajectory"
 RERUN_REFERENCE = "rerun-reference"
 RERUN_ORACLE = "rerun-oracle"
+RERUN_COMMITTEE = "rerun-committee"
 TRANSPORT = "transport"
 STABILITY = "stability"
-# Units of the columns of scores.csv; those of value, interval and floor stand in the row itself.
-COLUMN_UNITS = {
-    **dict.fromkeys(("value", "interval_low", "interval_high", "floor"), "see unit"),
-    **dict.fromkeys(("n_frames", "n_frames_reference", "n_zero", "n_failed"), "frames"),
-    "n_starts": "starts",
-}
-FLOOR = (
-    "the same formula on the first half of the reference frames against the second half; for EV, "
-    "FV and RMSD, frame by frame at equal index; for a stability, the second half against the "
-    "criteria from the first"
-)
+SURVIVAL = "survival"
+COST = "cost"
+COMPARISONS = (
+    STRUCTURE, TRAJECTORY, RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE, TRANSPORT, STABILITY,
+    SURVIVAL, COST,
+)  # fmt: skip
+TOTAL = "total"
+
+
+def _array(values: Any) -> NDArray[np.float64]:
+    if isinstance(values, np.ndarray):
+        return values
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _plain(values: NDArray[np.float64]) -> list[float | None]:
+    return [float(value) if math.isfinite(value) else None for value in values]
+
+
+# One-dimensional; what is not finite is null in JSON.
+Array = Annotated[
+    NDArray[np.float64],
+    PlainValidator(_array),
+    PlainSerializer(_plain),
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}),
+]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that a reader of a value must know.
+
+    Attributes:
+        code: which fact it is, a key of `words.SENTENCES`.
+        values: the numbers and names that belong to it.
+    """
+
+    code: str
+    values: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """What ended a rollout before its time.
+
+    Attributes:
+        frame: index of the first frame that violates a criterion; of a window, its first frame.
+        cause: which criterion, with the number that was out of bounds.
+    """
+
+    frame: int
+    cause: Fact
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a rollout stayed physical.
+
+    Attributes:
+        time_fs: time of its end, or its length where nothing ended it (a lower bound).
+        end: what ended it, or None.
+    """
+
+    time_fs: float
+    end: RunEnd | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who evaluated a rollout's own frames in place of the ground truth.
+
+    Attributes:
+        members: names of the force fields whose mean it is.
+        disagreement: geometric mean of FV over all pairs of them; a value below it may be the
+            members' own error.
+    """
+
+    members: tuple[str, ...]
+    disagreement: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a value was computed from.
+
+    Attributes:
+        frames: of the rollouts, or of the model.
+        frames_reference: of the reference.
+        starts: independent rollouts; None for reruns, which have none of their own.
+        zero: frames left out of a geometric mean because they agree exactly.
+        failed: frames left out because they are not finite.
+    """
+
+    frames: int = 0
+    frames_reference: int = 0
+    starts: int | None = None
+    zero: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What an interval was drawn over: `units` of "starts" or "blocks"."""
+
+    units: int
+    of: str
 
 
 @dataclass(frozen=True)
@@ -43,52 +143,56 @@ class Score:
     """One value with everything that is needed to read it.
 
     Attributes:
-        key: row of `METRICS`.
+        key: row of `table.METRICS`.
         mode: "egraff" or "paper".
-        comparison: "structure", "trajectory", "rerun-reference", "rerun-oracle", "transport" or
-            "stability".
-        pair: "total" or a pair of elements for structure ("phi" or "psi" for free energies),
-            "total" or an element for transport, "" otherwise.
-        value: in `unit`, or None where it is not available (`note` says why).
-        unit: "%", "bit", "A", "fs", "A^2/ps", "eV rad" or "1".
+        comparison: one of `COMPARISONS`.
+        part: "total", a pair of elements, an element, or "phi" and "psi"; "" where there are no
+            parts.
+        unit: "%", "bit", "A", "fs", ...; "1" for pure numbers.
+        value: in `unit`, or None where it is not available (`absence` says why).
         interval: confidence interval, or None where there is too little to draw from.
-        resampled: what the interval was drawn over ("5 starts", "10 blocks of 30 frames").
-        floor: reference against reference, see `FLOOR`; None where there are too few frames.
-        n_frames_reference: reference frames used.
-        n_frames: frames of the trajectory (or of the model) used.
-        n_starts: independent rollouts, or None for reruns, which have none of their own.
-        per_start: the value for each rollout alone, in the order given.
-        n_zero: frames left out of the geometric mean because they agree exactly.
-        n_failed: frames left out because they are not finite.
-        window: frames and, for structure, distances that the value covers.
-        note: what else the reader must know; the reason if the value is None.
+        floor: reference against reference, see `words.FLOOR`; None where there are too few frames.
+        per_start: the value of each rollout alone, in the order given.
+        counts: frames and starts.
+        resampled: what the interval was drawn over.
+        window: frames, times and distances that the value covers.
+        absence: why there is no value.
+        facts: what else a reader must know.
+        distribution: "g" (radial distribution) or "h" (pair distances of a molecule) where the
+            value is one of these curves.
+        judge: the committee of a `rerun-committee`.
+        lifetimes: of each rollout, for values that are made of them.
     """
 
     key: str
     mode: str
     comparison: str
-    pair: str
-    value: float | None
+    part: str
     unit: str
-    interval: tuple[float, float] | None
-    resampled: str
-    floor: float | None
-    n_frames_reference: int
-    n_frames: int
-    n_starts: int | None
-    per_start: tuple[float, ...]
-    n_zero: int
-    n_failed: int
-    window: str
-    note: str
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    floor: float | None = None
+    per_start: tuple[float | None, ...] = ()
+    counts: Counts = Counts()
+    resampled: Resampled | None = None
+    window: Fact | None = None
+    absence: Fact | None = None
+    facts: tuple[Fact, ...] = ()
+    distribution: str = ""
+    judge: Judge | None = None
+    lifetimes: tuple[Lifetime, ...] = ()
+
+    def fact(self, code: str) -> Fact | None:
+        """The fact with this code, or None."""
+        return next((fact for fact in self.facts if fact.code == code), None)
 
 
 @dataclass(frozen=True)
 class Series:
-    """EV(t), FV(t) or RMSD(t) of one rollout or rerun, or its MSD over the lag.
+    """A quantity frame by frame, of one rollout or rerun; the MSD over the lag.
 
     Attributes:
-        key: row of `METRICS`.
+        key: row of `METRICS`, or "msd".
         mode: "egraff" or "paper".
         comparison: as in `Score`.
         start: index of the rollout, 0 for reruns.
@@ -101,40 +205,91 @@ class Series:
     comparison: str
     start: int
     step_fs: float | None
-    values: NDArray[np.float64]
+    values: Array
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves over the distance.
+
+    Attributes:
+        kind: "g" (radial distribution, dimensionless) or "h" (pair distances, 1/A).
+        r: (B,) bin centres in A.
+        g: part ("total", "Ge-Te") to (B,) values.
+        bin_width: in A.
+        r_max: upper edge of the last bin in A.
+        n_frames: frames averaged over.
+    """
+
+    kind: str
+    r: Array
+    g: Mapping[str, Array]
+    bin_width: float
+    r_max: float
+    n_frames: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was scored.
+
+    Attributes:
+        source: where the frames came from.
+        sha256: of the frames.
+        n_frames, n_atoms: numbers of them.
+        formula: "Ge40 Te160".
+        timestep_fs: time between frames, or None.
+        has_energy, has_forces: whether there are labels.
+    """
+
+    source: str
+    sha256: str
+    n_frames: int
+    n_atoms: int
+    formula: str
+    timestep_fs: float | None
+    has_energy: bool
+    has_forces: bool
 
 
 @dataclass(frozen=True)
 class Scores:
-    """All values of one reference against one or more rollouts.
+    """All values of one reference against the rollouts of one model.
 
     Attributes:
-        reference: source, sha256, frames, atoms and time step of the reference.
-        trajectories: the same for each rollout.
+        reference: the ground truth.
+        rollouts: each rollout.
         settings: everything that was chosen: r_max, bins, skipped frames, blocks, seed, ...
+        versions: of the programs.
         scores: the values.
-        curves: RDFs by name ("egraff reference", "egraff trajectory", "paper reference", ...).
+        curves: g(r) or h(r) by mode and side: "egraff reference", "egraff rollouts",
+            "paper reference", "paper rollouts".
         series: EV(t), FV(t), RMSD(t) and MSD over the lag.
-        costs: of each rollout, or None where no log told; empty where none was asked for.
+        left_out: indices of rollouts that were too short to be scored.
     """
 
-    reference: Mapping[str, Any]
-    trajectories: tuple[Mapping[str, Any], ...]
+    reference: Source
+    rollouts: tuple[Source, ...]
     settings: Mapping[str, Any]
+    versions: Mapping[str, str]
     scores: tuple[Score, ...]
-    curves: Mapping[str, RDF]
+    curves: Mapping[str, Curves]
     series: tuple[Series, ...]
-    costs: tuple[Cost | None, ...] = ()
+    left_out: tuple[int, ...] = ()
 
     def find(
-        self, key: str, comparison: str | None = None, pair: str = "total", mode: str | None = None
+        self,
+        key: str,
+        comparison: str | None = None,
+        part: str | None = None,
+        mode: str | None = None,
     ) -> Score:
         """The value of metric `key`.
 
         Args:
             key: row of `METRICS`.
-            comparison: one of the three for EV and FV; not needed for the others.
-            pair: "total", a pair of elements, an element or an angle, where there are several.
+            comparison: needed for metrics of several comparisons.
+            part: "total" where there are parts and none is given.
             mode: needed only for a metric of both modes.
 
         Raises:
@@ -143,55 +298,108 @@ class Scores:
         for score in self.scores:
             if (
                 score.key == key
-                and (comparison is None or score.comparison == comparison)
-                and (score.comparison not in (STRUCTURE, TRANSPORT) or score.pair == pair)
-                and (mode is None or score.mode == mode)
+                and comparison in (None, score.comparison)
+                and (score.part in ("", TOTAL) if part is None else score.part == part)
+                and mode in (None, score.mode)
             ):
                 return score
-        raise KeyError(f"no score {key} {comparison or ''} {pair}")
+        raise KeyError(f"no score {key} {comparison or ''} {part or ''}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only; whatever is not finite becomes None."""
-        plain = _plain({
-            "kind": KIND,
-            "schema": SCHEMA,
-            "reference": dict(self.reference),
-            "trajectories": list(self.trajectories),
-            "settings": dict(self.settings),
-            "floor": FLOOR,
-            "scores": [asdict(score) for score in self.scores],
-            "curves": {name: asdict(curve) for name, curve in self.curves.items()},
-            "series": [asdict(series) for series in self.series],
-            "costs": [None if cost is None else cost.to_dict() for cost in self.costs],
-        })  # fmt: skip
-        return dict(plain)
+        return {"kind": KIND, "schema": SCHEMA, **json.loads(_adapter().dump_json(self))}
 
     def to_json(self) -> str:
         """JSON text of `to_dict`, strict (no NaN)."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
+    @classmethod
+    def from_json(cls, text: str, source: str = "scores") -> Scores:
+        """The record of `to_json`.
+
+        Raises:
+            EgraffError: another kind or schema, or a damaged file; `source` is named.
+        """
+        try:
+            raw = json.loads(text)
+            kind, schema = raw.pop("kind"), raw.pop("schema")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            kind, schema = None, None
+        if (kind, schema) != (KIND, SCHEMA):
+            raise EgraffError(
+                f"{source}: expected {KIND} of schema {SCHEMA}, got {kind} of schema {schema}: "
+                "score the rollouts again."
+            )
+        try:
+            return _adapter().validate_python(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise EgraffError(
+                f"{source}: expected the record of a scoring, got {where}: {first['msg']}: score "
+                "the rollouts again."
+            ) from None
+
     def to_csv(self) -> str:
         """The values as a table: names of the columns, their units, then a row for each value."""
-        columns = [one.name for one in fields(Score) if one.name != "per_start"]
-        place = columns.index("interval")
-        columns[place : place + 1] = ["interval_low", "interval_high"]
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerow({name: COLUMN_UNITS.get(name, "") for name in columns})
-        for score in self.to_dict()["scores"]:
-            low, high = score.pop("interval") or (None, None)
-            writer.writerow({**score, "interval_low": low, "interval_high": high})
-        return stream.getvalue()
+        return table_text([{}] * len(self.scores), self.scores)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (np.bool_, bool)):
-        return bool(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+@cache
+def _adapter() -> TypeAdapter[Scores]:
+    return TypeAdapter(Scores)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of `Scores.to_json`."""
+    found = _adapter().json_schema()
+    found["properties"] |= {"kind": {"const": KIND}, "schema": {"const": SCHEMA}}
+    found["required"] = ["kind", "schema", *found["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+# Columns of a table of values with their units; value, interval and floor are in the row's unit.
+_COLUMNS = {
+    "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",
+    "interval_low": "see unit", "interval_high": "see unit", "floor": "see unit",
+    "frames": "frames", "frames_reference": "frames", "starts": "starts", "zero": "frames",
+    "failed": "frames", "resampled_units": "", "resampled_of": "", "distribution": "",
+    "window": "", "absence": "", "facts": "",
+}  # fmt: skip
+
+
+def table_row(score: Score) -> dict[str, Any]:
+    """One value on one level; facts are JSON, as their numbers differ from metric to metric."""
+    low, high = score.interval or (None, None)
+    plain = {name: getattr(score, name) for name in _COLUMNS if hasattr(score, name)}
+    facts = [asdict(fact) for fact in score.facts]
+    return {
+        **plain, "interval_low": low, "interval_high": high, **asdict(score.counts),
+        "resampled_units": score.resampled and score.resampled.units,
+        "resampled_of": score.resampled and score.resampled.of,
+        "window": score.window and json.dumps(asdict(score.window)),
+        "absence": score.absence and json.dumps(asdict(score.absence)),
+        "facts": json.dumps(facts) if facts else None,
+    }  # fmt: skip
+
+
+def table_text(
+    prefixes: Iterable[Mapping[str, Any]],
+    scores: Iterable[Score],
+    units: Mapping[str, str] | None = None,
+) -> str:
+    """CSV text of values.
+
+    Args:
+        prefixes: for each value, what stands before it in its row.
+        scores: the values.
+        units: names of the columns of the prefixes, with their units.
+    """
+    columns = {**(units or {}), **_COLUMNS}
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(columns)
+    for prefix, score in zip(prefixes, scores, strict=True):
+        writer.writerow({**prefix, **table_row(score)})
+    return stream.getvalue()

@@ -3,140 +3,150 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError, require
-from egraff_lmp.score.align import check_composition, formula
-from egraff_lmp.score.conformation import conformation_scores
-from egraff_lmp.score.cost import Cost
-from egraff_lmp.score.deviation import deviation_scores
-from egraff_lmp.score.dynamics import dynamics_scores
-from egraff_lmp.score.endurance import stability_scores
-from egraff_lmp.score.options import Options
-from egraff_lmp.score.records import Scores
-from egraff_lmp.score.stability import Violation
-from egraff_lmp.score.structure import samples, structure_scores
-from egraff_lmp.score.transport import transport_scores
+from egraff_lmp.score.align import check_composition, formula, pair_reruns
+from egraff_lmp.score.estimate import estimate
+from egraff_lmp.score.metric import Context, Rerun, Training
+from egraff_lmp.score.options import LEAVE_OUT, Options, modes_of
+from egraff_lmp.score.records import (
+    RERUN_COMMITTEE,
+    RERUN_ORACLE,
+    RERUN_REFERENCE,
+    Curves,
+    Score,
+    Scores,
+    Series,
+    Source,
+)
+from egraff_lmp.score.rollout import Rollout
+from egraff_lmp.score.table import METRICS
+
+RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 
 
 def score_trajectory(
     reference: Frames,
-    trajectory: Frames | Sequence[Frames],
+    rollouts: Sequence[Rollout],
     *,
-    reruns: Mapping[str, tuple[Frames, Frames]] | None = None,
-    temperatures: Sequence[NDArray[np.float64] | None] | None = None,
-    ends: Sequence[Violation | None] | None = None,
-    costs: Sequence[Cost | None] | None = None,
-    mode: str = "both",
+    reruns: Mapping[str, Rerun] | None = None,
+    training: Training | None = None,
     **choices: Any,
 ) -> Scores:
-    """Score one rollout, or several independent ones, against ab-initio (or oracle) frames.
+    """Score independent rollouts of one model against ab-initio (or other reference) frames.
 
     A rollout that broke (positions, energies or forces that are not finite) is scored on its
     finite frames, and the others are counted in every value.
 
     Args:
         reference: the ground truth; energies and forces are needed for EV and FV only.
-        trajectory: one rollout or a sequence of them, of the same composition.
-        reruns: comparison ("rerun-reference", "rerun-oracle") to (truth, model): the same frames
+        rollouts: of the reference's composition; none at all where there are reruns.
+        reruns: comparison ("rerun-reference", "rerun-oracle", "rerun-committee") to the same frames
             with the energies and forces of the ground truth and of the model.
-        temperatures: kinetic temperature of each rollout's frames in K, (T,) or None; with
-            `temperature_kelvin`, leaving the bounds ends a run.
-        ends: what ended each rollout before its time (lost atoms), or None.
-        costs: what each rollout cost, or None; recorded beside the values.
-        mode: "egraff", "paper" or "both".
-        **choices: the other fields of `Options` (r_max, bin_width, skip, starts, ...).
+        training: what the training of the model cost, where that is known.
+        **choices: the fields of `Options` (mode, r_max, bin_width, skip, starts, ...).
 
     Raises:
         EgraffError: another composition or periodicity, no frames, or choices out of range.
     """
     try:
-        import MDAnalysis  # noqa: F401
+        import MDAnalysis  # noqa: F401  an optional package, asked for before anything is counted
     except ImportError:
         raise require("MDAnalysis", "score") from None
-    trajectories = [trajectory] if isinstance(trajectory, Frames) else list(trajectory)
-    options = Options(mode=mode, **choices)
-    _check(reference, trajectories, options)
-    _check_temperatures(trajectories, temperatures)
-    for what, given in (("ends", ends), ("costs", costs)):
-        if given is not None and len(given) != len(trajectories):
-            raise EgraffError(
-                f"expected {what} of the {len(trajectories)} trajectories, one each or None, got "
-                f"{len(given)}."
-            )
-    # Cheap first: what is wrong with reruns or starts is said before any histogram is made.
-    violations, series = dynamics_scores(reference, trajectories, reruns or {}, options)
-    deviations, rmsd = deviation_scores(reference, trajectories, options)
-    counted = samples(reference, trajectories, options)
-    scores, curves = structure_scores(counted)
-    scores += conformation_scores(reference, trajectories, options)
-    transport, msd = transport_scores(reference, trajectories, options)
-    stability = stability_scores(reference, trajectories, counted, options, temperatures, ends)
+    options, reruns = Options(**choices), reruns or {}
+    _check(reference, rollouts, reruns, options)
+    options, left_out = _without_short(rollouts, options)
+    context = Context(
+        reference=reference,
+        rollouts=[one for number, one in enumerate(rollouts) if number not in left_out],
+        options=options,
+        reruns={name: _paired(name, rerun) for name, rerun in reruns.items()},
+        training=training,
+        ran=rollouts,
+    )
+    scores: list[Score] = []
+    series: list[Series] = []
+    curves: dict[str, Curves] = {}
+    for mode in modes_of(options.mode):
+        for metric in METRICS.values():
+            if mode not in metric.modes or context.system not in metric.systems:
+                continue
+            for sample in metric.samples(context, metric, mode):
+                scores.append(estimate(metric, mode, sample, options))
+                series += sample.series
+                curves.update(sample.curves)
     return Scores(
         reference=_describe(reference),
-        trajectories=tuple(_describe(frames) for frames in trajectories),
-        settings={**asdict(options), "versions": _versions()},
-        scores=(*scores, *violations, *deviations, *transport, *stability),
+        rollouts=tuple(_describe(one.frames) for one in rollouts),
+        settings=asdict(options),
+        versions=_versions(),
+        scores=tuple(scores),
         curves=curves,
-        series=(*series, *rmsd, *msd),
-        costs=tuple(costs or ()),
+        series=tuple(series),
+        left_out=left_out,
     )
 
 
-def _check(reference: Frames, trajectories: Sequence[Frames], options: Options) -> None:
-    if not trajectories:
-        raise EgraffError("expected at least one trajectory to score, got none.")
-    for frames in (reference, *trajectories):
+def _check(
+    reference: Frames, rollouts: Sequence[Rollout], reruns: Mapping[str, Rerun], options: Options
+) -> None:
+    unknown = sorted(set(reruns) - set(RERUNS))
+    if unknown:
+        raise EgraffError(f"expected reruns named {' or '.join(RERUNS)}, got '{unknown[0]}'.")
+    if not rollouts and not reruns:
+        raise EgraffError("expected at least one rollout to score, got none.")
+    for frames in (reference, *(one.frames for one in rollouts)):
         if not len(frames):
             raise EgraffError(f"{frames.source}: expected at least one frame, got none.")
-    for frames in trajectories:
-        check_composition(reference, frames)
-        if options.skip >= len(frames):
-            raise EgraffError(
-                f"{frames.source}: expected frames after the first {options.skip}, got none: "
-                "lower --skip."
-            )
-    if options.starts and len(options.starts) != len(trajectories):
+    for one in rollouts:
+        check_composition(reference, one.frames)
+    if options.starts and len(options.starts) != len(rollouts):
         raise EgraffError(
-            f"expected one starting frame for each of the {len(trajectories)} trajectories, got "
-            f"{len(options.starts)}: give --start once per trajectory, or not at all."
+            f"expected one starting frame for each of the {len(rollouts)} rollouts, got "
+            f"{len(options.starts)}: give --start once per rollout, or not at all."
         )
 
 
-def _check_temperatures(
-    trajectories: Sequence[Frames], temperatures: Sequence[NDArray[np.float64] | None] | None
-) -> None:
-    if temperatures is None:
-        return
-    given = [None if one is None else len(one) for one in temperatures]
-    expected = [len(frames) for frames in trajectories]
-    if len(given) != len(expected) or any(
-        one is not None and one != n for one, n in zip(given, expected, strict=True)
-    ):
+def _without_short(
+    rollouts: Sequence[Rollout], options: Options
+) -> tuple[Options, tuple[int, ...]]:
+    """Options and the indices of rollouts that have no frame after those that are skipped."""
+    lengths = [len(one.frames) for one in rollouts]
+    short = [number for number, length in enumerate(lengths) if length <= options.skip]
+    if not short:
+        return options, ()
+    if options.short != LEAVE_OUT:
         raise EgraffError(
-            f"expected {len(expected)} series of temperatures of "
-            f"{', '.join(map(str, expected))} entries, one a frame, got {given}: take them at the "
-            "steps of the frames."
+            f"{rollouts[short[0]].frames.source}: expected frames after the first {options.skip}, "
+            "got none: lower --skip."
         )
+    if len(short) == len(rollouts):
+        # A model that breaks at once has no structure, but its other values are worth having.
+        return replace(options, skip=max(0, min(lengths) - 1)), ()
+    starts = tuple(s for number, s in enumerate(options.starts) if number not in short)
+    return replace(options, starts=starts), tuple(short)
 
 
-def _describe(frames: Frames) -> dict[str, Any]:
-    return {
-        "source": frames.source,
-        "sha256": frames.sha256(),
-        "n_frames": len(frames),
-        "n_atoms": frames.n_atoms,
-        "formula": formula(frames.species),
-        "timestep_fs": frames.timestep_fs,
-        "has_energy": frames.energy is not None,
-        "has_forces": frames.forces is not None,
-    }
+def _paired(name: str, rerun: Rerun) -> Rerun:
+    pairing = pair_reruns(rerun.truth, rerun.model, name)
+    return replace(rerun, truth=pairing.truth, model=pairing.model)
+
+
+def _describe(frames: Frames) -> Source:
+    return Source(
+        source=frames.source,
+        sha256=frames.sha256(),
+        n_frames=len(frames),
+        n_atoms=frames.n_atoms,
+        formula=formula(frames.species),
+        timestep_fs=frames.timestep_fs,
+        has_energy=frames.energy is not None,
+        has_forces=frames.forces is not None,
+    )
 
 
 def _versions() -> dict[str, str]:

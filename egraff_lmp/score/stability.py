@@ -15,10 +15,11 @@ that a frame cannot be tested against (NaN) counts as violated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from egraff_lmp.score.records import Fact, RunEnd
 
 BOND_THRESHOLD_A = 0.5
 WINDOW_FS = 1000.0
@@ -27,19 +28,6 @@ BULK_THRESHOLD_A = 1.0
 # Multiples of the target. The temperature of N atoms fluctuates by sqrt(2/3N) of itself, 8 % for
 # 100 atoms, 27 % for 9; a start from relaxed positions falls to half of it.
 TEMPERATURE_BOUNDS = (0.25, 4.0)
-
-
-@dataclass(frozen=True)
-class Violation:
-    """The first violation of a criterion.
-
-    Attributes:
-        frame: its index; of a window, the first frame.
-        reason: in words, with the number that was too large.
-    """
-
-    frame: int
-    reason: str
 
 
 def rdf_threshold(species: Iterable[str]) -> tuple[float, bool]:
@@ -54,14 +42,14 @@ def broken_bond(
     equilibrium: NDArray[np.float64],
     threshold: float = BOND_THRESHOLD_A,
     names: Sequence[str] = (),
-) -> Violation | None:
+) -> RunEnd | None:
     """Eq. 9: the first frame in which a bond deviates by more than the threshold.
 
     Args:
         lengths: (T, B) in A.
         equilibrium: (B,) b_ij in A.
         threshold: in A.
-        names: of the B bonds, for the reason.
+        names: of the B bonds, to tell which it was.
     """
     if not lengths.size:
         return None
@@ -71,16 +59,22 @@ def broken_bond(
         return None
     frame = int(np.flatnonzero(violated.any(axis=1))[0])
     worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
-    name = f" {names[worst]}" if names else ""
-    return Violation(
+    return RunEnd(
         frame,
-        f"bond{name} at {lengths[frame, worst]:.2f} A, {equilibrium[worst]:.2f} A at equilibrium",
+        Fact(
+            "broken-bond",
+            {
+                "bond": names[worst] if names else "",
+                "length": float(lengths[frame, worst]),
+                "equilibrium": float(equilibrium[worst]),
+            },
+        ),
     )
 
 
 def rdf_departure(
     errors: NDArray[np.float64], first_frames: NDArray[np.int64], threshold: float
-) -> Violation | None:
+) -> RunEnd | None:
     """Eq. 8: the first window whose g(r) is too far from the reference.
 
     Args:
@@ -92,36 +86,34 @@ def rdf_departure(
     if not violated.size:
         return None
     window = int(violated[0])
-    return Violation(
-        int(first_frames[window]),
-        f"g(r) of a window {errors[window]:.2f} A from the reference, {threshold:g} A allowed",
-    )
+    found = {"error": float(errors[window]), "allowed": threshold}
+    return RunEnd(int(first_frames[window]), Fact("rdf-departure", found))
 
 
-def not_finite(*arrays: NDArray[np.float64] | None) -> Violation | None:
+def not_finite(*arrays: NDArray[np.float64] | None) -> RunEnd | None:
     """The first frame with a value that is not finite in arrays (T, ...); None entries pass."""
     firsts = []
     for array in arrays:
         if array is not None:
             bad = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
             firsts += bad[:1].tolist()
-    return Violation(min(firsts), "a value that is not finite") if firsts else None
+    return RunEnd(min(firsts), Fact("not-finite-value")) if firsts else None
 
 
-def lost_atoms(n_atoms: NDArray[np.int64], expected: int) -> Violation | None:
+def lost_atoms(n_atoms: NDArray[np.int64], expected: int) -> RunEnd | None:
     """The first frame with another number of atoms than expected; n_atoms (T,)."""
     lost = np.flatnonzero(np.asarray(n_atoms) != expected)
     if not lost.size:
         return None
     frame = int(lost[0])
-    return Violation(frame, f"{int(n_atoms[frame])} of {expected} atoms left")
+    return RunEnd(frame, Fact("lost-atoms", {"left": int(n_atoms[frame]), "of": expected}))
 
 
 def temperature_out_of_bounds(
     temperature_kelvin: NDArray[np.float64],
     target_kelvin: float,
     bounds: tuple[float, float] = TEMPERATURE_BOUNDS,
-) -> Violation | None:
+) -> RunEnd | None:
     """The first frame whose kinetic temperature leaves bounds, in multiples of the target.
 
     Args:
@@ -137,12 +129,11 @@ def temperature_out_of_bounds(
     if not outside.size:
         return None
     frame = int(outside[0])
-    return Violation(
-        frame, f"temperature {temperature_kelvin[frame]:.4g} K, {low:.4g} to {high:.4g} K allowed"
-    )
+    found = {"kelvin": float(temperature_kelvin[frame]), "low": low, "high": high}
+    return RunEnd(frame, Fact("temperature-out-of-bounds", found))
 
 
-def first_violation(violations: Iterable[Violation | None]) -> Violation | None:
+def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
     """The earliest of several criteria, the first named one of those of the same frame."""
-    found = [violation for violation in violations if violation is not None]
-    return min(found, key=lambda violation: violation.frame) if found else None
+    found = [end for end in ends if end is not None]
+    return min(found, key=lambda end: end.frame) if found else None

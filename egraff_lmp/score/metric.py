@@ -1,0 +1,196 @@
+"""What a metric is, and what it is given: the seam between the table and its files.
+
+A metric is a row of `table.METRICS`: names, unit, range, and a function that yields a `Sample` for
+each value that it defines. A sample is made of sums over blocks of frames, so that one function
+(`estimate`) gives every metric its value, interval, floor and the values of single rollouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.options import Options
+from egraff_lmp.score.records import (
+    RERUN_REFERENCE,
+    Counts,
+    Curves,
+    Fact,
+    Judge,
+    Lifetime,
+    Series,
+)
+from egraff_lmp.score.rollout import Rollout
+
+BULK, MOLECULE = "bulk", "molecule"
+SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES = "structure", "dynamics", "energies"
+NOTHING = ""  # of a cost: negative controls are not ranked by it
+
+Sums = NDArray[np.float64]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """The same frames with the energies and forces of the ground truth and of the model.
+
+    Attributes:
+        truth, model: T frames each.
+        judge: the committee, where `truth` is one.
+    """
+
+    truth: Frames
+    model: Frames
+    judge: Judge | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the training of a model cost.
+
+    Attributes:
+        seconds: wall time.
+        epochs: how many.
+    """
+
+    seconds: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What values are computed from.
+
+    Attributes:
+        reference: the ground truth.
+        rollouts: those that are scored.
+        options: see `Options`.
+        reruns: comparison ("rerun-reference", "rerun-oracle", "rerun-committee") to its frames.
+        training: of the model, or None where it is not known.
+        ran: all rollouts, those too short to be scored among them.
+    """
+
+    reference: Frames
+    rollouts: Sequence[Rollout]
+    options: Options
+    reruns: Mapping[str, Rerun] = field(default_factory=dict)
+    training: Training | None = None
+    ran: Sequence[Rollout] = ()
+    _shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def system(self) -> str:
+        """"bulk" where anything is periodic, else "molecule"."""
+        return BULK if any(self.reference.pbc) else MOLECULE
+
+    @property
+    def kept(self) -> list[Frames]:
+        """The rollouts without the frames that are skipped at their beginning."""
+        skip = slice(self.options.skip, None)
+        return self.shared("kept", lambda: [one.frames.select(skip) for one in self.rollouts])
+
+    @property
+    def held_out(self) -> Frames:
+        """The frames that the model was evaluated on, else the reference."""
+        rerun = self.reruns.get(RERUN_REFERENCE)
+        return self.reference if rerun is None else rerun.truth
+
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns, made once for all metrics that ask for `key`."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one value is computed from.
+
+    Attributes:
+        comparison: what is compared, one of `records.COMPARISONS`.
+        part: "total", a pair of elements, ...; "" where there are no parts.
+        rollouts: for each rollout (or rerun) its blocks of consecutive frames, (K, D): sums over
+            the frames of a block.
+        reference: the same of the reference, (K', D'), or None where it does not enter.
+        value: of sums over blocks (D,) and of the reference's (D',), or None.
+        floor: reference against reference; HALVES takes `value` of its second half of blocks
+            against the first.
+        counts: frames and starts.
+        window: frames, times and distances that it covers.
+        absence: why there is no value; nothing else matters then.
+        undefined: why there is none where `value` gives none or is not finite.
+        facts, distribution, judge, lifetimes: as in `Score`.
+        draws_reference: whether the interval is over the reference's blocks as well.
+        draws_starts: whether only whole rollouts can be drawn.
+        series, curves: what the value comes from, for figures.
+    """
+
+    comparison: str
+    part: str = ""
+    rollouts: Sequence[Sums] = ()
+    reference: Sums | None = None
+    value: Callable[[Sums, Sums | None], float] | None = None
+    floor: float | None | Halves = None
+    counts: Counts = Counts()
+    window: Fact | None = None
+    absence: Fact | None = None
+    undefined: Fact = Fact("not-finite")
+    facts: tuple[Fact, ...] = ()
+    distribution: str = ""
+    judge: Judge | None = None
+    lifetimes: tuple[Lifetime, ...] = ()
+    draws_reference: bool = True
+    draws_starts: bool = False
+    series: tuple[Series, ...] = ()
+    curves: Mapping[str, Curves] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The floor is the value of the second half of the reference's blocks against the first."""
+
+
+HALVES = Halves()
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table.
+
+    Attributes:
+        key: its name in JSON, CSV and documentation.
+        label: short name in tables.
+        samples: yields what each of its values is computed from, in one of its modes.
+        modes: where it is computed, "egraff", "paper" or both.
+        unit: "1" for pure numbers.
+        bounds: range of the value.
+        doc: one line on what it is.
+        accepted_below: acceptance limit, in its unit.
+        uncorrelated: the value that two unrelated frames give.
+        systems: what it is defined for, "bulk" (periodic), "molecule" or both.
+        better: "lower", "higher", or "" where neither is.
+        sees: what it claims to see: "structure", "dynamics" or "energies"; by these it ranks
+            negative controls, by `NOTHING` it does not.
+        title: of its table on a page; the label where it is "".
+        headline: comparisons whose table is shown in full on the page of several systems.
+    """
+
+    key: str
+    label: str
+    samples: Callable[[Context, Metric, str], Iterable[Sample]]
+    modes: tuple[str, ...]
+    unit: str
+    bounds: tuple[float, float]
+    doc: str
+    accepted_below: float | None = None
+    uncorrelated: float | None = None
+    systems: tuple[str, ...] = (BULK, MOLECULE)
+    better: str = "lower"
+    sees: str = SEES_STRUCTURE
+    title: str = ""
+    headline: tuple[str, ...] = ()
