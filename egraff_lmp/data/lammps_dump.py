@@ -44,6 +44,13 @@ class DumpedRun:
     lost: tuple[int, int, int] | None
     timestep_fs: float | None
 
+    def with_timestep(self, timestep_fs: float) -> DumpedRun:
+        """The same with an MD time step that was learnt elsewhere, in fs."""
+        step = _frame_step(self.steps, timestep_fs, Path(self.frames.source))
+        return replace(
+            self, frames=replace(self.frames, timestep_fs=step), timestep_fs=timestep_fs
+        )
+
 
 def read_lammps_dump(
     path: str | Path,

@@ -13,27 +13,38 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.orient import oriented_like
+from egraff_lmp.score.records import Fact
 
 # Dumps of 6 significant digits and float32 coordinates both stay below this.
 SAME_FRAME_A = 2e-3
 # Time steps written with few digits (1.209 fs) still divide each other to this.
 STRIDE_TOLERANCE = 1e-3
-TURNED = "forces turned back from LAMMPS' orientation of the cell"
+TURNED = Fact("forces-turned-back")
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Frames set against each other, or the reason why not.
+    """Frames set against each other.
 
     Attributes:
-        truth: T frames, or None.
-        model: T frames, or None.
-        note: what was done (time steps, resampling), or why nothing could be.
+        truth, model: T frames each.
+        facts: what was done (time steps, orientation).
     """
 
-    truth: Frames | None
-    model: Frames | None
-    note: str
+    truth: Frames
+    model: Frames
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """Frames that cannot be set against each other.
+
+    Attributes:
+        absence: why.
+    """
+
+    absence: Fact
 
 
 def check_composition(reference: Frames, trajectory: Frames) -> None:
@@ -67,7 +78,9 @@ def formula(species: tuple[str, ...]) -> str:
     return " ".join(f"{element}{number}" for element, number in sorted(Counter(species).items()))
 
 
-def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -> Pairing:
+def pair_in_time(
+    reference: Frames, trajectory: Frames, start: int, skip: int
+) -> Pairing | Unpaired:
     """Rollout at time t against reference at time t, for the comparison "trajectory".
 
     Args:
@@ -75,6 +88,9 @@ def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -
         trajectory: the rollout; its first frame is time 0.
         start: index of the reference frame that the rollout started from.
         skip: frames of the trajectory left out at its beginning.
+
+    Raises:
+        EgraffError: the reference has no such starting frame.
     """
     if not 0 <= start < len(reference):
         raise EgraffError(
@@ -82,28 +98,20 @@ def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -
             f"{reference.source}, got {start}: check --start."
         )
     if reference.species != trajectory.species:
-        return Pairing(
-            None,
-            None,
-            "not available: the atoms of reference and rollout differ in number or order",
-        )
+        return Unpaired(Fact("other-atoms"))
     strides = _strides(reference.timestep_fs, trajectory.timestep_fs)
     if strides is None:
-        return Pairing(
-            None,
-            None,
-            f"not available: the reference has a frame every {reference.timestep_fs:g} fs, the "
-            f"rollout every {trajectory.timestep_fs:g} fs, and no small multiples of these agree",
-        )
-    every_truth, every_model, note = strides
+        found = {"reference_fs": reference.timestep_fs, "rollout_fs": trajectory.timestep_fs}
+        return Unpaired(Fact("strides-do-not-fit", found))
+    every_truth, every_model, fact = strides
     first = -(-skip // every_model)  # the first common frame at or after `skip`
     truth = reference.select(slice(start + first * every_truth, None, every_truth))
     model = trajectory.select(slice(first * every_model, None, every_model))
     frames = min(len(truth), len(model))
     if frames == 0:
-        return Pairing(None, None, "not available: no frames at common times")
+        return Unpaired(Fact("no-common-times"))
     model, turned = oriented_like(reference, model.select(slice(0, frames)))
-    return Pairing(truth.select(slice(0, frames)), model, f"{note}; {TURNED}" if turned else note)
+    return Pairing(truth.select(slice(0, frames)), model, (fact, TURNED) if turned else (fact,))
 
 
 def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
@@ -130,7 +138,7 @@ def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
             f"{where}: expected the positions of {truth.source}, got positions up to "
             f"{distance:.3g} A away: rerun these very frames, in their order."
         )
-    return Pairing(truth, model, TURNED if turned else "")
+    return Pairing(truth, model, (TURNED,) if turned else ())
 
 
 def _reduced_formula(species: tuple[str, ...]) -> dict[str, int]:
@@ -139,22 +147,19 @@ def _reduced_formula(species: tuple[str, ...]) -> dict[str, int]:
     return {element: number // divisor for element, number in counts.items()}
 
 
-def _strides(truth_fs: float | None, model_fs: float | None) -> tuple[int, int, str] | None:
-    """Every which frame of truth and of model to take, and a note; None if nothing fits."""
+def _strides(truth_fs: float | None, model_fs: float | None) -> tuple[int, int, Fact] | None:
+    """Every which frame of truth and of model to take, and what that is; None if nothing fits."""
     if not truth_fs or not model_fs:
-        which = "reference" if not truth_fs else "rollout"
-        return 1, 1, f"frame by frame: the {which} states no time between its frames"
+        whose = "reference" if not truth_fs else "rollout"
+        return 1, 1, Fact("frame-by-frame", {"whose": whose})
     for every_truth in range(1, 101):
         every_model = round(every_truth * truth_fs / model_fs)
         if every_model < 1 or every_model > 100:
             continue
-        if abs(every_model * model_fs / (every_truth * truth_fs) - 1) < STRIDE_TOLERANCE:
-            note = f"at equal times, every {every_truth * truth_fs:g} fs"
-            if (every_truth, every_model) != (1, 1):
-                note += (
-                    f" (every {every_truth} reference frames, every {every_model} rollout frames)"
-                )
-            return every_truth, every_model, note
+        fs = every_truth * truth_fs
+        if abs(every_model * model_fs / fs - 1) < STRIDE_TOLERANCE:
+            found = {"fs": fs, "reference": every_truth, "rollout": every_model}
+            return every_truth, every_model, Fact("equal-times", found)
     return None
 
 

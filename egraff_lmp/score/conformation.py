@@ -2,123 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.bonds import bonds_of
-from egraff_lmp.score.bootstrap import bootstrap_interval, resampling_units
 from egraff_lmp.score.distances import finite_frames
-from egraff_lmp.score.free_energy import N_BINS, angle_counts, backbone, dihedral, surface
-from egraff_lmp.score.options import Options
-from egraff_lmp.score.records import STRUCTURE, Score
-from egraff_lmp.score.structure import resampled_over
-from egraff_lmp.score.table import ANGLE_INPUTS, Metric, metrics_for, modes_of, system_of
+from egraff_lmp.score.free_energy import (
+    N_BINS,
+    angle_counts,
+    backbone,
+    dihedral,
+    free_energy_error,
+    surface,
+)
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.records import STRUCTURE, Counts, Fact
+from egraff_lmp.score.sums import blocks_of
+
+ANGLES = ("phi", "psi")
 
 
-def conformation_scores(
-    reference: Frames, trajectories: Sequence[Frames], options: Options
-) -> list[Score]:
-    """Errors of F(phi) and F(psi); none where there is no dipeptide backbone.
-
-    Args:
-        reference: equilibrium frames of the molecule.
-        trajectories: the rollouts, unbiased, atoms in the order of the reference.
-        options: see `Options`; without a temperature the scores say so.
-    """
-    kept = [frames.select(slice(options.skip, None)) for frames in trajectories]
-    metrics = [
-        (mode, metric)
-        for mode in modes_of(options.mode)
-        for metric in metrics_for(mode, ANGLE_INPUTS, system_of(reference.pbc))
-    ]
+def free_energies(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """Errors of F(phi) and F(psi) of unbiased rollouts; none where there is no such backbone."""
+    reference, kept = context.reference, context.kept
     good = np.flatnonzero(finite_frames(reference))
-    if not metrics or not good.size:
-        return []
-    if any(frames.species != reference.species for frames in kept):
-        return []
+    if not good.size or not kept or any(one.species != reference.species for one in kept):
+        return
     bonds = bonds_of(reference.species, reference.positions[good[0]])
     chain = backbone(reference.species, bonds)
     if chain is None:
-        return []
-    return [
-        _score(metric, mode, name, atoms, reference, kept, options)
-        for mode, metric in metrics
-        for name, atoms in zip(("phi", "psi"), chain, strict=True)
-    ]
+        return
+    for name, atoms in zip(ANGLES, chain, strict=True):
+        yield _sample(context, name, atoms)
 
 
-def _score(
-    metric: Metric,
-    mode: str,
-    name: str,
-    atoms: tuple[int, ...],
-    reference: Frames,
-    kept: Sequence[Frames],
-    options: Options,
-) -> Score:
-    own = _blocks(reference, atoms, options.n_blocks)
-    theirs = [_blocks(frames, atoms, options.n_blocks) for frames in kept]
-    merged = np.concatenate(theirs)
-    kelvin = options.temperature_kelvin
-    note = ""
+def _sample(context: Context, name: str, atoms: tuple[int, ...]) -> Sample:
+    kelvin, n_blocks = context.options.temperature_kelvin, context.options.n_blocks
+    own = _blocks(context.reference, atoms, n_blocks)
+    theirs = [_blocks(frames, atoms, n_blocks) for frames in context.kept]
+    visited, seen = np.concatenate(theirs).sum(axis=0), own.sum(axis=0)
+    counts = Counts(
+        frames=int(visited.sum()),
+        frames_reference=int(seen.sum()),
+        starts=len(theirs),
+        failed=sum(map(len, context.kept)) - int(visited.sum()),
+    )
     if kelvin is None:
-        note = "not available: the temperature of the ensemble is not given (--temperature)"
-    elif not (merged.sum() and own.sum()):
-        note = "not available: no frame is finite"
+        return Sample(STRUCTURE, name, counts=counts, absence=Fact("no-temperature"))
+    if not (visited.any() and seen.any()):
+        return Sample(STRUCTURE, name, counts=counts, absence=Fact("no-finite-frame"))
+    temperature = kelvin
 
-    def error(w: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-        counts, reference_counts = w @ merged, v @ own
-        if kelvin is None or not (counts.any() and reference_counts.any()):
+    def error(sums: Sums, reference: Sums | None) -> float:
+        if reference is None or not (sums.any() and reference.any()):
             return float("nan")
-        return float(metric.function(surface(counts, kelvin), surface(reference_counts, kelvin)))
+        return free_energy_error(surface(sums, temperature), surface(reference, temperature))
 
-    def alone(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-        if kelvin is None or not (a.any() and b.any()):
-            return float("nan")
-        return float(metric.function(surface(a, kelvin), surface(b, kelvin)))
-
-    blocks = [len(one) for one in theirs]
-    half = len(own) // 2
-    floor = alone(own[half:].sum(axis=0), own[:half].sum(axis=0)) if half else float("nan")
-    unseen = int(((merged.sum(axis=0) == 0) & (own.sum(axis=0) > 0)).sum())
-    if not note and unseen:
-        note = f"{unseen} of {N_BINS} bins that the reference visits were not visited"
-    available = not note.startswith("not available")
-    return Score(
-        key=metric.key,
-        mode=mode,
-        comparison=STRUCTURE,
-        pair=name,
-        value=error(np.ones(len(merged)), np.ones(len(own))) if available else None,
-        unit=metric.unit,
-        interval=bootstrap_interval(
-            error,
-            [resampling_units(blocks), resampling_units([len(own)])],
-            bounds=metric.bounds,
-            n_resamples=options.n_resamples,
-            confidence=options.confidence,
-            seed=options.seed,
-        )
-        if available
-        else None,
-        resampled=resampled_over(blocks),
-        floor=floor if available and np.isfinite(floor) else None,
-        n_frames_reference=int(own.sum()),
-        n_frames=int(merged.sum()),
-        n_starts=len(kept),
-        per_start=tuple(alone(one.sum(axis=0), own.sum(axis=0)) for one in theirs),
-        n_zero=0,
-        n_failed=sum(len(frames) for frames in kept) - int(merged.sum()),
-        window=f"{N_BINS} bins of {360 // N_BINS} degrees, {kelvin or 0:g} K",
-        note=note,
+    half, unseen = len(own) // 2, int(((visited == 0) & (seen > 0)).sum())
+    missed = Fact("bins-not-visited", {"bins": unseen, "of": N_BINS})
+    return Sample(
+        STRUCTURE,
+        name,
+        rollouts=theirs,
+        reference=own,
+        value=error,
+        floor=error(own[half:].sum(axis=0), own[:half].sum(axis=0)) if half else None,
+        counts=counts,
+        window=Fact("angle-bins", {"bins": N_BINS, "kelvin": kelvin}),
+        facts=(missed,) if unseen else (),
     )
 
 
 def _blocks(frames: Frames, atoms: tuple[int, ...], n_blocks: int) -> NDArray[np.float64]:
     """Histograms of an angle by block of consecutive frames, (K, n_bins)."""
     angles = dihedral(frames.positions[finite_frames(frames)], atoms)
-    parts = np.array_split(angles, max(1, min(n_blocks, len(angles))))
-    return np.array([angle_counts(part) for part in parts])
+    return np.array([angle_counts(part) for part in blocks_of(angles, n_blocks)])

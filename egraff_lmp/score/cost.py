@@ -1,4 +1,4 @@
-"""Cost of a rollout: frames per second and what it means per step and atom.
+"""Cost of rollouts and of a training: wall times, and what they mean per step and atom.
 
     FPS = steps / wall seconds,        us per atom and step = 1e6 wall / (steps N)
 
@@ -8,10 +8,17 @@ nothing, so the record asks for it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.records import COST, Counts, Fact
+from egraff_lmp.score.sums import distinct
+
+SECONDS_A_DAY = 86400
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Cost:
         n_atoms: N.
         wall_seconds: their wall time, set-up left out.
         timestep_fs: MD time step, None where it is not known.
-        hardware: in words: processor or accelerator.
+        hardware: its name: processor or accelerator.
         ranks: MPI ranks.
         threads: threads of each rank.
         precision: "float32" or "float64".
@@ -49,41 +56,84 @@ class Cost:
             )
 
     @property
-    def frames_per_second(self) -> float:
-        """MD steps a second."""
-        return self.n_steps / self.wall_seconds
+    def sums(self) -> Sums:
+        """What costs of several rollouts are added up by: see `_OF_SUMS`."""
+        simulated = float("nan") if self.timestep_fs is None else self.n_steps * self.timestep_fs
+        return np.array([
+            self.wall_seconds, self.n_steps, float(self.n_steps) * self.n_atoms, simulated,
+        ])  # fmt: skip
 
     @property
-    def ms_per_step(self) -> float:
-        """Milliseconds a step."""
-        return 1e3 * self.wall_seconds / self.n_steps
+    def machine(self) -> Fact:
+        """What it ran on."""
+        return Fact(
+            "machine",
+            {
+                "atoms": self.n_atoms, "ranks": self.ranks, "threads": self.threads,
+                "hardware": self.hardware, "precision": self.precision,
+            },
+        )  # fmt: skip
 
-    @property
-    def us_per_atom_and_step(self) -> float:
-        """Microseconds an atom and step, over all ranks."""
-        return 1e6 * self.wall_seconds / (self.n_steps * self.n_atoms)
 
-    @property
-    def ns_per_day(self) -> float | None:
-        """Simulated ns in a day, None where the time step is not known."""
-        if self.timestep_fs is None:
-            return None
-        return 1e-6 * self.timestep_fs * self.frames_per_second * 86400
+# Of wall seconds, steps, steps times atoms, and simulated fs.
+_OF_SUMS: dict[str, Callable[[float, float, float, float], float]] = {
+    "ms_per_step": lambda seconds, steps, atom_steps, fs: 1e3 * seconds / steps,
+    "us_per_atom_and_step": lambda seconds, steps, atom_steps, fs: 1e6 * seconds / atom_steps,
+    "frames_per_second": lambda seconds, steps, atom_steps, fs: steps / seconds,
+    "ns_per_day": lambda seconds, steps, atom_steps, fs: 1e-6 * fs * SECONDS_A_DAY / seconds,
+    "minutes_per_1000_steps": lambda seconds, steps, atom_steps, fs: 1e3 * seconds / steps / 60,
+}
 
-    @property
-    def machine(self) -> str:
-        """What it ran on, in words."""
-        return (
-            f"{self.n_atoms} atoms on {self.ranks} MPI ranks of {self.threads} threads, "
-            f"hardware {self.hardware}; precision {self.precision}"
+
+def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+    """Samples of a cost of all steps of the rollouts whose cost is known; none without one.
+
+    Args:
+        attribute: "ms_per_step", "us_per_atom_and_step", "frames_per_second", "ns_per_day" or
+            "minutes_per_1000_steps".
+    """
+    function = _OF_SUMS[attribute]
+
+    def value(sums: Sums, own: Sums | None) -> float:
+        return function(*sums.tolist())
+
+    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+        costs = [one.cost for one in context.ran if one.cost is not None]
+        if attribute == "ns_per_day":
+            costs = [cost for cost in costs if cost.timestep_fs is not None]
+        if not costs:
+            return
+        yield Sample(
+            COST,
+            rollouts=[cost.sums[None] for cost in costs],
+            value=value,
+            counts=Counts(starts=len(costs)),
+            window=Fact("timed-steps", {"steps": sum(cost.n_steps for cost in costs)}),
+            facts=distinct(cost.machine for cost in costs),
+            spread=False,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes and what follows from them, by name."""
-        return {
-            **asdict(self),
-            "ms_per_step": self.ms_per_step,
-            "us_per_atom_step": self.us_per_atom_and_step,
-            "frames_per_second": self.frames_per_second,
-            "ns_per_day": self.ns_per_day,
-        }
+    return samples
+
+
+def of_training(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+    """Samples of a cost of the training; none where it is not known.
+
+    Args:
+        attribute: "seconds" or "minutes_per_epoch".
+    """
+
+    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+        training = context.training
+        found = None if training is None else getattr(training, attribute)
+        if training is None or found is None:
+            return
+        yield Sample(
+            COST,
+            rollouts=[np.array([[found]])],
+            value=lambda sums, own: float(sums[0]),
+            window=Fact("epochs", {"epochs": training.epochs}),
+            spread=False,
+        )
+
+    return samples

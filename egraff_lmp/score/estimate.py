@@ -1,4 +1,4 @@
-"""From a sample to its score: value, confidence interval, floor and the values of single rollouts."""
+"""From a sample to its score: value, confidence interval, floor and values of single rollouts."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _with_spread(score: Score, metric: Metric, sample: Sample, options: Options)
     blocks = [len(one) for one in sample.rollouts]
     return replace(
         score,
-        interval=_interval(metric, sample, blocks, options),
-        resampled=_resampled(blocks),
+        interval=_interval(metric, sample, blocks, options) if sample.spread else None,
+        resampled=_resampled(blocks) if sample.spread else None,
         floor=_floor(sample),
         per_start=tuple(
             _value(sample, one.sum(axis=0), _whole(sample.reference)) for one in sample.rollouts

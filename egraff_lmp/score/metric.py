@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,15 @@ from egraff_lmp.score.records import (
     Lifetime,
     Series,
 )
-from egraff_lmp.score.rollout import Rollout
+
+if TYPE_CHECKING:  # a rollout has a cost, and costs make samples
+    from egraff_lmp.score.rollout import Rollout
 
 BULK, MOLECULE = "bulk", "molecule"
 SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES = "structure", "dynamics", "energies"
 NOTHING = ""  # of a cost: negative controls are not ranked by it
+
+NOT_FINITE = Fact("not-finite")
 
 Sums = NDArray[np.float64]
 T = TypeVar("T")
@@ -42,11 +46,16 @@ class Rerun:
     Attributes:
         truth, model: T frames each.
         judge: the committee, where `truth` is one.
+        lengths: frames of each rollout, where they are those of rollouts one after the other; ()
+            where they are one sequence.
+        facts: what was done to them.
     """
 
     truth: Frames
     model: Frames
     judge: Judge | None = None
+    lengths: tuple[int, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,11 @@ class Training:
 
     seconds: float
     epochs: int
+
+    @property
+    def minutes_per_epoch(self) -> float | None:
+        """None for a training without an epoch."""
+        return self.seconds / 60 / self.epochs if self.epochs else None
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Context:
 
     @property
     def system(self) -> str:
-        """"bulk" where anything is periodic, else "molecule"."""
+        """ "bulk" where anything is periodic, else "molecule"."""
         return BULK if any(self.reference.pbc) else MOLECULE
 
     @property
@@ -127,6 +141,7 @@ class Sample:
         facts, distribution, judge, lifetimes: as in `Score`.
         draws_reference: whether the interval is over the reference's blocks as well.
         draws_starts: whether only whole rollouts can be drawn.
+        spread: whether there is an interval at all.
         series, curves: what the value comes from, for figures.
     """
 
@@ -135,17 +150,18 @@ class Sample:
     rollouts: Sequence[Sums] = ()
     reference: Sums | None = None
     value: Callable[[Sums, Sums | None], float] | None = None
-    floor: float | None | Halves = None
-    counts: Counts = Counts()
+    floor: float | Halves | None = None
+    counts: Counts = field(default_factory=Counts)
     window: Fact | None = None
     absence: Fact | None = None
-    undefined: Fact = Fact("not-finite")
+    undefined: Fact = NOT_FINITE
     facts: tuple[Fact, ...] = ()
     distribution: str = ""
     judge: Judge | None = None
     lifetimes: tuple[Lifetime, ...] = ()
     draws_reference: bool = True
     draws_starts: bool = False
+    spread: bool = True
     series: tuple[Series, ...] = ()
     curves: Mapping[str, Curves] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 Temperatures come from `thermo.csv` beside a dump, else from the log, else from dumped velocities;
 the end from the dump itself (atoms that are missing), the log, and the `rollout.json` of
-`egraff run`; the cost from the logs.
+`egraff run`, which also tells how long it was to last; the cost from the logs.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from egraff_lmp.data.lammps_dump import DumpedRun, read_dumped_run
 from egraff_lmp.data.lammps_log import LammpsLog, read_lammps_log
 from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.data.lammps_thermo import THERMO_NAME, at_steps, read_thermo
+from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.rollout.launch import physical_reason
+from egraff_lmp.rollout.record import Record, machine_words, read_record
 from egraff_lmp.score.cost import Cost
-from egraff_lmp.score.stability import Violation, lost_atoms
+from egraff_lmp.score.records import Fact, RunEnd
 from egraff_lmp.score.temperature import kinetic_temperature
 
 LOGS = ("log.*.lammps", "log.lammps")
@@ -35,14 +38,26 @@ class Rollout:
     Attributes:
         frames: its whole frames.
         temperature_kelvin: (T,) kinetic temperature of the frames, or None where it is not told.
-        end: why it ended before its time (lost atoms, what LAMMPS stopped at), or None.
+        end: what ended it before its time (lost atoms, what LAMMPS stopped at), or None.
         cost: what it cost, or None where no log tells.
+        lasted_fs: time of the steps done, or None where it is not known.
+        asked_fs: time of the steps asked for, or None where it is not known.
     """
 
     frames: Frames
     temperature_kelvin: NDArray[np.float64] | None = None
-    end: Violation | None = None
+    end: RunEnd | None = None
     cost: Cost | None = None
+    lasted_fs: float | None = None
+    asked_fs: float | None = None
+
+    def __post_init__(self) -> None:
+        kelvin, frames = self.temperature_kelvin, len(self.frames)
+        if kelvin is not None and len(kelvin) != frames:
+            raise EgraffError(
+                f"{self.frames.source}: expected a temperature for each of {frames} frames, got "
+                f"{len(kelvin)}: take them at the steps of the frames."
+            )
 
 
 def read_rollout(
@@ -60,21 +75,30 @@ def read_rollout(
     """
     path = Path(source).expanduser()
     if not is_lammps_dump(path):
-        from egraff_lmp.data.table import read_source
-
         frames = read_source(str(source))
         return Rollout(frames if timestep_fs is None else replace(frames, timestep_fs=timestep_fs))
     found = list(logs) or [log for name in LOGS for log in sorted(path.parent.glob(name))]
     log = read_lammps_log(*found) if found else None
     run = read_dumped_run(path, timestep_fs)
     if run.timestep_fs is None and log is not None and log.timestep_fs is not None:
-        run = read_dumped_run(path, log.timestep_fs)
+        run = run.with_timestep(log.timestep_fs)
+    record = _record(path.parent)
+    lasted, asked = _times_fs(run, record)
     return Rollout(
         frames=run.frames,
         temperature_kelvin=_temperature(path.parent / THERMO_NAME, run, log),
-        end=_end(path.parent, run, log),
-        cost=None if log is None else _cost(path.parent, run, log),
+        end=_end(run, log, record),
+        cost=None if log is None else _cost(run, log, record),
+        lasted_fs=lasted,
+        asked_fs=asked,
     )
+
+
+def _record(folder: Path) -> Record | None:
+    try:
+        return read_record(folder)
+    except EgraffError:  # a damaged record says nothing of the frames, which were read
+        return None
 
 
 def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> NDArray[np.float64] | None:
@@ -86,40 +110,33 @@ def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> NDArray
     return found
 
 
-def _end(folder: Path, run: DumpedRun, log: LammpsLog | None) -> Violation | None:
+def _end(run: DumpedRun, log: LammpsLog | None, record: Record | None) -> RunEnd | None:
     """Why the run ended early; where that lies between frames, it is the last frame's."""
-    from egraff_lmp.rollout.launch import physical_reason
-    from egraff_lmp.rollout.record import read_record
-
     last = len(run.frames) - 1
     if run.lost is not None:
-        expected, left, step = run.lost
-        numbers = np.full(last + 2, expected)
-        numbers[-1] = left
-        found = lost_atoms(numbers, expected)
-        return None if found is None else replace(found, reason=f"{found.reason} at step {step}")
+        of, left, step = run.lost
+        return RunEnd(last + 1, Fact("lost-atoms", {"left": left, "of": of, "step": step}))
     if log is not None and log.lost is not None:
-        return Violation(last, f"{log.lost[1]} of {log.lost[0]} atoms left, says the log")
+        of, left = log.lost
+        return RunEnd(last, Fact("lost-atoms", {"left": left, "of": of}))
     if log is not None and (reason := physical_reason(log.error)):
-        return Violation(last, reason)
-    try:
-        record = read_record(folder)
-    except EgraffError:  # a damaged record says nothing of the frames, which were read
-        return None
+        return RunEnd(last, Fact("lammps", {"message": reason}))
     if record is not None and record.status == "failed":
-        return Violation(last, record.reason)
+        return RunEnd(last, Fact("lammps", {"message": record.reason}))
     return None
 
 
-def _cost(folder: Path, run: DumpedRun, log: LammpsLog) -> Cost | None:
-    from egraff_lmp.rollout.record import machine_words, read_record
+def _times_fs(run: DumpedRun, record: Record | None) -> tuple[float | None, float | None]:
+    """Times of the steps done and of those asked for; None where a run is not over."""
+    if record is None or run.timestep_fs is None or record.status not in ("finished", "failed"):
+        return None, None
+    done = record.n_steps if record.status == "finished" else record.last_step
+    return done * run.timestep_fs, record.n_steps * run.timestep_fs
 
+
+def _cost(run: DumpedRun, log: LammpsLog, record: Record | None) -> Cost | None:
     if not (log.n_steps and log.seconds > 0 and log.n_atoms and log.ranks):
         return None
-    try:
-        record = read_record(folder)
-    except EgraffError:
-        record = None
     if record is None:
         hardware = ", ".join(filter(None, (NOT_STATED, log.device)))
     else:

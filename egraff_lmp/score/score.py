@@ -7,16 +7,17 @@ from dataclasses import asdict, replace
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.score.align import check_composition, formula, pair_reruns
+from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
 from egraff_lmp.score.metric import Context, Rerun, Training
 from egraff_lmp.score.options import LEAVE_OUT, Options, modes_of
 from egraff_lmp.score.records import (
-    RERUN_COMMITTEE,
-    RERUN_ORACLE,
-    RERUN_REFERENCE,
+    RERUNS,
     Curves,
     Score,
     Scores,
@@ -24,9 +25,7 @@ from egraff_lmp.score.records import (
     Source,
 )
 from egraff_lmp.score.rollout import Rollout
-from egraff_lmp.score.table import METRICS
-
-RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
+from egraff_lmp.score.table import COSTS, METRICS
 
 
 def score_trajectory(
@@ -91,6 +90,25 @@ def score_trajectory(
     )
 
 
+def cost_scores(costs: Sequence[Cost | None], training: Training | None) -> tuple[Score, ...]:
+    """The rows of the table that tell what a model cost, without scoring anything.
+
+    Args:
+        costs: of its rollouts, None where one is not known.
+        training: of the model, or None where it is not known.
+    """
+    none = np.zeros((0, 0, 3))
+    nothing = Frames((), none, np.zeros((0, 3, 3)), (False,) * 3, None, None, None, "nothing")
+    ran = [Rollout(nothing, cost=cost) for cost in costs]
+    context = Context(nothing, (), Options(), training=training, ran=ran)
+    return tuple(
+        estimate(metric, mode, sample, context.options)
+        for metric in COSTS
+        for mode in metric.modes
+        for sample in metric.samples(context, metric, mode)
+    )
+
+
 def _check(
     reference: Frames, rollouts: Sequence[Rollout], reruns: Mapping[str, Rerun], options: Options
 ) -> None:
@@ -133,7 +151,7 @@ def _without_short(
 
 def _paired(name: str, rerun: Rerun) -> Rerun:
     pairing = pair_reruns(rerun.truth, rerun.model, name)
-    return replace(rerun, truth=pairing.truth, model=pairing.model)
+    return replace(rerun, truth=pairing.truth, model=pairing.model, facts=pairing.facts)
 
 
 def _describe(frames: Frames) -> Source:

@@ -25,6 +25,7 @@ from egraff_lmp.score.rdf import (
 )
 from egraff_lmp.score.records import STRUCTURE, TOTAL, Counts, Curves, Fact
 from egraff_lmp.score.stability import WINDOW_FS
+from egraff_lmp.score.sums import absent
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def structure(
     """
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+        if not context.rollouts:
+            yield absent(context, STRUCTURE, [Fact("no-rollouts")], TOTAL)
+            return
         found = distances(context)[mode]
         extra = (found.reference.bin_width,) if integral else ()
         for part in (TOTAL, *found.reference.names) if parts else (TOTAL,):

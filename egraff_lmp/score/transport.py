@@ -6,287 +6,269 @@ neighbouring blocks overlap by the lag, so such an interval is too narrow rather
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.bootstrap import bootstrap_interval, resampling_units
 from egraff_lmp.score.diffusivity import (
     EXPONENT_TOLERANCE,
+    MIN_FRAMES,
+    difference,
     diffusivity,
     diffusivity_eq4,
     exponent,
     fit_lags,
 )
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums
 from egraff_lmp.score.msd import mean_squared_displacement, squared_displacements
 from egraff_lmp.score.options import Options
-from egraff_lmp.score.rdf import TOTAL
-from egraff_lmp.score.records import TRANSPORT, Score, Series
-from egraff_lmp.score.structure import resampled_over
-from egraff_lmp.score.table import TRANSPORT_INPUTS, Metric, metrics_for, modes_of, system_of
-from egraff_lmp.score.unwrap import finite_start, masses_of, unwrapped, without_drift
+from egraff_lmp.score.records import TOTAL, TRANSPORT, Counts, Fact, Series
+from egraff_lmp.score.sums import absent, mean, rows
+from egraff_lmp.score.unwrap import followed, masses_of, without_drift
+
+MSD, DISPLACEMENT = "msd", "displacement"
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way of the atoms of one trajectory.
+
+    Attributes:
+        x: (T, N, 3) in A, unwrapped, without drift.
+        species: element of each atom.
+        step_fs: time between frames.
+    """
+
+    x: NDArray[np.float64]
+    species: tuple[str, ...]
+    step_fs: float
+
+    @property
+    def length_fs(self) -> float:
+        """Time from the first frame to the last."""
+        return (len(self.x) - 1) * self.step_fs
+
+    def of(self, part: str) -> Path:
+        """The same of the atoms of one element, or of all."""
+        if part == TOTAL:
+            return self
+        chosen = np.array(self.species) == part
+        return Path(self.x[:, chosen], (part,) * int(chosen.sum()), self.step_fs)
+
+    def cut(self, which: slice) -> Path:
+        """Some of its frames."""
+        return Path(self.x[which], self.species, self.step_fs)
+
+    def n_lags(self, until_fs: float) -> int:
+        """Frames within a time."""
+        return round(until_fs / self.step_fs) + 1
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Squared displacements of the atoms of one or more trajectories at the lags of the fit.
+    """What a diffusivity is computed from, of one trajectory.
 
     Attributes:
-        sums: (K, L) in A^2 by block of time origins, see `msd.squared_displacements`.
-        numbers: (K, L) origins.
+        sums: (K, 2 L): by block of time origins the squared displacements in A^2 at L lags, and
+            the number of origins, see `msd.squared_displacements`.
         time_fs: (L,) lags in fs.
-        eq4: (S,) D of eq. 4 of Fu et al. of each trajectory, in A^2/ps.
-        blocks: blocks of each trajectory; their sum is K.
-        n_frames: frames of all trajectories.
+        eq4: D of eq. 4 of Fu et al. in A^2/ps.
+        n_frames: of the trajectory.
     """
 
-    sums: NDArray[np.float64]
-    numbers: NDArray[np.float64]
+    sums: Sums
     time_fs: NDArray[np.float64]
-    eq4: NDArray[np.float64]
-    blocks: tuple[int, ...]
+    eq4: float
     n_frames: int
 
-    def value(self, kind: str, weights: NDArray[np.float64] | None = None) -> float:
-        """D in A^2/ps, "msd" from the fit or "displacement" by eq. 4; blocks weighted (K,)."""
-        if weights is None:
-            weights = np.ones(len(self.sums) if kind == "msd" else len(self.eq4))
-        if kind == "displacement":
-            return float(weights @ self.eq4 / weights.sum())
-        if not (weights @ self.numbers).all():
-            return float("nan")
-        return diffusivity(weights @ self.sums / (weights @ self.numbers), self.time_fs)
+    @classmethod
+    def of(cls, path: Path, until_fs: float, n_blocks: int, window: tuple[float, float]) -> Motion:
+        """Of a path, at lags within a window of the time `until_fs`.
 
-    def exponent(self) -> float:
-        """d log MSD / d log t over the window."""
-        return exponent(self.sums.sum(axis=0) / self.numbers.sum(axis=0), self.time_fs)
+        The same window in fs for all trajectories, so that curves that still bend are bent alike.
+        """
+        lags = fit_lags(path.n_lags(until_fs), window)
+        sums = np.hstack(squared_displacements(path.x, lags, n_blocks))
+        eq4 = diffusivity_eq4(path.x, path.step_fs)
+        return cls(sums, path.step_fs * lags.astype(np.float64), eq4, len(path.x))
+
+    def blocks(self, kind: str) -> Sums:
+        """Its blocks for a fit ("msd"), or its one value by eq. 4 ("displacement")."""
+        return self.sums if kind == MSD else rows([self.eq4])[0]
+
+    def diffusivity(self, kind: str, sums: Sums) -> float:
+        """D in A^2/ps of what blocks add up to."""
+        if kind == DISPLACEMENT:
+            return mean(sums)
+        found, numbers = np.split(sums, 2)
+        return diffusivity(found / numbers, self.time_fs) if numbers.all() else float("nan")
+
+    def exponent(self, sums: Sums) -> float:
+        """d log MSD / d log t over the window of what blocks add up to."""
+        found, numbers = np.split(sums, 2)
+        return exponent(found / numbers, self.time_fs)
 
 
-def transport_scores(
-    reference: Frames, trajectories: Sequence[Frames], options: Options
-) -> tuple[list[Score], list[Series]]:
-    """Errors of diffusivities, and the MSD of every rollout (series "msd", entry m at lag m).
+@dataclass(frozen=True)
+class Motions:
+    """Of all rollouts and of the reference, whose halves there may be too few frames for."""
+
+    rollouts: tuple[Motion, ...]
+    reference: Motion
+    halves: tuple[Motion, Motion] | None
+
+
+def diffusivity_errors(kind: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+    """Samples of |D - D_ref|, in total and by element.
 
     Args:
-        reference: the ground truth, a time series, or there is nothing to compare with.
-        trajectories: the rollouts, of the same elements.
-        options: see `Options`; the window of the fit is a fraction of the shortest trajectory.
+        kind: "msd" for D of the fit, with the MSD of every rollout over the lag as a series, or
+            "displacement" for D by eq. 4 of Fu et al.
     """
-    kept = [frames.select(slice(options.skip, None)) for frames in trajectories]
-    wanted = [
-        (mode, metric)
-        for mode in modes_of(options.mode)
-        for metric in metrics_for(mode, TRANSPORT_INPUTS, system_of(reference.pbc))
-    ]
-    if not wanted:
-        return [], []
-    scores: list[Score] = []
-    series: list[Series] = []
-    try:
-        followed = [_followed(frames) for frames in (reference, *kept)]
-        length_fs = min(
-            (len(x) - 1) * float(f.timestep_fs or 0)
-            for x, f in zip(followed, (reference, *kept), strict=True)
-        )
-        parts = {
-            part: _motions(reference, kept, followed, length_fs, part, options)
-            for part in (TOTAL, *sorted(set(reference.species)))
-        }
-    except EgraffError as error:
-        # Without the file's name: a result says the same wherever its folder lies.
-        reason = str(error)
-        names = ["reference", *(f"rollout {k}" for k in range(1, len(kept) + 1))]
-        for name, frames in zip(names, (reference, *kept), strict=True):
-            if reason.startswith(f"{frames.source}: "):
-                reason = name + reason.removeprefix(frames.source)
-        note = f"not available: {reason}"
-        return [_absent(metric, mode, kept, note) for mode, metric in wanted], []
-    for mode, metric in wanted:
-        scores += [
-            _score(metric, mode, part, *motions, kept, options) for part, motions in parts.items()
-        ]
-    for number, (x, frames) in enumerate(zip(followed[1:], kept, strict=True)):
-        values = mean_squared_displacement(x)
-        series.append(Series("msd", wanted[0][0], TRANSPORT, number, frames.timestep_fs, values))
-    return scores, series
+
+    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+        paths = context.shared("paths", lambda: _paths(context))
+        if isinstance(paths, Fact):
+            yield absent(context, TRANSPORT, [paths], TOTAL)
+            return
+        found = context.shared("motions", lambda: _motions(context, paths))
+        for part, motions in found.items():
+            series = _series(paths[1:], mode) if (kind, part) == (MSD, TOTAL) else ()
+            yield _sample(context, kind, part, motions, series)
+
+    return samples
 
 
-def _followed(frames: Frames) -> NDArray[np.float64]:
-    """Unwrapped positions without drift, up to the first frame that is not finite."""
+def _paths(context: Context) -> list[Path] | Fact:
+    """Of the reference and of each rollout, or why they cannot be had."""
+    if not context.rollouts:
+        return Fact("no-rollouts")
+    names = ["reference", *(f"rollout {k + 1}" for k in range(len(context.kept)))]
+    paths = []
+    for whose, frames in zip(names, (context.reference, *context.kept), strict=True):
+        found = _path(frames, whose)
+        if isinstance(found, Fact):
+            return found
+        paths.append(found)
+    until_fs = min(path.length_fs for path in paths)
+    for whose, path in zip(names, paths, strict=True):
+        if path.n_lags(until_fs) < MIN_FRAMES:
+            return _too_few(whose, path.n_lags(until_fs))
+    steps = {
+        tuple(np.round(path.step_fs * fit_lags(path.n_lags(until_fs), _window(context)), 6))
+        for path in paths[1:]
+    }
+    return paths if len(steps) == 1 else Fact("different-strides")
+
+
+def _path(frames: Frames, whose: str) -> Path | Fact:
     if not frames.timestep_fs:
-        raise EgraffError(f"{frames.source}: expected a time between frames, got none.")
-    until = finite_start(frames)
-    try:
-        x = unwrapped(frames.positions[:until], frames.cell[:until], frames.pbc)
-        fit_lags(len(x))
-    except EgraffError as error:
-        raise EgraffError(f"{frames.source}: {error}") from None
-    return without_drift(x, masses_of(frames.species))
+        return Fact("no-time-of", {"whose": whose})
+    x = followed(frames, whose)
+    if isinstance(x, Fact):
+        return x
+    if len(x) < MIN_FRAMES:
+        return _too_few(whose, len(x))
+    return Path(without_drift(x, masses_of(frames.species)), frames.species, frames.timestep_fs)
 
 
-def _motions(
-    reference: Frames,
-    kept: Sequence[Frames],
-    followed: Sequence[NDArray[np.float64]],
-    length_fs: float,
-    part: str,
-    options: Options,
-) -> tuple[Motion, Motion, tuple[Motion, Motion]]:
-    """Of the reference, of all rollouts, and of the halves of the reference."""
+def _too_few(whose: str, frames: int) -> Fact:
+    return Fact("too-few-frames", {"whose": whose, "frames": frames, "needed": MIN_FRAMES})
 
-    def chosen(frames: Frames) -> NDArray[np.bool_]:
-        symbols = np.array(frames.species)
-        return np.ones(len(symbols), dtype=bool) if part == TOTAL else symbols == part
 
-    def motion(x: NDArray[np.float64], step_fs: float, until_fs: float, n_blocks: int) -> Motion:
-        # The same window in fs for all, so that curves that still bend are bent alike.
-        lags = fit_lags(round(until_fs / step_fs) + 1, options.fit_window)
-        sums, numbers = squared_displacements(x, lags, n_blocks)
-        eq4 = np.full(1, diffusivity_eq4(x, step_fs))
-        return Motion(sums, numbers, step_fs * lags.astype(np.float64), eq4, (n_blocks,), len(x))
+def _window(context: Context) -> tuple[float, float]:
+    return context.options.fit_window
 
-    n_blocks = options.n_blocks
-    x = followed[0][:, chosen(reference)]
-    step = float(reference.timestep_fs or 0)
-    half = len(x) // 2
-    own = motion(x, step, length_fs, n_blocks)
-    rollouts = [
-        motion(y[:, chosen(frames)], float(frames.timestep_fs or 0), length_fs, n_blocks)
-        for y, frames in zip(followed[1:], kept, strict=True)
-    ]
-    if len({tuple(np.round(one.time_fs, 6)) for one in rollouts}) > 1:
-        raise EgraffError(
-            "expected rollouts with frames at the same times, got different strides: score them "
-            "in separate calls."
+
+def _motions(context: Context, paths: Sequence[Path]) -> Mapping[str, Motions]:
+    until_fs, n_blocks = min(path.length_fs for path in paths), context.options.n_blocks
+
+    def motions(part: str) -> Motions:
+        own, *theirs = (
+            Motion.of(path.of(part), until_fs, n_blocks, _window(context)) for path in paths
         )
-    halves = []
-    for which in (slice(0, half), slice(half, None)):
-        short = min(length_fs, (half - 1) * step)
-        try:
-            halves.append(motion(x[which], step, short, 1))
-        except EgraffError:  # too few frames for a floor
-            halves = []
-            break
-    return own, _joined(rollouts), (halves[0], halves[1]) if halves else (own, own)
+        return Motions(tuple(theirs), own, _halves(paths[0].of(part), until_fs, _window(context)))
+
+    return {part: motions(part) for part in (TOTAL, *sorted(set(context.reference.species)))}
 
 
-def _joined(motions: Sequence[Motion]) -> Motion:
-    return Motion(
-        np.concatenate([one.sums for one in motions]),
-        np.concatenate([one.numbers for one in motions]),
-        motions[0].time_fs,
-        np.concatenate([one.eq4 for one in motions]),
-        tuple(n for one in motions for n in one.blocks),
-        sum(one.n_frames for one in motions),
+def _halves(
+    path: Path, until_fs: float, window: tuple[float, float]
+) -> tuple[Motion, Motion] | None:
+    half = len(path.x) // 2
+    short = min(until_fs, (half - 1) * path.step_fs)
+    if path.n_lags(short) < MIN_FRAMES:
+        return None
+    first, second = (path.cut(which) for which in (slice(0, half), slice(half, None)))
+    return Motion.of(first, short, 1, window), Motion.of(second, short, 1, window)
+
+
+def _sample(
+    context: Context, kind: str, part: str, motions: Motions, series: tuple[Series, ...]
+) -> Sample:
+    own, theirs, first = motions.reference, motions.rollouts, motions.rollouts[0]
+
+    def error(sums: Sums, reference: Sums | None) -> float:
+        if reference is None:
+            return float("nan")
+        return difference(first.diffusivity(kind, sums), own.diffusivity(kind, reference))
+
+    floor = None
+    if motions.halves is not None:
+        values = [one.diffusivity(kind, one.blocks(kind).sum(axis=0)) for one in motions.halves]
+        floor = difference(values[1], values[0])
+    n_frames = sum(one.n_frames for one in theirs)
+    lags = {"first_fs": float(first.time_fs[0]), "last_fs": float(first.time_fs[-1])}
+    return Sample(
+        TRANSPORT,
+        part,
+        rollouts=[one.blocks(kind) for one in theirs],
+        reference=own.blocks(kind),
+        value=error,
+        floor=floor,
+        counts=Counts(
+            frames=n_frames,
+            frames_reference=own.n_frames,
+            starts=len(theirs),
+            failed=sum(map(len, context.kept)) - n_frames,
+        ),
+        window=Fact("lags", lags) if kind == MSD else Fact("first-to-last"),
+        facts=(
+            *_facts("rollouts", theirs, kind, context.options),
+            *_facts("reference", [own], kind, context.options),
+        ),
+        draws_reference=kind == MSD,
+        series=series,
     )
 
 
-def _score(
-    metric: Metric,
-    mode: str,
-    part: str,
-    reference: Motion,
-    rollouts: Motion,
-    halves: tuple[Motion, Motion],
-    kept: Sequence[Frames],
-    options: Options,
-) -> Score:
-    kind = metric.input
-    blocks = list(rollouts.blocks) if kind == "msd" else [1] * len(rollouts.eq4)
-    units = [resampling_units(blocks)]
-    if kind == "msd":
-        units.append(resampling_units(reference.blocks))
-    own, theirs = rollouts.value(kind), reference.value(kind)
-
-    def error(w: NDArray[np.float64], v: NDArray[np.float64] | None = None) -> float:
-        d_ref = theirs if v is None else reference.value(kind, v)
-        return float(metric.function(rollouts.value(kind, w), d_ref))
-
+def _facts(whose: str, motions: Sequence[Motion], kind: str, options: Options) -> Iterator[Fact]:
+    """D with its interval, and whether atoms diffuse at all in the window of the fit."""
+    blocks = [one.blocks(kind) for one in motions]
+    joined, first = np.concatenate(blocks), motions[0]
     interval = bootstrap_interval(
-        error,
-        units,
-        bounds=metric.bounds,
+        lambda weights: first.diffusivity(kind, weights @ joined),
+        [resampling_units([len(one) for one in blocks])],
         n_resamples=options.n_resamples,
         confidence=options.confidence,
         seed=options.seed,
     )
-    first, second = halves
-    floor = None if first is second else metric.function(second.value(kind), first.value(kind))
-    note = f"D = {_stated(rollouts, kind, options)} A^2/ps against "
-    note += f"{_stated(reference, kind, options)} A^2/ps of the reference"
-    window = "from the first frame to the last"
-    if kind == "msd":
-        window = f"lags of {rollouts.time_fs[0]:g} to {rollouts.time_fs[-1]:g} fs"
-        for who, one in (("rollouts", rollouts), ("reference", reference)):
-            if not abs(one.exponent() - 1) < EXPONENT_TOLERANCE:
-                note += f"; {who} not diffusive there: MSD ~ t^{one.exponent():.2f}"
-    per_start = _per_start(metric, rollouts, theirs)
-    return Score(
-        key=metric.key,
-        mode=mode,
-        comparison=TRANSPORT,
-        pair=part,
-        value=float(metric.function(own, theirs)),
-        unit=metric.unit,
-        interval=interval,
-        resampled=resampled_over(blocks),
-        floor=None if floor is None else float(floor),
-        n_frames_reference=reference.n_frames,
-        n_frames=rollouts.n_frames,
-        n_starts=len(kept),
-        per_start=per_start,
-        n_zero=0,
-        n_failed=sum(len(frames) for frames in kept) - rollouts.n_frames,
-        window=window,
-        note=note,
-    )
+    low, high = interval or (None, None)
+    value = first.diffusivity(kind, joined.sum(axis=0))
+    yield Fact("diffusivity", {"whose": whose, "value": value, "low": low, "high": high})
+    if kind == MSD:
+        power = first.exponent(joined.sum(axis=0))
+        if not abs(power - 1) < EXPONENT_TOLERANCE:
+            known = power if np.isfinite(power) else None
+            yield Fact("not-diffusive", {"whose": whose, "exponent": known})
 
 
-def _stated(motion: Motion, kind: str, options: Options) -> str:
-    """D with its confidence interval, "0.296 (0.28..0.31)"."""
-    blocks = motion.blocks if kind == "msd" else (1,) * len(motion.eq4)
-    interval = bootstrap_interval(
-        lambda w: motion.value(kind, w),
-        [resampling_units(blocks)],
-        n_resamples=options.n_resamples,
-        confidence=options.confidence,
-        seed=options.seed,
-    )
-    spread = "" if interval is None else " ({:.3g}..{:.3g})".format(*interval)
-    return f"{motion.value(kind):.3g}{spread}"
-
-
-def _per_start(metric: Metric, rollouts: Motion, d_ref: float) -> tuple[float, ...]:
-    if metric.input == "displacement":
-        return tuple(float(metric.function(d, d_ref)) for d in rollouts.eq4)
-    starts = np.repeat(np.arange(len(rollouts.blocks)), rollouts.blocks)
+def _series(paths: Sequence[Path], mode: str) -> tuple[Series, ...]:
     return tuple(
-        float(metric.function(rollouts.value("msd", (starts == start).astype(np.float64)), d_ref))
-        for start in range(len(rollouts.blocks))
-    )
-
-
-def _absent(metric: Metric, mode: str, kept: Sequence[Frames], note: str) -> Score:
-    return Score(
-        key=metric.key,
-        mode=mode,
-        comparison=TRANSPORT,
-        pair=TOTAL,
-        value=None,
-        unit=metric.unit,
-        interval=None,
-        resampled="",
-        floor=None,
-        n_frames_reference=0,
-        n_frames=sum(len(frames) for frames in kept),
-        n_starts=len(kept),
-        per_start=(),
-        n_zero=0,
-        n_failed=0,
-        window="",
-        note=note,
+        Series(MSD, mode, TRANSPORT, number, path.step_fs, mean_squared_displacement(path.x))
+        for number, path in enumerate(paths)
     )

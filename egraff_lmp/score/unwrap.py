@@ -18,10 +18,22 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.records import Fact
 
 # A step of half a cell cannot be told from the one to the other side; beyond this fraction of the
 # cell the frames are taken to be too far apart for the atoms to be followed.
 AMBIGUOUS_STEP = 0.45
+
+
+class AmbiguousStep(EgraffError):
+    """Atoms that cannot be followed: a step of almost half a cell before `frame`."""
+
+    def __init__(self, frame: int) -> None:
+        super().__init__(
+            "expected frames close enough in time to follow the atoms, got a step of almost "
+            f"half a cell between frames {frame - 1} and {frame}: write frames more often."
+        )
+        self.frame = frame
 
 
 def unwrapped(
@@ -35,7 +47,7 @@ def unwrapped(
         pbc: periodicity; without any the positions are returned as they are.
 
     Raises:
-        EgraffError: an atom moves by almost half a cell between two frames: no time series, or
+        AmbiguousStep: an atom moves by almost half a cell between two frames: no time series, or
             one with too large a stride.
     """
     if not any(pbc) or len(positions) < 2:
@@ -51,13 +63,26 @@ def unwrapped(
         fraction = step @ inverse[t]
         images = np.round(fraction) * periodic
         if np.max(np.abs(fraction - images) * periodic) > AMBIGUOUS_STEP:
-            raise EgraffError(
-                "expected frames close enough in time to follow the atoms, got a step of almost "
-                f"half a cell between frames {t - 1} and {t}: write frames more often."
-            )
+            raise AmbiguousStep(t)
         x[t] = x[t - 1] + step - images @ cell[t]
         previous = current
     return x
+
+
+def followed(frames: Frames, whose: str) -> NDArray[np.float64] | Fact:
+    """Unwrapped positions up to the first frame that is not finite, (T', N, 3), or why not.
+
+    Args:
+        frames: a time series.
+        whose: "reference", "rollout 2", for the reason.
+    """
+    until = finite_start(frames)
+    if not until:
+        return Fact("starts-not-finite", {"whose": whose})
+    try:
+        return unwrapped(frames.positions[:until], frames.cell[:until], frames.pbc)
+    except AmbiguousStep as error:
+        return Fact("cannot-follow", {"whose": whose, "frame": error.frame})
 
 
 def finite_start(frames: Frames) -> int:

@@ -80,22 +80,14 @@ def geometric_mean(values: NDArray[np.float64]) -> GeometricMean:
     )
 
 
-def without_information(label: str, value: float | None, uncorrelated: float | None) -> str:
-    """Sentence for a violation that is what unrelated frames give; "" for any other.
+def is_uncorrelated(value: float, uncorrelated: float) -> bool:
+    """Whether a violation tells nothing of a model, as unrelated frames give the same.
 
     Args:
-        label: name of the metric, "FV".
         value: geometric mean over the frames of a trajectory comparison.
-        uncorrelated: what two unrelated frames give, None where that is not known.
+        uncorrelated: what two unrelated frames give.
     """
-    if value is None or uncorrelated is None:
-        return ""
-    if not abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE:
-        return ""
-    return (
-        f"{label} of {value:.4f} carries no information about the model: two unrelated frames "
-        f"give {uncorrelated:.4f}"
-    )
+    return abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE
 
 
 def _norm(forces: NDArray[np.float64]) -> float:

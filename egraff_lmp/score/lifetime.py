@@ -1,0 +1,229 @@
+"""Stability of rollouts: how long they stay physical.
+
+`egraff` form: bonds of molecules or windowed g(r) of bulk, values that are not finite, temperature
+out of bounds; a bond that the reference itself breaks (the enol proton of acetylacetone hops) is
+not watched. `paper` form: the criterion of Fu et al. alone, on their normalisation of g(r). A run
+that was ended by its engine (lost atoms) ends there in both. A rollout that reaches its end is
+counted with its length, a lower bound, and their number is stated. Short windows of few atoms are
+noisy; how far the reference's own windows are from its mean is stated as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.bonds import WatchedBonds, bond_lengths, watched_bonds
+from egraff_lmp.score.curve_error import curve_error
+from egraff_lmp.score.distances import finite_frames
+from egraff_lmp.score.metric import Context, Metric, Sample
+from egraff_lmp.score.options import EGRAFF, PAPER
+from egraff_lmp.score.rdf import PairHistogram
+from egraff_lmp.score.records import STABILITY, TOTAL, Counts, Fact, Lifetime, RunEnd
+from egraff_lmp.score.rollout import Rollout
+from egraff_lmp.score.stability import (
+    BOND_THRESHOLD_A,
+    WINDOW_FS,
+    broken_bond,
+    first_end,
+    not_finite,
+    rdf_departure,
+    rdf_threshold,
+    temperature_out_of_bounds,
+)
+from egraff_lmp.score.structure import Distances, distances, n_windows
+from egraff_lmp.score.sums import absent, frames_window, mean, rows
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What a rollout must keep to.
+
+    Attributes:
+        mode: "egraff" or "paper".
+        species: element of each atom.
+        equilibrium: pair distances of the reference.
+        bonds: those of a molecule that are watched, or None in bulk.
+    """
+
+    mode: str
+    species: tuple[str, ...]
+    equilibrium: PairHistogram
+    bonds: WatchedBonds | None
+
+    @classmethod
+    def of(cls, mode: str, reference: Frames, equilibrium: PairHistogram) -> Criteria:
+        """Those that the frames of a reference set."""
+        bonds = None if equilibrium.periodic else watched_bonds(reference, mode)
+        return cls(mode, reference.species, equilibrium, bonds)
+
+    def structural_end(self, frames: Frames, fine: PairHistogram) -> RunEnd | None:
+        """Where bonds or g(r) leave their limits; `fine` are the pair distances of the frames."""
+        if self.bonds is not None:
+            lengths = bond_lengths(frames.positions, self.bonds.pairs)
+            return broken_bond(lengths, self.bonds.equilibrium, BOND_THRESHOLD_A, self.bonds.names)
+        windows = fine.coarsened(n_windows(frames))
+        # Windows are of finite frames; what is not finite has its own criterion.
+        finite = np.flatnonzero(finite_frames(frames))
+        if not finite.size:
+            return RunEnd(0, Fact("no-finite-frame"))
+        starts = np.concatenate(([0], np.cumsum(windows.n_frames)[:-1]))
+        return rdf_departure(
+            self.window_errors(windows),
+            finite[np.minimum(starts, finite.size - 1)],
+            rdf_threshold(self.species)[0],
+        )
+
+    def window_errors(self, windows: PairHistogram) -> NDArray[np.float64]:
+        """Integral of |g - g_ref| of each window in A, (W,); of the worst partial in water."""
+        own, partials = self.equilibrium, rdf_threshold(self.species)[1]
+        # The partial g of Fu et al. is normalised by the numbers of pairs, as ours.
+        kind = "paper_rdf" if self.mode == PAPER and not partials else "rdf"
+        worst = np.zeros(len(windows.n_frames))
+        for pair in windows.names if partials else (TOTAL,):
+            mean_curve = own.curve_blocks(kind, pair).sum(axis=0) / own.n_frames.sum()
+            for window, (curve, number) in enumerate(
+                zip(windows.curve_blocks(kind, pair), windows.n_frames, strict=True)
+            ):
+                error = curve_error(curve / max(1, number), mean_curve, windows.bin_width)
+                worst[window] = max(worst[window], error)
+        return worst
+
+
+def lifetimes(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """How long the rollouts stayed within the criteria of stability."""
+    if not context.rollouts:
+        yield absent(context, STABILITY, [Fact("no-rollouts")])
+        return
+    found = distances(context)[mode]
+    counts = Counts(
+        frames=sum(map(len, context.kept)),
+        frames_reference=int(found.reference.n_frames.sum()),
+        starts=len(context.kept),
+        failed=sum(one.n_failed for one in found.rollouts),
+    )
+    lives = lifetimes_of(context, mode)
+    if not lives:
+        why = Fact("no-time-of", {"whose": "rollout"})
+        yield Sample(STABILITY, counts=counts, absence=why)
+        return
+    criteria, first = Criteria.of(mode, context.reference, found.reference), context.kept[0]
+    yield Sample(
+        STABILITY,
+        rollouts=rows(life.time_fs for life in lives),
+        value=mean,
+        floor=_floor(mode, context.reference, found),
+        counts=counts,
+        window=frames_window(len(first), first.timestep_fs, len(context.kept)),
+        facts=tuple(_facts(context, criteria, found)),
+        lifetimes=lives,
+        draws_starts=True,
+    )
+
+
+def lifetimes_of(context: Context, mode: str) -> tuple[Lifetime, ...]:
+    """Of each rollout that is scored; () where one of them states no time."""
+    return context.shared(("lifetimes", mode), lambda: _lifetimes(context, mode))
+
+
+def _lifetimes(context: Context, mode: str) -> tuple[Lifetime, ...]:
+    if not all(frames.timestep_fs for frames in context.kept):
+        return ()
+    found = distances(context)[mode]
+    criteria = Criteria.of(mode, context.reference, found.reference)
+    skip = context.options.skip
+    return tuple(
+        _lifetime(criteria, frames, fine, _told_ends(context, one, mode), skip)
+        for one, frames, fine in zip(
+            context.rollouts, context.kept, found.fine_rollouts, strict=True
+        )
+    )
+
+
+def _told_ends(context: Context, rollout: Rollout, mode: str) -> list[RunEnd | None]:
+    """What ended a rollout besides its structure; frames counted after those that are skipped."""
+    skip, target = context.options.skip, context.options.temperature_kelvin
+    end, kelvin = rollout.end, rollout.temperature_kelvin
+    if end is not None:
+        end = replace(end, frame=max(0, end.frame - skip))
+    if mode != EGRAFF or target is None or kelvin is None:
+        return [end]
+    bounds = context.options.temperature_bounds
+    return [temperature_out_of_bounds(kelvin[skip:], target, bounds), end]
+
+
+def _lifetime(
+    criteria: Criteria,
+    frames: Frames,
+    fine: PairHistogram,
+    told: Sequence[RunEnd | None] = (),
+    skipped: int = 0,
+) -> Lifetime:
+    ends = [*told, criteria.structural_end(frames, fine)]
+    if criteria.mode == EGRAFF:
+        # First, so that it names what happened where a broken bond follows from it.
+        ends.insert(0, not_finite(frames.positions, frames.forces, _told_energies(frames)))
+    end = first_end(ends)
+    last = len(frames) - 1 if end is None else end.frame
+    return Lifetime((skipped + last) * float(frames.timestep_fs or 0.0), end)
+
+
+def _told_energies(frames: Frames) -> NDArray[np.float64] | None:
+    """Energies (T,) without the NaN of steps that no thermo row tells of.
+
+    A model whose energy is NaN has forces of NaN too: NaN beside finite forces is a missing row.
+    """
+    if frames.energy is None or frames.forces is None:
+        return frames.energy
+    fine = np.isfinite(frames.forces).all(axis=(1, 2))
+    return np.where(np.isnan(frames.energy) & fine, 0.0, frames.energy)
+
+
+def _floor(mode: str, reference: Frames, found: Distances) -> float | None:
+    """Stability of the second half of the reference by the criteria from the first one."""
+    half = len(reference) // 2
+    if not half or not reference.timestep_fs or len(found.fine_reference.n_frames) < 2:
+        return None
+    first, second = reference.select(slice(0, half)), reference.select(slice(half, None))
+    part, rest = found.fine_reference.halves()
+    if not (part.n_frames.sum() and finite_frames(first).any()):
+        return None
+    return _lifetime(Criteria.of(mode, first, part), second, rest).time_fs
+
+
+def _facts(context: Context, criteria: Criteria, found: Distances) -> Iterator[Fact]:
+    """What the limits were, and what the reference itself keeps of them."""
+    own = criteria.equilibrium
+    if criteria.bonds is None:
+        threshold, partials = rdf_threshold(criteria.species)
+        which = {"allowed": threshold, "fs": WINDOW_FS, "r_max": own.r_max}
+        yield Fact("partials-of-windows" if partials else "total-of-windows", which)
+    else:
+        yield Fact("bonds-within", {"allowed": BOND_THRESHOLD_A})
+    if criteria.mode == EGRAFF:
+        yield _temperature_fact(context)
+    if criteria.bonds is not None:
+        for bond in criteria.bonds.unwatched:
+            yield Fact("bond-not-watched", {"bond": bond})
+        return
+    windows = found.fine_reference.coarsened(n_windows(context.reference))
+    if len(windows.n_frames) < 2:  # too short for windows: blocks of it
+        windows = own
+    error = float(criteria.window_errors(windows).max())
+    yield Fact("noise-of-windows", {"frames": int(windows.n_frames.max()), "error": error})
+
+
+def _temperature_fact(context: Context) -> Fact:
+    target = context.options.temperature_kelvin
+    if target is None:
+        return Fact("temperature-without-target")
+    told = sum(one.temperature_kelvin is not None for one in context.rollouts)
+    if not told:
+        return Fact("temperature-not-told")
+    low, high = (bound * target for bound in context.options.temperature_bounds)
+    rollouts = {"rollouts": told, "of": len(context.rollouts)}
+    return Fact("temperature-within", {"low": low, "high": high, **rollouts})
