@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from egraff_lmp.bench.config import BenchConfig
+from egraff_lmp.bench.reference import joined
 from egraff_lmp.bench.stage import StageResult
 from egraff_lmp.data import Frames
 from egraff_lmp.data.npz import read_npz
-
-if TYPE_CHECKING:
-    from egraff_lmp.score.rollout import Rollout
+from egraff_lmp.score.records import Fact, RunEnd
+from egraff_lmp.score.rollout import Rollout, read_rollout
+from egraff_lmp.score.stability import not_finite
 
 
 def held_out(config: BenchConfig, reference: StageResult) -> Frames:
@@ -33,16 +33,15 @@ def archive(path: Path, step_fs: float | None) -> Frames:
 def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
     """A rollout as a time series up to the first frame that is not finite, and how it ended.
 
-    Of a rollout that broke down, that is what can be looked at; its end is part of the scores.
+    Of a rollout that broke down, that is what can be looked at; its end is part of the scores. Its
+    wall times are not: the bytes of a score must not depend on what else a machine does.
     """
-    from egraff_lmp.score.rollout import read_rollout
-    from egraff_lmp.score.stability import Violation, not_finite
-
     found = read_rollout(rollout.path("trajectory"))
     frames = replace(found.frames, timestep_fs=config.stride_fs)
     end = found.end
     if end is None and rollout.value.get("status") == "failed":
-        end = Violation(len(frames) - 1, str(rollout.value.get("reason", "")))
+        message = str(rollout.value.get("reason", ""))
+        end = RunEnd(len(frames) - 1, Fact("lammps", {"message": message}))
     broken = not_finite(frames.positions, frames.forces, frames.energy)
     temperature = found.temperature_kelvin
     if broken is not None:
@@ -50,21 +49,14 @@ def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
         end = broken if end is None or broken.frame < end.frame else end
         frames = frames.select(slice(0, broken.frame))
         temperature = None if temperature is None else temperature[: broken.frame]
-    return replace(found, frames=frames, temperature_kelvin=temperature, end=end)
-
-
-def outlasting(lengths: Sequence[int], skip: int) -> tuple[list[int], int]:
-    """Which rollouts can be scored without their first `skip` frames, and what to skip of them.
-
-    Those that broke before are left out where others did not; where none is left, fewer frames
-    are skipped: a model that breaks at once has no structure, but its reruns have scores.
-
-    Args:
-        lengths: frames of each rollout.
-        skip: frames to leave out at the beginning of each.
-    """
-    kept = [number for number, length in enumerate(lengths) if length > skip]
-    return (kept, skip) if kept else (list(range(len(lengths))), max(0, min(lengths) - 1))
+    step_fs = config.rollout.timestep_fs
+    return Rollout(
+        frames=frames,
+        temperature_kelvin=temperature,
+        end=end,
+        lasted_fs=rollout.value["n_steps"] * step_fs,
+        asked_fs=config.steps * step_fs,
+    )
 
 
 def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> list[Frames]:
@@ -74,6 +66,4 @@ def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> list[Frames]:
 
 def concatenated(pieces: Sequence[Frames]) -> Frames:
     """Trajectories of the same atoms one after the other."""
-    from egraff_lmp.bench.reference import joined
-
     return joined(list(pieces), pieces[0].timestep_fs or 1.0)

@@ -7,18 +7,16 @@ program's record, so that a whole run can be moved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from egraff_lmp.bench.accuracy import accuracy
 from egraff_lmp.bench.config import BenchConfig, Classical
 from egraff_lmp.bench.frames import (
     archive,
     concatenated,
     held_out,
     judged,
-    outlasting,
     rollout_of,
 )
 from egraff_lmp.bench.model import Model
@@ -30,21 +28,26 @@ from egraff_lmp.bench.reference import (
     write_npz,
 )
 from egraff_lmp.bench.stage import Outcome, StageResult
-from egraff_lmp.bench.timing import ms_per_step
 from egraff_lmp.data import Frames
+from egraff_lmp.data.lammps_log import read_lammps_log
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
-from egraff_lmp.report.numbers import listed
-
-if TYPE_CHECKING:
-    from egraff_lmp.score.records import Scores
+from egraff_lmp.score.committee import committee_mean, disagreement
+from egraff_lmp.score.metric import Rerun
+from egraff_lmp.score.options import EGRAFF, LEAVE_OUT
+from egraff_lmp.score.records import RERUN_COMMITTEE, RERUN_ORACLE, RERUN_REFERENCE, Judge
+from egraff_lmp.score.score import score_trajectory
 
 FRAMES = "frames"
-NO_TIMES = (
-    "not available: the reference is no time series, so its frames and the rollouts' have no "
-    "times in common"
-)
+# Errors on held-out frames by their names in the record of a check, and in the table of metrics.
+ERRORS = {
+    "energy_mae_mev_per_atom": "energy_mae",
+    "energy_rmse_mev_per_atom": "energy_rmse",
+    "force_mae_mev_per_angstrom": "force_mae",
+    "force_rmse_mev_per_angstrom": "force_rmse",
+    "force_scale_mev_per_angstrom": "force_rms_reference",
+}
 
 # Told of (steps done, steps in all) while LAMMPS runs.
 Progress = Callable[[int, int], None]
@@ -220,6 +223,15 @@ def run_start(
     return Outcome(value, {"trajectory": result.trajectory, "thermo": result.thermo})
 
 
+def ms_per_step(folder: Path) -> float | None:
+    """Milliseconds a step over all logs of a rollout; None if no run in them ended.
+
+    The loop time leaves out reading, set-up and the first evaluation.
+    """
+    log = read_lammps_log(*sorted(folder.glob("log.*.lammps")))
+    return 1000 * log.seconds / log.n_steps if log.n_steps else None
+
+
 def start_of(
     config: BenchConfig, number: int, reference: StageResult, folder: Path
 ) -> dict[str, Any]:
@@ -250,10 +262,9 @@ def check_model(
     seen = _on_frames(config, deployed, truth, folder / "rerun")
     path = folder / "rerun.npz"
     write_npz(seen, path)
-    window = f"held-out part: {len(truth)} frames"
-    if truth.timestep_fs:
-        window += f" over {(len(truth) - 1) * truth.timestep_fs / 1000:.3g} ps"
-    return Outcome(asdict(accuracy(truth, seen, window)), {"rerun": path})
+    found = score_trajectory(truth, [], reruns={RERUN_REFERENCE: Rerun(truth, seen)}, mode=EGRAFF)
+    value: dict[str, Any] = {name: found.find(key).value for name, key in ERRORS.items()}
+    return Outcome({**value, "frames": len(truth)}, {"rerun": path})
 
 
 def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
@@ -299,8 +310,6 @@ def ask_committee(
     folder: Path,
 ) -> Outcome:
     """The mean of other models on the rollouts' own frames, through LAMMPS `rerun`."""
-    from egraff_lmp.score.committee import committee_mean, disagreement
-
     frames = concatenated(judged(config, [rollout_of(config, one).frames for one in rollouts]))
     seen = [_on_frames(config, one, frames, folder / name) for name, one in members.items()]
     path = folder / "oracle.npz"
@@ -317,70 +326,59 @@ def score_model(
     oracle: StageResult | None,
     folder: Path,
 ) -> Outcome:
-    """All scores of one model as `scores.json`."""
-    from egraff_lmp.score.score import score_trajectory
-
+    """All scores of one model as `scores.json`; without a rollout, those of held-out frames."""
     truth = held_out(config, reference)
-    every = config.scoring.rerun_every
     ran = [rollout_of(config, result) for result in rollouts]
     trajectories = [one.frames for one in ran]
-    reruns: dict[str, tuple[Frames, Frames]] = {}
-    if checked.done:
-        reruns["rerun-reference"] = (
-            truth.select(slice(None, None, every)),
-            archive(checked.path("rerun"), truth.timestep_fs and truth.timestep_fs * every),
-        )
-    who = ""
-    if oracle is not None and oracle.done:
-        model = concatenated(judged(config, trajectories))
-        reruns["rerun-oracle"] = (archive(oracle.path("oracle"), model.timestep_fs), model)
-        if "members" in oracle.value:
-            who = (
-                f"a committee, the mean of {listed(oracle.value['members'])}, whose FV against "
-                f"each other is {oracle.value['disagreement']:.3g}"
-            )
-    lengths = [len(frames) for frames in trajectories]
-    scored, skip = outlasting(lengths, round(config.scoring.skip_fs / config.stride_fs))
+    reruns = _reruns(config, truth, checked, trajectories, oracle)
     first = config.split.held_out.first
+    starts = tuple(result.value["frame"] - first for result in rollouts)
     scores = score_trajectory(
         truth,
-        [trajectories[k] for k in scored],
+        ran,
         reruns=reruns,
-        temperatures=[ran[k].temperature_kelvin for k in scored],
-        ends=[ran[k].end for k in scored],
         mode="both",
         r_max=config.scoring.r_max_angstrom,
         bin_width=config.scoring.bin_width_angstrom,
-        skip=skip,
-        starts=tuple(rollouts[k].value["frame"] - first for k in scored)
-        if config.time_series
-        else (),
+        skip=round(config.scoring.skip_fs / config.stride_fs),
+        starts=starts if config.time_series else (),
         seed=config.seed,
         temperature_kelvin=config.temperature_kelvin,
         temperature_bounds=config.scoring.temperature_bounds,
-        oracle=who,
+        time_series=config.time_series,
+        short=LEAVE_OUT,
+        n_asked=len(config.rollout.starts),
     )
-    if not config.time_series:
-        scores = without_times(scores)
     path = folder / "scores.json"
     write_text(path, scores.to_json() + "\n")
+    lengths = [len(frames) for frames in trajectories]
+    scored = [number for number in range(len(ran)) if number not in scores.left_out]
     return Outcome({"lengths": lengths, "scored": scored}, {"scores": path})
 
 
-def without_times(scores: Scores) -> Scores:
-    """The scores less everything that compares a rollout with the reference at equal times."""
-    from egraff_lmp.score.records import TRAJECTORY
-
-    values = tuple(
-        replace(
-            score, value=None, interval=None, resampled="", floor=None, n_frames=0,
-            n_frames_reference=0, per_start=(), n_zero=0, n_failed=0, window="", note=NO_TIMES,
-        )
-        if score.comparison == TRAJECTORY else score
-        for score in scores.scores
-    )  # fmt: skip
-    series = tuple(series for series in scores.series if series.comparison != TRAJECTORY)
-    return replace(scores, scores=values, series=series)
+def _reruns(
+    config: BenchConfig,
+    truth: Frames,
+    checked: StageResult,
+    trajectories: Sequence[Frames],
+    oracle: StageResult | None,
+) -> dict[str, Rerun]:
+    """What was evaluated on held-out frames, and on the rollouts' own, as far as it was."""
+    reruns = {}
+    if checked.done:
+        some = truth.select(slice(None, None, config.scoring.rerun_every))
+        reruns[RERUN_REFERENCE] = Rerun(some, archive(checked.path("rerun"), some.timestep_fs))
+    if oracle is not None and oracle.done:
+        pieces = judged(config, trajectories)
+        model = concatenated(pieces)
+        asked = archive(oracle.path("oracle"), model.timestep_fs)
+        lengths = tuple(map(len, pieces))
+        if members := oracle.value.get("members"):
+            judge = Judge(tuple(members), oracle.value["disagreement"])
+            reruns[RERUN_COMMITTEE] = Rerun(asked, model, judge, lengths)
+        else:
+            reruns[RERUN_ORACLE] = Rerun(asked, model, lengths=lengths)
+    return reruns
 
 
 def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Seeded systems to score: bulk, triclinic bulk, molecules; broken rollouts, reruns, odd strides."""
+"""Seeded systems to score: bulk, also triclinic, and molecules; broken rollouts, reruns, strides."""
 
 from __future__ import annotations
 
