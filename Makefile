@@ -37,7 +37,7 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study memcheck lint format bench models certificates clean
+.PHONY: help setup demo test study memcheck lint schema format bench models certificates clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -84,6 +84,9 @@ lint: setup ## ruff, mypy and clang-format, changing nothing
 	$(python) -m ruff format --check
 	$(python) -m mypy
 	.venv/bin/clang-format --dry-run -Werror $(cpp)
+
+schema: setup ## write the JSON schema of scores again, from the records
+	$(python) -c 'from egraff_lmp.score import records as r; r.SCHEMA_FILE.write_text(r.schema_text())'
 
 format: setup ## let ruff and clang-format rewrite the sources
 	$(python) -m ruff check --fix

@@ -9,10 +9,10 @@ from egraff_lmp.score.bootstrap import CONFIDENCE, N_RESAMPLES
 from egraff_lmp.score.diffusivity import FIT_WINDOW, MIN_FRAMES, fit_lags
 from egraff_lmp.score.divergence import THRESHOLD_A
 from egraff_lmp.score.rdf import BIN_WIDTH, N_BLOCKS
+from egraff_lmp.score.records import MODES
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 
-EGRAFF, PAPER = "egraff", "paper"
-MODES = (EGRAFF, PAPER)
+EGRAFF, PAPER = MODES
 REFUSE, LEAVE_OUT = "refuse", "leave out"
 
 

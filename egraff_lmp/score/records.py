@@ -1,27 +1,35 @@
-"""The records that scoring returns, and their JSON and CSV forms.
+"""The records that scoring returns, and their JSON form.
 
 Records hold names and numbers alone; sentences are made of them by `words`, for people.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.record_table import table_text
 
 SCHEMA = 2
 KIND = "egraff scores"
+SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # `make schema` writes it
 # What a value compares.
 STRUCTURE = "structure"
 TRAJECTORY = "trajectory"
@@ -36,6 +44,7 @@ COMPARISONS = (
     STRUCTURE, TRAJECTORY, RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE, TRANSPORT, STABILITY,
     SURVIVAL, COST,
 )  # fmt: skip
+MODES = ("egraff", "paper")
 RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 TOTAL = "total"
 
@@ -57,6 +66,11 @@ Array = Annotated[
     PlainSerializer(_plain),
     WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}),
 ]
+
+Number = Annotated[int, Field(ge=0)]
+Mode = Annotated[str, Field(pattern=f"^({'|'.join(MODES)})$")]
+Comparison = Annotated[str, Field(pattern=f"^({'|'.join(COMPARISONS)})$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -124,11 +138,11 @@ class Counts:
         failed: frames left out because they are not finite.
     """
 
-    frames: int = 0
-    frames_reference: int = 0
-    starts: int | None = None
-    zero: int = 0
-    failed: int = 0
+    frames: Number = 0
+    frames_reference: Number = 0
+    starts: Number | None = None
+    zero: Number = 0
+    failed: Number = 0
 
 
 @dataclass(frozen=True)
@@ -166,8 +180,8 @@ class Score:
     """
 
     key: str
-    mode: str
-    comparison: str
+    mode: Mode
+    comparison: Comparison
     part: str
     unit: str
     value: float | None = None
@@ -202,8 +216,8 @@ class Series:
     """
 
     key: str
-    mode: str
-    comparison: str
+    mode: Mode
+    comparison: Comparison
     start: int
     step_fs: float | None
     values: Array
@@ -244,7 +258,7 @@ class Source:
     """
 
     source: str
-    sha256: str
+    sha256: Sha256
     n_frames: int
     n_atoms: int
     formula: str
@@ -354,53 +368,17 @@ def _adapter() -> TypeAdapter[Scores]:
 def json_schema() -> dict[str, Any]:
     """The JSON schema of `Scores.to_json`."""
     found = _adapter().json_schema()
+    # What has no value says why.
+    value, absence = {"value": {"type": "number"}}, {"absence": {"type": "object"}}
+    found["$defs"]["Score"]["anyOf"] = [
+        {"properties": value, "required": ["value"]},
+        {"properties": absence, "required": ["absence"]},
+    ]
     found["properties"] |= {"kind": {"const": KIND}, "schema": {"const": SCHEMA}}
     found["required"] = ["kind", "schema", *found["required"]]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
-# Columns of a table of values with their units; value, interval and floor are in the row's unit.
-_COLUMNS = {
-    "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",
-    "interval_low": "see unit", "interval_high": "see unit", "floor": "see unit",
-    "frames": "frames", "frames_reference": "frames", "starts": "starts", "zero": "frames",
-    "failed": "frames", "resampled_units": "", "resampled_of": "", "distribution": "",
-    "window": "", "absence": "", "facts": "",
-}  # fmt: skip
-
-
-def table_row(score: Score) -> dict[str, Any]:
-    """One value on one level; facts are JSON, as their numbers differ from metric to metric."""
-    low, high = score.interval or (None, None)
-    plain = {name: getattr(score, name) for name in _COLUMNS if hasattr(score, name)}
-    facts = [asdict(fact) for fact in score.facts]
-    return {
-        **plain, "interval_low": low, "interval_high": high, **asdict(score.counts),
-        "resampled_units": score.resampled and score.resampled.units,
-        "resampled_of": score.resampled and score.resampled.of,
-        "window": score.window and json.dumps(asdict(score.window)),
-        "absence": score.absence and json.dumps(asdict(score.absence)),
-        "facts": json.dumps(facts) if facts else None,
-    }  # fmt: skip
-
-
-def table_text(
-    prefixes: Iterable[Mapping[str, Any]],
-    scores: Iterable[Score],
-    units: Mapping[str, str] | None = None,
-) -> str:
-    """CSV text of values.
-
-    Args:
-        prefixes: for each value, what stands before it in its row.
-        scores: the values.
-        units: names of the columns of the prefixes, with their units.
-    """
-    columns = {**(units or {}), **_COLUMNS}
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerow(columns)
-    for prefix, score in zip(prefixes, scores, strict=True):
-        writer.writerow({**prefix, **table_row(score)})
-    return stream.getvalue()
+def schema_text() -> str:
+    """The text of `SCHEMA_FILE`."""
+    return json.dumps(json_schema(), indent=1) + "\n"

@@ -5,6 +5,7 @@ The command line and the pages call `say` and `explain`; nothing reads a sentenc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from egraff_lmp.score.records import Fact, Judge, Lifetime, Resampled, Score
@@ -33,36 +34,38 @@ def _frames(frames: int, fs: float | None, rollouts: int) -> str:
 
 
 def _equal_times(fs: float, reference: int, rollout: int) -> str:
-    text = f"at equal times, every {fs:g} fs"
+    text = f"frames are compared at equal times, every {fs:g} fs"
     if (reference, rollout) == (1, 1):
         return text
     return f"{text} (every {reference} reference frames, every {rollout} rollout frames)"
 
 
-def _diffusivity(whose: str, value: float, low: float | None, high: float | None) -> str:
+def _diffusivity(whose: str, value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return f"D of the {whose} is not finite"
     spread = "" if low is None or high is None else f" ({low:.3g}..{high:.3g})"
     return f"D of the {whose} is {value:.3g}{spread} A^2/ps"
 
 
 def _not_diffusive(whose: str, exponent: float | None) -> str:
-    if exponent is None:
-        return f"the {whose} not diffusive there: nothing moves"
-    return f"the {whose} not diffusive there: MSD ~ t^{exponent:.2f}"
+    verb = "are" if whose == "rollouts" else "is"
+    motion = "nothing moves" if exponent is None else f"MSD ~ t^{exponent:.2f}"
+    return f"the {whose} {verb} not diffusive there: {motion}"
 
 
 def _temperature(low: float, high: float, rollouts: int, of: int) -> str:
-    whose = "temperature" if rollouts == of else f"temperature of {counted(rollouts, 'rollout')}"
-    return f"{whose} within {low:.4g} to {high:.4g} K"
+    whose = "" if rollouts == of else f" of {rollouts} of {of} rollouts"
+    return f"the temperature{whose} must stay within {low:.4g} to {high:.4g} K"
 
 
 def _lost(left: int, of: int, step: int | None = None) -> str:
-    told = "says the log" if step is None else f"step {step}"
-    return f"{left} of {of} atoms left" + (f", {told}" if step is None else f" at {told}")
+    return f"{left} of {of} atoms left" + (", says the log" if step is None else f" at step {step}")
 
 
-def _bond(bond: str, length: float, equilibrium: float) -> str:
+def _bond(bond: str, length: float | None, equilibrium: float) -> str:
     name = f" {bond}" if bond else ""
-    return f"bond{name} at {length:.2f} A, {equilibrium:.2f} A at equilibrium"
+    long = math.nan if length is None else length
+    return f"bond{name} is {long:.2f} A long, {equilibrium:.2f} A at equilibrium"
 
 
 def _machine(atoms: int, ranks: int, threads: int, hardware: str, precision: str) -> str:
@@ -80,11 +83,15 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "frames": _frames,
     "longest": "up to {frames} frames",
     "longest-within": "up to {frames} frames, RMSD below {rmsd:g} A",
-    "first-and-last": "the first and the last of {parts} parts of {rollouts} rollouts",
+    "first-and-last": lambda parts, rollouts: (
+        f"the first and the last of {parts} parts of {counted(rollouts, 'rollout')}"
+    ),
     "angle-bins": lambda bins, kelvin: f"{bins} bins of {360 // bins} degrees, {kelvin:g} K",
     "lags": "lags of {first_fs:g} to {last_fs:g} fs",
     "first-to-last": "from the first frame to the last",
-    "asked-for": "{rollouts} rollouts of {fs:g} fs were asked for",
+    "asked-for": lambda rollouts, fs: (
+        f"of {counted(rollouts, 'rollout')} of {fs:g} fs that were asked for"
+    ),
     "timed-steps": lambda steps: counted(steps, "step"),
     "epochs": lambda epochs: counted(epochs, "epoch"),
     # Why there is no value.
@@ -129,8 +136,10 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     # What else a reader must know.
     "equal-times": _equal_times,
-    "frame-by-frame": "frame by frame: the {whose} states no time between its frames",
-    "forces-turned-back": "forces turned back from LAMMPS' orientation of the cell",
+    "frame-by-frame": (
+        "frames are compared one by one, as the {whose} states no time between its frames"
+    ),
+    "forces-turned-back": "forces were turned back from LAMMPS' orientation of the cell",
     "rollouts-used": "only {used} of {of} rollouts could be used",
     "no-information": (
         "{metric} of {value:.4f} carries no information about the model: two unrelated frames give "
@@ -138,34 +147,40 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "never-diverged": "{rollouts} of {of} rollouts never diverged (a lower bound)",
     "no-velocities": (
-        "frames hold no velocities: it is the model's only if the rollout started with those of "
-        "the reference"
+        "frames hold no velocities: the time is the model's only if the rollout started with those "
+        "of the reference"
     ),
     "bins-not-visited": "{bins} of {of} bins that the reference visits were not visited",
     "diffusivity": _diffusivity,
     "not-diffusive": _not_diffusive,
     "total-of-windows": (
-        "total g(r) in windows of {fs:g} fs within {allowed:g} A, r < {r_max:.4g} A"
+        "the total g(r) in windows of {fs:g} fs must stay within {allowed:g} A of the reference's, "
+        "r < {r_max:.4g} A"
     ),
     "partials-of-windows": (
-        "each partial g(r) in windows of {fs:g} fs within {allowed:g} A, r < {r_max:.4g} A"
+        "each partial g(r) in windows of {fs:g} fs must stay within {allowed:g} A of the "
+        "reference's, r < {r_max:.4g} A"
     ),
-    "bonds-within": "bonds within {allowed:g} A of their mean in the reference",
-    "bond-not-watched": "bond {bond} not watched, as the reference breaks it, too",
+    "bonds-within": "bonds must stay within {allowed:g} A of their mean in the reference",
+    "bond-not-watched": "bond {bond} is not watched, as the reference breaks it, too",
     "noise-of-windows": (
         "g(r) of {frames} frames of the reference is up to {error:.2g} A from its mean"
     ),
     "temperature-within": _temperature,
-    "temperature-without-target": "temperature not checked (no target)",
-    "temperature-not-told": "temperature not checked (no temperature is told)",
+    "temperature-without-target": "the temperature was not checked, as no target was given",
+    "temperature-not-told": "the temperature was not checked, as no rollout tells it",
     "machine": _machine,
     # What ended a rollout.
-    "not-finite-value": "a value that is not finite",
+    "not-finite-value": "a position, force or energy is not finite",
     "lost-atoms": _lost,
     "lammps": "{message}",
     "broken-bond": _bond,
-    "rdf-departure": "g(r) of a window {error:.2f} A from the reference, {allowed:g} A allowed",
-    "temperature-out-of-bounds": "temperature {kelvin:.4g} K, {low:.4g} to {high:.4g} K allowed",
+    "rdf-departure": (
+        "g(r) of a window is {error:.2f} A from the reference's, and {allowed:g} A are allowed"
+    ),
+    "temperature-out-of-bounds": (
+        "the temperature is {kelvin:.4g} K, and {low:.4g} to {high:.4g} K are allowed"
+    ),
 }
 
 
@@ -176,7 +191,11 @@ def say(fact: Fact) -> str:
         KeyError: a code without a sentence, or a value that the sentence needs is missing.
     """
     sentence = SENTENCES[fact.code]
-    return sentence.format(**fact.values) if isinstance(sentence, str) else sentence(**fact.values)
+    if not isinstance(sentence, str):
+        return sentence(**fact.values)
+    # JSON has no NaN: a number that is not finite comes back as nothing.
+    known = {name: math.nan if value is None else value for name, value in fact.values.items()}
+    return sentence.format(**known)
 
 
 def say_end(number: int, lifetime: Lifetime) -> str:
