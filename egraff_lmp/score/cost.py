@@ -109,11 +109,15 @@ def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sampl
             value=value,
             counts=Counts(starts=len(costs)),
             window=Fact("timed-steps", {"steps": sum(cost.n_steps for cost in costs)}),
-            facts=distinct(cost.machine for cost in costs),
+            facts=(*_timed(len(costs), len(context.ran)), *distinct(c.machine for c in costs)),
             spread=False,
         )
 
     return samples
+
+
+def _timed(known: int, ran: int) -> tuple[Fact, ...]:
+    return (Fact("rollouts-timed", {"rollouts": known, "of": ran}),) if known < ran else ()
 
 
 def of_training(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:

@@ -33,10 +33,11 @@ def estimate(metric: Metric, mode: str, sample: Sample, options: Options) -> Sco
 
 def _with_spread(score: Score, metric: Metric, sample: Sample, options: Options) -> Score:
     blocks = [len(one) for one in sample.rollouts]
+    interval = _interval(metric, sample, blocks, options) if sample.spread else None
     return replace(
         score,
-        interval=_interval(metric, sample, blocks, options) if sample.spread else None,
-        resampled=_resampled(blocks) if sample.spread else None,
+        interval=interval,
+        resampled=None if interval is None else _resampled(blocks),
         floor=_floor(sample),
         per_start=tuple(
             _value(sample, one.sum(axis=0), _whole(sample.reference)) for one in sample.rollouts

@@ -169,6 +169,7 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "temperature-within": _temperature,
     "temperature-without-target": "the temperature was not checked, as no target was given",
     "temperature-not-told": "the temperature was not checked, as no rollout tells it",
+    "rollouts-timed": "{rollouts} of {of} rollouts have a log that tells their cost",
     "machine": _machine,
     # What ended a rollout.
     "not-finite-value": "a position, force or energy is not finite",

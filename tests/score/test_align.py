@@ -9,7 +9,15 @@ import pytest
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.align import check_composition, concatenate, pair_in_time, pair_reruns
+from egraff_lmp.score.align import (
+    Unpaired,
+    check_composition,
+    concatenate,
+    pair_in_time,
+    pair_reruns,
+)
+from egraff_lmp.score.records import Fact
+from egraff_lmp.score.words import say
 
 SPECIES = ("Ge", "Te", "Te")
 
@@ -32,7 +40,7 @@ def series(n_frames, step_fs=None, species=SPECIES, pbc=(True,) * 3):
 def test_equal_steps_are_paired_frame_by_frame():
     pairing = pair_in_time(series(10, 2.0), series(7, 2.0), start=0, skip=0)
     assert pairing.truth.energy.tolist() == pairing.model.energy.tolist() == list(range(7))
-    assert pairing.note == "at equal times, every 2 fs"
+    assert pairing.facts == (Fact("equal-times", {"fs": 2.0, "reference": 1, "rollout": 1}),)
 
 
 def test_start_and_skip_shift_together():
@@ -46,7 +54,7 @@ def test_a_coarser_rollout_is_set_against_every_second_reference_frame():
     pairing = pair_in_time(series(10, 1.0), series(10, 2.0), start=1, skip=0)
     assert pairing.truth.energy.tolist() == [1, 3, 5, 7, 9]
     assert pairing.model.energy.tolist() == [0, 1, 2, 3, 4]
-    assert "every 2 reference frames" in pairing.note
+    assert "every 2 reference frames" in say(pairing.facts[0])
 
 
 def test_a_finer_rollout_skips_up_to_the_next_common_time():
@@ -64,23 +72,23 @@ def test_steps_of_three_to_two():
 
 def test_steps_that_do_not_fit_are_not_compared():
     pairing = pair_in_time(series(10, 1.0), series(10, 1.00731), start=0, skip=0)
-    assert pairing.truth is None
-    assert "no small multiples of these agree" in pairing.note
+    steps = {"reference_fs": 1.0, "rollout_fs": 1.00731}
+    assert pairing == Unpaired(Fact("strides-do-not-fit", steps))
 
 
 def test_unknown_steps_are_compared_by_index_and_said_to_be():
-    assert "reference states no time" in pair_in_time(series(5), series(5, 1.0), 0, 0).note
-    assert "rollout states no time" in pair_in_time(series(5, 1.0), series(5), 0, 0).note
+    for steps, whose in (((None, 1.0), "reference"), ((1.0, None), "rollout")):
+        pairing = pair_in_time(series(5, steps[0]), series(5, steps[1]), 0, 0)
+        assert pairing.facts == (Fact("frame-by-frame", {"whose": whose}),)
 
 
 def test_another_atom_order_is_not_compared():
     pairing = pair_in_time(series(5), series(5, species=("Te", "Ge", "Te")), 0, 0)
-    assert pairing.truth is None
-    assert "number or order" in pairing.note
+    assert pairing == Unpaired(Fact("other-atoms"))
 
 
 def test_nothing_in_common_is_said():
-    assert "no frames at common times" in pair_in_time(series(5), series(3), 0, 3).note
+    assert pair_in_time(series(5), series(3), 0, 3) == Unpaired(Fact("no-common-times"))
 
 
 def test_a_start_outside_the_reference_is_refused():

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score import score_trajectory
+from egraff_lmp.score import Judge, Rerun, Rollout, score_trajectory
 from egraff_lmp.score.committee import committee_mean, disagreement
+from egraff_lmp.score.words import explain
 
 RNG = np.random.default_rng(5)
 
@@ -98,12 +98,17 @@ def test_frames_out_of_reach_of_every_member_are_an_error_and_others_are_not(
         disagreement([frames, replace(frames, forces=wild, source="b")])
 
 
-def test_scores_say_that_the_oracle_is_a_committee(frames: Frames) -> None:
+def test_scores_name_the_committee_that_judged(frames: Frames) -> None:
     oracle = committee_mean([scaled(frames, 1.2, "b"), scaled(frames, 1.4, "c")])
-    options: dict[str, Any] = {"n_resamples": 20, "reruns": {"rerun-oracle": (oracle, frames)}}
-    told = score_trajectory(frames, frames, oracle="a committee, the mean of b and c", **options)
-    score = told.find("fv", "rerun-oracle")
+    judge = Judge(("b", "c"), 0.077)
+    reruns = {"rerun-committee": Rerun(oracle, frames, judge)}
+    told = score_trajectory(frames, [Rollout(frames)], reruns=reruns, n_resamples=20)
+    score = told.find("fv", "rerun-committee")
     assert score.value == pytest.approx(0.3 / 2.3)
-    assert score.note == "the oracle is a committee, the mean of b and c"
-    assert "oracle" not in told.find("fv", "trajectory").note
-    assert score_trajectory(frames, frames, **options).find("fv", "rerun-oracle").note == ""
+    assert score.judge == judge
+    assert explain(score)[-1] == (
+        "judged by a committee, the mean of b and c, whose FV against each other is 0.077"
+    )
+    # What a committee says is not taken for what the ground truth says.
+    with pytest.raises(KeyError):
+        told.find("fv", "rerun-oracle")

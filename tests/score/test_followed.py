@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score import score_trajectory
-from egraff_lmp.score.stability import Violation
+from egraff_lmp.score import Fact, RunEnd
 
 SPECIES = ("Li",) * 8 + ("S",) * 19
 LENGTH = 12.0
@@ -38,34 +38,36 @@ def walk(n_frames=800, seed=0, scale=1.0, **changes):
 
 
 def test_the_diffusivity_of_walking_lithium():
-    scores = score_trajectory(walk(), [walk(seed=s, scale=2) for s in (1, 2, 3)], **QUICK)
+    scores = score_frames(walk(), [walk(seed=s, scale=2) for s in (1, 2, 3)], **QUICK)
     d = 1000 * STEP_A**2 / (2 * STEP_FS)
-    lithium = scores.find("diffusivity_error", pair="Li")
+    lithium = scores.find("diffusivity_error", part="Li")
     # Four times D, of 3 x 8 walkers in lags of 10 to 30 %: about 20 %.
     assert lithium.value == pytest.approx(3 * d, rel=0.5)
     low, high = lithium.interval
     assert 0 < low <= lithium.value <= high
     assert 0 < lithium.floor < 3 * d
     assert lithium.unit == "A^2/ps"
-    assert lithium.resampled == "3 starts"
+    assert (lithium.resampled.units, lithium.resampled.of) == (3, "starts")
     assert len(lithium.per_start) == 3
-    sulphur = scores.find("diffusivity_error", pair="S")
+    sulphur = scores.find("diffusivity_error", part="S")
     assert sulphur.value < 0.05 * d
-    assert "not diffusive there" in sulphur.note
-    assert lithium.window == "lags of 160 to 480 fs"
+    assert sulphur.fact("not-diffusive").values["whose"] == "rollouts"
+    low, high = (lithium.fact("diffusivity").values[name] for name in ("low", "high"))
+    assert low < lithium.fact("diffusivity").values["value"] < high
+    assert lithium.window == Fact("lags", {"first_fs": 160.0, "last_fs": 480.0})
     msd = [series for series in scores.series if series.key == "msd"]
     assert len(msd) == 3
     assert msd[0].values[0] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_same_trajectory_has_no_error_and_no_deviation():
-    scores = score_trajectory(walk(), walk(), **QUICK)
+    scores = score_frames(walk(), walk(), **QUICK)
     assert scores.find("diffusivity_error").value == 0
     assert scores.find("rmsd").value == pytest.approx(0, abs=1e-9)
     time = scores.find("divergence_time")
     assert time.value == 799 * STEP_FS
-    assert "1 of 1 rollouts never diverged (a lower bound)" in time.note
-    assert "hold no velocities" in time.note
+    assert time.fact("never-diverged").values == {"rollouts": 1, "of": 1}
+    assert time.fact("no-velocities")
 
 
 def test_divergence_at_a_known_time():
@@ -79,27 +81,27 @@ def test_divergence_at_a_known_time():
     rollout.positions[:] %= LENGTH
     # RMSD = 0.002 n sqrt(share of lithium's mass), without drift since the signs cancel.
     speed = 0.002 * np.sqrt(6.94 * 8 / masses.sum())
-    scores = score_trajectory(reference, rollout, rmsd_threshold=0.1, **QUICK)
+    scores = score_frames(reference, rollout, rmsd_threshold=0.1, **QUICK)
     expected = np.floor(0.1 / speed + 1) * STEP_FS
     assert scores.find("divergence_time").value == pytest.approx(expected, abs=STEP_FS)
     assert scores.find("rmsd").value == pytest.approx(speed * 799 / 2, rel=1e-6)
 
 
 def test_another_first_frame_has_an_rmsd_but_no_divergence_time():
-    scores = score_trajectory(walk(), walk(seed=1).select(slice(100, None)), **QUICK)
+    scores = score_frames(walk(), walk(seed=1).select(slice(100, None)), **QUICK)
     assert scores.find("rmsd").value > 0.1
     assert scores.find("rmsd").floor > 0.1
-    assert "does not start at its reference frame" in scores.find("divergence_time").note
+    assert scores.find("divergence_time").absence == Fact("starts-elsewhere")
 
 
 def test_no_time_no_diffusivity():
-    scores = score_trajectory(walk(timestep_fs=None), walk(seed=1, timestep_fs=None), **QUICK)
+    scores = score_frames(walk(timestep_fs=None), walk(seed=1, timestep_fs=None), **QUICK)
     error = scores.find("diffusivity_error")
     assert error.value is None
-    assert "reference: expected a time between frames, got none" in error.note
+    assert error.absence == Fact("no-time-of", {"whose": "reference"})
     stability = scores.find("stability")
     assert stability.value is None
-    assert "states no time between its frames" in stability.note
+    assert stability.absence == Fact("no-time-of", {"whose": "rollout"})
 
 
 def test_bulk_that_melts_is_unstable_from_that_window_on():
@@ -107,46 +109,49 @@ def test_bulk_that_melts_is_unstable_from_that_window_on():
     rollout = walk(2000, seed=1, scale=0.0)
     rng = np.random.default_rng(5)
     rollout.positions[1000:] = LENGTH * rng.random((1000, 27, 3))
-    scores = score_trajectory(reference, rollout, **QUICK)
+    scores = score_frames(reference, rollout, **QUICK)
     stability = scores.find("stability")
     assert stability.value == 2000.0  # windows of 1 ps, 500 frames: the third one
-    assert "0 of 1 rollouts reached their end" in stability.note
-    assert "1 A allowed" in stability.note
+    (life,) = stability.lifetimes
+    assert (life.time_fs, life.end.frame, life.end.cause.code) == (2000.0, 1000, "rdf-departure")
+    assert life.end.cause.values["error"] > life.end.cause.values["allowed"] == 1.0
     assert stability.floor == pytest.approx(999 * STEP_FS)
-    assert score_trajectory(reference, reference, **QUICK).find("stability").value == 1999 * STEP_FS
+    assert score_frames(reference, reference, **QUICK).find("stability").value == 1999 * STEP_FS
 
 
 def test_a_frame_that_is_not_finite_ends_a_run():
     rollout = walk(seed=1, scale=0.0)
     rollout.positions[300:, 3] = np.nan
-    scores = score_trajectory(walk(scale=0.0), rollout, **QUICK)
+    scores = score_frames(walk(scale=0.0), rollout, **QUICK)
     assert scores.find("stability").value == 300 * STEP_FS
-    assert "a value that is not finite" in scores.find("stability").note
-    assert scores.find("diffusivity_error").n_failed == 500
+    assert scores.find("stability").lifetimes[0].end == RunEnd(300, Fact("not-finite-value"))
+    assert scores.find("diffusivity_error").counts.failed == 500
 
 
 def test_steps_without_a_thermo_row_are_no_violation():
     energy, forces = np.zeros(800), np.ones((800, 27, 3))
     energy[1::2] = np.nan  # a row every second frame
     still, rollout = walk(scale=0.0), walk(scale=0.0, energy=energy, forces=forces)
-    assert score_trajectory(still, rollout, **QUICK).find("stability").value == 799 * STEP_FS
+    assert score_frames(still, rollout, **QUICK).find("stability").value == 799 * STEP_FS
     broken = forces.copy()
     broken[301] = np.nan
     rollout = replace(rollout, forces=broken)
-    assert score_trajectory(still, rollout, **QUICK).find("stability").value == 301 * STEP_FS
+    assert score_frames(still, rollout, **QUICK).find("stability").value == 301 * STEP_FS
 
 
 def test_hot_runs_end_where_they_leave_the_bounds():
     temperatures = np.full(800, 500.0)
     temperatures[400:] = 5000.0
-    scores = score_trajectory(
+    scores = score_frames(
         walk(scale=0.0), walk(seed=1, scale=0.0), temperature_kelvin=520.0,
         temperatures=[temperatures], **QUICK,
     )  # fmt: skip
     assert scores.find("stability").value == 400 * STEP_FS
-    assert "temperature 5000 K, 130 to 2080 K allowed" in scores.find("stability").note
-    with pytest.raises(EgraffError, match="expected 1 series of temperatures of 800 entries"):
-        score_trajectory(
+    cause = scores.find("stability").lifetimes[0].end.cause
+    assert cause.code == "temperature-out-of-bounds"
+    assert cause.values == {"kelvin": 5000.0, "low": 130.0, "high": 2080.0}
+    with pytest.raises(EgraffError, match="expected a temperature for each of 800 frames, got 5"):
+        score_frames(
             walk(), walk(seed=1), temperature_kelvin=520.0, temperatures=[temperatures[:5]], **QUICK
         )
 
@@ -155,29 +160,29 @@ def test_bounds_can_be_chosen_and_are_said():
     temperatures = np.full(800, 500.0)
     temperatures[100:] = 1000.0
     kelvin = {"temperature_kelvin": 520.0, "temperatures": [temperatures]}
-    fine = score_trajectory(walk(), walk(seed=1), **kelvin, **QUICK).find("stability")
-    assert "temperature within 130 to 2080 K" in fine.window
-    tight = score_trajectory(
+    fine = score_frames(walk(), walk(seed=1), **kelvin, **QUICK).find("stability")
+    within = {"low": 130.0, "high": 2080.0, "rollouts": 1, "of": 1}
+    assert fine.fact("temperature-within").values == within
+    tight = score_frames(
         walk(), walk(seed=1), temperature_bounds=(0.5, 1.5), **kelvin, **QUICK
     ).find("stability")
     assert tight.value == 100 * STEP_FS < fine.value
-    unchecked = score_trajectory(walk(), walk(seed=1), **QUICK).find("stability")
-    assert "temperature not checked (no target)" in unchecked.window
+    unchecked = score_frames(walk(), walk(seed=1), **QUICK).find("stability")
+    assert unchecked.fact("temperature-without-target")
     with pytest.raises(EgraffError, match="expected temperature bounds below and above 1"):
-        score_trajectory(walk(), walk(), temperature_bounds=(1.5, 2), **QUICK)
+        score_frames(walk(), walk(), temperature_bounds=(1.5, 2), **QUICK)
 
 
 def test_lost_atoms_end_a_run_in_both_modes():
-    ends = [Violation(300, "20 of 27 atoms left")]
+    lost = Fact("lost-atoms", {"left": 20, "of": 27})
     rollout = walk(300, seed=1)
-    scores = score_trajectory(walk(), rollout, ends=ends, skip=10, mode="both", n_resamples=40)
+    choices = {"skip": 10, "mode": "both", "n_resamples": 40}
+    scores = score_frames(walk(), rollout, ends=[RunEnd(300, lost)], **choices)
     for mode in ("egraff", "paper"):
         found = scores.find("stability", mode=mode)
         assert found.value == 300 * STEP_FS
-        assert "rollout 1 at 600 fs: 20 of 27 atoms left" in found.note
-        assert "0 of 1 rollouts reached their end" in found.note
-    with pytest.raises(EgraffError, match="expected ends of the 1 trajectories"):
-        score_trajectory(walk(), rollout, ends=[], **QUICK)
+        (life,) = found.lifetimes
+        assert (life.time_fs, life.end) == (600.0, RunEnd(290, lost))
 
 
 def molecule(n_frames=60, seed=0, atoms=None, **changes):
@@ -198,10 +203,10 @@ def test_a_molecule_loses_an_atom():
     rollout = molecule(seed=1)
     hydrogen = rollout.species.index("H")
     rollout.positions[40:, hydrogen] += 3.0
-    scores = score_trajectory(molecule(), rollout, **QUICK)
+    scores = score_frames(molecule(), rollout, **QUICK)
     assert scores.find("stability").value == 20.0
-    assert "bond" in scores.find("stability").note
-    assert score_trajectory(molecule(), molecule(seed=2), **QUICK).find("stability").value == 29.5
+    assert scores.find("stability").lifetimes[0].end.cause.code == "broken-bond"
+    assert score_frames(molecule(), molecule(seed=2), **QUICK).find("stability").value == 29.5
     assert 0 < scores.find("h_mae").value < 2
     assert not [score for score in scores.scores if score.key == "rdf_mae"]
 
@@ -245,13 +250,13 @@ def test_free_energies_of_alanine_dipeptide():
     rng = np.random.default_rng(0)
     reference = dipeptide(rng.uniform(-np.pi, np.pi, 600))
     other = dipeptide(rng.uniform(-np.pi, 0, 600))
-    scores = score_trajectory(reference, other, temperature_kelvin=300.0, **QUICK)
-    phi, psi = (scores.find("free_energy", pair=name) for name in ("phi", "psi"))
+    scores = score_frames(reference, other, temperature_kelvin=300.0, **QUICK)
+    phi, psi = (scores.find("free_energy", part=name) for name in ("phi", "psi"))
     assert psi.value == pytest.approx(0, abs=1e-9)  # psi does not turn
     assert phi.value > 3 * phi.floor > 0
-    assert "bins that the reference visits were not visited" in phi.note
+    assert phi.fact("bins-not-visited").values["bins"] > 0
     low, high = phi.interval
     assert low <= phi.value <= high
-    unknown = score_trajectory(reference, other, **QUICK).find("free_energy", pair="phi")
+    unknown = score_frames(reference, other, **QUICK).find("free_energy", part="phi")
     assert unknown.value is None
-    assert "--temperature" in unknown.note
+    assert unknown.absence == Fact("no-temperature")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score import score_trajectory
 from egraff_lmp.score.orient import oriented_like, rotation_between
 
 LIPS = np.array([[12.05, 0.01, -2.83], [-3.57, 11.15, -3.65], [0.02, 0.08, 12.44]])
@@ -51,11 +51,11 @@ def test_a_rollout_in_the_frame_of_lammps_is_turned_back():
     assert np.linalg.det(rotation) == pytest.approx(1)
     rollout = turned(reference, rotation)
     reruns = {"rerun-reference": (reference, rollout), "rerun-oracle": (reference, rollout)}
-    scores = score_trajectory(reference, rollout, reruns=reruns, n_resamples=10)
+    scores = score_frames(reference, rollout, reruns=reruns, n_resamples=10)
     for comparison in ("trajectory", *reruns):
         score = scores.find("fv", comparison)
         assert score.value < 1e-12
-        assert "turned back" in score.note
+        assert score.fact("forces-turned-back")
 
 
 def test_without_it_the_force_violation_would_be_wrong():

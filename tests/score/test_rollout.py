@@ -7,8 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from egraff_lmp.data import lammps_dump
 from egraff_lmp.data.lammps_thermo import COLUMNS
+from egraff_lmp.score import rollout
+from egraff_lmp.score.records import Fact, RunEnd
 from egraff_lmp.score.rollout import NOT_STATED, read_rollout
+from egraff_lmp.score.words import say
 
 pytest.importorskip("MDAnalysis")
 
@@ -51,6 +55,7 @@ def log(folder, *lines):
 def test_frames_alone(dump):
     found = read_rollout(dump())
     assert (found.temperature_kelvin, found.end, found.cost) == (None, None, None)
+    assert (found.lasted_fs, found.asked_fs) == (None, None)
     assert found.frames.timestep_fs is None
     assert read_rollout(dump(), timestep_fs=2.0).frames.timestep_fs == 20.0
 
@@ -82,24 +87,24 @@ def test_temperature_of_velocities(dump):
 def test_atoms_missing_in_the_dump_end_it_there(dump):
     found = read_rollout(dump(lost=4), timestep_fs=2.0)
     assert len(found.frames) == 4
-    assert found.end.frame == 4
-    assert found.end.reason == "3 of 4 atoms left at step 40"
+    assert found.end == RunEnd(4, Fact("lost-atoms", {"left": 3, "of": 4, "step": 40}))
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("line", "code", "words"),
     [
-        ("ERROR: Lost atoms: original 4 current 3 (src/thermo.cpp:494)", "3 of 4 atoms left"),
-        ("WARNING: Lost atoms: original 4 current 3 (src/thermo.cpp:498)", "3 of 4 atoms left"),
-        ("ERROR: Non-numeric pressure (src/fix_nh.cpp:1056)", "infinite or not a number"),
+        ("ERROR: Lost atoms: original 4 current 3 (src/thermo.cpp:494)", "lost-atoms", "3 of 4"),
+        ("WARNING: Lost atoms: original 4 current 3 (src/thermo.cpp:498)", "lost-atoms", "3 of 4"),
+        ("ERROR: Non-numeric pressure (src/fix_nh.cpp:1056)", "lammps", "Non-numeric pressure"),
     ],
 )
-def test_an_end_that_the_log_tells(dump, line, reason):
+def test_an_end_that_the_log_tells(dump, line, code, words):
     path = dump()
     log(path.parent, line)
     found = read_rollout(path)
     assert found.end.frame == 5
-    assert reason in found.end.reason
+    assert found.end.cause.code == code
+    assert words in say(found.end.cause)
 
 
 def test_errors_that_say_nothing_of_the_model_are_no_end(dump):
@@ -116,10 +121,10 @@ def test_an_end_that_the_record_tells(dump):
         "hardware": {"processor": "a processor", "cores": 2},
     }  # fmt: skip
     (path.parent / "rollout.json").write_text(json.dumps(record))
-    assert read_rollout(path).end.reason == "too hot"
+    assert read_rollout(path).end == RunEnd(5, Fact("lammps", {"message": "too hot"}))
     log(path.parent, "Loop time of 0.5 on 2 procs for 50 steps with 4 atoms")
     cost = read_rollout(path).cost
-    assert (cost.ms_per_step, cost.us_per_atom_and_step) == (10.0, 2500.0)
+    assert (cost.wall_seconds, cost.n_steps, cost.n_atoms) == (0.5, 50, 4)
     assert cost.hardware == "a processor, 2 cores"
     assert (cost.ranks, cost.threads, cost.precision) == (2, 1, NOT_STATED)
     (path.parent / "rollout.json").write_text("{")
@@ -130,4 +135,39 @@ def test_another_log_by_name(dump, tmp_path):
     path = dump()
     other = tmp_path / "elsewhere.log"
     other.write_text("Loop time of 1 on 1 procs for 10 steps with 4 atoms\n")
-    assert read_rollout(path, logs=[other]).cost.ms_per_step == 100.0
+    cost = read_rollout(path, logs=[other]).cost
+    assert (cost.wall_seconds, cost.n_steps) == (1.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("status", "last", "times"),
+    [
+        ("finished", 60, (120.0, 120.0)),
+        ("failed", 45, (90.0, 120.0)),
+        ("running", 45, (None, None)),
+        ("stopped", 45, (None, None)),
+    ],
+)
+def test_the_times_that_the_record_tells(dump, status, last, times):
+    path = dump()
+    segment = {
+        "first_step": 0, "last_step": last, "ranks": 1, "threads": "1", "device": "cpu",
+        "wall_seconds": 1.0, "started": "", "log": "log.0.lammps", "command": [],
+    }  # fmt: skip
+    record = {
+        "kind": "egraff rollout", "schema": 1, "status": status, "reason": "", "n_steps": 60,
+        "identity": {}, "inputs": {}, "versions": {}, "segments": [segment], "hardware": {},
+    }  # fmt: skip
+    (path.parent / "rollout.json").write_text(json.dumps(record))
+    found = read_rollout(path, timestep_fs=2.0)
+    assert (found.lasted_fs, found.asked_fs) == times
+
+
+def test_a_dump_is_read_once(dump, monkeypatch):
+    calls = []
+    monkeypatch.setattr(rollout, "read_dumped_run", lambda *a: calls.append(a) or read(*a))
+    read = lammps_dump.read_dumped_run
+    path = dump()
+    log(path.parent)
+    assert read_rollout(path).frames.timestep_fs == 20.0
+    assert len(calls) == 1

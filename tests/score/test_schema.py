@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score import score_trajectory
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.records import SCHEMA_FILE
 
@@ -62,7 +62,7 @@ def broken():
     ids=["bulk", "starts", "not finite", "no labels", "molecule", "one frame"],
 )
 def test_real_output_is_valid(validator, reference, rollouts, choices):
-    text = score_trajectory(reference, rollouts, **choices, **QUICK).to_json()
+    text = score_frames(reference, rollouts, **choices, **QUICK).to_json()
     for token in ("NaN", "Infinity"):
         assert token not in text
     record = json.loads(text)
@@ -84,7 +84,7 @@ def test_real_output_is_valid(validator, reference, rollouts, choices):
     ],
 )
 def test_the_schema_refuses(validator, where, wrong):
-    record = json.loads(score_trajectory(frames(), frames(seed=1), **QUICK).to_json())
+    record = json.loads(score_frames(frames(), frames(seed=1), **QUICK).to_json())
     place = record
     for key in where[:-1]:
         place = place[key]
@@ -93,6 +93,6 @@ def test_the_schema_refuses(validator, where, wrong):
 
 
 def test_no_value_needs_a_reason(validator):
-    record = json.loads(score_trajectory(frames(), frames(seed=1), **QUICK).to_json())
+    record = json.loads(score_frames(frames(), frames(seed=1), **QUICK).to_json())
     record["scores"][0] |= {"value": None, "interval": None, "note": ""}
     assert not validator.is_valid(record)

@@ -7,16 +7,17 @@ import pytest
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.bonds import bond_lengths, bonds_of, watched_bonds
+from egraff_lmp.score.records import Fact, RunEnd
 from egraff_lmp.score.stability import (
-    Violation,
     broken_bond,
-    first_violation,
+    first_end,
     lost_atoms,
     not_finite,
     rdf_departure,
     rdf_threshold,
     temperature_out_of_bounds,
 )
+from egraff_lmp.score.words import say
 
 WATER = np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
 
@@ -35,9 +36,12 @@ def test_a_bond_breaks_beyond_half_an_angstrom():
     frames[:, 1, 0] += stretch
     bonds = bonds_of(("O", "H", "H"), WATER)
     lengths = bond_lengths(frames, bonds)
-    violation = broken_bond(lengths, lengths[0], names=["O0-H1", "O0-H2"])
-    assert violation.frame == 3
-    assert violation.reason == "bond O0-H1 at 1.47 A, 0.96 A at equilibrium"
+    end = broken_bond(lengths, lengths[0], names=["O0-H1", "O0-H2"])
+    assert (end.frame, end.cause.code) == (3, "broken-bond")
+    assert end.cause.values == {
+        "bond": "O0-H1", "length": pytest.approx(1.47), "equilibrium": pytest.approx(0.96)
+    }  # fmt: skip
+    assert say(end.cause) == "bond O0-H1 is 1.47 A long, 0.96 A at equilibrium"
     assert broken_bond(lengths[:3], lengths[0]) is None
     squeezed = lengths - 0.6
     assert broken_bond(squeezed, lengths[0]).frame == 0
@@ -60,7 +64,9 @@ def test_values_that_are_not_finite_and_lost_atoms():
     assert not_finite(positions, None, energy) is None
     positions[4, 1, 2], energy[3] = np.nan, np.inf
     assert not_finite(positions, None, energy).frame == 3
-    assert lost_atoms(np.array([8, 8, 7, 6]), 8) == Violation(2, "7 of 8 atoms left")
+    assert lost_atoms(np.array([8, 8, 7, 6]), 8) == RunEnd(
+        2, Fact("lost-atoms", {"left": 7, "of": 8})
+    )
     assert lost_atoms(np.array([8, 8]), 8) is None
 
 
@@ -73,9 +79,9 @@ def test_temperatures():
 
 
 def test_the_first_violation_counts():
-    early, late = Violation(3, "early"), Violation(9, "late")
-    assert first_violation([None, late, early]) is early
-    assert first_violation([None]) is None
+    early, late = (RunEnd(frame, Fact("not-finite-value")) for frame in (3, 9))
+    assert first_end([None, late, early]) is early
+    assert first_end([None]) is None
 
 
 def test_a_bond_that_the_reference_breaks_is_not_watched():
