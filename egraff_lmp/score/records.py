@@ -337,7 +337,7 @@ class Scores:
         """
         try:
             raw = json.loads(text)
-            kind, schema = raw.pop("kind"), raw.pop("schema")
+            kind, schema = raw["kind"], raw["schema"]
         except (ValueError, KeyError, TypeError, AttributeError):
             kind, schema = None, None
         if (kind, schema) != (KIND, SCHEMA):
@@ -346,7 +346,7 @@ class Scores:
                 "score the rollouts again."
             )
         try:
-            return _adapter().validate_python(raw)
+            return _adapter().validate_json(text, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

@@ -19,7 +19,6 @@ from bench_fakes import RAW, Fakes, config
 
 from egraff_lmp.bench import run_bench
 from egraff_lmp.bench.config import BenchConfig
-from egraff_lmp.bench.curves import by_committee
 from egraff_lmp.bench.run import BenchResult
 from egraff_lmp.errors import EgraffError
 
@@ -136,15 +135,6 @@ def test_mistakes_are_named(copper: Path, changes: dict[str, Any], message: str)
         asked(copper, **changes)
 
 
-def test_no_page_takes_a_committee_for_the_truth() -> None:
-    rows = [{"comparison": "rerun-oracle", "value": 1}, {"comparison": "structure", "value": 2}]
-    scores = {"scores": rows, "series": rows[:1], "curves": {}}
-    told = by_committee(scores)
-    assert [row["comparison"] for row in told["scores"]] == ["rerun-committee", "structure"]
-    assert [row["comparison"] for row in told["series"]] == ["rerun-committee"]
-    assert rows[0]["comparison"] == "rerun-oracle"
-
-
 @pytest.mark.slow
 def test_a_committee_for_real(copper: Path, tmp_path: Path) -> None:
     small = {"max_epochs": 8}
@@ -158,10 +148,13 @@ def test_a_committee_for_real(copper: Path, tmp_path: Path) -> None:
         record = json.loads(cell.score.path("scores").read_text())
         row = next(
             s for s in record["scores"]
-            if (s["key"], s["comparison"], s["mode"]) == ("fv", "rerun-oracle", "egraff")
+            if (s["key"], s["comparison"], s["mode"]) == ("fv", "rerun-committee", "egraff")
         )  # fmt: skip
         between = cell.oracle.value["disagreement"]
-        assert f"whose FV against each other is {between:.3g}" in row["note"]
+        assert row["judge"] == {"members": cell.oracle.value["members"], "disagreement": between}
+        cut = [s for s in record["series"] if s["comparison"] == "rerun-committee"]
+        assert {len(s["values"]) for s in cut if s["key"] == "fv"} == {5}
+        assert not [s for s in record["scores"] if s["comparison"] in ("rerun-oracle", "cost")]
         assert 0 < between < 1
         scores[cell.model.name] = row["value"]
     assert all(scores["shuffled"] > value for name, value in scores.items() if name != "shuffled")

@@ -68,7 +68,7 @@ def test_json_alone_on_stdout(egraff, rollout):
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
     assert record["settings"]["skip"] == 2
-    assert record["trajectories"][0]["timestep_fs"] == 20.0
+    assert record["rollouts"][0]["timestep_fs"] == 20.0
     keys = {(s["key"], s["comparison"]) for s in record["scores"] if s["value"] is not None}
     assert keys == {
         ("wf", "structure"), ("jsd", "structure"), ("rdf_mae", "structure"),
@@ -76,7 +76,7 @@ def test_json_alone_on_stdout(egraff, rollout):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("columns", [80, 50])
+@pytest.mark.parametrize("columns", [80, 50, 40])
 def test_tables_fit_the_terminal_and_name_both_modes(egraff, rollout, columns):
     result = egraff(rollout("a", 1), rollout("b", 2), rollout("c", 3), columns=columns)
     assert result.exit_code == 0, result.output
@@ -91,7 +91,7 @@ def test_tables_fit_the_terminal_and_name_both_modes(egraff, rollout, columns):
         "FV of unrelated frames: 0.7071",
         "2 starts",
         "9 % rule",
-        "at equal times, every 20 fs",
+        "compared at equal times, every 20 fs",
         "where the ground truth is DFT there is none",
         "first half of the reference frames against the second half",
     ):
@@ -110,13 +110,31 @@ def test_reruns_from_files(egraff, rollout):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     scores = json.loads(result.stdout)["scores"]
-    frames = {s["comparison"]: s["n_frames"] for s in scores if s["key"] == "fv"}
+    frames = {s["comparison"]: s["counts"]["frames"] for s in scores if s["key"] == "fv"}
     assert frames == {"trajectory": 24, "rerun-reference": 12, "rerun-oracle": 24}
     # Random positions: atoms that cannot be followed have no RMSD and no diffusivity.
     absent = {s["key"] for s in scores if s["value"] is None}
     assert absent == {
         "rmsd", "divergence_time", "diffusivity_error", "diffusivity_error_eq4"
     }  # fmt: skip
+    errors = {s["key"]: s for s in scores if s["comparison"] == "rerun-reference"}
+    assert errors["force_mae"]["value"] > 0
+    assert errors["force_mae"]["interval"] is not None
+
+
+def test_a_committee_is_told_from_the_ground_truth(egraff, rollout):
+    reference, first = rollout("a", 1), rollout("b", 2)
+    judged = ("--rerun-committee", rollout("members", 5, positions_seed=2))
+    result = egraff(reference, first, *judged, "--json")
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    found = {s["comparison"] for s in record["scores"] if s["key"] == "fv"}
+    assert found == {"trajectory", "rerun-reference", "rerun-committee"}
+    growth = next(s for s in record["scores"] if s["key"] == "fv_growth")
+    assert (growth["comparison"], growth["value"] > 0) == ("rerun-committee", True)
+    text = " ".join(egraff(reference, first, *judged).stdout.split())
+    assert "A committee re-evaluated on rollout frames (egraff mode)" in text
+    assert "Reference potential" not in text
 
 
 def test_a_rerun_of_other_frames_is_refused(egraff, rollout):
@@ -158,11 +176,16 @@ def stability(result):
 
 
 def test_a_dump_that_loses_atoms_is_a_result(egraff, rollout):
-    result = egraff(rollout("a", 1, calm=True), rollout("b", 2, calm=True, lost=7), "--json")
+    reference, broken = rollout("a", 1, calm=True), rollout("b", 2, calm=True, lost=7)
+    result = egraff(reference, broken, "--json")
     found = stability(result)
     assert found["value"] == 140.0
-    assert "rollout 1 at 140 fs: 10 of 12 atoms left at step 70" in found["note"]
-    assert json.loads(result.stdout)["trajectories"][0]["n_frames"] == 7
+    (life,) = found["lifetimes"]
+    lost = {"left": 10, "of": 12, "step": 70}
+    assert life["end"] == {"frame": 7, "cause": {"code": "lost-atoms", "values": lost}}
+    assert json.loads(result.stdout)["rollouts"][0]["n_frames"] == 7
+    text = " ".join(egraff(reference, broken).stdout.split())
+    assert "rollout 1 at 140 fs: 10 of 12 atoms left at step 70" in text
 
 
 def test_a_run_that_leaves_its_temperature_ends(egraff, rollout):
@@ -171,23 +194,62 @@ def test_a_run_that_leaves_its_temperature_ends(egraff, rollout):
     bounds = ("--temperature-bounds", 0.5, 2)
     found = stability(egraff(reference, hot, "--json", "--temperature", 300, *bounds))
     assert found["value"] == 0
-    assert "temperature 900 K, 150 to 600 K allowed" in found["note"]
+    cause = found["lifetimes"][0]["end"]["cause"]
+    assert cause["values"] == {"kelvin": 900.0, "low": 150.0, "high": 600.0}
+    text = " ".join(egraff(reference, hot, "--temperature", 300, *bounds).stdout.split())
+    assert "the temperature is 900 K, and 150 to 600 K are allowed" in text
 
 
-@pytest.mark.parametrize("columns", [80, 60])
+def cost_values(result):
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)["scores"]
+    return {s["key"]: s["per_start"] for s in scores if s["comparison"] == "cost"}
+
+
+def test_survival_of_what_was_asked_for(egraff, rollout):
+    reference, first = rollout("a", 1, calm=True), rollout("b", 2, calm=True)
+    segment = {
+        "first_step": 0, "last_step": 110, "ranks": 1, "threads": "1", "device": "cpu",
+        "wall_seconds": 1.0, "started": "", "log": "log.0.lammps", "command": [],
+    }  # fmt: skip
+    record = {
+        "kind": "egraff rollout", "schema": 1, "status": "failed", "reason": "it blew up",
+        "n_steps": 220, "identity": {}, "inputs": {}, "versions": {}, "segments": [segment],
+        "hardware": {},
+    }  # fmt: skip
+    (first.parent / "rollout.json").write_text(json.dumps(record))
+    result = egraff(reference, first)
+    text = " ".join(result.stdout.split())
+    for expected in (
+        "Survival (egraff mode)", "rollouts that reached their end starts 0",
+        "shortest rollout fs 220", "part of the rollouts before they broke 0.5",
+        "of 1 rollout of 440 fs that were asked for", "it blew up",
+    ):  # fmt: skip
+        assert expected in text, expected
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
 def test_cost_from_the_log(egraff, rollout, columns):
     first, second = rollout("b", 2), rollout("c", 3)
     (first.parent / "log.0.lammps").write_text(LOG)
     result = egraff(rollout("a", 1), first, second, columns=columns)
     assert result.exit_code == 0, result.output
     text = " ".join(result.stdout.split())
-    assert "1 110 20 1667" in text  # steps, ms/step, us/atom/step
-    assert "12 atoms on 2 MPI ranks of 1 threads" in text
-    costs = json.loads(egraff(rollout("d", 1), first, second, "--json").stdout)["costs"]
-    assert costs[0]["ms_per_step"] == pytest.approx(20)
-    assert costs[1] is None
+    assert max(map(len, result.stdout.splitlines())) <= columns
+    for expected in (
+        "Cost (egraff mode)", "time of a step ms/step", "us/atom/step", "110 steps",
+        "1 of 2 rollouts have a log", "12 atoms on 2 MPI ranks of 1 thread",
+    ):  # fmt: skip
+        assert expected in text, expected
+    costs = cost_values(egraff(rollout("d", 1), first, second, "--json"))
+    assert costs["ms_per_step"] == pytest.approx([20])
+    assert costs["us_per_atom_step"] == pytest.approx([1e4 / 6])
+    (second.parent / "log.0.lammps").write_text(LOG.replace("Loop time of 2.2", "Loop time of 4.4"))
+    result = egraff(rollout("e", 1), first, second, columns=columns)
+    assert "time of a step of each rollout: 20, 40 ms/step" in " ".join(result.stdout.split())
+    (second.parent / "log.0.lammps").unlink()
     result = egraff(first, second, "--log", first.parent / "log.0.lammps", "--json")
-    assert json.loads(result.stdout)["costs"][0]["n_steps"] == 110
+    assert cost_values(result)["ms_per_step"] == pytest.approx([20])
     result = egraff(first, first, second, "--log", first.parent / "log.0.lammps")
     assert "expected one log for each of the 2 rollouts" in str(result.exception)
 
@@ -200,6 +262,6 @@ def test_csv_with_a_row_of_units(egraff, rollout, tmp_path):
     assert result.exit_code == 0, result.output
     with open(path, newline="", encoding="utf-8") as stream:
         units, *rows = csv.DictReader(stream)
-    assert (units["value"], units["n_frames"]) == ("see unit", "frames")
+    assert (units["value"], units["frames"]) == ("see unit", "frames")
     assert {"wf", "fv", "stability"} <= {row["key"] for row in rows}
     assert all(float(row["value"]) >= 0 for row in rows if row["value"])

@@ -10,8 +10,10 @@ import pytest
 from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.score import Scores
 from egraff_lmp.score.cost import Cost
-from egraff_lmp.score.records import SCHEMA_FILE
+from egraff_lmp.score.records import SCHEMA_FILE, schema_text
 
 pytest.importorskip("MDAnalysis")
 jsonschema = pytest.importorskip("jsonschema")
@@ -69,7 +71,12 @@ def test_real_output_is_valid(validator, reference, rollouts, choices):
     validator.validate(record)
     absent = [score for score in record["scores"] if score["value"] is None]
     assert absent
-    assert all(score["note"] for score in absent)
+    assert all(score["absence"]["code"] for score in absent)
+    assert Scores.from_json(text).to_json() == text
+
+
+def test_the_schema_is_that_of_the_records():
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run `make schema`"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_real_output_is_valid(validator, reference, rollouts, choices):
         (("scores", 0, "value"), "7"),
         (("scores", 0, "mode"), "both"),
         (("scores", 0, "interval"), [1.0]),
-        (("scores", 0, "n_frames"), -1),
+        (("scores", 0, "counts", "frames"), -1),
         (("reference", "sha256"), "abc"),
     ],
 )
@@ -90,9 +97,11 @@ def test_the_schema_refuses(validator, where, wrong):
         place = place[key]
     place[where[-1]] = wrong
     assert not validator.is_valid(record)
+    with pytest.raises(EgraffError, match="score the rollouts again"):
+        Scores.from_json(json.dumps(record), "scores.json")
 
 
 def test_no_value_needs_a_reason(validator):
     record = json.loads(score_frames(frames(), frames(seed=1), **QUICK).to_json())
-    record["scores"][0] |= {"value": None, "interval": None, "note": ""}
+    record["scores"][0] |= {"value": None, "interval": None, "absence": None}
     assert not validator.is_valid(record)
