@@ -59,7 +59,7 @@ def asked(
 
 
 def judges(result: BenchResult) -> dict[str, list[str]]:
-    return {c.model.name: c.oracle.value["members"] for c in result.cells if c.oracle is not None}
+    return {c.model.name: c.oracle.value["members"] for c in result.models if c.oracle is not None}
 
 
 def test_all_others_judge_and_what_is_broken_on_purpose_does_not(
@@ -124,7 +124,7 @@ def test_a_judge_that_is_missing_stops_the_judgement_alone(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"models": RAW["models"]}, "at least 3 models that are not broken on purpose"),
+        ({"models": RAW["models"]}, "at least 3 models that are no negative controls"),
         ({"models": [*RAW["models"], SHUFFLED]}, "got nequip, allegro"),
         ({"reference": RAW["reference"]}, "the ground truth itself is evaluated"),
         ({"scoring__committee_every": 0}, "scoring.committee_every"),
@@ -141,7 +141,7 @@ def test_a_committee_for_real(copper: Path, tmp_path: Path) -> None:
     settings = asked(copper, SHUFFLED, training__r_max=4.0, training__stop=small)
     result = run_bench(settings, tmp_path)
     scores = {}
-    for cell in result.cells:
+    for cell in result.models:
         assert cell.oracle is not None
         # Two rollouts of 21 frames, of which the frames 0, 5, 10, 15 and 20 are judged.
         assert cell.oracle.value["n_frames"] == 10
