@@ -11,6 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ase.io
+from ase import units
+
 from egraff_lmp.bench.config import BenchConfig, Classical
 from egraff_lmp.bench.frames import (
     archive,
@@ -30,9 +33,12 @@ from egraff_lmp.bench.reference import (
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.data import Frames
 from egraff_lmp.data.lammps_log import read_lammps_log
+from egraff_lmp.data.table import read_source
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
+from egraff_lmp.rollout import classical, make_config, rerun, run_rollout
+from egraff_lmp.rollout.record import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
 from egraff_lmp.score.metric import Rerun
 from egraff_lmp.score.options import EGRAFF, LEAVE_OUT
@@ -87,8 +93,6 @@ def _simulate(
     config: BenchConfig, settings: Classical, progress: Progress | None, folder: Path
 ) -> tuple[Frames, dict[str, Any]]:
     """The classical reference by the same deck and thermostat as the rollouts."""
-    from egraff_lmp.rollout import run_rollout
-
     start = folder / "crystal.npz"
     write_npz(crystal(settings), start)
     skipped = round(1000 * settings.equilibration_ps / settings.stride_fs)
@@ -122,8 +126,6 @@ def pair_coefficients(settings: Classical) -> str:
 
 def rollout_settings(config: BenchConfig, **values: Any) -> Any:
     """A `RolloutConfig` with the ensemble, temperature and hardware of the bench."""
-    from egraff_lmp.rollout import make_config
-
     common = {
         "ensemble": "nvt",
         "launcher": config.rollout.launcher,
@@ -137,7 +139,7 @@ def rollout_settings(config: BenchConfig, **values: Any) -> Any:
 
 def train_model(config: BenchConfig, model: Model, reference: StageResult, folder: Path) -> Outcome:
     """Train one model; a killed training goes on from its last epoch."""
-    from egraff_lmp.train.run import train
+    from egraff_lmp.train.run import train  # torch: seconds, for a training alone
 
     settings = config.train_settings(
         model, *(part_paths(reference, part) for part in ("train", "validation"))
@@ -164,7 +166,7 @@ def deploy_model(
     model: Model, trained: StageResult, folder: Path, shuffle_seed: int | None = None
 ) -> Outcome:
     """Turn the best checkpoint into a deployed file; with a seed, one of shuffled weights."""
-    from egraff_lmp.train.deploy import deploy
+    from egraff_lmp.train.deploy import deploy  # torch: seconds, for a deployment alone
 
     path = folder / f"{model.name}.pt"
     contract = deploy(trained.path("checkpoint"), path, shuffle_seed=shuffle_seed)
@@ -191,9 +193,6 @@ def run_start(
     folder: Path,
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
-    from egraff_lmp.rollout import run_rollout
-    from egraff_lmp.rollout.record import machine_words
-
     settings = rollout_settings(
         config,
         **start_of(config, number, reference, folder),
@@ -240,9 +239,6 @@ def start_of(
     if config.rollout.velocities != "recovered":
         base = reference.folder.absolute()
         return {"structure": reference.files[FRAMES][0], "base": base, "frame": frame}
-    import ase.io
-    from ase import units
-
     frames = archive(reference.path(FRAMES), config.stride_fs)
     velocities = recovered_velocities(frames, frame)
     atoms = ase.Atoms(
@@ -269,8 +265,6 @@ def check_model(
 
 def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
     """A deployed model's energies and forces on frames, through LAMMPS `rerun`."""
-    from egraff_lmp.rollout import rerun
-
     return rerun(
         deployed.path("model"),
         frames,
@@ -284,8 +278,6 @@ def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folde
 
 def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Path) -> Outcome:
     """The reference potential on the rollouts' own frames, through LAMMPS `rerun`."""
-    from egraff_lmp.rollout import classical, rerun
-
     settings = config.reference
     if not isinstance(settings, Classical):
         raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
@@ -386,8 +378,6 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
     settings = config.reference
     value: dict[str, Any] = settings.model_dump(mode="json")
     if isinstance(settings, Classical):
-        from egraff_lmp.rollout import classical
-
         value["potential_sha256"] = classical(
             settings.pair_style, pair_coefficients(settings)
         ).sha256
@@ -400,7 +390,5 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
         source for part in split_names(config).values() for source in part.sources
     )
     if elsewhere:
-        from egraff_lmp.data.table import read_source
-
         value["split_sha256"] = {source: read_source(source).sha256() for source in elsewhere}
     return value

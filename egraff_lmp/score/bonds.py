@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -23,8 +24,7 @@ def bonds_of(species: Sequence[str], positions: NDArray[np.float64]) -> NDArray[
         species: element of each of N atoms.
         positions: (N, 3) in A of a molecule that is whole.
     """
-    from ase.data import atomic_numbers, covalent_radii
-    from scipy.spatial import KDTree
+    from scipy.spatial import KDTree  # an optional package
 
     radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in species])
     near = KDTree(positions).query_pairs(2 * RADII_FACTOR * radii.max(), output_type="ndarray")

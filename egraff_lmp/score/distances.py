@@ -124,7 +124,7 @@ def _reduced(
     """
     if not periodic:
         return (positions - positions.mean(axis=0)).astype(np.float32), None
-    from MDAnalysis.lib.mdamath import triclinic_box, triclinic_vectors
+    from MDAnalysis.lib.mdamath import triclinic_box, triclinic_vectors  # an optional package
 
     box = triclinic_box(*cell)
     if not box.any():
@@ -138,7 +138,7 @@ def _reduced(
 
 
 def _dense_distances(frames, periodic, kinds, table):  # type: ignore[no-untyped-def]
-    from MDAnalysis.lib.distances import self_distance_array
+    from MDAnalysis.lib.distances import self_distance_array  # an optional package
 
     n_atoms = frames.n_atoms
     first, second = np.triu_indices(n_atoms, 1)  # the order of self_distance_array
@@ -161,7 +161,7 @@ def capped_distances(
         index: of the frame.
         r_max: in A, at most half the smallest cell height.
     """
-    from vesin import NeighborList
+    from vesin import NeighborList  # an optional package
 
     periodic = is_periodic(frames)
     kinds, table = label_table(frames.species)

@@ -9,6 +9,7 @@ motion counts in the sum nevertheless.
 from __future__ import annotations
 
 import numpy as np
+from ase.units import fs, kB
 from numpy.typing import NDArray
 
 from egraff_lmp.score.unwrap import masses_of
@@ -18,8 +19,6 @@ def kinetic_temperature(
     velocities: NDArray[np.float64], species: tuple[str, ...]
 ) -> NDArray[np.float64]:
     """T in K, (T,), from velocities (T, N, 3) in A/ps (metal units) of N elements."""
-    from ase.units import fs, kB
-
     moving = velocities / (1000 * fs)  # A/ps in ASE's unit of velocity
     twice_kinetic = np.einsum("n,tni,tni->t", masses_of(species), moving, moving)
     return np.asarray(twice_kinetic / (max(3 * len(species) - 3, 1) * kB))

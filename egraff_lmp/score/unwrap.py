@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -109,8 +110,6 @@ def without_drift(
 
 def masses_of(species: Sequence[str]) -> NDArray[np.float64]:
     """Standard atomic masses in amu, (N,)."""
-    from ase.data import atomic_masses, atomic_numbers
-
     return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in species])
 
 

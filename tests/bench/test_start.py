@@ -57,7 +57,7 @@ def test_the_protocol_reaches_the_rollout(tmp_path: Path, monkeypatch: pytest.Mo
         asked.append(settings)
         raise InterruptedError
 
-    monkeypatch.setattr("egraff_lmp.rollout.run_rollout", note)
+    monkeypatch.setattr("egraff_lmp.bench.work.run_rollout", note)
     deployed = SimpleNamespace(path=lambda name: tmp_path / "model.pt")
     for changes in (
         {},

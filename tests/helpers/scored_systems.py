@@ -1,4 +1,4 @@
-"""Seeded systems to score: bulk, also triclinic, and molecules; broken rollouts, reruns, strides."""
+"""Seeded systems to score: bulk, triclinic too, and molecules; broken rollouts, reruns, strides."""
 
 from __future__ import annotations
 
