@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import (
-    RERUN_REFERENCE,
     Counts,
     Curves,
     Fact,
@@ -107,12 +106,6 @@ class Context:
         """The rollouts without the frames that are skipped at their beginning."""
         skip = slice(self.options.skip, None)
         return self.shared("kept", lambda: [one.frames.select(skip) for one in self.rollouts])
-
-    @property
-    def held_out(self) -> Frames:
-        """The frames that the model was evaluated on, else the reference."""
-        rerun = self.reruns.get(RERUN_REFERENCE)
-        return self.reference if rerun is None else rerun.truth
 
     def shared(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, made once for all metrics that ask for `key`."""

@@ -7,9 +7,10 @@ Criteria of Fu et al., "Forces are not enough" (appendix C), with their threshol
                        Delta = 3.0 A for each partial g of water, 1.0 A for the total g of LiPS
                        (and of everything else that they did not treat)
 
-and what ends a run besides: values that are not finite, lost atoms, a temperature out of bounds.
-Each function returns the first frame that violates its criterion, None if none does; a criterion
-that a frame cannot be tested against (NaN) counts as violated.
+and what ends a run besides: values that are not finite, a temperature out of bounds. Lost atoms are
+told by its dump or log, see `rollout`. Each function returns the first frame that violates its
+criterion, None if none does; a criterion that a frame cannot be tested against (NaN) counts as
+violated.
 """
 
 from __future__ import annotations
@@ -98,15 +99,6 @@ def not_finite(*arrays: NDArray[np.float64] | None) -> RunEnd | None:
             bad = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
             firsts += bad[:1].tolist()
     return RunEnd(min(firsts), Fact("not-finite-value")) if firsts else None
-
-
-def lost_atoms(n_atoms: NDArray[np.int64], expected: int) -> RunEnd | None:
-    """The first frame with another number of atoms than expected; n_atoms (T,)."""
-    lost = np.flatnonzero(np.asarray(n_atoms) != expected)
-    if not lost.size:
-        return None
-    frame = int(lost[0])
-    return RunEnd(frame, Fact("lost-atoms", {"left": int(n_atoms[frame]), "of": expected}))
 
 
 def temperature_out_of_bounds(

@@ -11,7 +11,6 @@ from egraff_lmp.score.records import Fact, RunEnd
 from egraff_lmp.score.stability import (
     broken_bond,
     first_end,
-    lost_atoms,
     not_finite,
     rdf_departure,
     rdf_threshold,
@@ -59,15 +58,11 @@ def test_thresholds_of_the_paper():
     assert rdf_threshold(("Li", "P", "S")) == (1.0, False)
 
 
-def test_values_that_are_not_finite_and_lost_atoms():
+def test_values_that_are_not_finite():
     positions, energy = np.zeros((6, 2, 3)), np.zeros(6)
     assert not_finite(positions, None, energy) is None
     positions[4, 1, 2], energy[3] = np.nan, np.inf
     assert not_finite(positions, None, energy).frame == 3
-    assert lost_atoms(np.array([8, 8, 7, 6]), 8) == RunEnd(
-        2, Fact("lost-atoms", {"left": 7, "of": 8})
-    )
-    assert lost_atoms(np.array([8, 8]), 8) is None
 
 
 def test_temperatures():
