@@ -85,8 +85,9 @@ lint: setup ## ruff, mypy and clang-format, changing nothing
 	$(python) -m mypy
 	.venv/bin/clang-format --dry-run -Werror $(cpp)
 
-schema: setup ## write the JSON schema of scores again, from the records
+schema: setup ## write the JSON schemas of scores again, from the records
 	$(python) -c 'from egraff_lmp.score import records as r; r.SCHEMA_FILE.write_text(r.schema_text())'
+	$(python) -c 'from egraff_lmp.results import export as e; e.SCHEMA_FILE.write_text(e.schema_text())'
 
 format: setup ## let ruff and clang-format rewrite the sources
 	$(python) -m ruff check --fix

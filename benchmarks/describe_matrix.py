@@ -22,20 +22,27 @@ from pathlib import Path
 from typing import Any
 
 from egraff_lmp.fileio import write_text
+from egraff_lmp.report.words import score_name
 from egraff_lmp.rollout.record import hardware, versions
 
-# Title, then key, comparison, mode, pair and format of a score.
+# Title, then key, comparison, mode, part and format of a score.
 TABLES = (
     ("Wright's factor of g(r) or h(r), %", "wf", "structure", "egraff", "total", ".3g"),
     ("JSD of pair distances, bit", "jsd", "structure", "egraff", "total", ".2g"),
     ("FV on held-out reference frames", "fv", "rerun-reference", "egraff", "", ".2f"),
-    ("Force MAE, meV/A", "force_mae", "accuracy", "", "", ".3g"),
-    ("Rollouts that reached their end", "finished_starts", "rollouts", "", "", ".0f"),
+    ("Force MAE, meV/A", "force_mae", "rerun-reference", "egraff", "", ".3g"),
+    ("Rollouts that reached their end", "finished_starts", "survival", "egraff", "", ".0f"),
     ("Stable for, fs", "stability", "stability", "egraff", "", ".3g"),
-    ("Time of a step, ms", "ms_per_step", "cost", "", "", ".3g"),
+    ("Time of a step, ms", "ms_per_step", "cost", "egraff", "", ".3g"),
 )
 FLOOR = "floor"
-LONG = ("label", "forcefield", "window", "note")  # columns that the short table leaves out
+LONG = (
+    "cell",
+    "forcefield",
+    "window",
+    "absence",
+    "facts",
+)  # columns that the short table leaves out
 Row = Mapping[str, str]
 
 
@@ -79,7 +86,7 @@ def document(runs: Path, rows: Sequence[Row], remarks: Sequence[str]) -> Iterato
     )
     yield from remarks
     yield ""
-    yield "Models named `shuffled` and `half-cutoff` are broken on purpose. `scores.csv` holds all"
+    yield "Models named `shuffled` and `half-cutoff` are negative controls. `scores.csv` holds all"
     yield "values but those of single pairs of elements; `report.png` is the head of the report."
     yield "An empty entry: no result, or none that is defined there."
     yield ""
@@ -94,7 +101,7 @@ def table(
     systems: Sequence[tuple[str, str]],
 ) -> Iterator[str]:  # fmt: skip
     """One score of every model on every system, with the floor where there is one."""
-    mine = [r for r in rows if [r["key"], r["comparison"], r["mode"], r["pair"]] == list(place)]
+    mine = [r for r in rows if [r["key"], r["comparison"], r["mode"], r["part"]] == list(place)]
     if not mine:
         return
     floors = any(row["floor"] for row in mine)
@@ -111,22 +118,27 @@ def table(
 
 
 def verdicts(runs: Path) -> Iterator[str]:
-    """In how many systems each score has the force fields last that are broken on purpose."""
+    """In how many systems each score has the negative controls last."""
     found = json.loads((runs / "scores.json").read_text(encoding="utf-8")).get("controls", [])
-    ranked = [entry for entry in found if entry["rank"] is not None]
+    ranked = [entry for entry in found if entry["ranking"]["rank"] is not None]
     if not ranked:
         return
     kinds = list(dict.fromkeys(entry["control"] for entry in ranked))
-    yield from ("", "## Systems in which a score has the broken force field last", "")
+    yield from ("", "## Systems in which a score has the negative control last", "")
     yield "| score | claims to see | " + " | ".join(kinds) + " |"
     yield "|---|---|" + "---|" * len(kinds)
-    for label, sees in dict.fromkeys((entry["label"], entry["sees"]) for entry in ranked):
+    for label, sees in dict.fromkeys((name_of(entry), entry["sees"]) for entry in ranked):
         counts = []
         for kind in kinds:
-            mine = [e for e in ranked if (e["label"], e["control"]) == (label, kind)]
-            counts.append(f"{sum(e['rank'] == e['of'] for e in mine)} of {len(mine)}")
+            mine = [e["ranking"] for e in ranked if (name_of(e), e["control"]) == (label, kind)]
+            counts.append(f"{sum(r['rank'] == r['of'] for r in mine)} of {len(mine)}")
         name = label.replace("|", "\\|")
         yield f"| {name} | {sees} | " + " | ".join(counts) + " |"
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """Name of the score that a verdict is on."""
+    return score_name(entry["key"], entry["comparison"], entry["part"])
 
 
 def shown(text: str, form: str) -> str:
@@ -154,7 +166,7 @@ def short(lines: Sequence[str]) -> str:
     names = [name for name in reader.fieldnames or [] if name not in LONG]
     writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row for row in reader if row["value"] and row["pair"] in ("", "total"))
+    writer.writerows(row for row in reader if row["value"] and row["part"] in ("", "total"))
     return stream.getvalue()
 
 

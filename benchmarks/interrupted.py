@@ -88,7 +88,7 @@ def started(config: str, out: Path) -> subprocess.Popen[bytes]:
 
 def numbers(out: Path) -> dict[tuple[str, ...], dict[str, str]]:
     """Rows of the table of scores by what they are; wall times are left out."""
-    names = ("system", "temperature_kelvin", "model", "key", "mode", "comparison", "pair")
+    names = ("system", "temperature_kelvin", "model", "key", "mode", "comparison", "part")
     with open(out / "scores.csv", newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["comparison"] != WALL_TIMES]
     return {tuple(row[name] for name in names): row for row in rows}

@@ -22,9 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from egraff_lmp.bench.model import HALF_CUTOFF, SHUFFLED, Model, with_origins
+from egraff_lmp.bench.model import Model, with_origins
 from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED
 from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
@@ -250,13 +251,13 @@ class BenchConfig(Strict):
         ordinary = [model.name for model in self.models if model.control is None]
         if len(ordinary) <= MIN_MEMBERS:
             raise ValueError(
-                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are not "
-                f"broken on purpose, so that each has {MIN_MEMBERS} others to judge it, got "
+                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are no "
+                f"negative controls, so that each has {MIN_MEMBERS} others to judge it, got "
                 f"{', '.join(ordinary) or 'none'}"
             )
 
     def committee(self, model: Model) -> tuple[Model, ...]:
-        """Those that judge `model`: all others that are not broken on purpose."""
+        """Those that judge `model`: all others that are no negative controls."""
         return tuple(
             other for other in self.models if other.control is None and other.name != model.name
         )

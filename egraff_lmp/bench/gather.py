@@ -1,62 +1,260 @@
-"""From the output folders of `egraff bench` to one page: a matrix, a single system, or several."""
+"""From output folders of `egraff bench` to records: what is on disk, and nothing else.
+
+Every system is read from the `bench.json` that its run wrote and from the scores that it names, so
+that systems may be run in any order, by any number of jobs, and be looked at at any time.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
 import yaml
 
-from egraff_lmp.bench.collect import collect
-from egraff_lmp.bench.collect_traces import collect_traces
-from egraff_lmp.bench.config import parse_config
-from egraff_lmp.bench.matrix import CellConfig, load_matrix
-from egraff_lmp.bench.matrix_run import COPY, SCORES, TABLE, matrix_page, yaml_text
-from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.run import SUMMARY
+from egraff_lmp.bench.config import BenchConfig, Classical, parse_config
+from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
+from egraff_lmp.bench.matrix import CellConfig, Matrix, load_matrix, yaml_text
+from egraff_lmp.bench.model_result import model_of, model_result
+from egraff_lmp.bench.stage import StageResult
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_json, write_text
-from egraff_lmp.report.matrix import MatrixPage, write_page
-from egraff_lmp.report.traces import Traces
-from egraff_lmp.report.value import NOT_RUN, CellSummary, to_csv, to_json
+from egraff_lmp.report.page import check_output, write_page
+from egraff_lmp.results import record
+from egraff_lmp.results.record import FAILED, NOT_RUN
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one output folder holds.
+def read_results(folder: str | Path) -> record.Results:
+    """What is in the output folder of a matrix or of a single system.
 
-    Attributes:
-        folder: the folder.
-        name: of the matrix or the system.
-        title: of its page.
-        seed: of everything random.
-        models: in the order of the matrix.
-        cells: all of them, also those without results.
-        summaries: one for each cell and model; the addresses of pages are absolute paths.
-        traces: curves of the cells that have results.
-        limits: sentences on what the numbers cannot say.
-        config: as YAML.
+    Raises:
+        EgraffError: there is no such folder, or no results in it.
     """
+    folder = Path(folder).absolute()
+    if not folder.is_dir():
+        raise EgraffError(f"{folder}: expected an output folder of `egraff bench`, found none.")
+    if (folder / COPY).is_file():
+        found = matrix_results(*load_matrix(str(folder / COPY)), folder)
+    elif (folder / SUMMARY).is_file():
+        found = _single(folder)
+    else:
+        raise EgraffError(
+            f"{folder}: expected an output folder of `egraff bench` with {COPY} or {SUMMARY}, "
+            "found neither: name the folder given to --out."
+        )
+    if not any(system.ran for system in found.systems):
+        reasons = "; ".join(dict.fromkeys(t.reason for _, one in found for t in one.troubles))
+        raise EgraffError(
+            f"{folder}: expected results, no cell has any ({reasons}): run `egraff bench` first."
+        )
+    return found
 
-    folder: Path
-    name: str
-    title: str
-    seed: int
-    models: tuple[Model, ...]
-    cells: tuple[CellConfig, ...]
-    summaries: tuple[CellSummary, ...]
-    traces: tuple[Traces, ...]
-    limits: tuple[str, ...]
-    config: str
 
-    def results_of(self, cell: str) -> tuple[CellSummary, ...]:
-        """The summaries of a cell, () where it has not been run."""
-        found = tuple(s for s in self.summaries if s.cell == cell)
-        return () if all(s.state == NOT_RUN for s in found) else found
+def matrix_results(
+    matrix: Matrix,
+    cells: Sequence[CellConfig],
+    folder: Path,
+    refused: Mapping[str, str] | None = None,
+) -> record.Results:
+    """Whatever there is of a matrix.
+
+    Args:
+        matrix: the matrix.
+        cells: all its systems; system NAME lies in folder/NAME.
+        folder: of the matrix.
+        refused: systems that could not even begin, with the reason.
+    """
+    return record.Results(
+        name=matrix.name,
+        title=matrix.title,
+        seed=str(matrix.seed),
+        models=tuple(map(model_of, matrix.models)),
+        systems=tuple(_system(c, folder / c.name, (refused or {}).get(c.name)) for c in cells),
+        remarks=matrix.remarks,
+        config=yaml_text(matrix),
+        folder=folder,
+    )
+
+
+def _single(folder: Path) -> record.Results:
+    try:
+        raw = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EgraffError(
+            f"{folder / SUMMARY}: expected the record of a run, got {error!r}: run `egraff bench` "
+            "again."
+        ) from None
+    config = parse_config(raw, str(folder / SUMMARY))
+    cell = CellConfig(folder.name, config.name, config.temperature_kelvin, config)
+    system = _system(cell, folder)
+    return record.Results(
+        name=config.name,
+        title=config.title,
+        seed=str(config.seed),
+        models=tuple(map(model_of, config.models)),
+        systems=(system,),
+        config=system.config,
+        folder=folder,
+    )
+
+
+def merge(runs: Sequence[record.Results]) -> record.Results:
+    """Several benchmarks as one; a system that several of them list has the results of one.
+
+    Raises:
+        EgraffError: two have different results of a system, or give one name to two models.
+    """
+    models: dict[str, record.Model] = {}
+    systems: dict[str, record.System] = {}
+    owner: dict[str, record.Results] = {}
+    for run in runs:
+        for model in run.models:
+            if models.setdefault(model.name, model) != model:
+                raise EgraffError(
+                    f"{run.folder}: expected model {model.name} to be that of the runs before it, "
+                    "got other settings: report them apart, or rename one."
+                )
+        for system in run.systems:
+            old = systems.get(system.name)
+            if old is None or not old.ran:
+                systems[system.name], owner[system.name] = system, run
+            elif system.ran and _results_of(old) != _results_of(system):
+                raise EgraffError(
+                    f"expected cell {system.name} to have results in one folder, or the same in "
+                    f"all, got different ones in {owner[system.name].folder} and {run.folder}: "
+                    "leave one out."
+                )
+    return record.Results(
+        name="+".join(dict.fromkeys(run.name for run in runs)),
+        title=" + ".join(dict.fromkeys(run.title for run in runs)),
+        seed=", ".join(dict.fromkeys(run.seed for run in runs)),
+        models=tuple(models.values()),
+        systems=tuple(systems.values()),
+        remarks=tuple(dict.fromkeys(sentence for run in runs for sentence in run.remarks)),
+        config="---\n".join(dict.fromkeys(run.config for run in runs)),
+        folder=runs[0].folder,
+    )
+
+
+def _results_of(system: record.System) -> list[tuple[Any, ...]]:
+    """What two folders with the same results have in common; where they lie does not matter."""
+    return [(one.model, one.state, one.troubles, one.values) for one in system.models]
+
+
+def _system(cell: CellConfig, folder: Path, refused: str | None = None) -> record.System:
+    config = cell.config
+    raw, reason = _read(config, folder)
+    stages = {} if raw is None else {stage.name: stage for stage in _stages(raw, folder)}
+    state = NOT_RUN
+    if refused is not None:
+        raw, reason, state = None, refused, FAILED
+    trouble = (record.Trouble("", reason),)
+    return record.System(
+        name=cell.name,
+        system=cell.system,
+        title=config.title,
+        temperature_kelvin=cell.temperature_kelvin,
+        seed=config.seed,
+        reference=_reference(config, stages.get("reference")),
+        protocol=_protocol(config),
+        models=tuple(
+            record.ModelResult(model_of(model), state, trouble)
+            if raw is None else model_result(config, model, stages)
+            for model in config.models
+        ),
+        paper=cell.paper,
+        stages=tuple(
+            record.Stage(s.name, s.state, s.seconds, s.key, s.attempts, s.fresh)
+            for s in stages.values()
+        ),
+        remarks=config.remarks,
+        config=yaml.safe_dump(
+            config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=90
+        ),
+        machine=raw.get("machine", {}) if raw is not None else {},
+        page=folder / REPORT if raw is not None and (folder / REPORT).is_file() else None,
+    )  # fmt: skip
+
+
+def _read(config: BenchConfig, folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """`bench.json`, or None and why its results are not those of this configuration."""
+    try:
+        raw = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        same = raw["config"] == json.loads(config.model_dump_json())
+        list(_stages(raw, folder))
+    except FileNotFoundError:
+        return None, "not run yet, or not to its end"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return None, f"{SUMMARY} cannot be read: {error}"
+    return (raw, "") if same else (None, "run with other settings; not yet with these")
+
+
+def _stages(raw: Mapping[str, Any], folder: Path) -> list[StageResult]:
+    """The stages of a `bench.json`; paths of their files are relative to its folder."""
+    return [
+        StageResult(
+            **{name: stage[name] for name in ("name", "state", "key", "value", "reason", "seconds",
+                                              "attempts", "finished")},
+            files={name: (one["path"], one["sha256"]) for name, one in stage["files"].items()},
+            folder=folder,
+            fresh=stage.get("fresh", True),
+        )
+        for stage in raw["stages"]
+    ]  # fmt: skip
+
+
+def _reference(config: BenchConfig, stage: StageResult | None) -> record.Reference:
+    settings, split = config.reference, config.split
+    parts = (("trained on", split.train), ("validated on", split.validation),
+             ("held out", split.held_out))  # fmt: skip
+    common = record.Reference(
+        species={},
+        periodic=True,
+        frames=None,
+        stride_fs=config.stride_fs,
+        time_series=config.time_series,
+        parts=tuple(record.Part(n, p.first, p.last, p.every, p.sources) for n, p in parts),
+        potential=record.Potential(
+            settings.pair_style, settings.potential, settings.timestep_fs,
+            settings.equilibration_ps,
+        ) if isinstance(settings, Classical) else None,
+        sources=() if isinstance(settings, Classical) else settings.sources,
+        reason="" if stage is None else stage.reason,
+    )  # fmt: skip
+    if stage is None or not stage.done:
+        return common
+    value = stage.value
+    return replace(
+        common,
+        species=value["species"],
+        periodic=value.get("periodic", True),
+        frames=value["n_frames"],
+        trained_on=value["parts"]["train"],
+        left_out=value.get("left_out", 0),
+        origin=str(value["source"]),
+        sha256=str(value["sha256"]),
+        held_out_sha256=stage.sha256("held_out"),
+    )
+
+
+def _protocol(config: BenchConfig) -> record.Protocol:
+    rollout, scoring = config.rollout, config.scoring
+    return record.Protocol(
+        ensemble=rollout.ensemble,
+        timestep_fs=rollout.timestep_fs,
+        damping_fs=rollout.damping_fs,
+        steps=config.steps,
+        dump_every=config.dump_every,
+        starts=rollout.starts,
+        velocities=rollout.velocities,
+        temperature_bounds=scoring.temperature_bounds,
+        skip_fs=scoring.skip_fs,
+        ranks=rollout.ranks,
+        threads=rollout.threads,
+        device=rollout.device,
+        committee=scoring.committee_every is not None,
+    )
 
 
 def write_report(folders: Sequence[str | Path], output: str | Path) -> Path:
@@ -68,142 +266,10 @@ def write_report(folders: Sequence[str | Path], output: str | Path) -> Path:
 
     Raises:
         EgraffError: a folder is missing or holds no results, two hold different results of one
-            cell, or the output cannot be written.
+            system, or the output cannot be written.
     """
     output = Path(output).absolute()
-    if output.is_dir():
-        raise EgraffError(f"{output}: expected a file for the page, got a folder: name a file.")
-    if not output.parent.is_dir():
-        raise EgraffError(
-            f"{output}: expected a file in a folder that exists, {output.parent} does not: make "
-            "it, or choose another."
-        )
-    files = output.with_name(f"{output.stem}-files")
-    if files.exists() and not files.is_dir():
-        raise EgraffError(f"{files}: expected a folder for the figures, got a file: move it away.")
-    runs = [read_run(folder) for folder in dict.fromkeys(Path(f).absolute() for f in folders)]
-    page = merge(runs)
-    page = replace(page, cells=[_relative(cell, output.parent) for cell in page.cells],
-                   tables=f"{quote(files.name)}/")  # fmt: skip
-    files.mkdir(exist_ok=True)
-    name = "+".join(dict.fromkeys(run.name for run in runs))
-    write_json(files / SCORES, to_json(name, page.cells))
-    write_text(files / TABLE, to_csv(page.cells))
-    return write_page(page, output)
-
-
-def read_run(folder: str | Path) -> Run:
-    """What is in an output folder of `egraff bench`.
-
-    Raises:
-        EgraffError: there is no such folder, or no results in it.
-    """
-    folder = Path(folder).absolute()
-    if not folder.is_dir():
-        raise EgraffError(f"{folder}: expected an output folder of `egraff bench`, found none.")
-    if (folder / COPY).is_file():
-        run = _matrix(folder)
-    elif (folder / SUMMARY).is_file():
-        run = _single(folder)
-    else:
-        raise EgraffError(
-            f"{folder}: expected an output folder of `egraff bench` with {COPY} or {SUMMARY}, "
-            "found neither: name the folder given to --out."
-        )
-    if not any(run.results_of(cell.name) for cell in run.cells):
-        reasons = "; ".join(dict.fromkeys(s.reason for s in run.summaries))
-        raise EgraffError(
-            f"{folder}: expected results, no cell has any ({reasons}): run `egraff bench` first."
-        )
-    return run
-
-
-def _matrix(folder: Path) -> Run:
-    matrix, cells = load_matrix(str(folder / COPY))
-    return Run(
-        folder, matrix.name, matrix.title, matrix.seed, matrix.models, cells,
-        *_found(cells, folder), matrix.remarks, yaml_text(matrix),
-    )  # fmt: skip
-
-
-def _single(folder: Path) -> Run:
-    try:
-        raw = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EgraffError(
-            f"{folder / SUMMARY}: expected the record of a run, got {error!r}: run `egraff bench` "
-            "again."
-        ) from None
-    config = parse_config(raw, str(folder / SUMMARY))
-    cells = (CellConfig(folder.name, config.name, config.temperature_kelvin, config),)
-    text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=90)
-    return Run(
-        folder, config.name, config.title, config.seed, config.models, cells,
-        *_found(cells, folder.parent), (), text,
-    )  # fmt: skip
-
-
-def _found(
-    cells: Sequence[CellConfig], out: Path
-) -> tuple[tuple[CellSummary, ...], tuple[Traces, ...]]:
-    summaries = tuple(
-        replace(s, page=str(out / s.page) if s.page and (out / s.page).is_file() else None)
-        for s in collect(cells, out)
-    )
-    run = {s.cell for s in summaries if s.state != NOT_RUN}
-    return summaries, tuple(collect_traces([c for c in cells if c.name in run], out))
-
-
-def merge(runs: Sequence[Run]) -> MatrixPage:
-    """One page of several runs; a cell that several of them list has the results of one.
-
-    Raises:
-        EgraffError: two runs have different results of a cell, or give one name to two models.
-    """
-    models: dict[str, Model] = {}
-    for run in runs:
-        for model in run.models:
-            if models.setdefault(model.name, model) != model:
-                raise EgraffError(
-                    f"{run.folder}: expected model {model.name} to be that of the runs before it, "
-                    "got other settings: report them apart, or rename one."
-                )
-    cells: dict[str, CellConfig] = {}
-    owner: dict[str, Run] = {}
-    for run in runs:
-        for cell in run.cells:
-            old = owner.get(cell.name)
-            if old is None or not old.results_of(cell.name):
-                cells[cell.name], owner[cell.name] = cell, run
-            elif run.results_of(cell.name):
-                _same(cell.name, old, run)
-    summaries = [s for name in cells for s in owner[name].summaries if s.cell == name]
-    traces = [t for name in cells for t in owner[name].traces if t.cell == name]
-    page = matrix_page(tuple(cells.values()), tuple(models.values()), summaries, traces)
-    configs = dict.fromkeys(run.config for run in runs)
-    return replace(
-        page,
-        title=" + ".join(dict.fromkeys(run.title for run in runs)),
-        limits=list(dict.fromkeys(sentence for run in runs for sentence in run.limits)),
-        config="---\n".join(configs),
-        seed=", ".join(dict.fromkeys(str(run.seed) for run in runs)),
-    )
-
-
-def _same(cell: str, one: Run, other: Run) -> None:
-    """Refuse two folders with different results of one cell; where it lies does not matter."""
-    a, b = (
-        [replace(s, page=None) for s in run.results_of(cell)]
-        for run in (one, other)
-    )  # fmt: skip
-    if a != b:
-        raise EgraffError(
-            f"expected cell {cell} to have results in one folder, or the same in all, got "
-            f"different ones in {one.folder} and {other.folder}: leave one out."
-        )
-
-
-def _relative(cell: CellSummary, folder: Path) -> CellSummary:
-    if cell.page is None:
-        return cell
-    return replace(cell, page=quote(Path(os.path.relpath(cell.page, folder)).as_posix()))
+    check_output(output)
+    runs = [read_results(folder) for folder in dict.fromkeys(Path(f).absolute() for f in folders)]
+    results = runs[0] if len(runs) == 1 else merge(runs)
+    return write_page(results, output, tables=output.with_name(f"{output.stem}-files"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import (
     BeforeValidator,
     Field,
@@ -30,7 +31,8 @@ from egraff_lmp.bench.config import (
 from egraff_lmp.bench.model import Model, with_origins
 from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.report.printed import PaperRow, check_rows
+from egraff_lmp.report.printed import check_rows
+from egraff_lmp.results.record import PaperRow
 
 KIND = "matrix"
 # Parts of a system that a temperature may change.
@@ -190,6 +192,12 @@ def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
         EgraffError: there is none, it is no YAML, or a value is wrong; every mistake is listed.
     """
     return parse_matrix(*read_raw(source))
+
+
+def yaml_text(matrix: Matrix) -> str:
+    """The matrix as YAML that `load_matrix` reads."""
+    plain = matrix.model_dump(mode="json", exclude_defaults=True)
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=90))
 
 
 def parse_matrix(raw: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:

@@ -1,39 +1,25 @@
 """Running a matrix: its cells one after the other, and the summary of whatever is there.
 
-OUT/matrix.yaml                     the matrix as it was asked for
-OUT/models/HASH/                    trained models, shared by all cells that train the same
-OUT/SYSTEM[-TEMPERATUREK]/          an ordinary `egraff bench` folder
-OUT/report.html, scores.json, scores.csv
-OUT/report-files/                   every figure of the page as PNG, its data as CSV
+A cell is one system at one temperature: an ordinary folder of `egraff bench` (see `folder`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import yaml
-
-from egraff_lmp.bench.collect import collect
-from egraff_lmp.bench.matrix import CellConfig, Matrix
-from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.run import REPORT, WAIT, Begin, End, run_bench
+from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED
+from egraff_lmp.bench.gather import matrix_results
+from egraff_lmp.bench.matrix import CellConfig, Matrix, yaml_text
+from egraff_lmp.bench.run import WAIT, Begin, End, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.fileio import write_text
 from egraff_lmp.locking import locked
-from egraff_lmp.report.numbers import counted
-from egraff_lmp.report.value import DONE, NOT_RUN, CellSummary, to_csv, to_json
-
-if TYPE_CHECKING:
-    from egraff_lmp.report.matrix import MatrixPage
-    from egraff_lmp.report.traces import Traces
-
-MODELS, COPY, SCORES, TABLE = "models", "matrix.yaml", "scores.json", "scores.csv"
-FIGURES = "report-files"
-RESERVED = {MODELS, REPORT, COPY, SCORES, TABLE, FIGURES}
+from egraff_lmp.report.page import write_page
+from egraff_lmp.results.record import DONE, Results
+from egraff_lmp.score.words import counted
 
 # Called with (number of the cell, cells in all, the cell).
 BeginCell = Callable[[int, int, CellConfig], None]
@@ -47,13 +33,13 @@ class MatrixResult:
 
     Attributes:
         report: the summary page.
-        cells: one summary for each cell and model, also of cells run by others or not at all.
+        results: of all cells, also of those run by others or not at all.
         complete: whether every cell that was asked for has all its results and every one of its
             rollouts reached its end.
     """
 
     report: Path
-    cells: tuple[CellSummary, ...]
+    results: Results
     complete: bool
 
 
@@ -90,7 +76,7 @@ def run_matrix(
     out = prepare(matrix, cells, out)
     chosen = list(cells if only is None else only)
     refused: dict[str, str] = {}
-    summaries = write_summary(matrix, cells, out, refused)
+    write_summary(matrix, cells, out, refused)
     for number, cell in enumerate(chosen, 1):
         if begin_cell is not None:
             begin_cell(number, len(chosen), cell)
@@ -100,16 +86,16 @@ def run_matrix(
             refused[cell.name] = str(error)
             if refuse_cell is not None:
                 refuse_cell(cell, str(error))
-        summaries = write_summary(matrix, cells, out, refused)
-    summaries = write_summary(matrix, cells, out, refused, figures=True)
+        write_summary(matrix, cells, out, refused)
+    results = write_summary(matrix, cells, out, refused, figures=True)
     asked = {cell.name for cell in chosen}
-    # What is broken on purpose may break down.
+    # A negative control may break down.
     complete = all(
-        s.state == DONE and (s.control is not None or not s.reason)
-        for s in summaries
-        if s.cell in asked
+        result.state == DONE and (result.model.control is not None or not result.troubles)
+        for system, result in results
+        if system.name in asked
     )
-    return MatrixResult(out / REPORT, tuple(summaries), complete)
+    return MatrixResult(out / REPORT, results, complete)
 
 
 def prepare(matrix: Matrix, cells: Sequence[CellConfig], out: str | Path) -> Path:
@@ -132,69 +118,22 @@ def prepare(matrix: Matrix, cells: Sequence[CellConfig], out: str | Path) -> Pat
     return out
 
 
-def yaml_text(matrix: Matrix) -> str:
-    """The matrix as YAML that `load_matrix` reads."""
-    plain = matrix.model_dump(mode="json", exclude_defaults=True)
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=90))
-
-
 def write_summary(
     matrix: Matrix,
     cells: Sequence[CellConfig],
     out: Path,
     refused: dict[str, str] | None = None,
     figures: bool = False,
-) -> list[CellSummary]:
+) -> Results:
     """Write the page and the tables of whatever cells have results.
 
     Under a lock, so that of several processes the last one to end sees the results of all. The
     figures over all cells take seconds, and are left out while cells are still run.
     """
-    from egraff_lmp.bench.collect_traces import collect_traces
-    from egraff_lmp.report.matrix import write_page
-
     with locked(out, WAIT):
-        found = collect(cells, out, refused)
-        write_json(out / SCORES, to_json(matrix.name, found))
-        write_text(out / TABLE, to_csv(found))
-        run = {summary.cell for summary in found if summary.state != NOT_RUN}
-        known = [cell for cell in cells if cell.name in run]
-        traces = collect_traces(known, out) if figures else []
-        page = replace(
-            matrix_page(cells, matrix.models, found, traces),
-            title=matrix.title,
-            limits=list(matrix.remarks),
-            config=yaml_text(matrix),
-            seed=matrix.seed,
-        )
-        write_page(page, out / REPORT, figures)
-    return found
-
-
-def matrix_page(
-    cells: Sequence[CellConfig],
-    models: Sequence[Model],
-    summaries: Sequence[CellSummary],
-    traces: Sequence[Traces],
-) -> MatrixPage:
-    """The page of these cells, without what is known of their matrix alone."""
-    from egraff_lmp.report.matrix import MatrixPage
-
-    return MatrixPage(
-        title="",
-        models=[model.name for model in models],
-        labels={cell.name: label(cell) for cell in cells},
-        cells=summaries,
-        remarks={cell.name: list(cell.config.remarks) for cell in cells if cell.config.remarks},
-        forcefields={model.name: model.forcefield for model in models},
-        paper={cell.name: cell.paper for cell in cells},
-        traces=traces,
-    )
-
-
-def label(cell: CellConfig) -> str:
-    """Row title of a cell."""
-    return f"{cell.system}, {cell.temperature_kelvin:g} K"
+        results = matrix_results(matrix, cells, out, refused)
+        write_page(results, out / REPORT, figures=figures)
+    return results
 
 
 def describe(cell: CellConfig) -> str:

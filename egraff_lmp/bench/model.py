@@ -1,4 +1,4 @@
-"""The models of a comparison, those that are broken on purpose among them."""
+"""The models of a comparison, negative controls among them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from egraff_lmp.bench.strict import Strict
-
-SHUFFLED, HALF_CUTOFF = "shuffled", "half-cutoff"
+from egraff_lmp.results.record import SHUFFLED
 
 
 class Model(Strict):
@@ -17,8 +16,8 @@ class Model(Strict):
     `settings` changes the preset of the force field; `training` changes the common training
     settings for this model.
 
-    A control is broken on purpose, to see which scores can tell: "shuffled" is the trained model
-    `of` with the entries of every weight tensor permuted, and is not trained itself;
+    A negative control is made to be wrong, to see which scores can tell: "shuffled" is the trained
+    model `of` with the entries of every weight tensor permuted, and is not trained itself;
     "half-cutoff" is trained as any other, with half the r_max.
     """
 

@@ -1,9 +1,10 @@
 """The chain of `egraff bench`: which stages there are, on what each depends, in which order.
 
     reference -> train -> deploy -> check   (the model on held-out frames)
-                                 -> rollout (one per start) -> oracle -> score -> report
+                                 -> rollout (one per start) -> oracle -> score -> page
 
-Every stage but the report is done once (see `stage`); the report is cheap and always written.
+What a stage does is in `work`; every stage is done once (see `stage`). The page is made anew each
+time, of what `gather` reads from the folder.
 Training and deployment may lie in a folder that several runs share; see `run_bench`.
 """
 
@@ -13,6 +14,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,15 +22,19 @@ from typing import Any
 from egraff_lmp import __version__
 from egraff_lmp.bench import work
 from egraff_lmp.bench.config import BenchConfig, Classical
-from egraff_lmp.bench.model import SHUFFLED, Model
+from egraff_lmp.bench.folder import REPORT, SUMMARY
+from egraff_lmp.bench.gather import read_results
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
-from egraff_lmp.bench.view import assemble
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json
 from egraff_lmp.locking import locked
-from egraff_lmp.report.numbers import counted
+from egraff_lmp.report.page import write_page
+from egraff_lmp.results.record import SHUFFLED
+from egraff_lmp.rollout.record import hardware, versions
+from egraff_lmp.score.records import SCHEMA
+from egraff_lmp.score.words import counted
 
-REPORT, SUMMARY = "report.html", "bench.json"
 WAIT = math.inf  # for another run that trains the same model
 SHARED_DIGITS = 16  # of the hash that names a folder of shared models
 
@@ -50,8 +56,8 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class Cell(Simulated):
-    """All results of one model."""
+class ModelRun(Simulated):
+    """All stages of one model."""
 
     oracle: StageResult | None
     score: StageResult
@@ -71,26 +77,26 @@ class BenchResult:
     Attributes:
         report: the HTML page.
         reference: result of the reference stage.
-        cells: one per model; empty where the reference failed.
+        models: the stages of each; empty where the reference failed.
     """
 
     report: Path
     reference: StageResult
-    cells: tuple[Cell, ...]
+    models: tuple[ModelRun, ...]
 
     @property
     def stages(self) -> tuple[StageResult, ...]:
         """All results in the order of the chain."""
-        return (self.reference, *(result for cell in self.cells for result in cell.stages))
+        return (self.reference, *(result for one in self.models for result in one.stages))
 
     @property
     def complete(self) -> bool:
         """Whether every stage has its result and every rollout but a control's reached its end."""
         return all(result.done for result in self.stages) and all(
             rollout.value["status"] == "finished"
-            for cell in self.cells
-            if cell.model.control is None
-            for rollout in cell.rollouts
+            for one in self.models
+            if one.model.control is None
+            for rollout in one.rollouts
         )
 
 
@@ -183,11 +189,11 @@ def run_bench(
         trained: dict[str, _Trained] = {}
         simulated = (_simulate(config, model, reference, trained, run) for model in config.models)
         if config.scoring.committee_every is None:
-            cells = tuple(_judge(config, one, (), reference, run) for one in simulated)
+            models_run = tuple(_judge(config, one, (), reference, run) for one in simulated)
         else:  # models that judge each other have to be there first
             everyone = tuple(simulated)
-            cells = tuple(_judge(config, one, everyone, reference, run) for one in everyone)
-        result = BenchResult(out / REPORT, reference, cells)
+            models_run = tuple(_judge(config, one, everyone, reference, run) for one in everyone)
+        result = BenchResult(out / REPORT, reference, models_run)
         _write(config, result, out)
     return result
 
@@ -275,7 +281,7 @@ def _judge(
     everyone: Sequence[Simulated],
     reference: StageResult,
     run: _Runner,
-) -> Cell:
+) -> ModelRun:
     """The stages that look at the finished rollouts; those that failed are left out.
 
     Of `everyone` the committee is made, where there is to be one.
@@ -319,11 +325,12 @@ def _judge(
             "rerun": _hash(one.check, "rerun"),
             "oracle": None if oracle is None else _hash(oracle, "oracle"),
             "trajectories": dumps,
+            "scores": SCHEMA,
         },
         partial(work.score_model, config, reference, one.check, kept, oracle),
-        *needs,
+        *(kept or [one.check]),  # errors on held-out frames need no rollout
     )
-    return Cell(
+    return ModelRun(
         one.model, one.train, one.deploy, one.check, one.rollouts, oracle=oracle, score=score
     )
 
@@ -346,8 +353,7 @@ def _hashes(result: StageResult, part: str) -> list[str]:
 
 
 def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
-    from egraff_lmp.report import write_report
-
+    """`bench.json`, and the page of what stands in it."""
     write_json(
         out / SUMMARY,
         {
@@ -355,26 +361,32 @@ def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
             "schema": 1,
             "config": config.model_dump(mode="json"),
             "complete": result.complete,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "state": stage.state,
-                    "reason": stage.reason,
-                    "seconds": stage.seconds,
-                    "attempts": stage.attempts,
-                    "finished": stage.finished,
-                    "key": stage.key,
-                    "value": stage.value,
-                    "files": {
-                        name: {
-                            "path": os.path.relpath(stage.folder / path, out),
-                            "sha256": digest,
-                        }
-                        for name, (path, digest) in stage.files.items()
-                    },
-                }
-                for stage in result.stages
-            ],
+            "machine": _provenance(result),
+            "stages": [_plain(stage, out) for stage in result.stages],
         },
     )
-    write_report(assemble(config, result.reference, result.cells), result.report)
+    write_page(read_results(out), result.report)
+
+
+def _plain(stage: StageResult, out: Path) -> dict[str, Any]:
+    names = ("name", "state", "fresh", "reason", "seconds", "attempts", "finished", "key", "value")
+    files = {
+        name: {"path": os.path.relpath(stage.folder / path, out), "sha256": digest}
+        for name, (path, digest) in stage.files.items()
+    }
+    return {**{name: getattr(stage, name) for name in names}, "files": files}
+
+
+def _provenance(result: BenchResult) -> dict[str, str]:
+    """Where and with what it was run, in words by name."""
+    machine = hardware()
+    found = dict(versions())
+    for one in result.models:
+        if one.deploy.done:
+            found.update(one.deploy.value["versions"])
+    return {
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "hardware": f"{machine['processor'] or machine['machine']}, {machine['cores']} cores",
+        "operating system": str(machine["system"]),
+        "versions": ", ".join(f"{name} {found[name]}" for name in sorted(found, key=str.lower)),
+    }

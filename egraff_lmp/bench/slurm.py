@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from egraff_lmp.bench.folder import COPY
 from egraff_lmp.bench.matrix import CellConfig, Matrix
-from egraff_lmp.bench.matrix_run import COPY, prepare
+from egraff_lmp.bench.matrix_run import prepare
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 from egraff_lmp.untrusted import unprintable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 DASH = "–"
 NBSP = "\u00a0"
@@ -29,14 +28,3 @@ def number(value: float | int | None, digits: int = 3) -> str:
     if not -3 <= power < 5:
         return f"{mantissa}{_THIN_SPACE}×{_THIN_SPACE}10{str(power).translate(_SUPERSCRIPT)}"
     return f"{value:.{max(0, digits - 1 - power)}f}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names, at least one, as a sentence lists them: "a", "a and b", "a, b and c"."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def counted(n: int, what: str) -> str:
-    """A number of things: "1 rank", "2 ranks"."""
-    return f"{n} {what}" + ("" if n == 1 else "s")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
+
+from synthetic_results import scores_of
 
 from egraff_lmp.bench import parse_config
 from egraff_lmp.bench.config import BenchConfig
@@ -115,7 +116,7 @@ class Fakes:
         value = {
             "energy_mae_mev_per_atom": 1.0, "energy_rmse_mev_per_atom": 2.0,
             "force_mae_mev_per_angstrom": 30.0, "force_rmse_mev_per_angstrom": 40.0,
-            "force_scale_mev_per_angstrom": 500.0, "frames": 4, "window": "all",
+            "force_scale_mev_per_angstrom": 500.0, "frames": 4,
         }  # fmt: skip
         return self.outcome(at, value, rerun=dep.sha256("model"))
 
@@ -148,5 +149,9 @@ class Fakes:
     def score_model(
         self, config: BenchConfig, ref: Any, checked: Any, rollouts: Any, oracle: Any, at: Path
     ) -> Outcome:
-        scores = json.dumps({"scores": [], "curves": {}, "series": []})
-        return self.outcome(at, {"lengths": [11, 11]}, scores=scores)
+        scores = scores_of(0, 0, **self.scored(config))
+        return self.outcome(at, {"lengths": [11, 11], "scored": [0, 1]}, scores=scores.to_json())
+
+    def scored(self, config: BenchConfig) -> dict[str, Any]:
+        """Fields of the record of the scoring."""
+        return {"scores": (), "curves": {}, "series": ()}

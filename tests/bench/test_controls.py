@@ -14,13 +14,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW, STAGES, Fakes, config
 
-from egraff_lmp import report
 from egraff_lmp.bench import parse_matrix, run, run_bench, run_matrix, work
-from egraff_lmp.bench.collect import collect
-from egraff_lmp.bench.frames import outlasting
-from egraff_lmp.bench.view import assemble
+from egraff_lmp.bench.gather import matrix_results, read_results
 from egraff_lmp.contract import read_contract
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.report import page
+from egraff_lmp.score.records import RERUN_REFERENCE
 
 SHUFFLED = {"name": "shuffled", "control": "shuffled", "of": "nequip"}
 HALF = {"name": "half", "control": "half-cutoff", "forcefield": "nequip"}
@@ -52,9 +51,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     found = Fakes()
     for name in STAGES:
         monkeypatch.setattr(work, name, getattr(found, name))
-    # The cells' own pages are tested with `run_bench`; their figures take most of the time.
-    monkeypatch.setattr(report, "write_report", lambda record, path: path.write_text("page"))
-    monkeypatch.setattr(run, "assemble", lambda config, reference, cells: None)
+    # Pages are tested elsewhere; their figures take most of the time.
+    monkeypatch.setattr(run, "write_page", lambda results, path: path.write_text("page"))
+    monkeypatch.setattr(page, "draw_all", lambda results, cheap=False: [])
     return found
 
 
@@ -118,7 +117,7 @@ def test_a_shuffled_model_is_not_trained_and_depends_on_its_origin(
     assert set(told) == {len(told)} == {len(result.stages)}
     names = [stage.name for stage in result.stages]
     assert len(set(names)) == len(names)
-    by_name = {cell.model.name: cell for cell in result.cells}
+    by_name = {one.model.name: one for one in result.models}
     shuffled, origin = by_name["shuffled"], by_name["nequip"]
     assert shuffled.deploy.sha256("model") != origin.deploy.sha256("model")
 
@@ -145,11 +144,12 @@ def test_a_shuffled_model_has_no_learning_curve(
 
     monkeypatch.setattr(work, "train_model", logged)
     chosen = config(models=models(SHUFFLED))
-    result = run_bench(chosen, tmp_path)
-    page = assemble(chosen, result.reference, result.cells)
-    learnt = {m.key: [list(curve.y) for curve in m.force_learning] for m in page.models}
-    assert learnt == {"nequip": [[40.0, 30.0]], "allegro": [[40.0, 30.0]], "shuffled": []}
-    assert not page.models[-1].energy_learning
+    run_bench(chosen, tmp_path)
+    training = {one.model.name: one.training for _, one in read_results(tmp_path)}
+    learnt = {name: t and t.force and list(t.force.y) for name, t in training.items()}
+    assert learnt == {"nequip": [40.0, 30.0], "allegro": [40.0, 30.0], "shuffled": None}
+    assert training["shuffled"] is not None  # that of its origin
+    assert training["shuffled"].energy is None
 
 
 def test_an_origin_that_cannot_be_trained_stops_its_control(fakes: Fakes, tmp_path: Path) -> None:
@@ -194,61 +194,10 @@ def test_results_of_before_there_were_controls_are_valid(fakes: Fakes, tmp_path:
     # What was written then, key by key.
     old = {"name", "forcefield", "preset", "settings", "training"}
     assert all(set(model) == old for model in record["config"]["models"])
-    assert {s.state for s in collect(cells, tmp_path)} == {"failed"}  # read; fakes have no scores
-    _, others = parse_matrix(raw_matrix(SHUFFLED), "matrix")
-    assert {s.state for s in collect(others, tmp_path)} == {"not run"}
-
-
-def test_what_broke_before_the_skipped_frames_is_left_out() -> None:
-    assert outlasting([50, 8, 20], 10) == ([0, 2], 10)
-    assert outlasting([50, 11], 10) == ([0, 1], 10)
-    assert outlasting([4, 8], 10) == ([0, 1], 3)
-    assert outlasting([1], 10) == ([0], 0)
-
-
-# --- molecules
-
-
-def test_a_molecule_in_pieces_did_not_survive(
-    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reference, score = fakes.make_reference, fakes.score_model
-
-    def molecule(*arguments: Any) -> Any:
-        found = reference(*arguments)
-        found.value["periodic"] = False
-        return found
-
-    def broken(*arguments: Any) -> Any:
-        found = score(*arguments)
-        life = {
-            "key": "stability", "mode": "egraff", "comparison": "stability", "pair": "",
-            "value": 50.0, "unit": "fs", "interval": None, "floor": None, "window": "",
-            "n_frames": 11, "n_frames_reference": 40, "n_starts": 1,
-            "per_start": [50.0, 100.0, 200.0], "note": "",
-        }  # fmt: skip
-        found.files["scores"].write_text(json.dumps({"scores": [life], "curves": {}, "series": []}))
-        return found
-
-    def survived(starts: int = 1) -> tuple[float | None, tuple[float, float] | None]:
-        raw = raw_matrix()
-        raw["rollout"]["starts"] = starts
-        matrix, cells = parse_matrix(raw, "matrix")
-        summary = run_matrix(matrix, cells, tmp_path / str(len(list(tmp_path.iterdir())))).cells[0]
-        value = summary.find("survived", "rollouts")
-        assert value is not None
-        return value.value, value.interval
-
-    # Of the bulk, stability is a matter of g(r), which is a score of its own.
-    assert survived() == (1.0, None)
-    monkeypatch.setattr(work, "score_model", broken)
-    assert survived(3) == (1.0, (1.0, 1.0))
-    monkeypatch.setattr(work, "make_reference", molecule)
-    assert survived() == (0.25, None)
-    mean, interval = survived(3)
-    assert mean == pytest.approx((0.25 + 0.5 + 1) / 3)
-    assert interval is not None
-    assert 0 <= interval[0] < mean < interval[1] <= 1
+    found = matrix_results(matrix, cells, tmp_path)
+    assert {one.state for _, one in found} == {"failed"}  # read; fakes have no scores
+    other, others = parse_matrix(raw_matrix(SHUFFLED), "matrix")
+    assert {one.state for _, one in matrix_results(other, others, tmp_path)} == {"not run"}
 
 
 # --- for real
@@ -262,18 +211,23 @@ def test_a_shuffled_model_for_real(tmp_path: Path) -> None:
     raw["systems"][0]["split"]["train"]["every"] = 2
     matrix, cells = parse_matrix(raw, "matrix")
     result = run_matrix(matrix, cells, tmp_path / "out")
-    allegro, shuffled = result.cells
-    assert (allegro.control, shuffled.control) == (None, "shuffled")
-    errors = [cell.find("force_mae", "accuracy").value for cell in (allegro, shuffled)]  # type: ignore[union-attr]
+    allegro, shuffled = (one for _, one in result.results)
+    assert allegro.model.control is None
+    assert shuffled.model.control is not None
+    assert (shuffled.model.control.kind, shuffled.model.control.of) == ("shuffled", "allegro")
+    errors = [one.find("force_mae", RERUN_REFERENCE).value for one in (allegro, shuffled)]  # type: ignore[union-attr]
     assert errors[1] > 1.5 * errors[0]  # type: ignore[operator]
     (path,) = (tmp_path / "out" / "models").glob("*/deploy-shuffled/shuffled.pt")
     assert read_contract(path).provenance["broken_on_purpose"]["seed"] == 3
     record = json.loads((tmp_path / "out" / "scores.json").read_text())
-    verdicts = {(row["key"], row["comparison"]): row["verdict"] for row in record["controls"]}
+    verdicts = {
+        (row["key"], row["comparison"]): row["ranking"]["verdict"] for row in record["controls"]
+    }
     assert verdicts["fv", "rerun-reference"] == "tells"
     assert verdicts["fv", "rerun-oracle"] == "tells"
     assert {"wf", "jsd"} <= {key for key, _ in verdicts}
     assert {row["control"] for row in record["controls"]} == {"shuffled"}
-    page = result.report.read_text()
-    assert 'id="controls"' in page
-    assert "shuffled †" in page
+    text = result.report.read_text()
+    assert 'id="controls"' in text
+    assert "shuffled" in text
+    assert "†" in text

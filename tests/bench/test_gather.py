@@ -12,22 +12,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from synthetic_results import score
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW, STAGES, Fakes, config
 
-from egraff_lmp import report
-from egraff_lmp.bench import parse_matrix, run_bench, run_matrix, work
-from egraff_lmp.bench.gather import merge, read_run, write_report
+from egraff_lmp.bench import parse_matrix, run, run_bench, run_matrix, work
+from egraff_lmp.bench.gather import merge, read_results, write_report
 from egraff_lmp.cli import build_app
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.report import matrix as matrix_page
+from egraff_lmp.report import page as page_module
 from egraff_lmp.report.figures import draw_all
+from egraff_lmp.results.record import Results
+from egraff_lmp.score.records import COST, STRUCTURE, TRAJECTORY, Counts, Curves, Series
 
-R = [0.5, 1.0, 1.5, 2.0]
-G = [0.0, 2.0, 1.0, 1.0]
+R = np.array([0.5, 1.0, 1.5, 2.0])
+G = {"total": np.array([0.0, 2.0, 1.0, 1.0])}
 
 
 class Scored(Fakes):
@@ -35,26 +38,19 @@ class Scored(Fakes):
 
     value = 4.0
 
-    def score_model(self, config: Any, *rest: Any) -> Any:
-        at = rest[-1]
-        common = {"interval": [3.0, 5.0], "floor": 0.5, "n_frames_reference": 40, "n_frames": 22,
-                  "n_starts": 2, "window": "r < 5 A", "note": "", "resampled": "2 starts",
-                  "n_zero": 0, "n_failed": 0, "per_start": []}  # fmt: skip
-        scores = [
-            {"key": "wf", "mode": "egraff", "comparison": "structure", "pair": "total",
-             "unit": "%", "value": self.value, **common},
-            {"key": "ev_released", "mode": "paper", "comparison": "trajectory", "pair": "",
-             "unit": "1", "value": 2e-4, **common},
-        ]  # fmt: skip
-        curve = {"kind": "g", "r": R, "g": {"total": G}}
-        series = [
-            {"key": "rmsd", "mode": "egraff", "comparison": "trajectory", "start": k,
-             "step_fs": 20.0, "values": [0.0, 0.1 * (k + 1), None]}
+    def scored(self, config: Any) -> dict[str, Any]:
+        counts = Counts(22, 40, 2)
+        values = (
+            score(self.value, "wf", STRUCTURE, part="total", floor=0.5, counts=counts),
+            score(2e-4, "ev_released", TRAJECTORY, mode="paper", counts=counts),
+        )
+        curve = Curves("g", R, G, 0.5, 2.25, 40)
+        series = tuple(
+            Series("rmsd", "egraff", TRAJECTORY, k, 20.0, np.array([0.0, 0.1 * (k + 1), np.nan]))
             for k in range(2)
-        ]  # fmt: skip
-        curves = {"egraff reference": curve, "egraff trajectory": curve}
-        text = json.dumps({"scores": scores, "curves": curves, "series": series})
-        return self.outcome(at, {"lengths": [11, 11]}, scores=text)
+        )
+        curves = {"egraff reference": curve, "egraff rollouts": curve}
+        return {"scores": values, "curves": curves, "series": series}
 
 
 @pytest.fixture
@@ -62,10 +58,14 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Scored:
     found = Scored()
     for name in STAGES:
         monkeypatch.setattr(work, name, getattr(found, name))
-    monkeypatch.setattr(report, "write_report", lambda record, path: path.write_text("page"))
+    monkeypatch.setattr(run, "write_page", lambda results, path: path.write_text("page"))
     # Figures take most of the time; tests that look at them put them back.
-    monkeypatch.setattr(matrix_page, "draw_all", lambda material: [])
+    monkeypatch.setattr(page_module, "draw_all", lambda results, cheap=False: [])
     return found
+
+
+def states(found: Results) -> set[tuple[str, str]]:
+    return {(system.name, one.state) for system, one in found}
 
 
 def raw(*systems: str, **changes: Any) -> dict[str, Any]:
@@ -136,11 +136,11 @@ def test_a_matrix_gives_a_page_with_tables_figures_and_scores(
     matrix = raw("a", "b")
     matrix["systems"][0]["paper"] = {"dataset": "GeTe"}
     out = made("one", matrix)
-    monkeypatch.setattr(matrix_page, "draw_all", draw_all)
+    monkeypatch.setattr(page_module, "draw_all", draw_all)
     assert 'id="T3"' in (out / "report.html").read_text()
     path = write_report([out], out.parent / "all.html")
     page = path.read_text()
-    assert re.search(r'title="22 frames, 2 starts, r &lt; 5 A">20\.0<', page)
+    assert re.search(r'title="22 frames, 2 starts, interval over 12 blocks">20\.0<', page)
     assert "http" not in page
     files = path.with_name("all-files")
     links = set(re.findall(r'href="([^"#]+)"', page))
@@ -157,28 +157,36 @@ def test_a_matrix_gives_a_page_with_tables_figures_and_scores(
     assert units["temperature_kelvin"] == "K"
 
 
-def test_paper_units_are_those_of_the_tables(made: Callable[..., Path]) -> None:
-    run = read_run(made("one", raw("a")))
-    first = run.results_of("a")[0]
-    whole = first.find("energy_mae", "accuracy", "paper")
-    epoch = first.find("training_time", "cost", "paper")
-    steps = first.find("ms_per_step", "cost", "paper")
-    assert whole is not None
-    assert epoch is not None
-    assert steps is not None
-    # The fakes: 1 meV/atom on 16 atoms, 1 s for 2 epochs, 10 ms a step.
-    assert (whole.value, whole.unit) == (16.0, "meV")
-    assert (epoch.value, epoch.unit) == (pytest.approx(1 / 120), "min/epoch")
-    assert (steps.value, steps.unit) == (pytest.approx(10 / 60), "min")
+def test_costs_are_those_of_the_stages(made: Callable[..., Path]) -> None:
+    ((first, *_),) = (system.models for system in read_results(made("one", raw("a"))).systems)
+    found = {one.key: (one.value, one.unit) for one in first.values if one.comparison == COST}
+    # The fakes: 1 s for 2 epochs, 10 ms a step of 2 fs on 16 atoms, 100 steps in each of 2 starts.
+    assert found["training_time"] == (1.0, "s")
+    assert found["training_time_epoch"] == (pytest.approx(1 / 120), "min/epoch")
+    assert found["ms_per_step"] == (pytest.approx(10.0), "ms/step")
+    assert found["us_per_atom_step"] == (pytest.approx(625.0), "us/atom/step")
+    assert found["minutes_per_1000_steps"] == (pytest.approx(10 / 60), "min")
+
+
+def test_what_was_run_is_read_with_it(made: Callable[..., Path]) -> None:
+    (system,) = read_results(made("one", raw("a"))).systems
+    assert system.reference.species == {"Cd": 8, "Te": 8}
+    assert (system.reference.atoms, system.reference.trained_on) == (16, 8)
+    assert system.protocol.asked_fs == 200.0
+    assert [one.lasted_fs for one in system.models[0].rollouts] == [200.0, 200.0]
+    assert system.models[0].rollouts[0].temperature is not None
+    assert system.models[0].card is not None
+    assert system.models[0].card.architecture == "Nequip"
+    assert [stage.name for stage in system.stages][:2] == ["reference", "train-nequip"]
+    assert set(system.machine) == {"written", "hardware", "operating system", "versions"}
 
 
 def test_runs_on_several_machines_make_one_page(made: Callable[..., Path]) -> None:
     matrix = raw("a", "b")
     one, two = made("one", matrix, ("a",)), made("two", matrix, ("b",))
-    page = merge([read_run(one), read_run(two)])
-    assert list(page.labels) == ["a", "b"]
-    assert {(c.cell, c.state) for c in page.cells} == {("a", "done"), ("b", "done")}
-    assert {Path(c.page or "").parts[-3] for c in page.cells} == {"one", "two"}
+    found = merge([read_results(one), read_results(two)])
+    assert states(found) == {("a", "done"), ("b", "done")}
+    assert [system.page and system.page.parts[-3] for system in found.systems] == ["one", "two"]
 
 
 def test_equal_results_are_merged_and_different_ones_refused(
@@ -186,7 +194,7 @@ def test_equal_results_are_merged_and_different_ones_refused(
 ) -> None:
     one = made("one", raw("a", "b"))
     shutil.copytree(one, tmp_path / "copy")
-    assert len(merge([read_run(one), read_run(tmp_path / "copy")]).cells) == 4
+    assert len(list(merge([read_results(one), read_results(tmp_path / "copy")]))) == 4
     fakes.value = 5.0
     other = made("other", raw("b"))
     with pytest.raises(EgraffError, match=r"cell b .*different ones in .*one and .*other"):
@@ -199,18 +207,18 @@ def test_one_name_for_two_models_is_refused(made: Callable[..., Path]) -> None:
     models = [{"name": "nequip", "forcefield": "mace"}]
     two = made("two", raw("b", models=models))
     with pytest.raises(EgraffError, match="model nequip"):
-        merge([read_run(one), read_run(two)])
+        merge([read_results(one), read_results(two)])
 
 
-def test_a_single_system_is_a_cell(
+def test_a_single_system_stands_beside_a_matrix(
     fakes: Scored, made: Callable[..., Path], tmp_path: Path
 ) -> None:
     run_bench(config(), tmp_path / "mini")
     matrix = made("one", raw("a"))
-    page = merge([read_run(matrix), read_run(tmp_path / "mini")])
-    assert page.labels == {"a": "a, 300 K", "mini": "mini, 900 K"}
-    assert all(c.state == "done" for c in page.cells)
-    assert page.title == "Tiny + CdTe in miniature"
+    found = merge([read_results(matrix), read_results(tmp_path / "mini")])
+    assert [system.label for system in found.systems] == ["a, 300 K", "mini, 900 K"]
+    assert {state for _, state in states(found)} == {"done"}
+    assert (found.title, found.name) == ("Tiny + CdTe in miniature", "tiny+mini")
 
 
 # --- what cannot be reported
@@ -232,7 +240,36 @@ def test_bad_input_is_named(made: Callable[..., Path], tmp_path: Path) -> None:
     (out / "broken").mkdir()
     (out / "broken" / "bench.json").write_text("{")
     with pytest.raises(EgraffError, match="expected the record of a run"):
-        read_run(out / "broken")
+        read_results(out / "broken")
+
+
+def test_a_damaged_or_old_scoring_is_a_trouble_with_its_reason(made: Callable[..., Path]) -> None:
+    out = made("one", raw("a"))
+    path = out / "a" / "score-nequip" / "scores"
+    old = json.dumps({"kind": "egraff scores", "schema": 1, "scores": []})
+    for text, reason in (
+        ("{", "expected egraff scores of schema 2"),
+        (old, "got egraff scores of schema 1: score the rollouts again"),
+        (None, "cannot be read"),
+    ):
+        path.unlink() if text is None else path.write_text(text)
+        (system,) = read_results(out).systems
+        nequip, allegro = system.models
+        assert (nequip.state, allegro.state) == ("failed", "done")
+        (trouble,) = nequip.troubles
+        assert trouble.stage == "score-nequip"
+        assert reason in trouble.reason
+        assert nequip.find("ms_per_step", COST) is not None  # known without any scoring
+
+
+def test_a_damaged_record_of_a_system_is_told(made: Callable[..., Path]) -> None:
+    out = made("one", raw("a", "b"))
+    for text in ("{", "{}", "[]", '{"config": {}, "stages": [1]}'):
+        (out / "a" / "bench.json").write_text(text)
+        found = read_results(out)
+        assert states(found) == {("a", "not run"), ("b", "done")}
+        reasons = {trouble.reason for _, one in found for trouble in one.troubles}
+        assert any("bench.json cannot be read" in reason for reason in reasons)
 
 
 def test_the_command_writes_the_page(made: Callable[..., Path], tmp_path: Path) -> None:

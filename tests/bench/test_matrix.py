@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_results import score
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW, STAGES, Fakes
 
-from egraff_lmp import report
 from egraff_lmp.bench import load_matrix, parse_matrix, run_matrix, shipped, work
+from egraff_lmp.bench import run as chain
 from egraff_lmp.bench.matrix import merged, spread_starts
 from egraff_lmp.bench.slurm import render_script, submit
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.report import matrix as matrix_page
+from egraff_lmp.report import page as page_module
+from egraff_lmp.report.figures import draw_all
+from egraff_lmp.report.words import troubles_words
+from egraff_lmp.score.records import RERUN_REFERENCE, STRUCTURE, SURVIVAL, Counts
 
 MATRICES = ("reduced", "full", "benzene")
 
@@ -62,22 +66,15 @@ class Cells(Fakes):
         (folder / "held_out").write_text(f"{config.temperature_kelvin}")
         return found
 
-    def score_model(
-        self, config: Any, ref: Any, checked: Any, rollouts: Any, oracle: Any, at: Path
-    ) -> Any:
-        common = {
-            "mode": "egraff", "interval": [1.0, 3.0], "resampled": "2 starts", "floor": 0.5,
-            "n_frames_reference": 40, "n_frames": 22, "n_starts": 2, "per_start": [], "n_zero": 0,
-            "n_failed": 0, "window": "r < 5 A", "note": "",
-        }  # fmt: skip
-        scores = [
-            {"key": "wf", "comparison": "structure", "pair": "total", "unit": "%",
-             "value": config.temperature_kelvin / 100, **common},
-            {"key": "fv", "comparison": "rerun-reference", "pair": "", "unit": "1",
-             "value": 0.25, **common},
-        ]  # fmt: skip
-        text = json.dumps({"scores": scores, "curves": {}, "series": []})
-        return self.outcome(at, {"lengths": [11, 11]}, scores=text)
+    def scored(self, config: Any) -> dict[str, Any]:
+        starts = len(config.rollout.starts)
+        values = (
+            score(config.temperature_kelvin / 100, "wf", STRUCTURE, part="total", floor=0.5,
+                  interval=(1.0, 3.0)),
+            score(0.25, "fv", RERUN_REFERENCE),
+            score(1.0, "finished_starts", SURVIVAL, counts=Counts(starts=starts), interval=None),
+        )  # fmt: skip
+        return {**super().scored(config), "scores": values}
 
 
 @pytest.fixture
@@ -85,9 +82,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Cells:
     found = Cells()
     for name in STAGES:
         monkeypatch.setattr(work, name, getattr(found, name))
-    # The cells' own pages are tested with `run_bench`; their figures take most of the time.
-    monkeypatch.setattr(report, "write_report", lambda record, path: path.write_text("page"))
-    monkeypatch.setattr(matrix_page, "draw_all", lambda material: [])  # see test_gather.py
+    # The systems' own pages are tested with `run_bench`; figures take most of the time.
+    monkeypatch.setattr(chain, "write_page", lambda results, path: path.write_text("page"))
+    monkeypatch.setattr(page_module, "draw_all", lambda results, cheap=False: [])
     return found
 
 
@@ -104,6 +101,13 @@ def run(fakes: Cells, tmp_path: Path) -> Callable[..., Any]:
 
 def scores(out: Path) -> dict[str, Any]:
     return dict(json.loads((out / "scores.json").read_text()))
+
+
+def states_of(result: Any) -> dict[tuple[str, str], tuple[str, str]]:
+    return {
+        (system.name, one.model.name): (one.state, troubles_words(one.troubles))
+        for system, one in result.results
+    }
 
 
 # --- the config
@@ -250,7 +254,7 @@ def test_a_failed_cell_is_a_result_with_its_reason(
     fakes.fail["cold/reference"] = EgraffError("no such potential.")
     result = run()
     assert not result.complete
-    states = {(cell.cell, cell.model): (cell.state, cell.reason) for cell in result.cells}
+    states = states_of(result)
     assert states["hot-900K", "nequip"][0] == "failed"
     assert "the atoms left again." in states["hot-900K", "nequip"][1]
     assert states["hot-900K", "allegro"] == ("done", "")
@@ -266,12 +270,9 @@ def test_one_broken_start_is_marked_and_the_rest_is_scored(
 ) -> None:
     fakes.fail["cold/rollout-nequip-1"] = EgraffError("LAMMPS did not start.")
     result = run()
-    cell = next(c for c in result.cells if (c.cell, c.model) == ("cold", "nequip"))
-    assert cell.state == "done"
-    assert "LAMMPS did not start." in cell.reason
-    finished = cell.find("finished_starts", "rollouts")
-    assert finished is not None
-    assert (finished.value, finished.n_starts) == (1.0, 2)
+    state, why = states_of(result)["cold", "nequip"]
+    assert state == "done"
+    assert "LAMMPS did not start." in why
     assert "1 of 2" in result.report.read_text()
 
 
@@ -282,7 +283,7 @@ def test_a_cell_that_cannot_begin_does_not_stop_the_others(
     stranger.mkdir(parents=True)
     (stranger / "mine.txt").write_text("x")
     result = run()
-    states = {cell.cell: cell.state for cell in result.cells}
+    states = {cell: state for (cell, _), (state, _) in states_of(result).items()}
     assert states == {"cold": "failed", "hot-600K": "done", "hot-900K": "done"}
     assert "other files" in result.report.read_text()
 
@@ -293,7 +294,7 @@ def test_cells_can_be_run_apart_and_the_summary_sees_all(
     first = run(only=["hot-900K"])
     assert first.complete
     page = first.report.read_text()
-    models = ", ".join(dict.fromkeys(cell.model for cell in first.cells))
+    models = ", ".join(model.name for model in first.results.models)
     assert models.count(",") > 0
     # One line for each cell that waits, not one for each of its models.
     assert re.findall(r"<dt>(\S+), \S+ K: ([^<]*)</dt><dd>not run", page) == [
@@ -302,7 +303,7 @@ def test_cells_can_be_run_apart_and_the_summary_sees_all(
     run(only=["cold", "hot-600K"])
     apart = scores(tmp_path / "out")
     assert not any("hot-900K" in name for name in fakes.done)
-    assert {cell["state"] for cell in apart["cells"]} == {"done"}
+    assert {one["state"] for one in apart["models"]} == {"done"}
     assert run(only=[]).complete
     assert fakes.done == []
 
@@ -314,10 +315,10 @@ def test_results_of_other_settings_are_not_shown_as_those_of_these(
     raw = raw_matrix()
     raw["systems"][0]["rollout"] = {"steps": 60}
     result = run(raw, only=[])
-    states = {cell.cell: (cell.state, cell.reason) for cell in result.cells}
-    assert states["cold"][0] == "not run"
-    assert "other settings" in states["cold"][1]
-    assert states["hot-600K"] == ("done", "")
+    states = states_of(result)
+    assert states["cold", "nequip"][0] == "not run"
+    assert "other settings" in states["cold", "nequip"][1]
+    assert states["hot-600K", "nequip"] == ("done", "")
 
 
 # --- the summary
@@ -328,30 +329,36 @@ def test_the_table_has_a_row_of_units_and_one_row_for_each_score(
 ) -> None:
     run()
     record = scores(tmp_path / "out")
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     lines = list(csv.DictReader((tmp_path / "out" / "scores.csv").open()))
     assert lines[0]["temperature_kelvin"] == "K"
     assert lines[0]["interval_low"] == "see unit"
     assert len(lines) == 1 + len(record["scores"])
-    for line, score in zip(lines[1:], record["scores"], strict=True):
-        assert line["key"] == score["key"]
-        assert line["unit"] == score["unit"] != ""
-        assert float(line["value"]) == score["value"]
+    for line, row in zip(lines[1:], record["scores"], strict=True):
+        assert line["key"] == row["key"]
+        assert line["unit"] == row["unit"] != ""
+        assert float(line["value"]) == row["value"]
     wf = next(s for s in record["scores"] if s["key"] == "wf" and s["system"] == "cold")
-    assert (wf["value"], wf["floor"], wf["interval"], wf["n_starts"]) == (3.0, 0.5, [1, 3], 2)
-    assert wf["window"] == "r < 5 A"
+    assert (wf["value"], wf["floor"], wf["interval"]) == (3.0, 0.5, [1, 3])
+    assert wf["counts"]["starts"] == 2
+    assert wf["window"]["code"] == "distances"
 
 
-def test_the_page_is_self_contained_and_links_to_the_systems(run: Callable[..., Any]) -> None:
-    result = run()
+def test_the_page_is_self_contained_and_links_to_the_systems(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    monkeypatch.setattr(page_module, "draw_all", draw_all)
+    result = run(only=[])
     page = result.report.read_text()
     assert "http:" not in page
     assert "https:" not in page
     links = set(re.findall(r'href="([^"#]+)"', page))
     assert {"cold/report.html", "hot-600K/report.html", "scores.csv", "scores.json"} <= links
     assert all((result.report.parent / link).is_file() for link in links)
-    assert page.count("data:image/svg+xml") == 1
-    assert page.count('class="sortable headline"') == 7
+    assert page.count("data:image/png") > 5
+    for key in ("wf-structure", "fv-rerun-reference", "ms_per_step-cost"):
+        assert f'<h2 id="{key}">' in page
 
 
 def test_what_users_write_is_escaped(run: Callable[..., Any]) -> None:
@@ -481,4 +488,4 @@ def test_a_cell_that_cannot_begin_says_why_and_the_others_go_on(
     assert [name for name, _ in told] == [cell.name for cell in cells]
     assert all("egraff data fetch benzene:whole" in why for _, why in told)
     assert not result.complete
-    assert {summary.reason for summary in result.cells} == {told[0][1]}
+    assert {why for _, why in states_of(result).values()} == {told[0][1]}

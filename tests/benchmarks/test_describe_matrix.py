@@ -10,15 +10,27 @@ from types import ModuleType
 
 import pytest
 
-COLUMNS = ("system", "temperature_kelvin", "model", "key", "comparison", "mode", "pair", "value",
-           "floor", "window", "note")  # fmt: skip
+COLUMNS = ("system", "temperature_kelvin", "model", "key", "comparison", "mode", "part", "value",
+           "floor", "window", "facts")  # fmt: skip
 ROWS = (
     ("", "K", *[""] * 5, *["see unit"] * 2, "", ""),
     ("gete", "920.0", "nequip", "wf", "structure", "egraff", "total", "5.432", "8.1", "w", "n"),
     ("gete", "920.0", "broken", "wf", "structure", "egraff", "total", "", "8.1", "w", "n"),
     ("gete", "920.0", "nequip", "wf", "structure", "egraff", "Ge-Te", "77", "8.1", "w", "n"),
     ("lips", "520.0", "nequip", "wf", "structure", "egraff", "total", "12.0", "", "w", "n"),
-    ("gete", "920.0", "nequip", "force_mae", "accuracy", "", "", "260.1", "", "w", "n"),
+    (
+        "gete",
+        "920.0",
+        "nequip",
+        "force_mae",
+        "rerun-reference",
+        "egraff",
+        "",
+        "260.1",
+        "",
+        "w",
+        "n",
+    ),
 )
 
 
@@ -36,8 +48,9 @@ def script(root: Path) -> ModuleType:
 def runs(tmp_path: Path) -> Path:
     with (tmp_path / "scores.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *ROWS])
-    verdict = {"control": "broken", "label": "WF", "sees": "structure", "of": 2}
-    controls = [{**verdict, "rank": rank} for rank in (2, 1, None)]
+    verdict = {"control": "broken", "key": "wf", "comparison": "structure", "part": "total",
+               "sees": "structure"}  # fmt: skip
+    controls = [{**verdict, "ranking": {"rank": rank, "of": 2}} for rank in (2, 1, None)]
     (tmp_path / "scores.json").write_text(json.dumps({"name": "tiny", "controls": controls}))
     shared = {"key": "train", "seconds": 3600.0}
     for cell in ("gete", "lips"):
@@ -79,5 +92,5 @@ def test_the_short_table_holds_values_and_no_pairs_of_elements(
     kept = list(csv.DictReader(script.short((runs / "scores.csv").read_text().splitlines())
                                .splitlines()))  # fmt: skip
     assert [row["value"] for row in kept] == ["see unit", "5.432", "12.0", "260.1"]
-    assert {row["pair"] for row in kept} == {"", "total"}
-    assert not {"window", "note"} & set(kept[0])
+    assert {row["part"] for row in kept} == {"", "total"}
+    assert not {"window", "facts"} & set(kept[0])

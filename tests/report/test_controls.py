@@ -1,176 +1,191 @@
-"""The section on controls: which rows there are, what they say, and what a page without says."""
+"""Verdicts on negative controls: which there are, what they say, and what a page without says."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from score_frames import score_frames
+from synthetic_results import of_models, results, score
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.report.controls import (
+from egraff_lmp.report.base import Page
+from egraff_lmp.report.page import render
+from egraff_lmp.report.sections.controls import controls as section
+from egraff_lmp.report.words import (
     MARKS,
-    controls,
-    controls_json,
+    REASONS,
     no_information,
-    section,
-    sentences,
+    reason_words,
+    verdict_sentences,
 )
-from egraff_lmp.report.matrix import MatrixPage, render_page
-from egraff_lmp.report.ranking import CANNOT, NO_INFORMATION, TELLS, VERDICTS
-from egraff_lmp.report.value import SCHEMA_FILE, CellSummary, Value, to_csv, to_json
-from egraff_lmp.score import score_trajectory
-from egraff_lmp.score.table import METRICS
+from egraff_lmp.report.words import VERDICTS as WORDS
+from egraff_lmp.results.controls import verdicts
+from egraff_lmp.results.ranking import CANNOT, NO_INFORMATION, TELLS, VERDICTS
+from egraff_lmp.results.record import Model, ModelResult, NegativeControl, Results
+from egraff_lmp.score.records import (
+    RERUN_REFERENCE,
+    STRUCTURE,
+    SURVIVAL,
+    TRAJECTORY,
+    Fact,
+    Score,
+)
 
-LABELS = {"gete": "gete, 920 K"}
 # Of two unrelated parts of a trajectory, in the two digits of the paper's tables.
 UNRELATED = (0.70, 0.71)
 
 
-def value(model: str, key: str, number: float | None, comparison: str, **more: Any) -> Value:
-    known = METRICS.get(key)
-    defaults: dict[str, Any] = {
-        "mode": "" if known is None else "egraff",
-        "pair": "total" if comparison == "structure" else "",
-        "interval": None if number is None else (0.95 * number, 1.05 * number),
-    }
-    return Value(
-        system="gete", temperature_kelvin=920.0, model=model, forcefield="nequip", key=key,
-        label=key, unit="1", comparison=comparison, value=number, **{**defaults, **more},
+def value(key: str, number: float | None, comparison: str, **more: Any) -> Score:
+    spread = None if number is None else (0.95 * number, 1.05 * number)
+    part = "total" if comparison == STRUCTURE else ""
+    return score(number, key, comparison, **{"part": part, "interval": spread, **more})
+
+
+def model(
+    name: str, wf: float | None, fv: float = 0.3, at_equal_times: float = 0.71,
+    survived: float = 1.0, control: str | None = None,
+) -> ModelResult:  # fmt: skip
+    kind = None if control is None else NegativeControl(control)
+    whole = results(1, 1).systems[0].models[0]
+    assert whole.scores is not None
+    values = (
+        value("wf", wf, STRUCTURE, floor=6.0),
+        value("wf_unrooted", wf, STRUCTURE, floor=6.0, mode="paper"),
+        value("wf", wf, STRUCTURE, floor=6.0, part="Ge-Te"),
+        value("fv", fv, RERUN_REFERENCE, floor=0.701),
+        value("fv", at_equal_times, TRAJECTORY, floor=0.703),
+        value("ev", 3 * at_equal_times, TRAJECTORY, floor=0.4),
+        value("survived", survived, SURVIVAL),
+    )
+    return replace(
+        whole, model=Model(name, "nequip", kind), costs=(),
+        scores=replace(whole.scores, scores=values),
     )  # fmt: skip
 
 
-def summary(
-    model: str,
-    wf: float | None,
-    fv: float = 0.3,
-    at_equal_times: float = 0.71,
-    survived: float = 1.0,
-    control: str | None = None,
-) -> CellSummary:
-    values = (
-        value(model, "wf", wf, "structure", floor=6.0),
-        value(model, "wf", wf, "structure", floor=6.0, mode="paper"),
-        value(model, "wf", wf, "structure", floor=6.0, pair="Ge-Te"),
-        value(model, "fv", fv, "rerun-reference", floor=0.701),
-        value(model, "fv", at_equal_times, "trajectory", floor=0.703),
-        value(model, "ev", 3 * at_equal_times, "trajectory", floor=0.4),
-        value(model, "force_mae", 100 * fv, "accuracy"),
-        value(model, "survived", survived, "rollouts"),
-    )
-    return CellSummary("gete", "GeTe", "gete", 920.0, model, "done", "", values, None, control)
+def benchmark(*models: ModelResult) -> Results:
+    whole = results(1, 1)
+    system = replace(whole.systems[0], name="gete", system="gete", temperature_kelvin=920.0,
+                     models=models)  # fmt: skip
+    return replace(whole, models=tuple(one.model for one in models), systems=(system,))
 
 
-GOOD = summary("good", 10.0)
-BROKEN = summary("broken", 40.0, fv=0.8, at_equal_times=0.8, control="shuffled")
+GOOD = model("good", 10.0)
+BROKEN = model("broken", 40.0, fv=0.8, at_equal_times=0.8, control="shuffled")
 
 
-def verdicts(*cells: CellSummary) -> dict[tuple[str, str], str]:
-    return {(v.key, v.comparison): v.ranking.verdict for v in controls(cells)}
+def told(*models: ModelResult) -> dict[tuple[str, str], str]:
+    return {(v.key, v.comparison): v.ranking.verdict for v in verdicts(benchmark(*models))}
 
 
-def test_without_a_control_there_is_no_section():
-    assert controls([GOOD]) == []
-    assert section([GOOD], LABELS) is None
-    page = render_page(MatrixPage("t", ["good"], LABELS, [GOOD]))
-    assert 'id="controls"' not in page
-    assert to_json("t", [GOOD])["controls"] == []
+def sentences(*models: ModelResult) -> list[str]:
+    return verdict_sentences(verdicts(benchmark(*models)))
 
 
-def test_every_score_of_the_egraff_form_has_a_verdict():
-    assert verdicts(GOOD, BROKEN) == {
-        ("wf", "structure"): TELLS,
-        ("fv", "rerun-reference"): TELLS,
-        ("fv", "trajectory"): NO_INFORMATION,
-        ("ev", "trajectory"): NO_INFORMATION,
+def test_without_a_control_there_is_no_section() -> None:
+    assert verdicts(benchmark(GOOD)) == ()
+    assert section(Page(benchmark(GOOD))) is None
+    assert 'id="controls"' not in render(benchmark(GOOD))
+
+
+def test_every_score_of_the_egraff_form_has_a_verdict() -> None:
+    assert told(GOOD, BROKEN) == {
+        ("wf", STRUCTURE): TELLS,
+        ("fv", RERUN_REFERENCE): TELLS,
+        ("fv", TRAJECTORY): NO_INFORMATION,
+        ("ev", TRAJECTORY): NO_INFORMATION,
     }
-    assert set(MARKS) == set(VERDICTS)
+    assert set(MARKS) == set(WORDS) == set(VERDICTS)
     assert len(set(MARKS.values())) == len(MARKS)
 
 
-def test_fv_is_ranked_while_rollouts_follow_the_reference():
-    follows = replace(GOOD, values=summary("good", 10.0, at_equal_times=0.3).values)
-    found = verdicts(follows, BROKEN)
-    assert found["fv", "trajectory"] == found["ev", "trajectory"] == TELLS
-    assert no_information([follows, BROKEN]) == ""
+def test_metrics_of_the_table_are_judged_by_what_they_claim_to_see() -> None:
+    found = verdicts(results(1, 3, 1))
+    assert {(v.key, v.sees) for v in found} >= {
+        ("wf", "structure"), ("force_mae", "dynamics"), ("energy_mae", "energies"),
+        ("fv_growth", "dynamics"),
+    }  # fmt: skip
+    assert not {"ms_per_step", "finished_starts"} & {v.key for v in found}
 
 
-def test_a_broken_rollout_is_last_in_what_rollouts_enter_and_only_there():
-    perfect = summary("broken", 0.0, fv=0.2, survived=0.1, control="shuffled")
-    found = verdicts(GOOD, perfect)
-    assert found["wf", "structure"] == TELLS
-    assert found["fv", "rerun-reference"] == CANNOT
-    (row,) = (v for v in controls([GOOD, perfect]) if v.key == "wf")
+def test_fv_is_ranked_while_rollouts_follow_the_reference() -> None:
+    follows = model("good", 10.0, at_equal_times=0.3)
+    found = told(follows, BROKEN)
+    assert found["fv", TRAJECTORY] == found["ev", TRAJECTORY] == TELLS
+    assert no_information(benchmark(follows, BROKEN)) == ""
+
+
+def test_a_broken_rollout_is_last_in_what_rollouts_enter_and_only_there() -> None:
+    perfect = model("broken", 0.0, fv=0.2, survived=0.1, control="shuffled")
+    found = told(GOOD, perfect)
+    assert found["wf", STRUCTURE] == TELLS
+    assert found["fv", RERUN_REFERENCE] == CANNOT
+    (row,) = (v for v in verdicts(benchmark(GOOD, perfect)) if v.key == "wf")
     assert row.ranking.broke
+    assert "10 % of their time, those of good for 100 %" in reason_words(row.ranking.reason)
     assert row.alone == CANNOT  # its frames alone would have been the best
-    shown = section([GOOD, perfect], LABELS)
+    shown = section(Page(benchmark(GOOD, perfect)))
     assert shown is not None
     assert shown["tables"][0]["rows"][0]["entries"][0]["text"] == (
         "tells, as it broke (by its frames: cannot tell)"
     )
 
 
-def test_a_control_without_any_score_is_last_if_it_broke():
-    assert verdicts(GOOD, summary("broken", None, survived=0.0, control="shuffled"))[
-        "wf", "structure"
-    ] == TELLS  # fmt: skip
+def test_a_control_without_any_score_is_last_if_it_broke() -> None:
+    dead = model("broken", None, survived=0.0, control="shuffled")
+    assert told(GOOD, dead)["wf", STRUCTURE] == TELLS
 
 
-def test_nothing_below_the_floor_is_told():
-    assert verdicts(summary("good", 3.0), summary("b", 5.0, control="shuffled"))[
-        "wf", "structure"
-    ] == CANNOT  # fmt: skip
+def test_nothing_below_the_floor_is_told() -> None:
+    found = told(model("good", 3.0), model("b", 5.0, control="shuffled"))
+    assert found["wf", STRUCTURE] == CANNOT
     # The floor of a rerun is what unrelated frames give: no noise, and no bound.
-    assert verdicts(summary("good", 3, fv=0.1), summary("b", 5, fv=0.3, control="shuffled"))[
-        "fv", "rerun-reference"
-    ] == TELLS  # fmt: skip
+    found = told(model("good", 3, fv=0.1), model("b", 5, fv=0.3, control="shuffled"))
+    assert found["fv", RERUN_REFERENCE] == TELLS
 
 
-def test_sentences_name_what_cannot_tell_and_who_is_no_better():
-    bad = summary("bad", 50.0)
-    close = summary("close", 10.2, fv=0.8, control="half-cutoff")
-    cells = [GOOD, bad, BROKEN, close]
-    found = sentences(controls(cells))
-    assert any(s.startswith("WF sees that broken is broken in gete, 920 K, where bad is no better")
+def test_every_reason_has_words() -> None:
+    values = {"control": "c", "best": "b", "value": 1.0, "best_value": 2.0, "floor": 3.0,
+              "survived": 0.1, "best_survived": 1.0}  # fmt: skip
+    assert all(reason_words(Fact(code, values)) for code in REASONS)
+
+
+def test_sentences_name_what_cannot_tell_and_who_is_no_better() -> None:
+    bad = model("bad", 50.0)
+    close = model("close", 10.2, fv=0.8, control="half-cutoff")
+    found = sentences(GOOD, bad, BROKEN, close)
+    assert any(s.startswith("WF sees that broken is wrong in gete, 920 K, where bad is no better")
                for s in found)  # fmt: skip
     assert any(s.startswith("WF cannot tell close in gete, 920 K (bad at") for s in found)
-    assert sentences(controls([GOOD, BROKEN])) == []
-    (only,) = sentences(controls([GOOD, summary("close", 10.2, fv=0.8, control="half-cutoff")]))
+    assert sentences(GOOD, BROKEN) == []
+    (only,) = sentences(GOOD, close)
     assert only.startswith("WF has close last in gete, 920 K, but not beyond the intervals")
 
 
-def test_the_page_marks_controls_and_never_calls_one_the_best():
-    # Fast, and of the smallest error: bold if it were no control.
-    best = summary("broken", 1.0, fv=0.01, control="shuffled")
-    page = render_page(MatrixPage("t", ["good", "broken"], LABELS, [GOOD, best]))
-    assert "broken †" in page
-    assert page.count('class="ok best"') == 0
-    honest = replace(best, control=None)
-    assert 'class="ok best"' in render_page(
-        MatrixPage("t", ["good", "broken"], LABELS, [GOOD, honest])
-    )
+def test_the_page_marks_controls_and_never_calls_one_the_best() -> None:
+    whole = results(2, 2, 1)
+    # Of the smallest numbers: bold if it were no control.
+    swapped = of_models(whole, lambda s, one: replace(one, model=whole.models[0]) if one.model is
+                        whole.models[1] else replace(one, model=whole.models[1]))  # fmt: skip
+    page = render(swapped)
+    assert "allegro †" in page
+    assert ' best"' not in page
+    honest = replace(whole.models[1], control=None)
+    plain = of_models(swapped, lambda s, one: replace(one, model=honest) if one.model.control
+                      else one)  # fmt: skip
+    assert ' best"' in render(replace(plain, models=(whole.models[0], honest)))
     assert "✗" in page
     assert "cannot tell" in page
+
+
+def test_one_system_shows_the_verdicts_on_its_controls() -> None:
+    page = render(benchmark(GOOD, BROKEN))
+    assert 'id="controls"' in page
+    assert "broken †" in page or "NequIP †" in page
     assert "carries no information" in page
-
-
-def test_scores_carry_verdicts_and_controls():
-    record = to_json("t", [GOOD, BROKEN])
-    assert json.loads(json.dumps(record, allow_nan=False))["controls"] == record["controls"]
-    assert record["controls"] == controls_json(controls([GOOD, BROKEN]))
-    row = next(r for r in record["controls"] if r["key"] == "wf")
-    assert (row["verdict"], row["rank"], row["of"], row["control"]) == (TELLS, 2, 2, "broken")
-    assert (row["value"], row["floor"], row["kind"], row["sees"]) == (
-        40.0, 6.0, "shuffled", "structure",
-    )  # fmt: skip
-    assert [cell["control"] for cell in record["cells"]] == [None, "shuffled"]
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    pytest.importorskip("jsonschema").validate(json.loads(json.dumps(record)), schema)
-    head = to_csv([replace(BROKEN, values=[replace(BROKEN.values[0], control="shuffled")])])
-    assert head.splitlines()[0].endswith(",control")
-    assert head.splitlines()[2].endswith(",shuffled")
 
 
 # --- real data
@@ -186,14 +201,13 @@ def test_fv_of_unrelated_parts_of_real_data_is_said_to_carry_no_information(
     # The first half of each against the second half, frame by frame.
     first = published(part, slice(0, number // 2), timestep_fs=1.0)
     second = published(part, slice(number // 2, number), timestep_fs=1.0)
-    score = score_trajectory(first, second, mode="egraff", n_resamples=100).find("fv", "trajectory")
-    assert score.value is not None
-    assert UNRELATED[0] <= round(score.value, 2) <= UNRELATED[1]
-    found = value("a segment", "fv", score.value, "trajectory", interval=score.interval,
-                  floor=score.floor)  # fmt: skip
-    said = no_information([replace(GOOD, values=(found,))])
+    found = score_frames(first, [second], mode="egraff", n_resamples=100).find("fv", TRAJECTORY)
+    assert found.value is not None
+    assert UNRELATED[0] <= round(found.value, 2) <= UNRELATED[1]
+    assert GOOD.scores is not None
+    real = replace(GOOD, scores=replace(GOOD.scores, scores=(found,)))
+    said = no_information(benchmark(real))
     assert "carries no information in gete, 920 K" in said
     assert "0.70 to 0.71" in said
-    page = render_page(MatrixPage("t", ["good"], LABELS, [replace(GOOD, values=(found,))]))
-    assert "carries no information" in page
-    assert verdicts(replace(GOOD, values=(found,)), BROKEN)["fv", "trajectory"] == NO_INFORMATION
+    assert "carries no information" in render(benchmark(real))
+    assert told(real, BROKEN)["fv", TRAJECTORY] == NO_INFORMATION

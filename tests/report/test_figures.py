@@ -1,32 +1,30 @@
-"""The figures of a matrix: their data are the numbers given, and many of them stay cheap."""
+"""The figures: their data are the numbers given, controls stretch no scale, many stay cheap."""
 
 from __future__ import annotations
 
 import csv
 import io
 import struct
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from matrix_synthetic import KEYS, R, T, page, traces, value_of
+import numpy as np
+from synthetic_results import R, T, of_models, results, score, scores_of, value_of, with_scores
 
 from egraff_lmp.report.figures import draw_all, rdf, write_files
-from egraff_lmp.report.figures.base import GREYS, GROUP, Material
-from egraff_lmp.report.matrix import MatrixPage, write_page
-from egraff_lmp.report.plots import COLOURS
-from egraff_lmp.report.record import Curve
+from egraff_lmp.report.figures.base import COLOURS, GREYS, GROUP, Material, PageFigure
+from egraff_lmp.report.figures.heatmap import _shades
+from egraff_lmp.report.page import write_page
+from egraff_lmp.results.curves import over_time
+from egraff_lmp.results.record import ModelResult, Results, System
+from egraff_lmp.score.records import RERUN_REFERENCE, TRAJECTORY, Curves
 
-# A page of 30 cells and 6 models stays below 10 MB; a third of the cells takes a third of that.
-CELLS, MAX_MEGABYTES = 10, 3.3
+# A page of 30 systems and 6 models stays below 10 MB; a third of the systems takes a third of that.
+SYSTEMS, MAX_MEGABYTES = 10, 3.3
 
 
-def material(found: MatrixPage) -> Material:
-    return Material(
-        found.labels, found.models, {(c.cell, c.model): c for c in found.cells},
-        {(t.cell, t.model): t for t in found.traces},
-    )  # fmt: skip
+def drawn(found: Results) -> dict[str, PageFigure]:
+    return {figure.name: figure for figure in draw_all(found)}
 
 
 def rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -34,48 +32,70 @@ def rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
     return list(lines[0].values()), lines[1:]
 
 
+def check(figure: PageFigure) -> None:
+    assert figure.png.startswith(b"\x89PNG")
+    assert struct.unpack(">II", figure.png[16:24]) == (figure.width, figure.height)
+    assert figure.title
+    assert figure.caption
+
+
 def test_every_family_draws_and_its_data_are_what_was_drawn() -> None:
-    found = {figure.name: figure for figure in draw_all(material(page(cells=2, models=2)))}
+    found = drawn(results(2, 3))
     assert set(found) == {
-        "fig3-rdf", "fig4-violation", "fig5-ev", "fig5-fv", "fig6-radar", "fig7-pairs",
+        "map", "fig3-rdf", "fig4-violation", "fig5-ev", "fig5-fv", "fig6-radar", "fig7-pairs",
         "fig8-rmsd", "fig9-rmsd", "fig8-displacement", "fig9-displacement", "stability", "cost",
     }  # fmt: skip
     for figure in found.values():
-        assert figure.png.startswith(b"\x89PNG")
-        assert struct.unpack(">II", figure.png[16:24]) == (figure.width, figure.height)
-        assert figure.title
-        assert figure.caption
+        check(figure)
 
     units, lines = rows(found["fig3-rdf"].csv)
     assert units[3] == "A"
     mine = [line for line in lines if (line["cell"], line["model"]) == ("cell1", "nequip")]
-    given = traces(1, 0, "nequip")
-    assert given.rollout is not None
-    assert given.reference is not None
-    assert [float(line["r"]) for line in mine] == R
-    assert [float(line["rollout"]) for line in mine] == list(given.rollout.y)
-    assert [float(line["reference"]) for line in mine] == list(given.reference.y)
+    given = scores_of(1, 0).curves
+    assert [float(line["r"]) for line in mine] == R.tolist()
+    assert [float(x["rollout"]) for x in mine] == given["egraff rollouts"].g["total"].tolist()
+    assert [float(x["reference"]) for x in mine] == given["egraff reference"].g["total"].tolist()
 
     units, lines = rows(found["fig5-fv"].csv)
     mine = [line for line in lines if (line["cell"], line["model"]) == ("cell0", "nequip")]
     assert units[2] == "fs"
-    assert [float(line["t"]) for line in mine] == T
-    assert [float(line["low"]) for line in mine] == list(traces(0, 0, "nequip").over_time["fv"].low)
+    assert [float(line["t"]) for line in mine] == T.tolist()
+    curve = over_time(scores_of(0, 0), "fv", TRAJECTORY)
+    assert curve is not None
+    assert [float(line["low"]) for line in mine] == list(curve.low)
 
     _, lines = rows(found["fig4-violation"].csv)
-    place = KEYS.index(("fv", "trajectory", "egraff", "", "1"))
     value = next(float(line["value"]) for line in lines
                  if (line["cell"], line["model"], line["key"], line["comparison"])
                  == ("cell1", "allegro", "fv", "trajectory"))  # fmt: skip
-    assert value == value_of(1, 1, place)
+    assert value == value_of(1, 1, "fv", TRAJECTORY)
 
     _, lines = rows(found["stability"].csv)
     assert {line["lasted"] for line in lines} == {"790.0", "400.0"}
 
 
+def test_one_system_is_looked_into() -> None:
+    found = drawn(results(1, 2))
+    assert {name: figure.section for name, figure in found.items()} == {
+        "structure": "structure", "violation": "rollouts", "learning": "accuracy",
+        "temperature": "motion",
+    }  # fmt: skip
+    for figure in found.values():
+        check(figure)
+    _, lines = rows(found["structure"].csv)
+    given = scores_of(0, 1).curves["egraff rollouts"].g["Cd-Te"]
+    mine = [x for x in lines if (x["part"], x["of"]) == ("Cd-Te", "allegro")]
+    assert [float(line["value"]) for line in mine] == given.tolist()
+    _, lines = rows(found["violation"].csv)
+    assert {line["comparison"] for line in lines} == {"trajectory", "rerun-oracle"}
+    _, lines = rows(found["learning"].csv)
+    assert {(line["of"], line["model"]) for line in lines} >= {("force", "allegro")}
+    _, lines = rows(found["temperature"].csv)
+    assert {line["start"] for line in lines} == {"1", "2"}
+
+
 def test_radars_are_over_the_largest_value_of_a_system() -> None:
-    found = {figure.name: figure for figure in draw_all(material(page(cells=2, models=3)))}
-    _, lines = rows(found["fig6-radar"].csv)
+    _, lines = rows(drawn(results(2, 3))["fig6-radar"].csv)
     for measure in {line["measure"] for line in lines}:
         mine = [line for line in lines if (line["cell"], line["measure"]) == ("cell1", measure)]
         largest = max(float(line["value"]) for line in mine)
@@ -84,51 +104,85 @@ def test_radars_are_over_the_largest_value_of_a_system() -> None:
             assert abs(float(line["share"]) - 100 * float(line["value"]) / largest) < 1e-9
 
 
-def test_what_is_broken_on_purpose_is_grey_and_takes_no_colour_of_the_others() -> None:
-    found = page(cells=2, models=4)
-    broken = {"nequip": "shuffled", "botnet": "half-cutoff"}
-    cells = [replace(cell, control=broken.get(cell.model)) for cell in found.cells]
-    drawn = material(replace(found, cells=cells))
-    colours = {model: drawn.colour(model) for model in found.models}
-    assert [colours["nequip"], colours["botnet"]] == list(GREYS)
-    assert [colours["allegro"], colours["mace"]] == list(COLOURS[:2])
+def test_negative_controls_are_grey_and_take_no_colour_of_the_others() -> None:
+    whole = results(2, 4, 2)
+    models = (*whole.models[2:], *whole.models[:2])
+    material = Material(replace(whole, models=models))
+    assert [material.colour(model.name) for model in models] == [*GREYS, *COLOURS[:2]]
+
+
+def test_a_negative_control_stretches_no_scale() -> None:
+    def wild(factor: float) -> dict[str, PageFigure]:
+        def change(system: System, one: ModelResult) -> ModelResult:
+            if one.model.control is None or one.scores is None:
+                return one
+            value = factor * value_of(1, 2, "fv", RERUN_REFERENCE)
+            return with_scores(one, score(value, "fv", RERUN_REFERENCE))
+
+        return drawn(of_models(results(2, 3, 1), change))
+
+    # Of a control it is seen that it lies beyond, and not how far.
+    one, other = wild(100.0), wild(1e4)
+    for name in ("fig6-radar", "fig7-pairs"):
+        assert one[name].png == other[name].png
+        assert one[name].csv != other[name].csv
+    _, lines = rows(one["fig6-radar"].csv)
+    assert max(float(x["share"]) for x in lines if x["model"] == "allegro") == 100.0
+
+
+def test_shades_are_those_of_the_ordinary_models() -> None:
+    values = np.array([[1.0, 10.0, 1e6], [3.0, np.nan, 0.0]])
+    shades, largest = _shades(values, np.array([True, True, False]))
+    assert largest == 10.0
+    assert shades[0].tolist() == [0.0, 1.0, 1.0]
+    assert 0 < shades[1, 0] < 1
+    assert np.isnan(shades[1, 1])
+    assert shades[1, 2] == 0.0
+    assert _shades(values[:, 2:], np.array([False]))[1] == 1e6  # nothing else to scale by
 
 
 def test_nothing_to_draw_gives_no_figures() -> None:
-    empty = replace(page(), cells=(), traces=())
-    assert draw_all(material(empty)) == []
+    bare = {"scores": None, "costs": (), "rollouts": (), "training": None}
+    for systems in (1, 3):
+        assert draw_all(of_models(results(systems), lambda s, one: replace(one, **bare))) == []
 
 
-def test_many_cells_make_several_figures_and_a_page_of_sane_size(tmp_path: Path) -> None:
-    path = write_page(page(cells=CELLS, models=6), tmp_path / "big.html")
+def test_many_systems_make_several_figures_and_a_page_of_sane_size(tmp_path: Path) -> None:
+    path = write_page(results(SYSTEMS, 6), tmp_path / "big.html")
     assert path.stat().st_size < MAX_MEGABYTES * 1e6
     names = sorted(p.stem for p in (tmp_path / "big-files").glob("*.png"))
     assert [n for n in names if n.startswith("fig3")] == [f"fig3-rdf-{k}" for k in range(1, 3)]
-    assert GROUP * 2 >= CELLS
+    assert GROUP * 2 >= SYSTEMS
     assert names == sorted(p.stem for p in (tmp_path / "big-files").glob("*.csv"))
 
 
 def test_figures_of_an_earlier_page_are_taken_away_and_nothing_else(tmp_path: Path) -> None:
-    drawn = draw_all(material(page(cells=1, models=1)))
+    found = draw_all(results(1, 1))
     (tmp_path / "notes.csv").write_text("mine")
     (tmp_path / "fig3-rdf-4.png").write_text("old")
-    write_files(drawn, tmp_path)
+    write_files(found, tmp_path)
     assert (tmp_path / "notes.csv").is_file()
     assert not (tmp_path / "fig3-rdf-4.png").exists()
-    assert (tmp_path / "fig3-rdf.png").read_bytes() == drawn[0].png
+    assert (tmp_path / "structure.png").read_bytes() == found[0].png
 
 
 def test_a_collapsed_rollout_does_not_hide_the_reference() -> None:
-    found = page(cells=1, models=2)
-    reference = found.traces[0].reference
-    assert reference is not None
+    whole = results(1, 2)
+    given = scores_of(0, 0).curves
+    reference = given["egraff reference"].g["total"]
 
-    def drawn(height: float) -> bytes:
-        rollout = Curve("", R, [height for _ in R])
-        both = [replace(found.traces[0], rollout=rollout), found.traces[1]]
-        return next(rdf.draw(material(replace(found, traces=both)))).png
+    def picture(height: float) -> bytes:
+        flat = Curves("g", R, {"total": np.full(len(R), height)}, 0.05, 9.0, 350)
+
+        def collapsed(system: System, one: ModelResult) -> ModelResult:
+            if one.model.name != "nequip" or one.scores is None:
+                return one
+            curves = {**one.scores.curves, "egraff rollouts": flat}
+            return replace(one, scores=replace(one.scores, curves=curves))
+
+        return next(rdf.draw(Material(of_models(whole, collapsed)))).png
 
     # What lies above the cut changes nothing in the picture, what lies below does.
-    cut = rdf.CUT * max(reference.y)
-    assert drawn(1.2 * cut) == drawn(50 * cut)
-    assert drawn(0.8 * cut) != drawn(50 * cut)
+    cut = rdf.CUT * float(reference.max())
+    assert picture(1.2 * cut) == picture(50 * cut)
+    assert picture(0.8 * cut) != picture(50 * cut)

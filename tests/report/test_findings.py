@@ -1,66 +1,116 @@
-"""Sentences of the summary: stability with its reason, and a force violation that says nothing."""
+"""Sentences of the summary follow the numbers, and claim nothing that these do not support."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from dataclasses import replace
 
-sys.path.insert(0, str(Path(__file__).parent))
-from synthetic import full_report, model
+import pytest
+from synthetic_results import results, score
 
-from egraff_lmp.report import MOTION, VIOLATION, Score, render
-from egraff_lmp.report.findings import findings
-from egraff_lmp.report.tables import motion_table
+from egraff_lmp.report.findings import DRIFT_FACTOR, findings
+from egraff_lmp.results.record import ModelResult
+from egraff_lmp.score.records import (
+    RERUN_COMMITTEE,
+    RERUN_ORACLE,
+    RERUN_REFERENCE,
+    STABILITY,
+    STRUCTURE,
+    TRAJECTORY,
+    Fact,
+    Judge,
+    Lifetime,
+    RunEnd,
+    Score,
+)
 
-ENDED = (
-    "1 of 2 rollouts reached their end (a lower bound); rollout 2 at 400 fs: 60 of 64 atoms left "
-    "at step 200; g(r) of 60 frames of the reference is up to 0.2 A from its mean"
+WHOLE = Lifetime(800.0)
+LOST = Lifetime(400.0, RunEnd(40, Fact("lost-atoms", {"left": 60, "of": 64, "step": 200})))
+HOT = Lifetime(
+    700.0,
+    RunEnd(70, Fact("temperature-out-of-bounds", {"kelvin": 1234.0, "low": 0.0, "high": 900.0})),
+)
+UNRELATED = Fact(
+    "no-information", {"metric": "FV", "value": 0.7068, "uncorrelated": 0.7071067811865476}
 )
 
 
-def endurance(note: str) -> Score:
-    return Score("stable for", "stability", "egraff", "fs", 512.0, note=note, kind=MOTION)
+def model(*values: Score) -> ModelResult:
+    whole = results(1, 1).systems[0].models[0]
+    assert whole.scores is not None
+    return replace(whole, scores=replace(whole.scores, scores=values), costs=())
 
 
-def force_violation(value: float | None) -> Score:
-    return Score(
-        "FV", "trajectory", "egraff", "", value, None, 0.7041, "all", 350, 3, kind=VIOLATION
-    )
-
-
-def sentences(*scores: Score) -> str:
-    one = model("nequip", "NequIP", "message passing", 0.02, scores=scores, accuracy=None)
-    text = " ".join(findings(full_report(models=(one,))))
+def said(*values: Score) -> str:
+    text = " ".join(findings([model(*values)], ["NequIP"]))
     return text.replace("\u202f", " ").replace("\u00a0", " ")
 
 
+def wf(value: float, floor: float | None = None, kind: str = "g") -> Score:
+    return score(value, "wf", STRUCTURE, part="total", floor=floor, distribution=kind)
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(8.99, "passes"), (9.01, "fails")])
+def test_the_verdict_follows_the_number(value: float, verdict: str) -> None:
+    assert f"and {verdict} the 9 % criterion." in said(wf(value))
+
+
+def test_a_score_below_the_floor_is_not_called_better_than_the_reference() -> None:
+    assert "no error of structure can be seen on this much data" in said(wf(1.0, 1.2))
+    assert "it lies 2.0 times above what sampling alone gives" in said(wf(2.4, 1.2))
+    assert said(wf(1.0, None, "h")).startswith("NequIP: its h(r) differs")
+
+
 def test_the_first_violation_and_its_reason() -> None:
-    text = sentences(endurance(ENDED))
-    assert "for 512 fs on average; rollout 2 at 400 fs: 60 of 64 atoms left at step 200." in text
-    earlier = ENDED.replace("rollout 2 at 400 fs", "rollout 1 at 700 fs: hot; rollout 2 at 400 fs")
-    assert "on average; rollout 2 at 400 fs: 60 of 64" in sentences(endurance(earlier))
-    text = sentences(endurance("2 of 2 rollouts reached their end (a lower bound)"))
-    assert "None of its rollouts violated a criterion of stability in 512 fs." in text
+    def endurance(*lives: Lifetime) -> str:
+        return said(score(512.0, "stability", STABILITY, lifetimes=lives))
+
+    expected = "for 512 fs on average; rollout 2 at 400 fs: 60 of 64 atoms left at step 200."
+    assert expected in endurance(WHOLE, LOST)
+    assert expected in endurance(HOT, LOST)
+    assert "None of its rollouts violated a criterion of stability in 512 fs." in endurance(
+        WHOLE, WHOLE
+    )
+
+
+def test_errors_of_forces_stand_beside_the_forces() -> None:
+    errors = [score(v, k, RERUN_REFERENCE) for k, v in
+              (("force_mae", 54.3), ("force_rmse", 76.5), ("force_rms_reference", 765.0))]  # fmt: skip
+    assert "wrong by 54.3 meV/\u2060Å on average (the root mean square error is 10 %" in said(
+        *errors
+    )
+    assert said(errors[0]).endswith("on average.")
+
+
+@pytest.mark.parametrize("comparison", [RERUN_ORACLE, RERUN_COMMITTEE])
+@pytest.mark.parametrize(("factor", "told"), [(0.99, False), (1.01, True)])
+def test_a_rollout_that_leaves_what_the_model_knows_is_told(
+    comparison: str, factor: float, told: bool
+) -> None:
+    judge = Judge(("mace", "allegro"), 0.123) if comparison == RERUN_COMMITTEE else None
+    text = said(
+        score(0.04, "fv", comparison, judge=judge),
+        score(factor * DRIFT_FACTOR, "fv_growth", comparison),
+    )
+    assert ("It grows along them, to 1.5 times" in text) is told
+    assert ("among each other these give 0.123" in text) is (judge is not None)
 
 
 def test_a_decorrelated_reference_is_said_to_tell_nothing() -> None:
-    text = sentences(force_violation(0.7068))
+    text = said(score(0.7068, "fv", TRAJECTORY, floor=0.7041, facts=(UNRELATED,)))
     assert text.count("carries no information about the model") == 1
-    assert "0.7068" in text
-    assert "unrelated frames give 0.7071 (two halves of the reference: 0.7041)." in text
-    assert "no information" not in sentences(force_violation(0.3), endurance("2 of 2"))
-    assert "no information" not in sentences(force_violation(None), endurance("2 of 2"))
+    assert "two unrelated frames give 0.7071 (two halves of the reference: 0.7041)." in text
+    assert "no information" not in said(score(0.3, "fv", TRAJECTORY), wf(3.0))
 
 
-def test_rows_of_motion_stand_in_a_table_of_their_own() -> None:
-    diffusivity = Score(
-        "|D - D_ref|", "Li", "egraff", "Å²/ps", 0.0123, (0.0101, 0.0145), 0.0077,
-        "lags of 40 to 120 fs", 1400, 3, "D = 0.57 (0.5..0.734) A^2/ps", kind=MOTION,
-    )  # fmt: skip
-    one = model("nequip", "NequIP", "", 0.02, scores=(diffusivity, endurance(ENDED)))
-    table = motion_table([one])
-    assert table is not None
-    assert [row.metric for row in table.rows] == ["|D - D_ref|", "stable for"]
-    page = render(full_report(models=(one,))).replace("\u202f", " ")
-    for text in ("0.0123", "0.0101 – 0.0145", "0.00770", "lags of 40 to 120 fs", "D = 0.57", ENDED):
-        assert text in page, text
+def test_the_fastest_comes_first() -> None:
+    whole = results(1, 3).systems[0].models
+    speed = findings(list(reversed(whole)), ["third", "second", "first"])[-1]
+    assert speed.startswith("Speed: first 0.0")
+    assert speed.index("first") < speed.index("second") < speed.index("third")
+    assert "on 2 ranks" in speed
+
+
+def test_nothing_is_said_of_nothing() -> None:
+    assert findings([model()], ["x"]) == [
+        "No model gave a result that could be summed up; the reasons stand below."
+    ]

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from egraff_lmp.report.numbers import counted, number
+from egraff_lmp.report.numbers import number
+from egraff_lmp.score.words import counted
 
 
 @pytest.mark.parametrize(

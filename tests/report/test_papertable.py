@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_results import SHUFFLED, of_models, results, value_of
 
-sys.path.insert(0, str(Path(__file__).parent))
-from matrix_synthetic import KEYS, page, value_of
-
-from egraff_lmp.report.matrix import MatrixPage
+from egraff_lmp.report.base import Page
 from egraff_lmp.report.numbers import DASH, number
-from egraff_lmp.report.papertable import fields_of, rebuilt, untouched
-from egraff_lmp.report.printed import PaperRow
+from egraff_lmp.report.sections.paper import fields_of, paper, rebuilt, untouched
+from egraff_lmp.results.record import FAILED, Model, PaperRow, Results, Trouble
+from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, TRAJECTORY
 
 
-def tables(found: MatrixPage, controls: tuple[str, ...] = ()) -> dict[str, Any]:
-    fields = fields_of(found.forcefields, controls)
-    return {table["key"]: table for table in rebuilt(found.cells, found.paper, fields)}
+def tables(found: Results) -> dict[str, Any]:
+    fields = fields_of(found.models)
+    return {table["key"]: table for table in rebuilt(found.systems, fields)}
 
 
 def entry(found: dict[str, Any], table: str, metric: str, row: str, column: int) -> Any:
@@ -30,36 +27,34 @@ def entry(found: dict[str, Any], table: str, metric: str, row: str, column: int)
     return line["entries"][column]["parts"]
 
 
-def place(key: str, comparison: str, mode: str) -> int:
-    return next(k for k, row in enumerate(KEYS) if row[:3] == (key, comparison, mode))
-
-
 @pytest.mark.parametrize(
-    ("table", "metric", "paper", "egraff", "factor"),
+    ("table", "metric", "ours", "own", "factor"),
     [
-        ("T1", "energy_mae", ("energy_mae", "accuracy", "paper"), ("energy_mae", "accuracy", ""),
-         1),
-        ("T2", "jsd", ("jsd_raw", "structure", "paper"), ("jsd", "structure", "egraff"), 1),
-        ("T2", "wf", ("wf_unrooted", "structure", "paper"), ("wf", "structure", "egraff"), 1),
-        ("T3", "ev", ("ev_released", "trajectory", "paper"), ("ev", "rerun-reference", "egraff"),
-         1e5),
-        ("T3", "fv", ("fv", "trajectory", "paper"), ("fv", "rerun-reference", "egraff"), 1),
-        ("T4", "train_time", ("training_time", "cost", "paper"), ("training_time", "cost", ""), 1),
+        ("T1", "energy_mae", ("energy_mae_structure", RERUN_REFERENCE),
+         ("energy_mae", RERUN_REFERENCE), 1),
+        ("T1", "force_mae", ("force_mae", RERUN_REFERENCE), ("force_mae", RERUN_REFERENCE), 1),
+        ("T2", "jsd", ("jsd_raw", STRUCTURE), ("jsd", STRUCTURE), 1),
+        ("T2", "wf", ("wf_unrooted", STRUCTURE), ("wf", STRUCTURE), 1),
+        ("T3", "ev", ("ev_released", TRAJECTORY), ("ev", RERUN_REFERENCE), 1e5),
+        ("T3", "fv", ("fv", TRAJECTORY), ("fv", RERUN_REFERENCE), 1),
+        ("T4", "train_time", ("training_time_epoch", COST), ("training_time", COST), 1),
+        ("T4", "inference_time_1000_steps", ("minutes_per_1000_steps", COST),
+         ("us_per_atom_step", COST), 1),
     ],
 )  # fmt: skip
 def test_both_forms_and_the_printed_number_stand_in_their_places(
-    table: str, metric: str, paper: Any, egraff: Any, factor: float
+    table: str, metric: str, ours: Any, own: Any, factor: float
 ) -> None:
-    first, second, printed = entry(tables(page()), table, metric, "GeTe", 0)
-    assert first["text"] == number(factor * value_of(0, 0, place(*paper)))
-    assert second["text"] == number(value_of(0, 0, place(*egraff)))
+    first, second, printed = entry(tables(results()), table, metric, "GeTe", 0)
+    assert first["text"] == number(factor * value_of(0, 0, *ours, "paper", "total"))
+    assert second["text"] == number(value_of(0, 0, *own, "egraff", "total"))
     assert printed["text"] != DASH
 
 
 def test_a_row_of_several_systems_is_their_mean_and_says_how_many() -> None:
-    found = tables(page())
+    found = tables(results())
     first, _, _ = entry(found, "T2", "jsd", "LiPS20", 0)
-    values = [value_of(c, 0, place("jsd_raw", "structure", "paper")) for c in (3, 4)]
+    values = [value_of(c, 0, "jsd_raw", STRUCTURE, "paper", "total") for c in (3, 4)]
     mean = sum(values) / 2
     assert float(first["sort"]) == pytest.approx(mean, rel=1e-12)
     # Intervals reach 10 % below and 20 % above each value; independent errors add in squares.
@@ -72,17 +67,21 @@ def test_a_row_of_several_systems_is_their_mean_and_says_how_many() -> None:
 
 
 def test_a_system_without_results_is_left_out_of_the_mean_and_named() -> None:
-    whole = page()
-    cells = [replace(c, values=(), state="failed", reason="rollout-nequip-1: lost atoms.")
-             if (c.cell, c.model) == ("cell3", "nequip") else c for c in whole.cells]  # fmt: skip
-    first, _, _ = entry(tables(replace(whole, cells=cells)), "T2", "jsd", "LiPS20", 0)
-    alone = value_of(4, 0, place("jsd_raw", "structure", "paper"))
+    lost = Trouble("rollout-nequip-1", "lost atoms.")
+
+    def change(system: Any, one: Any) -> Any:
+        if (system.name, one.model.name) != ("cell3", "nequip"):
+            return one
+        return replace(one, scores=None, costs=(), state=FAILED, troubles=(lost,))
+
+    first, _, _ = entry(tables(of_models(results(), change)), "T2", "jsd", "LiPS20", 0)
+    alone = value_of(4, 0, "jsd_raw", STRUCTURE, "paper", "total")
     assert first["text"] == f"{number(alone)} (1/2)"
     assert "without cell3: rollout-nequip-1: lost atoms." in first["hint"]
 
 
 def test_dashes_say_why() -> None:
-    found = tables(page(models=5))
+    found = tables(results(models=5))
     reasons = {
         "no run": entry(found, "T2", "wf", "Ethanol", 0)[0],
         "not run": entry(found, "T2", "wf", "GeTe", 4)[0],
@@ -100,8 +99,8 @@ def test_dashes_say_why() -> None:
 
 
 def test_models_of_one_force_field_have_columns_of_their_own_and_controls_none() -> None:
-    fields = fields_of({"small": "mace", "broken": "mace", "nequip": "nequip"}, ("broken",))
-    assert [(f.title, f.printed, f.model) for f in fields] == [
+    models = (Model("small", "mace"), Model("wrong", "mace", SHUFFLED), Model("nequip", "nequip"))
+    assert [(f.title, f.printed, f.model) for f in fields_of(models)] == [
         ("small", "MACE", "small"),
         ("nequip", "NEQUIP", "nequip"),
         ("ALLEGRO", "ALLEGRO", None),
@@ -112,12 +111,22 @@ def test_models_of_one_force_field_have_columns_of_their_own_and_controls_none()
 
 
 def test_tables_in_which_nothing_stands_are_named_and_not_drawn() -> None:
-    alone = {"cell0": (PaperRow("GeTe"),)}
-    found = tables(replace(page(cells=1), paper=alone))
-    assert list(found) == ["T1", "T2", "T3", "T4"]
-    assert [title.split(":")[0] for title in untouched(alone)] == [
+    alone = results(systems=1)
+    assert list(tables(alone)) == ["T1", "T2", "T3", "T4"]
+    assert [title.split(":")[0] for title in untouched(alone.systems)] == [
         "Table 5", "Table 6", "Table 7a", "Table 7b", "Table 18", "Table 19",
     ]  # fmt: skip
-    assert list(tables(page())) == [
+    assert list(tables(results())) == [
         "T1", "T2", "T3", "T4", "T5", "T6", "T7a", "T7b", "T18", "T19",
     ]  # fmt: skip
+
+
+def test_one_system_shows_its_own_rows_alone() -> None:
+    shown = paper(Page(results(systems=1)))
+    assert shown is not None
+    assert {line["label"] for table in shown["tables"] for part in table["parts"]
+            for line in part["rows"]} == {"GeTe"}  # fmt: skip
+    whole = results(systems=1)
+    unnamed = replace(whole, systems=(replace(whole.systems[0], paper=()),))
+    assert paper(Page(unnamed)) is None
+    assert PaperRow("GeTe").label == "GeTe"

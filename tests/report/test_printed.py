@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.report.papertable import TABLES
 from egraff_lmp.report.printed import (
     FOOTNOTES,
     PRINTED_NAMES,
-    PaperRow,
     check_rows,
     find,
     known_rows,
     printed,
     rows_of,
 )
+from egraff_lmp.report.sections.paper import TABLES
+from egraff_lmp.results.record import PaperRow
 
 SOURCE = Path(__file__).parents[3] / "shared" / "paper" / "egraffbench_tables.csv"
 

@@ -1,7 +1,7 @@
-"""The figures of a matrix, one file a family, one row each in the table below.
+"""The figures of a page, one file a family, one row each in the table below.
 
 A family is a function of the `Material` that yields finished figures, none where it has nothing to
-draw.
+draw: most of them compare several systems, those of `single` look into one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,30 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from egraff_lmp.fileio import atomic_path, write_text
-from egraff_lmp.report.figures import cost, deviation, endurance, pairs, radar, rdf, violation
+from egraff_lmp.report.figures import (
+    cost,
+    deviation,
+    endurance,
+    heatmap,
+    pairs,
+    radar,
+    rdf,
+    single,
+    violation,
+)
 from egraff_lmp.report.figures.base import Material, PageFigure
+from egraff_lmp.results.record import Results
 
-FAMILIES: tuple[Callable[[Material], Iterator[PageFigure]], ...] = (
+Family = Callable[[Material], Iterator[PageFigure]]
+OF_ONE: tuple[Family, ...] = (
+    single.draw_rdf,
+    single.draw_violation,
+    single.draw_learning,
+    single.draw_temperature,
+)
+CHEAP: tuple[Family, ...] = (heatmap.draw,)  # drawn while systems are still run
+OF_SEVERAL: tuple[Family, ...] = (
+    *CHEAP,
     rdf.draw,
     violation.draw_bars,
     violation.draw_over_time,
@@ -24,12 +44,17 @@ FAMILIES: tuple[Callable[[Material], Iterator[PageFigure]], ...] = (
     cost.draw,
 )
 # Figures that an earlier page wrote, to be taken away where they are no more.
-_OURS = ("fig[3-9]-*", "stability", "cost")
+_OURS = ("fig[3-9]-*", "stability", "cost", "map", "structure", "violation", "learning",
+         "temperature")  # fmt: skip
 
 
-def draw_all(material: Material) -> list[PageFigure]:
-    """Every figure that there is material for."""
-    return [figure for family in FAMILIES for figure in family(material)]
+def draw_all(results: Results, cheap: bool = False) -> list[PageFigure]:
+    """Every figure that there is material for; with `cheap`, those that take no time."""
+    families = OF_ONE if len(results.systems) == 1 else OF_SEVERAL
+    material = Material(results)
+    return [
+        figure for family in families if not cheap or family in CHEAP for figure in family(material)
+    ]
 
 
 def write_files(figures: Iterable[PageFigure], folder: Path) -> None:
@@ -46,6 +71,3 @@ def write_files(figures: Iterable[PageFigure], folder: Path) -> None:
             for path in folder.glob(f"{pattern}.{ending}"):
                 if path.stem not in written:
                     path.unlink()
-
-
-__all__ = ["FAMILIES", "Material", "PageFigure", "draw_all", "write_files"]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from egraff_lmp.report.figures.base import Material, PageFigure, canvas, finish, legend, table
-from egraff_lmp.report.plots import plain_log
+from egraff_lmp.report.figures.base import (
+    Material,
+    PageFigure,
+    canvas,
+    finish,
+    legend,
+    plain_log,
+    table,
+)
+from egraff_lmp.score.records import COST
 
 _PANELS = (
-    ("training_time", "", "training (s)", "s"),
-    ("ms_per_step", "", "a step (ms)", "ms"),
-    ("us_per_atom_step", "", "a step and atom (µs)", "us"),
+    ("training_time", "training (s)"),
+    ("ms_per_step", "a step (ms)"),
+    ("us_per_atom_step", "a step and atom (µs)"),
 )
 _UNITS = {"cell": "", "model": "", "key": "", "value": "as in scores.csv"}
 
@@ -18,17 +26,17 @@ _UNITS = {"cell": "", "model": "", "key": "", "value": "as in scores.csv"}
 def draw(material: Material) -> Iterator[PageFigure]:
     """A line a cell, a point a model, times on logarithmic scales."""
     cells = [c for c in material.labels
-             if any(material.value(c, m, k, "cost", mode)
-                    for m in material.models for k, mode, *_ in _PANELS)]  # fmt: skip
+             if any(material.value(c, m, k, COST)
+                    for m in material.models for k, _ in _PANELS)]  # fmt: skip
     if not cells:
         return
     data = []
     with canvas(1, 3, 0.24 * len(cells) + 0.5, left=2.0, top=0.62, bottom=0.4, wspace=0.12,
                 sharey=True) as (figure, axes):  # fmt: skip
-        for axis, (key, mode, title, _) in zip(axes.flat, _PANELS, strict=True):
+        for axis, (key, title) in zip(axes.flat, _PANELS, strict=True):
             for row, cell in enumerate(cells):
                 for model in material.models:
-                    found = material.value(cell, model, key, "cost", mode)
+                    found = material.value(cell, model, key, COST)
                     if found is None or found[0] <= 0:
                         continue
                     axis.scatter([found[0]], [row], s=30, color=material.colour(model), alpha=0.85,

@@ -12,27 +12,28 @@ _UNITS = {"cell": "", "model": "", "start": "", "lasted": "fs", "asked": "fs"}
 def draw(material: Material) -> Iterator[PageFigure]:
     """A line a cell, a point for each rollout at the share of the asked length that it lasted."""
     cells = [c for c in material.labels
-             if any((t := material.traces.get((c, m))) and t.lasted_fs
+             if any((one := material.found.get((c, m))) and one.rollouts
                     for m in material.models)]  # fmt: skip
     if not cells:
         return
     data = []
+    asked = {one.name: one.protocol.asked_fs for one in material.results.systems}
     count = len(material.models)
     with canvas(1, 1, 0.35 * len(cells) + 0.4, left=2.0, top=0.4, bottom=0.5) as (figure, axes):
         axis = axes[0, 0]
         for row, cell in enumerate(cells):
             for place, model in enumerate(material.models):
-                traces = material.traces.get((cell, model))
-                if traces is None or not traces.lasted_fs or not traces.asked_fs:
+                result = material.found.get((cell, model))
+                if result is None or not result.rollouts:
                     continue
                 height = row - 0.36 + 0.72 * (place + 0.5) / count
-                shares = [100 * lasted / traces.asked_fs for lasted in traces.lasted_fs]
+                shares = [100 * one.lasted_fs / asked[cell] for one in result.rollouts]
                 axis.plot([0, max(shares)], [height] * 2, color=material.colour(model), lw=0.7,
                           alpha=0.35)  # fmt: skip
                 axis.scatter(shares, [height] * len(shares), s=15, alpha=0.75, linewidths=0,
                              color=material.colour(model))  # fmt: skip
-                data += [(cell, model, k, lasted, traces.asked_fs)
-                         for k, lasted in enumerate(traces.lasted_fs, 1)]  # fmt: skip
+                data += [(cell, model, one.number, one.lasted_fs, asked[cell])
+                         for one in result.rollouts]  # fmt: skip
         axis.set_yticks(range(len(cells)), [material.labels[c] for c in cells], fontsize=8)
         axis.set_ylim(len(cells) - 0.45, -0.55)
         axis.set_xlim(0, 104)

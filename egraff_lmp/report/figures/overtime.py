@@ -6,21 +6,28 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from egraff_lmp.report.figures.base import (
+    BEYOND,
     FV_TITLE,
+    INK,
     Material,
     PageFigure,
     canvas,
+    curve_rows,
+    dashed,
+    draw_lines,
     finish,
     hide_rest,
     legend,
     numbered,
+    plain_log,
     table,
 )
-from egraff_lmp.report.plots import INK, plain_log
-from egraff_lmp.report.record import Curve
+from egraff_lmp.results.record import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Curves = dict[str, dict[str, Curve]]  # of a system, then of a model
 
 
 def draw_curves(
@@ -39,15 +46,15 @@ def draw_curves(
 
     Args:
         material: what there is.
-        key: of `Traces.over_time`.
+        key: as of `Material.curve`.
         name, title, caption: of the figure.
         ordinate: its label.
         unit: of the values, for the data.
         log: a logarithmic ordinate.
         line: a dashed horizontal line, or None.
     """
-    cells = _cells(material, key)
-    groups = material.groups(cells)
+    found = _curves(material, key)
+    groups = material.groups(list(found))
     for place, group in enumerate(groups, 1):
         columns = min(len(group), 4)
         rows = -(-len(group) // columns)
@@ -55,20 +62,13 @@ def draw_curves(
         with canvas(rows, columns, 2.15, top=0.58, hspace=0.42, wspace=0.24, left=0.75,
                     width=max(5.0, 1.2 + 2.5 * columns)) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes.flat, group, strict=False):
-                for model in material.models:
-                    curve = _curve(material, cell, model, key)
-                    if curve is not None:
-                        _line(axis, curve, material.colour(model))
-                        data += _rows(cell, model, curve)
+                draw_lines(axis, found[cell], material)
+                for model, curve in found[cell].items():
+                    data += curve_rows(curve, cell, model)
                 _dress(axis, material.labels[cell], log, line)
             hide_rest(axes.flat, len(group))
             _label(axes, len(group), columns, ordinate)
-            extra = []
-            if line is not None:
-                from matplotlib.lines import Line2D
-
-                extra = [Line2D([], [], color=INK, ls="--", lw=1, label=FV_TITLE)]
-            legend(figure, material, extra)
+            legend(figure, material, [dashed(FV_TITLE)] if line is not None else [])
             yield finish(
                 figure, numbered(name, place, len(groups)), title, caption, _csv(unit, data)
             )
@@ -80,8 +80,9 @@ def draw_by_model(
     """A panel a model, a line a cell, over time in fs; arguments as for `draw_curves`."""
     import matplotlib
 
-    cells = _cells(material, key)
-    models = [m for m in material.models if any(_curve(material, c, m, key) for c in cells)]
+    found = _curves(material, key)
+    cells = list(found)
+    models = [m for m in material.models if any(m in curves for curves in found.values())]
     if not cells:
         return
     shades = matplotlib.colormaps["turbo"]
@@ -92,14 +93,21 @@ def draw_by_model(
     lines = -(-len(cells) // 5)
     with canvas(rows, columns, 2.6, top=0.45 + 0.19 * lines, hspace=0.32, wspace=0.2, left=0.75,
                 width=max(6.5, 1.2 + 3.2 * columns), sharey=True) as (figure, axes):  # fmt: skip
+        ordinary = [max(found[c][m].y) for c in cells for m in found[c]
+                    if m not in material.controls]  # fmt: skip
+        top = 1.05 * max(ordinary, default=0.0)
         for axis, model in zip(axes.flat, models, strict=False):
-            for cell in cells:
-                curve = _curve(material, cell, model, key)
-                if curve is not None:
-                    marker = "o" if len(curve.x) == 1 else ""
-                    axis.plot(curve.x, curve.y, color=colours[cell], lw=1.3, marker=marker)
-                    data += _rows(cell, model, curve)
-            _dress(axis, model, False, None)
+            for cell in (c for c in cells if model in found[c]):
+                curve = found[cell][model]
+                marker = "o" if len(curve.x) == 1 else ""
+                axis.plot(curve.x, curve.y, color=colours[cell], lw=1.3, marker=marker)
+                over = [x for x, y in zip(curve.x, curve.y, strict=True) if y > top > 0]
+                if over:  # a negative control that leaves the scale of the others
+                    axis.plot(over[:1], [top], marker=BEYOND, color=colours[cell], clip_on=False)
+                data += curve_rows(curve, cell, model)
+            _dress(axis, f"{model} †" if model in material.controls else model, False, None)
+        if top > 0:
+            axes[0, 0].set_ylim(top=top)
         hide_rest(axes.flat, len(models))
         _label(axes, len(models), columns, ordinate)
         from matplotlib.lines import Line2D
@@ -110,22 +118,12 @@ def draw_by_model(
         yield finish(figure, name, title, caption, _csv(unit, data))
 
 
-def _cells(material: Material, key: str) -> list[str]:
-    models = material.models
-    return [c for c in material.labels if any(_curve(material, c, m, key) for m in models)]
-
-
-def _curve(material: Material, cell: str, model: str, key: str) -> Curve | None:
-    traces = material.traces.get((cell, model))
-    curve = traces.over_time.get(key) if traces is not None else None
-    return curve if curve is not None and len(curve.x) else None
-
-
-def _line(axis: Axes, curve: Curve, colour: str) -> None:
-    marker = "o" if len(curve.x) == 1 else ""
-    axis.plot(curve.x, curve.y, color=colour, lw=1.3, marker=marker)
-    if len(curve.low):
-        axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, lw=0)
+def _curves(material: Material, key: str) -> Curves:
+    found = {
+        cell: {m: curve for m in material.models if (curve := material.curve(cell, m, key))}
+        for cell in material.labels
+    }
+    return {cell: curves for cell, curves in found.items() if curves}
 
 
 def _dress(axis: Axes, title: str, log: bool, line: float | None) -> None:
@@ -145,12 +143,6 @@ def _label(axes: object, used: int, columns: int, ordinate: str) -> None:
             axis.set_ylabel(ordinate, fontsize=9)
         if place + columns >= used:
             axis.set_xlabel("t (fs)", fontsize=9)
-
-
-def _rows(cell: str, model: str, curve: Curve) -> list[tuple[object, ...]]:
-    band: list[tuple[object, object]] = list(zip(curve.low, curve.high, strict=True))
-    band = band or [("", "")] * len(curve.x)
-    return [(cell, model, x, y, *b) for x, y, b in zip(curve.x, curve.y, band, strict=True)]
 
 
 def _csv(unit: str, data: list[tuple[object, ...]]) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from egraff_lmp.report.figures.base import Material, PageFigure, canvas, finish, legend, table
+from egraff_lmp.report.figures.base import (
+    BEYOND,
+    Material,
+    PageFigure,
+    canvas,
+    finish,
+    legend,
+    table,
+)
 from egraff_lmp.report.figures.radar import MEASURES, shares
 
 _PAIRS = (("EV", "FV"), ("JSD", "WF"), ("train", "step"), ("MAE E", "MAE F"))
@@ -15,6 +23,8 @@ _TITLES = {
 }  # fmt: skip
 _UNITS = {"cell": "", "model": "", "x_measure": "", "y_measure": "", "x": "as in scores.csv",
           "y": "as in scores.csv", "x_share": "1", "y_share": "1"}  # fmt: skip
+
+_EDGE = 1.03  # a negative control beyond is drawn there
 
 
 def draw(material: Material) -> Iterator[PageFigure]:
@@ -30,10 +40,11 @@ def draw(material: Material) -> Iterator[PageFigure]:
                 for cell in material.labels:
                     a, b = found[cell, x].get(model), found[cell, y].get(model)
                     if a is not None and b is not None:
-                        points.append((a[1], b[1]))
+                        points.append((min(a[1], _EDGE), min(b[1], _EDGE)))
                         data.append((cell, model, x, y, a[0], b[0], a[1], b[1]))
+                marker = BEYOND if model in material.controls else "o"
                 axis.scatter([p[0] for p in points], [p[1] for p in points], s=24, alpha=0.75,
-                             color=material.colour(model), linewidths=0)  # fmt: skip
+                             color=material.colour(model), linewidths=0, marker=marker)  # fmt: skip
             axis.set_xlim(-0.04, 1.06)
             axis.set_ylim(-0.04, 1.06)
             axis.set_xlabel(_TITLES[x], fontsize=9)
@@ -41,8 +52,9 @@ def draw(material: Material) -> Iterator[PageFigure]:
         legend(figure, material)
         yield finish(
             figure, "fig7-pairs", "Pairs of measures (as Fig. 7)",
-            "A point for each model on each system, every value over the largest of the models "
-            "on that system, so that systems can be laid over each other: a line from corner to "
-            "corner would mean that one measure tells the other.",
+            "A point for each model on each system, every value over the largest of the ordinary "
+            "models on that system, so that systems can be laid over each other: a line from "
+            "corner to corner would mean that one measure tells the other. Negative controls are "
+            "triangles; beyond the scale they are drawn at its edge.",
             table(_UNITS, data),
         )  # fmt: skip

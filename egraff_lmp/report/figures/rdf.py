@@ -14,6 +14,9 @@ from egraff_lmp.report.figures.base import (
     numbered,
     table,
 )
+from egraff_lmp.results.curves import MAX_BINS, REFERENCE, ROLLOUTS, distribution
+from egraff_lmp.results.record import Curve
+from egraff_lmp.score.records import TOTAL
 
 # Atoms that fell onto each other have g(r) of many tens, beside which no other curve can be seen.
 CUT = 2.5
@@ -26,18 +29,27 @@ def draw(material: Material) -> Iterator[PageFigure]:
     cells = [
         cell
         for cell in material.labels
-        if any(material.traces.get((cell, m)) and material.traces[cell, m].rollout
-               for m in material.models)
-    ]  # fmt: skip
+        if any(_curve(material, cell, m, ROLLOUTS) for m in material.models)
+    ]
     groups = material.groups(cells)
     for place, group in enumerate(groups, 1):
         yield _figure(material, group, numbered("fig3-rdf", place, len(groups)))
 
 
+def _curve(material: Material, cell: str, model: str, side: str) -> Curve | None:
+    return distribution(material.scores(cell, model), side, TOTAL, MAX_BINS)
+
+
+def _kind(material: Material, cell: str, model: str) -> str:
+    scores = material.scores(cell, model)
+    curves = scores.curves.get(ROLLOUTS) if scores is not None else None
+    return "" if curves is None else curves.kind
+
+
 def _top(material: Material, cell: str, highest: float) -> float:
     """Upper end of a row's ordinate: of all curves, or of the reference with room above it."""
-    found = (material.traces.get((cell, model)) for model in material.models)
-    truth = next((t.reference for t in found if t and t.reference is not None), None)
+    found = (_curve(material, cell, model, REFERENCE) for model in material.models)
+    truth = next((curve for curve in found if curve is not None), None)
     return highest if truth is None else min(highest, CUT * max(truth.y))
 
 
@@ -53,15 +65,14 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
     ) as (figure, axes):  # fmt: skip
         for line, cell in zip(axes, cells, strict=True):
             for axis, model in zip(line, material.models, strict=True):
-                traces = material.traces.get((cell, model))
-                reference = traces.reference if traces else None
-                rollout = traces.rollout if traces else None
+                reference = _curve(material, cell, model, REFERENCE)
+                rollout = _curve(material, cell, model, ROLLOUTS)
                 if reference is not None:
                     axis.fill_between(reference.x, reference.y, color="#c3cad2", lw=0)
                 if rollout is not None:
                     axis.plot(rollout.x, rollout.y, color=material.colour(model), lw=1.2)
                     truth = reference.y if reference is not None else ()
-                    kind = traces.distribution if traces else ""
+                    kind = _kind(material, cell, model)
                     data += [
                         (cell, model, kind, x, y, z)
                         for x, y, z in zip_longest(rollout.x, rollout.y, truth)
@@ -74,10 +85,7 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
                 axis.xaxis.set_major_locator(MaxNLocator(5, prune="upper"))
                 axis.margins(x=0)
             line[0].set_ylim(0, _top(material, cell, line[0].get_ylim()[1]))
-            shown = next(
-                (material.traces[cell, m].distribution for m in material.models
-                 if (cell, m) in material.traces and material.traces[cell, m].rollout), "g",
-            )  # fmt: skip
+            shown = next(filter(None, (_kind(material, cell, m) for m in material.models)), "g")
             line[0].set_ylabel(f"{shown}(r)", fontsize=8)
             line[0].text(0, 1.04, material.labels[cell], transform=line[0].transAxes, fontsize=8.5,
                          fontweight="bold")  # fmt: skip

@@ -9,16 +9,19 @@ import numpy as np
 
 from egraff_lmp.report.figures.base import (
     FV_TITLE,
+    INK,
     Material,
     PageFigure,
     canvas,
+    dashed,
     finish,
     legend,
     numbered,
     table,
 )
 from egraff_lmp.report.figures.overtime import draw_curves
-from egraff_lmp.report.plots import INK, UNCORRELATED
+from egraff_lmp.score.records import RERUN_REFERENCE, TRAJECTORY
+from egraff_lmp.score.violation import UNCORRELATED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 _BARS = {"cell": "", "model": "", "key": "", "comparison": "", "value": "1", "interval_low": "1",
          "interval_high": "1"}  # fmt: skip
 _NAMES = {"ev": "energy violation", "fv": "force violation"}
-_COMPARISONS = ("trajectory", "rerun-reference")
+_COMPARISONS = (TRAJECTORY, RERUN_REFERENCE)
 
 
 def draw_bars(material: Material) -> Iterator[PageFigure]:
@@ -34,7 +37,7 @@ def draw_bars(material: Material) -> Iterator[PageFigure]:
     cells = [
         cell
         for cell in material.labels
-        if any(material.value(cell, m, k, c, "egraff")
+        if any(material.value(cell, m, k, c)
                for m in material.models for k in _NAMES for c in _COMPARISONS)
     ]  # fmt: skip
     groups = material.groups(cells)
@@ -45,8 +48,7 @@ def draw_bars(material: Material) -> Iterator[PageFigure]:
             for line, comparison in zip(axes, _COMPARISONS, strict=True):
                 for axis, key in zip(line, _NAMES, strict=True):
                     data += _bars(axis, material, group, key, comparison)
-            legend(figure, material,
-                   [_dashed()])  # fmt: skip
+            legend(figure, material, [dashed(FV_TITLE)])
             yield finish(
                 figure, numbered("fig4-violation", place, len(groups)),
                 "Energy and force violation (as Fig. 4)",
@@ -57,12 +59,6 @@ def draw_bars(material: Material) -> Iterator[PageFigure]:
             )  # fmt: skip
 
 
-def _dashed() -> object:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=INK, ls="--", lw=1, label=FV_TITLE)
-
-
 def _bars(
     axis: Axes, material: Material, cells: list[str], key: str, comparison: str
 ) -> list[tuple[object, ...]]:
@@ -71,7 +67,7 @@ def _bars(
     lowest = 1.0
     for place, model in enumerate(material.models):
         for number, cell in enumerate(cells):
-            found = material.value(cell, model, key, comparison, "egraff")
+            found = material.value(cell, model, key, comparison)
             if found is None:
                 continue
             value, interval = found
@@ -81,7 +77,8 @@ def _bars(
             axis.bar(number - 0.4 + (place + 0.5) * width, value, width * 0.92,
                      color=material.colour(model), yerr=error, ecolor=INK,
                      error_kw={"lw": 0.8})  # fmt: skip
-            lowest = min([lowest, *(v for v in (value, low) if v > 0)])
+            if model not in material.controls:
+                lowest = min([lowest, *(v for v in (value, low) if v > 0)])
     axis.set_title(f"{_NAMES[key]}, {comparison}", fontsize=9)
     if not data:
         axis.text(0.5, 0.5, "no such comparison here", ha="center", va="center", color="#57606a",

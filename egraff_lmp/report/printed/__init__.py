@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.results.record import PaperRow
 
 SOURCE = "arXiv 2310.02428"
 _FILE = Path(__file__).with_name("egraffbench.csv")
@@ -84,19 +85,6 @@ FOOTNOTES: dict[str, tuple[str, ...]] = {
     "T18": (_EV, _FV, _ROLLOUTS, _BOTNET),
     "T19": (_JSD, _BENZENE, _WF, _ROLLOUTS, _BOTNET),
 }
-
-
-@dataclass(frozen=True)
-class PaperRow:
-    """A row of the paper's tables: a dataset and, where it has several rows, the condition."""
-
-    dataset: str
-    condition: str = ""
-
-    @property
-    def label(self) -> str:
-        """As a row title."""
-        return f"{self.dataset}, {self.condition}" if self.condition else self.dataset
 
 
 @dataclass(frozen=True)

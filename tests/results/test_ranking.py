@@ -1,10 +1,10 @@
-"""The ranking of a broken force field: what is behind what, and what is not told apart."""
+"""The ranking of a negative control: what is behind what, and what is not told apart."""
 
 from __future__ import annotations
 
 import pytest
 
-from egraff_lmp.report.ranking import (
+from egraff_lmp.results.ranking import (
     CANNOT,
     NOT_AVAILABLE,
     NOT_BEYOND,
@@ -66,7 +66,8 @@ def test_a_broken_rollout_is_last_even_where_its_few_frames_are_perfect():
     ranking = rank_control(entry("broken", 0.0, 0.0, survived=0.1), [GOOD, FAIR])
     assert (ranking.verdict, ranking.rank) == (TELLS, 3)
     assert ranking.broke
-    assert "10 %" in ranking.reason
+    assert ranking.reason.code == "survived"
+    assert ranking.reason.values["survived"] == 0.1
 
 
 def test_a_broken_rollout_without_any_score_is_last():
@@ -88,8 +89,8 @@ def test_two_that_broke_are_told_apart_by_how_long_they_were_whole():
     late = Entry("limping", 50, None, 0.5, (0.3, 0.8))
     ranking = rank_control(early, [late])
     assert (ranking.verdict, ranking.broke) == (TELLS, True)
-    assert "2 %" in ranking.reason
-    assert "50 %" in ranking.reason
+    assert ranking.reason.values["survived"] == 0.02
+    assert ranking.reason.values["best_survived"] == 0.5
     near = Entry("limping", 50, None, 0.04, (0.02, 0.06))
     assert rank_control(early, [near]).verdict == NOT_BEYOND
     assert rank_control(late, [early]).verdict == CANNOT
@@ -106,7 +107,7 @@ def test_nothing_below_the_floor_is_ranked():
     # 4 and 3 are both as good as the reference against itself, however narrow their intervals.
     ranking = rank_control(entry("broken", 4, 0.1), [entry("good", 3, 0.1)], floor=6)
     assert (ranking.verdict, ranking.no_better) == (CANNOT, ("good",))
-    assert "reference against reference" in ranking.reason
+    assert (ranking.reason.code, ranking.reason.values["floor"]) == ("at-floor", 6)
     # Beyond the floor, but not told apart from it: nor from a model below it.
     assert rank_control(entry("broken", 6.3), [GOOD], floor=6).verdict == NOT_BEYOND
     assert rank_control(entry("broken", 7.0), [GOOD], floor=6).verdict == TELLS

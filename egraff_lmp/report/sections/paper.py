@@ -11,16 +11,13 @@ from math import sqrt
 from statistics import fmean
 from typing import Any
 
+from egraff_lmp.report.base import Page
 from egraff_lmp.report.numbers import DASH, number
-from egraff_lmp.report.printed import (
-    FOOTNOTES,
-    PRINTED_NAMES,
-    PaperRow,
-    Printed,
-    find,
-    rows_of,
-)
-from egraff_lmp.report.value import DONE, CellSummary, Value
+from egraff_lmp.report.printed import FOOTNOTES, PRINTED_NAMES, SOURCE, Printed, find, rows_of
+from egraff_lmp.report.words import notes, troubles_words
+from egraff_lmp.results.record import DONE, Model, ModelResult, PaperRow, System
+from egraff_lmp.score.options import EGRAFF, PAPER
+from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, TRAJECTORY, Score
 
 FORMS = ("paper form", "egraff form", "printed")
 
@@ -33,7 +30,6 @@ class Pick:
     comparison: str
     mode: str
     unit: str
-    pair: str = ""
     factor: float = 1.0
 
 
@@ -66,58 +62,58 @@ class PaperTable:
 
 _ENERGY = Column(
     "energy_mae", "Energy error (MAE)",
-    Pick("energy_mae", "accuracy", "paper", "meV"),
-    Pick("energy_mae", "accuracy", "", "meV/atom"),
+    Pick("energy_mae_structure", RERUN_REFERENCE, PAPER, "meV"),
+    Pick("energy_mae", RERUN_REFERENCE, EGRAFF, "meV/atom"),
     "Paper form: meV of the whole structure; egraff form: meV per atom. The paper does not say "
     "which its meV are; their size (1781 for the 200 atoms of GeTe, 1.4 for a molecule) is that of "
     "whole structures. Ours are taken on held-out frames.",
 )  # fmt: skip
 _FORCE = Column(
     "force_mae", "Force error (MAE)",
-    Pick("force_mae", "accuracy", "", "meV/Å"),
-    Pick("force_mae", "accuracy", "", "meV/Å"),
+    Pick("force_mae", RERUN_REFERENCE, PAPER, "meV/Å"),
+    Pick("force_mae", RERUN_REFERENCE, EGRAFF, "meV/Å"),
     "A force component on held-out frames; both forms are the same.",
 )  # fmt: skip
 _JSD = Column(
     "jsd", "JSD",
-    Pick("jsd_raw", "structure", "paper", "as printed", "total"),
-    Pick("jsd", "structure", "egraff", "bit", "total"),
+    Pick("jsd_raw", STRUCTURE, PAPER, "as printed"),
+    Pick("jsd", STRUCTURE, EGRAFF, "bit"),
     "Paper form: mean over bins of divergence terms of raw g(r), which scales with V/N². Egraff "
     "form: divergence of normalised distributions of pair distances, base 2, from 0 to 1.",
 )  # fmt: skip
 _WF = Column(
     "wf", "Wright's factor (WF)",
-    Pick("wf_unrooted", "structure", "paper", "%", "total"),
-    Pick("wf", "structure", "egraff", "%", "total"),
+    Pick("wf_unrooted", STRUCTURE, PAPER, "%"),
+    Pick("wf", STRUCTURE, EGRAFF, "%"),
     "Paper form: 100 Σ(g − g_ref)²/Σg_ref², without the root. Egraff form: rooted; the 9 % rule "
     "belongs to it alone.",
 )  # fmt: skip
 _EV = Column(
     "ev", "Energy violation (EV)",
-    Pick("ev_released", "trajectory", "paper", "10⁻⁵", factor=1e5),
-    Pick("ev", "rerun-reference", "egraff", "1"),
+    Pick("ev_released", TRAJECTORY, PAPER, "10⁻⁵", 1e5),
+    Pick("ev", RERUN_REFERENCE, EGRAFF, "1"),
     "Paper form: |Ê − E|/(|Ê| + |E|) of total energies with their arbitrary zero, rollout against "
     "reference at equal times, in 10⁻⁵. Egraff form: Eq. 4 on energies per atom relative to their "
     "mean, the model on held-out reference frames (rerun-reference).",
 )  # fmt: skip
 _FV = Column(
     "fv", "Force violation (FV)",
-    Pick("fv", "trajectory", "paper", "1"),
-    Pick("fv", "rerun-reference", "egraff", "1"),
+    Pick("fv", TRAJECTORY, PAPER, "1"),
+    Pick("fv", RERUN_REFERENCE, EGRAFF, "1"),
     "Paper form: rollout against reference at equal times, 0.7071 for any model once the two have "
     "separated. Egraff form: the model on held-out reference frames (rerun-reference).",
 )  # fmt: skip
 _TRAIN = Column(
     "train_time", "Training time",
-    Pick("training_time", "cost", "paper", "min/epoch"),
-    Pick("training_time", "cost", "", "s"),
+    Pick("training_time_epoch", COST, PAPER, "min/epoch"),
+    Pick("training_time", COST, EGRAFF, "s"),
     "Paper form: minutes an epoch; egraff form: seconds in all. Ours are on the hardware of this "
     "run, with its number of training frames, and not comparable with the printed ones.",
 )  # fmt: skip
 _STEPS = Column(
     "inference_time_1000_steps", "Time of 1000 steps",
-    Pick("ms_per_step", "cost", "paper", "min"),
-    Pick("us_per_atom_step", "cost", "", "µs/atom/step"),
+    Pick("minutes_per_1000_steps", COST, PAPER, "min"),
+    Pick("us_per_atom_step", COST, EGRAFF, "µs/atom/step"),
     "Paper form: minutes for 1000 steps; egraff form: µs per atom and step. Ours are LAMMPS on "
     "the ranks of this run, the printed ones ASE on 16 cores with a frame written every step.",
 )  # fmt: skip
@@ -151,17 +147,25 @@ class Field:
     model: str | None
 
 
-def fields_of(forcefields: Mapping[str, str], controls: Sequence[str] = ()) -> tuple[Field, ...]:
+def paper(page: Page) -> Mapping[str, Any] | None:
+    """The paper's tables rebuilt; one system alone shows them where it stands in one."""
+    single = page.single is not None
+    tables = rebuilt(page.systems, fields_of(page.models), only_ours=single)
+    if single and not tables:
+        return None
+    elsewhere = [] if single else untouched(page.systems)
+    return {"tables": tables, "untouched": elsewhere, "source": SOURCE}
+
+
+def fields_of(models: Sequence[Model]) -> tuple[Field, ...]:
     """Columns: our models in their order, then the paper's force fields that we did not run.
 
-    Args:
-        forcefields: name of a model to its force field.
-        controls: models that are broken on purpose: left out, the paper has none.
+    Negative controls are left out: the paper has none.
     """
     ours = [
-        Field(model, PRINTED_NAMES.get(key, ""), model)
-        for model, key in forcefields.items()
-        if model not in controls
+        Field(model.name, PRINTED_NAMES.get(model.forcefield, ""), model.name)
+        for model in models
+        if model.control is None
     ]
     have = {field.printed for field in ours}
     others = [Field(name, name, None) for name in PRINTED_NAMES.values() if name not in have]
@@ -169,62 +173,54 @@ def fields_of(forcefields: Mapping[str, str], controls: Sequence[str] = ()) -> t
 
 
 def rebuilt(
-    cells: Sequence[CellSummary], paper: Mapping[str, Sequence[PaperRow]], fields: Sequence[Field]
+    systems: Sequence[System], fields: Sequence[Field], only_ours: bool = False
 ) -> list[dict[str, Any]]:
-    """Every table of the paper that one of our cells stands in, ready for the template.
+    """Every table of the paper that one of the systems stands in, ready for the template.
 
-    Args:
-        cells: one summary for each cell and model.
-        paper: name of a cell to the rows that it stands for.
-        fields: the columns.
+    With `only_ours`, without the rows in which none stands.
     """
-    members = {
-        row: [name for name, rows in paper.items() if row in rows]
-        for table in TABLES
-        for row in rows_of(table.key)
-    }
-    found = {(cell.cell, cell.model): cell for cell in cells}
     tables = []
     for table in TABLES:
-        rows = rows_of(table.key)
-        if any(members[row] for row in rows):
+        members = {
+            row: found
+            for row in rows_of(table.key)
+            if (found := [s for s in systems if row in s.paper]) or not only_ours
+        }
+        if any(members.values()):
             tables.append({
                 "key": table.key,
                 "title": table.title,
                 "footnotes": FOOTNOTES[table.key],
-                "parts": [_part(table, c, rows, members, found, fields) for c in table.columns],
+                "parts": [_part(table, column, members, fields) for column in table.columns],
             })  # fmt: skip
     return tables
 
 
-def untouched(paper: Mapping[str, Sequence[PaperRow]]) -> list[str]:
-    """Titles of the tables in which no cell stands."""
-    named = {row for rows in paper.values() for row in rows}
+def untouched(systems: Sequence[System]) -> list[str]:
+    """Titles of the tables in which no system stands."""
+    named = {row for system in systems for row in system.paper}
     return [table.title for table in TABLES if not named & set(rows_of(table.key))]
 
 
 def _part(
     table: PaperTable,
     column: Column,
-    rows: Sequence[PaperRow],
-    members: Mapping[PaperRow, Sequence[str]],
-    found: Mapping[tuple[str, str], CellSummary],
+    members: Mapping[PaperRow, Sequence[System]],
     fields: Sequence[Field],
 ) -> dict[str, Any]:
     lines = []
-    for row in rows:
-        names = members[row]
+    for row, systems in members.items():
         entries = []
         for field in fields:
-            ours = [found.get((name, field.model or "")) for name in names]
             here = find(table.key, row, field.printed, column.metric) if field.printed else None
-            first = _mean(field, names, ours, column.paper)
-            second = _mean(field, names, ours, column.egraff)
+            first = _mean(field, systems, column.paper)
+            second = _mean(field, systems, column.egraff)
             entries.append({
                 "parts": [first, second, _printed(here, field)],
                 "sort": first["sort"],
             })  # fmt: skip
-        count = f"mean of {len(names)}" if len(names) > 1 else ""
+        count = f"mean of {len(systems)}" if len(systems) > 1 else ""
+        names = [system.name for system in systems]
         lines.append({"label": row.label, "count": count, "cells": names, "entries": entries})
     printed_unit = {"1e-5": "10⁻⁵", "percent": "%", "meV/A": "meV/Å", "as printed": "", "1": ""}
     picked = (column.paper.unit, column.egraff.unit, column.paper.unit)
@@ -239,19 +235,18 @@ def _part(
     }
 
 
-def _mean(
-    field: Field, names: Sequence[str], ours: Sequence[CellSummary | None], pick: Pick
-) -> dict[str, str]:
-    """One of our two numbers: the mean over the cells that have it, or a dash with the reason."""
+def _mean(field: Field, systems: Sequence[System], pick: Pick) -> dict[str, str]:
+    """One of our two numbers: the mean over the systems that have it, or a dash with the reason."""
     if field.model is None:
         return _dash("this force field is not part of this run")
-    if not names:
+    if not systems:
         return _dash("no system of this run stands for this row")
     values, reasons = [], []
-    for name, summary in zip(names, ours, strict=True):
-        value = None if summary is None else _value(summary, pick)
+    for system in systems:
+        result = system.result(field.model)
+        value = None if result is None else result.find(pick.key, pick.comparison, pick.mode)
         if value is None or value.value is None:
-            reasons.append(f"{name}: {_reason(summary, value, pick)}")
+            reasons.append(f"{system.name}: {_reason(result, value, pick)}")
         else:
             values.append(value)
     if not values:
@@ -259,15 +254,15 @@ def _mean(
     mean = pick.factor * fmean(value.value or 0.0 for value in values)
     low, high = _interval(values, mean, pick.factor)
     missing = f"; without {'; '.join(reasons)}" if reasons else ""
-    hint = f"mean of {len(values)} of {len(names)} systems{missing}" if len(names) > 1 else ""
+    hint = f"mean of {len(values)} of {len(systems)} systems{missing}" if len(systems) > 1 else ""
     hint = "; ".join(filter(None, [hint, *(_window(v) for v in values[:1])]))
     aside = "" if low is None or high is None else f"{number(low)}\u202f–\u202f{number(high)}"
-    count = f" ({len(values)}/{len(names)})" if reasons else ""
+    count = f" ({len(values)}/{len(systems)})" if reasons else ""
     return {"text": number(mean) + count, "aside": aside, "sort": repr(mean), "hint": hint}
 
 
 def _interval(
-    values: Sequence[Value], mean: float, factor: float
+    values: Sequence[Score], mean: float, factor: float
 ) -> tuple[float | None, float | None]:
     """Interval of a mean of independent values: their distances add in squares."""
     if any(value.interval is None for value in values):
@@ -277,25 +272,20 @@ def _interval(
     return mean - factor * below / len(values), mean + factor * above / len(values)
 
 
-def _value(summary: CellSummary, pick: Pick) -> Value | None:
-    return summary.find(pick.key, pick.comparison, pick.mode, pick.pair)
+def _window(value: Score) -> str:
+    counts = value.counts
+    frames = f"{counts.frames} frames" if counts.frames else ""
+    starts = f"{counts.starts} starts" if counts.starts else ""
+    return ", ".join(filter(None, [frames, starts, *notes(value)[:1]]))
 
 
-def _window(value: Value) -> str:
-    frames = f"{value.n_frames} frames" if value.n_frames else ""
-    starts = f"{value.n_starts} starts" if value.n_starts else ""
-    return ", ".join(filter(None, [frames, starts, value.window]))
-
-
-def _reason(summary: CellSummary | None, value: Value | None, pick: Pick) -> str:
-    if summary is None:
-        return "not part of the matrix"
-    note = value.note if value is not None else ""
-    if not note and summary.state != DONE:
-        note = summary.reason
-    if not note and pick.comparison == "trajectory":
-        note = "no reference frames at equal times: its frames are no time series"
-    return note or "no such value"
+def _reason(result: ModelResult | None, value: Score | None, pick: Pick) -> str:
+    if result is None:
+        return "not part of the benchmark"
+    if value is not None:
+        return "; ".join(notes(value))
+    why = troubles_words(result.troubles) if result.state != DONE else ""
+    return why or "no such value"
 
 
 def _printed(found: Printed | None, field: Field) -> dict[str, str]:

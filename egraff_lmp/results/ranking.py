@@ -1,4 +1,4 @@
-"""Whether a score can tell a force field that is broken on purpose: a pure ranking.
+"""Whether a score can tell a negative control from the other models: a pure ranking.
 
 The rules:
 
@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from egraff_lmp.score.records import Fact
 from egraff_lmp.score.violation import UNCORRELATED
 
-SURVIVED = "survived"  # key of the value that `Entry.survived` is
-
-TELLS = "tells"
-NOT_BEYOND = "last, not beyond the intervals"
-NOT_LAST = "tells, but a model is no better"
-CANNOT = "cannot tell"
-NO_INFORMATION = "carries no information"
-NOT_AVAILABLE = "not available"
+# Verdicts; `report.words` has them in words.
+TELLS = "tells"  # the control is behind every model, and beyond the best one's interval
+NOT_BEYOND = "not-beyond"  # behind every model, but not told apart from the best one
+NOT_LAST = "not-last"  # beyond the best one's interval, but not behind every other
+CANNOT = "cannot"  # neither
+NO_INFORMATION = "no-information"
+NOT_AVAILABLE = "not-available"
 VERDICTS = (TELLS, NOT_BEYOND, NOT_LAST, CANNOT, NO_INFORMATION, NOT_AVAILABLE)
 # How far below 0.7071 the FV of related forces must lie: that of two unrelated parts of the
 # published GeTe, LiPS, 3BPA and acetylacetone trajectories is between 0.694 and 0.726.
@@ -61,7 +61,7 @@ class Ranking:
         rank: 1 + the number of models that are better than the control, None where not ranked.
         of: models ranked, the control among them.
         no_better: models at or behind the control, in the order given.
-        reason: what decided, for a reader.
+        reason: what decided, a key of `report.words.REASONS`.
         broke: whether it was that rollouts broke, not the score of what is left of them.
     """
 
@@ -69,7 +69,7 @@ class Ranking:
     rank: int | None
     of: int
     no_better: tuple[str, ...]
-    reason: str
+    reason: Fact
     broke: bool = False
 
 
@@ -97,22 +97,18 @@ def rank_control(
     """The verdict on one score, by the rules above.
 
     Args:
-        control: the force field that is broken on purpose.
-        models: those that are not; what has neither a score nor a broken rollout is left out.
+        control: the negative control.
+        models: the ordinary ones; what has neither a score nor a broken rollout is left out.
         better: "lower" or "higher".
         floor: what reference against reference gives in the same unit, where that is the noise of
             the score.
-
-    Returns:
-        TELLS where the control is behind every model and beyond the best one's interval;
-        NOT_BEYOND where it is behind every model, but not told apart from the best one;
-        NOT_LAST where it is beyond the best one's interval, but not behind every other;
-        CANNOT where it is neither.
     """
     ranked = [model for model in models if _known(model)]
-    if not _known(control) or not ranked:
-        who = f"{control.model} has no score" if not _known(control) else "no model has a score"
-        return Ranking(NOT_AVAILABLE, None, len(ranked), (), who)
+    if not _known(control):
+        reason = Fact("control-without-score", {"control": control.model})
+        return Ranking(NOT_AVAILABLE, None, len(ranked), (), reason)
+    if not ranked:
+        return Ranking(NOT_AVAILABLE, None, 0, (), Fact("no-model-with-score"))
     order = _Order(better, floor)
     ahead = [model for model in ranked if order.worse(control, model)]
     no_better = tuple(model.model for model in ranked if model not in ahead)
@@ -165,23 +161,17 @@ class _Order:
             return False
         return min(map(self.badness, one.interval)) > max(map(self.badness, other.interval))
 
-    def reason(self, control: Entry, best: Entry, beyond: bool) -> str:
+    def reason(self, control: Entry, best: Entry, beyond: bool) -> Fact:
         """What decided between the control and the best model."""
+        who: dict[str, str | float | None] = {"control": control.model, "best": best.model}
         if control.survived != best.survived:
-            return (
-                f"rollouts of {control.model} were whole for {_percent(control.survived)} of their "
-                f"time, those of {best.model} for {_percent(best.survived)}"
-            )
+            survived = {"survived": control.survived, "best_survived": best.survived}
+            return Fact("survived", {**who, **survived})
         if control.value is None or best.value is None:
-            return "no score of the frames that are left"
-        against = f"{control.model} {control.value:.3g}, best model {best.model} {best.value:.3g}"
+            return Fact("no-score-left")
+        who |= {"value": control.value, "best_value": best.value}
         if self.floor is not None and self.badness(control.value) == self.badness(self.floor):
-            return f"{against}, reference against reference {self.floor:.3g}"
+            return Fact("at-floor", {**who, "floor": self.floor})
         if control.interval is None or best.interval is None:
-            return f"{against}; no interval"
-        return against if beyond else f"{against}; not told apart"
-
-
-def _percent(part: float) -> str:
-    # 100 % is for what reached its end alone.
-    return "100 %" if part >= 1 else f"{min(100 * part, 99):.2g} %"
+            return Fact("no-interval", who)
+        return Fact("beyond" if beyond else "overlap", who)

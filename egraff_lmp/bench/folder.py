@@ -1,0 +1,15 @@
+"""Names of the files in an output folder of `egraff bench`.
+
+OUT/report.html, scores.json, scores.csv   the page and its values
+OUT/report-files/                          every figure of the page as PNG, its data as CSV
+OUT/bench.json                             of one system: the results of its stages
+OUT/STAGE/                                 of one system: see `stage`
+OUT/matrix.yaml                            of a matrix: as it was asked for
+OUT/models/HASH/                           of a matrix: trained models that systems share
+OUT/SYSTEM[-TEMPERATUREK]/                 of a matrix: the folder of one system
+"""
+
+REPORT, SCORES, TABLE, FIGURES = "report.html", "scores.json", "scores.csv", "report-files"
+SUMMARY = "bench.json"
+COPY, MODELS = "matrix.yaml", "models"
+RESERVED = {MODELS, REPORT, COPY, SCORES, TABLE, FIGURES}

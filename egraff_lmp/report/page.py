@@ -1,0 +1,151 @@
+"""The page of a benchmark: sections in order, filled from records, in one self-contained file.
+
+No network, figures embedded; a few lines of script sort tables. A page of one system looks into it,
+a page of several compares them: every section decides by itself whether it has something to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from egraff_lmp.errors import EgraffError, require
+from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.report.base import Page, Section
+from egraff_lmp.report.figures import draw_all, write_files
+from egraff_lmp.report.sections.controls import controls
+from egraff_lmp.report.sections.head import header, setup, summary
+from egraff_lmp.report.sections.paper import paper
+from egraff_lmp.report.sections.scores import groups, headlines, more
+from egraff_lmp.report.sections.tail import (
+    figures,
+    heat_map,
+    limits,
+    provenance,
+    troubles,
+)
+from egraff_lmp.results.export import export, to_csv, to_dict
+from egraff_lmp.results.record import Results
+
+SCORES, TABLE = "scores.json", "scores.csv"
+SECTIONS = (
+    Section("header", "", header),
+    Section("summary", "Summary", summary),
+    Section("map", "At one glance", heat_map),
+    Section("setup", "What was run", setup),
+    Section("headlines", "Scores", headlines),
+    Section("groups", "Scores", groups),
+    Section("more", "All other scores", more),
+    Section("paper", "The paper's tables", paper),
+    Section("figures", "Figures", figures),
+    Section("controls", "Negative controls", controls),
+    Section("troubles", "What failed", troubles),
+    Section("limits", "Limits", limits),
+    Section("provenance", "Provenance", provenance),
+)
+
+
+def write_page(
+    results: Results, path: str | Path, *, tables: Path | None = None, figures: bool = True
+) -> Path:
+    """Write the page atomically, its values and the files of its figures.
+
+    Args:
+        results: what it shows.
+        path: where it goes; the figures' files go to STEM-files beside it.
+        tables: folder of scores.json and scores.csv; None puts them beside the page.
+        figures: False leaves out the figures that take seconds, and the files of all.
+
+    Raises:
+        EgraffError: the output cannot be written, or jinja2 or matplotlib is not installed.
+    """
+    path = Path(path).absolute()
+    check_output(path)
+    check_installed()
+    files = path.with_name(f"{path.stem}-files")
+    tables = path.parent if tables is None else tables
+    found = export(results)
+    drawn = draw_all(results, cheap=not figures)
+    tables.mkdir(exist_ok=True)
+    write_json(tables / SCORES, to_dict(found))
+    write_text(tables / TABLE, to_csv(found))
+    if figures:
+        write_files(drawn, files)
+    text = render(
+        results,
+        drawn,
+        folder=path.parent,
+        files=quote(files.name) if figures else "",
+        tables="" if tables == path.parent else f"{quote(tables.name)}/",
+    )
+    write_text(path, text)
+    return path
+
+
+def check_output(path: Path) -> None:
+    """Refuse a page that cannot be written, before anything is read for it.
+
+    Raises:
+        EgraffError: it is a folder, has none to lie in, or a file is where its figures go.
+    """
+    if path.is_dir():
+        raise EgraffError(f"{path}: expected a file for the page, got a folder: name a file.")
+    if not path.parent.is_dir():
+        raise EgraffError(
+            f"{path}: expected a file in a folder that exists, {path.parent} does not: make it, or "
+            "choose another."
+        )
+    files = path.with_name(f"{path.stem}-files")
+    if files.exists() and not files.is_dir():
+        raise EgraffError(f"{files}: expected a folder for the figures, got a file: move it away.")
+
+
+def check_installed() -> None:
+    """Raise where what a page needs is missing: call it before anything is drawn.
+
+    Raises:
+        EgraffError: jinja2 or matplotlib is not installed.
+    """
+    try:
+        import jinja2  # noqa: F401, an optional package
+        import matplotlib  # noqa: F401, an optional package
+    except ImportError as error:
+        raise require(error.name or "matplotlib", "report") from None
+
+
+def render(
+    results: Results,
+    figures: Sequence[Any] = (),
+    *,
+    folder: Path | None = None,
+    files: str = "",
+    tables: str = "",
+    written: str | None = None,
+) -> str:
+    """The page as text, with figures that are already drawn; arguments as in `Page`."""
+    if written is None:
+        written = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    page = Page(results, figures, folder, files, tables, written)
+    found = [(section, section.context(page)) for section in SECTIONS]
+    shown = [(section, context) for section, context in found if context is not None]
+    titled = [(section.name, section.title) for section, _ in shown if section.title]
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        page=page,
+        navigation=titled,
+        sections=[(section.name, context) for section, context in shown],
+    )
+
+
+def _environment() -> Any:
+    """Templates with everything escaped and nothing undefined."""
+    import jinja2  # an optional package
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "sections"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )

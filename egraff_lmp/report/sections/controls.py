@@ -1,0 +1,74 @@
+"""Which scores can tell the negative controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from egraff_lmp.report.base import Page
+from egraff_lmp.report.words import (
+    MARKS,
+    VERDICTS,
+    no_information,
+    reason_words,
+    verdict_name,
+    verdict_sentences,
+)
+from egraff_lmp.results.controls import ControlVerdict
+from egraff_lmp.results.ranking import NOT_LAST, TELLS
+from egraff_lmp.score.records import STABILITY
+from egraff_lmp.score.words import listed
+
+
+def controls(page: Page) -> Mapping[str, Any] | None:
+    """A table for each control, and what could not tell it; None where there is no control."""
+    if not page.verdicts:
+        return None
+    tables = []
+    for name in dict.fromkeys(v.control for v in page.verdicts):
+        mine = [v for v in page.verdicts if v.control == name]
+        columns = [s for s in page.systems if any(v.cell == s.name for v in mine)]
+        by_row: dict[str, dict[str, ControlVerdict]] = {}
+        for verdict in mine:
+            by_row.setdefault(verdict_name(verdict), {})[verdict.cell] = verdict
+        rows = [
+            {
+                "label": label,
+                "sees": next(iter(row.values())).sees,
+                "entries": [_entry(row.get(system.name)) for system in columns],
+            }
+            for label, row in by_row.items()
+        ]
+        tables.append({
+            "name": name, "kind": mine[0].kind, "columns": [s.label for s in columns],
+            "rows": rows,
+        })  # fmt: skip
+    return {
+        "tables": tables,
+        "sentences": verdict_sentences(page.verdicts),
+        "marks": [(MARKS[verdict], words) for verdict, words in VERDICTS.items()],
+        "no_information": no_information(page.results),
+    }
+
+
+def _entry(verdict: ControlVerdict | None) -> dict[str, str]:
+    """One field of the table."""
+    if verdict is None:
+        return {"mark": "", "text": "not defined here", "aside": "", "hint": "", "state": "absent"}
+    ranking = verdict.ranking
+    text, hint = VERDICTS[ranking.verdict], reason_words(ranking.reason)
+    if ranking.verdict == NOT_LAST:
+        text = f"tells, but {listed(ranking.no_better)} no better"
+    if ranking.broke and ranking.verdict in (TELLS, NOT_LAST):
+        alone = VERDICTS[verdict.alone]
+        text += ", as it broke"
+        hint += f"; the score of what frames there are: {alone}"
+        if verdict.comparison != STABILITY and verdict.alone not in (TELLS, NOT_LAST):
+            text += f" (by its frames: {alone})"
+    return {
+        "mark": MARKS[ranking.verdict],
+        "text": text,
+        "aside": "" if ranking.rank is None else f"{ranking.rank} of {ranking.of}",
+        "hint": hint,
+        "state": "ok" if ranking.verdict in (TELLS, NOT_LAST) else "weak",
+    }

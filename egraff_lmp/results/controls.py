@@ -1,0 +1,151 @@
+"""Which scores can tell negative controls: every score in `egraff` form, ranked by `ranking`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from egraff_lmp.results.ranking import (
+    NO_INFORMATION,
+    Entry,
+    Ranking,
+    decorrelated,
+    rank_control,
+)
+from egraff_lmp.results.record import ModelResult, Results, System
+from egraff_lmp.score.options import EGRAFF
+from egraff_lmp.score.records import (
+    RERUN_COMMITTEE,
+    RERUN_ORACLE,
+    RERUN_REFERENCE,
+    STABILITY,
+    STRUCTURE,
+    SURVIVAL,
+    TOTAL,
+    TRAJECTORY,
+    TRANSPORT,
+    Fact,
+    Score,
+)
+from egraff_lmp.score.table import METRICS
+
+# In the order of the rows.
+RANKED = (
+    STRUCTURE, TRANSPORT, STABILITY, RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE, TRAJECTORY,
+)  # fmt: skip
+# Where the floor is noise, below which nothing can be ranked. Elsewhere it is what unrelated frames
+# give, or another length of time.
+_NOISE = {STRUCTURE, TRANSPORT}
+# Of all atoms or pairs; those of single elements are in scores.json.
+_PARTS = ("", TOTAL, "phi", "psi")
+
+
+@dataclass(frozen=True)
+class ControlVerdict:
+    """One score of one negative control on one system.
+
+    Attributes:
+        cell: name of the folder of the system at its temperature.
+        system, temperature_kelvin: of it.
+        control: name of the model.
+        kind: "shuffled" or "half-cutoff".
+        key, comparison, part: the score.
+        sees: what it claims to see: "structure", "dynamics" or "energies".
+        value: of the control.
+        floor: reference against reference; of FV and EV, what unrelated frames give.
+        ranking: where the control stands.
+        alone: the verdict of the score of whatever frames there are, broken rollouts or not.
+    """
+
+    cell: str
+    system: str
+    temperature_kelvin: float
+    control: str
+    kind: str
+    key: str
+    comparison: str
+    part: str
+    sees: str
+    value: float | None
+    floor: float | None
+    ranking: Ranking
+    alone: str
+
+
+def verdicts(results: Results) -> tuple[ControlVerdict, ...]:
+    """On all scores of all negative controls; none where there is no control."""
+    return tuple(
+        _verdict(system, result, key, comparison, part)
+        for system, result in results
+        if result.model.control is not None
+        for key, comparison, part in _scores([result, *system.ordinary])
+    )
+
+
+def uninformative(system: System) -> bool:
+    """Whether FV at equal times carries no information there: no rollout follows the reference."""
+    return decorrelated([
+        _entry(result, result.find("fv", TRAJECTORY), TRAJECTORY) for result in system.ordinary
+    ])  # fmt: skip
+
+
+def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
+    """Key, comparison and part of all scores that one of the models has, and that are ranked."""
+    known = {
+        (score.key, score.comparison, score.part)
+        for model in models
+        for score in model.values
+        if score.mode == EGRAFF and score.value is not None and score.part in _PARTS
+        and score.comparison in RANKED and score.key in METRICS and METRICS[score.key].sees
+    }  # fmt: skip
+    order = list(METRICS)
+    return sorted(known, key=lambda one: (RANKED.index(one[1]), order.index(one[0]), one[2]))
+
+
+def _verdict(
+    system: System, control: ModelResult, key: str, comparison: str, part: str
+) -> ControlVerdict:
+    metric = METRICS[key]
+    models = (control, *system.ordinary)
+    values = [model.find(key, comparison, part=part) for model in models]
+    floor = next((v.floor for v in values if v is not None and v.floor is not None), None)
+    entries = [
+        _entry(model, value, comparison) for model, value in zip(models, values, strict=True)
+    ]
+    # At equal times EV pairs the frames that FV pairs; their range tells both from the RMSD's.
+    violation = comparison == TRAJECTORY and metric.bounds[1] < float("inf")
+    if violation and uninformative(system):
+        ranking = alone = Ranking(NO_INFORMATION, None, len(entries), (), Fact("unrelated"))
+    else:
+        noise = floor if comparison in _NOISE else None
+        ranking = rank_control(entries[0], entries[1:], better=metric.better, floor=noise)
+        whole = [replace(entry, survived=1.0) for entry in entries]
+        alone = rank_control(whole[0], whole[1:], better=metric.better, floor=noise)
+    return ControlVerdict(
+        cell=system.name,
+        system=system.system,
+        temperature_kelvin=system.temperature_kelvin,
+        control=control.model.name,
+        kind=control.model.control.kind if control.model.control is not None else "",
+        key=key,
+        comparison=comparison,
+        part=part,
+        sees=metric.sees,
+        value=entries[0].value,
+        floor=floor,
+        ranking=ranking,
+        alone=alone.verdict,
+    )
+
+
+def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
+    survived, span = 1.0, None
+    if comparison != RERUN_REFERENCE:  # which no rollout enters
+        whole = result.find("survived", SURVIVAL)
+        if whole is not None and whole.value is not None:
+            survived, span = whole.value, whole.interval
+    name = result.model.name
+    if score is None or score.value is None or not isfinite(score.value):
+        return Entry(name, None, None, survived, span)
+    return Entry(name, score.value, score.interval, survived, span)

@@ -1,0 +1,118 @@
+"""The values of a benchmark as `scores.json` and `scores.csv`: the rows of single scorings with
+the system and the model before them, and the verdicts on negative controls.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from egraff_lmp.results.controls import ControlVerdict, verdicts
+from egraff_lmp.results.record import Results, Trouble
+from egraff_lmp.score.record_table import table_text
+from egraff_lmp.score.records import SCHEMA, Fact, Score
+
+KIND = "egraff benchmark scores"
+SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # `make schema` writes it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Score):
+    """A value and where it belongs; `control` is the kind of a negative control, else None."""
+
+    cell: str
+    system: str
+    temperature_kelvin: float
+    model: str
+    forcefield: str
+    control: str | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What became of one model on one system."""
+
+    cell: str
+    system: str
+    temperature_kelvin: float
+    model: str
+    control: str | None
+    state: str
+    troubles: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True)
+class Export:
+    """Everything that `scores.json` holds, but for its kind and schema."""
+
+    name: str
+    models: tuple[State, ...]
+    scores: tuple[Row, ...]
+    controls: tuple[ControlVerdict, ...]
+
+
+# Columns that `scores.csv` has before those of a single scoring, with their units.
+_PLACE = {field.name: "" for field in fields(Row) if field.name in Row.__annotations__}
+_PLACE["temperature_kelvin"] = "K"
+
+
+def export(results: Results) -> Export:
+    """The values of a benchmark as records."""
+    states, rows = [], []
+    for system, result in results:
+        control = result.model.control and result.model.control.kind
+        place: dict[str, Any] = {
+            "cell": system.name, "system": system.system, "model": result.model.name,
+            "temperature_kelvin": system.temperature_kelvin, "control": control,
+        }  # fmt: skip
+        states.append(State(**place, state=result.state, troubles=result.troubles))
+        forcefield = result.model.forcefield
+        rows += [Row(**_finite(one), **place, forcefield=forcefield) for one in result.values]
+    return Export(results.name, tuple(states), tuple(rows), verdicts(results))
+
+
+def _finite(score: Score) -> dict[str, Any]:
+    """The fields of a value; numbers that are not finite are none."""
+    plain = dict(vars(score))
+    if score.value is not None and not isfinite(score.value):
+        plain |= {"value": None, "absence": Fact("not-finite")}
+    if score.interval is not None and not all(map(isfinite, score.interval)):
+        plain["interval"] = None
+    if score.floor is not None and not isfinite(score.floor):
+        plain["floor"] = None
+    return plain
+
+
+def to_dict(found: Export) -> dict[str, Any]:
+    """The content of `scores.json`: plain values; whatever is not finite becomes None."""
+    return {"kind": KIND, "schema": SCHEMA, **json.loads(_adapter().dump_json(found))}
+
+
+def to_csv(found: Export) -> str:
+    """The content of `scores.csv`: names of the columns, their units, then a row for each value."""
+    prefixes = [{name: getattr(row, name) for name in _PLACE} for row in found.scores]
+    return table_text(prefixes, found.scores, _PLACE)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of `scores.json`."""
+    found = _adapter().json_schema()
+    found["properties"] |= {"kind": {"const": KIND}, "schema": {"const": SCHEMA}}
+    found["required"] = ["kind", "schema", *found["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def schema_text() -> str:
+    """The content of `SCHEMA_FILE`; `make schema` writes it."""
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
+@cache
+def _adapter() -> TypeAdapter[Export]:
+    return TypeAdapter(Export)
