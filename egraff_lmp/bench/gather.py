@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from egraff_lmp.bench.config import BenchConfig, Classical, parse_config
+from egraff_lmp.bench.config import BenchConfig, parse_config
 from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
 from egraff_lmp.bench.matrix import CellConfig, Matrix, load_matrix, yaml_text
 from egraff_lmp.bench.model_result import model_of, model_result
@@ -94,7 +93,7 @@ def _single(folder: Path) -> record.Results:
         seed=str(config.seed),
         models=tuple(map(model_of, config.models)),
         systems=(system,),
-        config=system.config,
+        config=yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=90),
         folder=folder,
     )
 
@@ -150,31 +149,32 @@ def _system(cell: CellConfig, folder: Path, refused: str | None = None) -> recor
     if refused is not None:
         raw, reason, state = None, refused, FAILED
     trouble = (record.Trouble("", reason),)
+    plain = config.model_dump(mode="json")
+    found = [
+        record.ModelResult(model_of(model), state, trouble)
+        if raw is None
+        else model_result(config, model, stages)
+        for model in config.models
+    ]
     return record.System(
         name=cell.name,
         system=cell.system,
-        title=config.title,
         temperature_kelvin=cell.temperature_kelvin,
-        seed=config.seed,
-        reference=_reference(config, stages.get("reference")),
-        protocol=_protocol(config),
-        models=tuple(
-            record.ModelResult(model_of(model), state, trouble)
-            if raw is None else model_result(config, model, stages)
-            for model in config.models
-        ),
+        # Dumps leave out what came later and has its default.
+        settings={**plain, "rollout": dict(config.rollout), "scoring": dict(config.scoring)},
+        time_series=config.time_series,
+        steps=config.steps,
+        dump_every=config.dump_every,
+        reference=_reference(stages.get("reference")),
+        models=tuple(found),
         paper=cell.paper,
         stages=tuple(
             record.Stage(s.name, s.state, s.seconds, s.key, s.attempts, s.fresh)
             for s in stages.values()
         ),
-        remarks=config.remarks,
-        config=yaml.safe_dump(
-            config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=90
-        ),
         machine=raw.get("machine", {}) if raw is not None else {},
         page=folder / REPORT if raw is not None and (folder / REPORT).is_file() else None,
-    )  # fmt: skip
+    )
 
 
 def _read(config: BenchConfig, folder: Path) -> tuple[dict[str, Any] | None, str]:
@@ -204,29 +204,11 @@ def _stages(raw: Mapping[str, Any], folder: Path) -> list[StageResult]:
     ]  # fmt: skip
 
 
-def _reference(config: BenchConfig, stage: StageResult | None) -> record.Reference:
-    settings, split = config.reference, config.split
-    parts = (("trained on", split.train), ("validated on", split.validation),
-             ("held out", split.held_out))  # fmt: skip
-    common = record.Reference(
-        species={},
-        periodic=True,
-        frames=None,
-        stride_fs=config.stride_fs,
-        time_series=config.time_series,
-        parts=tuple(record.Part(n, p.first, p.last, p.every, p.sources) for n, p in parts),
-        potential=record.Potential(
-            settings.pair_style, settings.potential, settings.timestep_fs,
-            settings.equilibration_ps,
-        ) if isinstance(settings, Classical) else None,
-        sources=() if isinstance(settings, Classical) else settings.sources,
-        reason="" if stage is None else stage.reason,
-    )  # fmt: skip
+def _reference(stage: StageResult | None) -> record.Reference:
     if stage is None or not stage.done:
-        return common
+        return record.Reference(reason="" if stage is None else stage.reason)
     value = stage.value
-    return replace(
-        common,
+    return record.Reference(
         species=value["species"],
         periodic=value.get("periodic", True),
         frames=value["n_frames"],
@@ -235,25 +217,6 @@ def _reference(config: BenchConfig, stage: StageResult | None) -> record.Referen
         origin=str(value["source"]),
         sha256=str(value["sha256"]),
         held_out_sha256=stage.sha256("held_out"),
-    )
-
-
-def _protocol(config: BenchConfig) -> record.Protocol:
-    rollout, scoring = config.rollout, config.scoring
-    return record.Protocol(
-        ensemble=rollout.ensemble,
-        timestep_fs=rollout.timestep_fs,
-        damping_fs=rollout.damping_fs,
-        steps=config.steps,
-        dump_every=config.dump_every,
-        starts=rollout.starts,
-        velocities=rollout.velocities,
-        temperature_bounds=scoring.temperature_bounds,
-        skip_fs=scoring.skip_fs,
-        ranks=rollout.ranks,
-        threads=rollout.threads,
-        device=rollout.device,
-        committee=scoring.committee_every is not None,
     )
 
 

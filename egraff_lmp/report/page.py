@@ -16,6 +16,7 @@ from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.report.base import Page, Section
 from egraff_lmp.report.figures import draw_all, write_files
+from egraff_lmp.report.numbers import number
 from egraff_lmp.report.sections.controls import controls
 from egraff_lmp.report.sections.head import header, setup, summary
 from egraff_lmp.report.sections.paper import paper
@@ -29,6 +30,7 @@ from egraff_lmp.report.sections.tail import (
 )
 from egraff_lmp.results.export import export, to_csv, to_dict
 from egraff_lmp.results.record import Results
+from egraff_lmp.score.words import counted
 
 SCORES, TABLE = "scores.json", "scores.csv"
 SECTIONS = (
@@ -144,8 +146,10 @@ def _environment() -> Any:
     """Templates with everything escaped and nothing undefined."""
     import jinja2  # an optional package
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "sections"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters |= {"counted": counted, "number": number, "g": "{:g}".format}
+    return environment

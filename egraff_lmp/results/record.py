@@ -181,56 +181,25 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Frames [first, last), every `every`-th, of the reference or of each of `sources`."""
-
-    name: str
-    first: int
-    last: int
-    every: int = 1
-    sources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Potential:
-    """A classical potential that plays the ab-initio method, in LAMMPS' words and fs and ps."""
-
-    style: str
-    name: str
-    timestep_fs: float
-    equilibration_ps: float
-
-
-@dataclass(frozen=True)
 class Reference:
-    """The ground truth of a system.
+    """The ground truth of a system, as it was found.
 
     Attributes:
         species: element to number of atoms; empty where the reference could not be had.
         periodic: whether it has a cell.
         frames: how many, None where the reference could not be had.
-        stride_fs: time between frames of reference and rollouts.
-        time_series: whether its frames have times.
-        parts: trained on, validated on, held out.
         trained_on: frames of the training part.
         left_out: training frames that are held out as well.
-        potential: where LAMMPS made it, else None.
-        sources: where it was read.
         origin: where its frames came from, as recorded.
         sha256, held_out_sha256: of its frames and of the file of the held-out part.
         reason: why it could not be had, "" where it could.
     """
 
-    species: Mapping[str, int]
-    periodic: bool
-    frames: int | None
-    stride_fs: float
-    time_series: bool
-    parts: tuple[Part, ...]
+    species: Mapping[str, int] = field(default_factory=dict)
+    periodic: bool = True
+    frames: int | None = None
     trained_on: int = 0
     left_out: int = 0
-    potential: Potential | None = None
-    sources: tuple[str, ...] = ()
     origin: str = ""
     sha256: str = ""
     held_out_sha256: str = ""
@@ -240,30 +209,6 @@ class Reference:
     def atoms(self) -> int:
         """How many."""
         return sum(self.species.values())
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How rollouts were run and scored; times in fs, the bounds in multiples of the target."""
-
-    ensemble: str
-    timestep_fs: float
-    damping_fs: float
-    steps: int
-    dump_every: int
-    starts: tuple[int, ...]
-    velocities: str
-    temperature_bounds: tuple[float, float]
-    skip_fs: float
-    ranks: int
-    threads: int
-    device: str
-    committee: bool = False
-
-    @property
-    def asked_fs(self) -> float:
-        """Length of a rollout that reaches its end."""
-        return self.steps * self.timestep_fs
 
 
 @dataclass(frozen=True)
@@ -285,33 +230,36 @@ class System:
     Attributes:
         name: of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several.
         system: name of the system.
-        title: for a page.
         temperature_kelvin: of its rollouts.
-        seed: of everything random.
-        reference, protocol: what was run.
+        settings: the checked configuration as plain values, defaults filled in.
+        time_series: whether frames of the reference have times.
+        steps, dump_every: MD steps of a rollout, and between its frames.
+        reference: what was run against.
         models: what each model gave.
         paper: rows of the paper's tables that it stands for.
         stages: of the chain, in order.
-        remarks: sentences of whoever wrote the configuration.
-        config: as YAML.
         machine: hardware, versions and time of the run, by name; {} where not recorded.
         page: its own page, or None.
     """
 
     name: str
     system: str
-    title: str
     temperature_kelvin: float
-    seed: int
+    settings: Mapping[str, Any]
+    time_series: bool
+    steps: int
+    dump_every: int
     reference: Reference
-    protocol: Protocol
     models: tuple[ModelResult, ...]
     paper: tuple[PaperRow, ...] = ()
     stages: tuple[Stage, ...] = ()
-    remarks: tuple[str, ...] = ()
-    config: str = ""
     machine: Mapping[str, str] = field(default_factory=dict)
     page: Path | None = None
+
+    @property
+    def asked_fs(self) -> float:
+        """Length of a rollout that reaches its end."""
+        return self.steps * float(self.settings["rollout"]["timestep_fs"])
 
     @property
     def label(self) -> str:

@@ -172,7 +172,7 @@ def test_what_was_run_is_read_with_it(made: Callable[..., Path]) -> None:
     (system,) = read_results(made("one", raw("a"))).systems
     assert system.reference.species == {"Cd": 8, "Te": 8}
     assert (system.reference.atoms, system.reference.trained_on) == (16, 8)
-    assert system.protocol.asked_fs == 200.0
+    assert system.asked_fs == 200.0
     assert [one.lasted_fs for one in system.models[0].rollouts] == [200.0, 200.0]
     assert system.models[0].rollouts[0].temperature is not None
     assert system.models[0].card is not None

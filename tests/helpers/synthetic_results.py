@@ -22,9 +22,6 @@ from egraff_lmp.results.record import (
     ModelResult,
     NegativeControl,
     PaperRow,
-    Part,
-    Potential,
-    Protocol,
     Reference,
     Results,
     Rollout,
@@ -72,6 +69,20 @@ SHUFFLED = NegativeControl("shuffled", "nequip")
 MACHINE = Fact("machine", {"atoms": 64, "ranks": 2, "threads": 1, "hardware": "2 × Example CPU",
                            "precision": "float32"})  # fmt: skip
 WINDOW = Fact("distances", {"skip": 25, "r_max": 8.5, "bin_width": 0.05})
+SETTINGS: Mapping[str, Any] = {
+    "seed": 7,
+    "remarks": (),
+    "reference": {"kind": "classical", "pair_style": "sw", "potential": "CdTe.sw",
+                  "timestep_fs": 2.0, "stride_fs": 10.0, "equilibration_ps": 1.0},
+    "split": {
+        "train": {"first": 0, "last": 200, "every": 1, "sources": ()},
+        "validation": {"first": 210, "last": 290, "every": 5, "sources": ()},
+        "held_out": {"first": 300, "last": 650, "every": 1, "sources": ()},
+    },
+    "rollout": {"ensemble": "nvt", "timestep_fs": 2.0, "damping_fs": 100.0, "starts": (300, 400),
+                "velocities": "maxwell-boltzmann", "ranks": 2, "threads": 1, "device": "cpu"},
+    "scoring": {"temperature_bounds": (0.0, 3.0), "skip_fs": 250.0, "committee_every": None},
+}  # fmt: skip
 # Comparisons of a metric; those that are not named have that of their structure.
 COMPARED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("ev", "fv"), (TRAJECTORY, RERUN_REFERENCE, RERUN_ORACLE)),
@@ -204,21 +215,18 @@ def result(system: int, model: int, what: Model, **changes: Any) -> ModelResult:
 def system(number: int, models: tuple[ModelResult, ...], **changes: Any) -> System:
     """A system of two starts of 790 fs."""
     fields: dict[str, Any] = {
-        "reference": Reference(
-            {"Cd": 32, "Te": 32}, True, 650, 10.0, True,
-            (Part("trained on", 0, 200), Part("validated on", 210, 290, 5),
-             Part("held out", 300, 650)),
-            200, 3, Potential("sw", "CdTe.sw", 2.0, 1.0), (), "LAMMPS", "ef" * 32, "fe" * 32,
-        ),
-        "protocol": Protocol("nvt", 2.0, 100.0, 395, 5, (300, 400), "maxwell-boltzmann",
-                             (0.0, 3.0), 250.0, 2, 1, "cpu"),
+        "settings": SETTINGS,
+        "time_series": True,
+        "steps": 395,
+        "dump_every": 5,
+        "reference": Reference({"Cd": 32, "Te": 32}, True, 650, 200, 3, "LAMMPS", "ef" * 32,
+                               "fe" * 32),
         "paper": ROWS[number % len(ROWS)],
         "stages": (Stage("reference", "done", 12.3, "cd" * 32), Stage("train-nequip", "done", 101.0,
                    "dc" * 32, 2, fresh=False)),
-        "config": "name: demo\nseed: 7\n",
         "machine": {"hardware": "2 × Example CPU, 16 cores", "versions": "LAMMPS 22 Jul 2025"},
     }  # fmt: skip
-    return System(f"cell{number}", f"system{number}", f"System {number}", 300.0, 7,
+    return System(f"cell{number}", f"system{number}", 300.0,
                   models=models, **{**fields, **changes})  # fmt: skip
 
 

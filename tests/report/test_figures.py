@@ -9,14 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from synthetic_results import R, T, of_models, results, score, scores_of, value_of, with_scores
 
 from egraff_lmp.report.figures import draw_all, rdf, write_files
-from egraff_lmp.report.figures.base import COLOURS, GREYS, GROUP, Material, PageFigure
+from egraff_lmp.report.figures.base import (
+    BEYOND,
+    COLOURS,
+    GREYS,
+    GROUP,
+    Material,
+    PageFigure,
+    canvas,
+    draw_lines,
+)
 from egraff_lmp.report.figures.heatmap import _shades
 from egraff_lmp.report.page import write_page
 from egraff_lmp.results.curves import over_time
-from egraff_lmp.results.record import ModelResult, Results, System
+from egraff_lmp.results.record import Curve, ModelResult, Results, System
 from egraff_lmp.score.records import RERUN_REFERENCE, TRAJECTORY, Curves
 
 # A page of 30 systems and 6 models stays below 10 MB; a third of the systems takes a third of that.
@@ -186,3 +196,20 @@ def test_a_collapsed_rollout_does_not_hide_the_reference() -> None:
     cut = rdf.CUT * float(reference.max())
     assert picture(1.2 * cut) == picture(50 * cut)
     assert picture(0.8 * cut) != picture(50 * cut)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_lines_are_on_the_scale_of_the_ordinary_models(log: bool) -> None:
+    material = Material(results(2, 3, 1))
+    ordinary = {m: Curve([0, 1, 2], [0.1, 0.2, 0.4]) for m in material.models[:2]}
+    spans = []
+    for control in ({}, {material.models[2]: Curve([0, 1, 2], [0.1, 5.0, 500.0])}):
+        with canvas(1, 1, 2.0) as (_, axes):
+            draw_lines(axes[0, 0], {**ordinary, **control}, material, log=log)
+            assert axes[0, 0].get_yscale() == ("log" if log else "linear")
+            spans.append(axes[0, 0].get_ylim())
+            marks = [line for line in axes[0, 0].get_lines() if line.get_marker() == BEYOND]
+            assert [list(mark.get_xdata()) for mark in marks] == ([[1]] if control else [])
+    assert spans[0] == spans[1]
+    assert spans[0][1] < 1
+    assert spans[0][0] > 0 or not log

@@ -73,8 +73,8 @@ def test_the_first_violation_and_its_reason() -> None:
 
 
 def test_errors_of_forces_stand_beside_the_forces() -> None:
-    errors = [score(v, k, RERUN_REFERENCE) for k, v in
-              (("force_mae", 54.3), ("force_rmse", 76.5), ("force_rms_reference", 765.0))]  # fmt: skip
+    numbers = {"force_mae": 54.3, "force_rmse": 76.5, "force_rms_reference": 765.0}
+    errors = [score(value, key, RERUN_REFERENCE) for key, value in numbers.items()]
     assert "wrong by 54.3 meV/\u2060Å on average (the root mean square error is 10 %" in said(
         *errors
     )

@@ -10,14 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_results import of_models, places, results, score, system, value_of, with_scores
+from synthetic_results import (
+    SETTINGS,
+    of_models,
+    places,
+    results,
+    score,
+    system,
+    value_of,
+    with_scores,
+)
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.figures import draw_all
 from egraff_lmp.report.numbers import number
 from egraff_lmp.report.page import SECTIONS, render, write_page
 from egraff_lmp.report.sections.scores import GROUPS
-from egraff_lmp.results.record import FAILED, ModelResult, Results, System, Trouble
+from egraff_lmp.results.record import FAILED, ModelResult, Reference, Results, System, Trouble
 from egraff_lmp.score.records import COMPARISONS, RERUN_REFERENCE, STRUCTURE, Fact
 from egraff_lmp.score.table import METRICS
 
@@ -148,7 +157,7 @@ def test_missing_parts_are_stated_and_do_not_break_the_page() -> None:
 def test_a_system_without_a_reference_says_why() -> None:
     whole = results(1, 1)
     only = whole.systems[0]
-    reference = replace(only.reference, frames=None, species={}, reason="no such potential.")
+    reference = Reference(reason="no such potential.")
     text = Page(render(replace(whole, systems=(replace(only, reference=reference),)))).text
     assert "The reference trajectory could not be had: no such potential." in text
 
@@ -169,7 +178,8 @@ def test_what_users_write_is_escaped() -> None:
     evil = "<script>alert(1)</script>"
     for systems in (1, 2):
         whole = results(systems, 2)
-        marked = tuple(replace(one, title=evil, remarks=(evil,)) for one in whole.systems)
+        settings = {**SETTINGS, "remarks": (evil,)}
+        marked = tuple(replace(one, settings=settings) for one in whole.systems)
         raw = render(replace(whole, title=evil, remarks=(evil,), config=evil, systems=marked))
         assert "<script>alert" not in raw
         assert html.escape(evil) in raw

@@ -271,9 +271,10 @@ def dashed(label: str) -> Any:
 
 
 def draw_lines(
-    axis: Axes, curves: Mapping[str, Curve], material: Material, *, log: bool = False
-) -> None:
-    """A line for each model, on the scale of the ordinary ones.
+    axis: Axes, curves: Mapping[str, Curve], material: Material, *, log: bool = False,
+    top: float | None = None,
+) -> None:  # fmt: skip
+    """A line for each model, on the scale of the ordinary ones, or up to `top`.
 
     A negative control above that scale is cut off, and marked where it leaves it.
     """
@@ -286,6 +287,7 @@ def draw_lines(
         return
     axis.margins(x=0.02)
     low, high = axis.get_ylim()
+    high = high if top is None else top
     for model, curve in curves.items():
         if model in ordinary:
             continue

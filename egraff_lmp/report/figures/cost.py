@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from egraff_lmp.report.figures.base import (
-    Material,
-    PageFigure,
-    canvas,
-    finish,
-    legend,
-    plain_log,
-    table,
-)
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.score.records import COST
 
 _PANELS = (
@@ -31,7 +24,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
     if not cells:
         return
     data = []
-    with canvas(1, 3, 0.24 * len(cells) + 0.5, left=2.0, top=0.62, bottom=0.4, wspace=0.12,
+    with base.canvas(1, 3, 0.24 * len(cells) + 0.5, left=2.0, top=0.62, bottom=0.4, wspace=0.12,
                 sharey=True) as (figure, axes):  # fmt: skip
         for axis, (key, title) in zip(axes.flat, _PANELS, strict=True):
             for row, cell in enumerate(cells):
@@ -43,15 +36,15 @@ def draw(material: Material) -> Iterator[PageFigure]:
                                  linewidths=0)  # fmt: skip
                     data.append((cell, model, key, found[0]))
             if axis.collections:
-                plain_log(axis, "x")
+                base.plain_log(axis, "x")
             axis.set_title(title, fontsize=9)
             axis.tick_params(labelsize=8)
         axes[0, 0].set_yticks(range(len(cells)), [material.labels[c] for c in cells], fontsize=8)
         axes[0, 0].set_ylim(len(cells) - 0.5, -0.5)
-        legend(figure, material)
-        yield finish(
+        base.legend(figure, material)
+        yield base.finish(
             figure, "cost", "Cost",
             "Wall times on the machine of the run, which may have had other work; a model that "
             "several systems share was trained once.",
-            table(_UNITS, data),
+            base.table(_UNITS, data),
         )  # fmt: skip

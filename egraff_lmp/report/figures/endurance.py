@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from egraff_lmp.report.figures.base import Material, PageFigure, canvas, finish, legend, table
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 
 _UNITS = {"cell": "", "model": "", "start": "", "lasted": "fs", "asked": "fs"}
 
@@ -17,9 +18,12 @@ def draw(material: Material) -> Iterator[PageFigure]:
     if not cells:
         return
     data = []
-    asked = {one.name: one.protocol.asked_fs for one in material.results.systems}
+    asked = {one.name: one.asked_fs for one in material.results.systems}
     count = len(material.models)
-    with canvas(1, 1, 0.35 * len(cells) + 0.4, left=2.0, top=0.4, bottom=0.5) as (figure, axes):
+    with base.canvas(1, 1, 0.35 * len(cells) + 0.4, left=2.0, top=0.4, bottom=0.5) as (
+        figure,
+        axes,
+    ):
         axis = axes[0, 0]
         for row, cell in enumerate(cells):
             for place, model in enumerate(material.models):
@@ -39,10 +43,10 @@ def draw(material: Material) -> Iterator[PageFigure]:
         axis.set_xlim(0, 104)
         axis.set_xlabel("share of the asked length (%)", fontsize=9)
         axis.grid(axis="y", visible=False)
-        legend(figure, material)
-        yield finish(
+        base.legend(figure, material)
+        yield base.finish(
             figure, "stability", "How long the rollouts lasted",
             "A point for each rollout; those left of 100 % lost atoms, became infinite or left "
             "the bounds of temperature.",
-            table(_UNITS, data),
+            base.table(_UNITS, data),
         )  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.report.figures.base import Material, PageFigure, finish, table
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.report.numbers import number
 from egraff_lmp.report.words import UNITS
 from egraff_lmp.score.table import METRICS
@@ -58,12 +59,12 @@ def draw(material: Material) -> Iterator[PageFigure]:
         FigureCanvasAgg(figure)
         for place, (title, values) in enumerate(panels, 1):
             _panel(figure.add_subplot(down, across, place), title, rows, columns, values, ordinary)
-        yield finish(
+        yield base.finish(
             figure, "map", "All at one glance",
             "Colours are on a logarithmic scale over the ordinary models within each panel, light "
             "is small. Hatched: no result. ▲: a negative control (†) beyond that scale. For all of "
             "them, small is good.",
-            table(_UNITS, data), "map",
+            base.table(_UNITS, data), "map",
         )  # fmt: skip
 
 

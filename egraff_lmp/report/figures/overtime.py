@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from egraff_lmp.report.figures.base import (
-    BEYOND,
-    FV_TITLE,
-    INK,
-    Material,
-    PageFigure,
-    canvas,
-    curve_rows,
-    dashed,
-    draw_lines,
-    finish,
-    hide_rest,
-    legend,
-    numbered,
-    plain_log,
-    table,
-)
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.results.record import Curve
 
 if TYPE_CHECKING:
@@ -59,18 +44,20 @@ def draw_curves(
         columns = min(len(group), 4)
         rows = -(-len(group) // columns)
         data = []
-        with canvas(rows, columns, 2.15, top=0.58, hspace=0.42, wspace=0.24, left=0.75,
+        with base.canvas(rows, columns, 2.15, top=0.58, hspace=0.42, wspace=0.24, left=0.75,
                     width=max(5.0, 1.2 + 2.5 * columns)) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes.flat, group, strict=False):
-                draw_lines(axis, found[cell], material)
+                base.draw_lines(
+                    axis, found[cell], material, log=log, top=None if line is None else 1.0
+                )
                 for model, curve in found[cell].items():
-                    data += curve_rows(curve, cell, model)
-                _dress(axis, material.labels[cell], log, line)
-            hide_rest(axes.flat, len(group))
+                    data += base.curve_rows(curve, cell, model)
+                _dress(axis, material.labels[cell], line)
+            base.hide_rest(axes.flat, len(group))
             _label(axes, len(group), columns, ordinate)
-            legend(figure, material, [dashed(FV_TITLE)] if line is not None else [])
-            yield finish(
-                figure, numbered(name, place, len(groups)), title, caption, _csv(unit, data)
+            base.legend(figure, material, [base.dashed(base.FV_TITLE)] if line is not None else [])
+            yield base.finish(
+                figure, base.numbered(name, place, len(groups)), title, caption, _csv(unit, data)
             )
 
 
@@ -91,7 +78,8 @@ def draw_by_model(
     rows = -(-len(models) // columns)
     data = []
     lines = -(-len(cells) // 5)
-    with canvas(rows, columns, 2.6, top=0.45 + 0.19 * lines, hspace=0.32, wspace=0.2, left=0.75,
+    with base.canvas(rows, columns, 2.6, top=0.45 + 0.19 * lines, hspace=0.32, wspace=0.2,
+                left=0.75,
                 width=max(6.5, 1.2 + 3.2 * columns), sharey=True) as (figure, axes):  # fmt: skip
         ordinary = [max(found[c][m].y) for c in cells for m in found[c]
                     if m not in material.controls]  # fmt: skip
@@ -103,19 +91,21 @@ def draw_by_model(
                 axis.plot(curve.x, curve.y, color=colours[cell], lw=1.3, marker=marker)
                 over = [x for x, y in zip(curve.x, curve.y, strict=True) if y > top > 0]
                 if over:  # a negative control that leaves the scale of the others
-                    axis.plot(over[:1], [top], marker=BEYOND, color=colours[cell], clip_on=False)
-                data += curve_rows(curve, cell, model)
-            _dress(axis, f"{model} †" if model in material.controls else model, False, None)
+                    axis.plot(
+                        over[:1], [top], marker=base.BEYOND, color=colours[cell], clip_on=False
+                    )
+                data += base.curve_rows(curve, cell, model)
+            _dress(axis, f"{model} †" if model in material.controls else model, None)
         if top > 0:
             axes[0, 0].set_ylim(top=top)
-        hide_rest(axes.flat, len(models))
+        base.hide_rest(axes.flat, len(models))
         _label(axes, len(models), columns, ordinate)
         from matplotlib.lines import Line2D
 
         handles = [Line2D([], [], color=colours[c], lw=2, label=material.labels[c]) for c in cells]
         figure.legend(handles=handles, loc="upper center", ncols=min(5, len(cells)), fontsize=7.5,
                       handlelength=1.2, columnspacing=1.2, borderaxespad=0.15)  # fmt: skip
-        yield finish(figure, name, title, caption, _csv(unit, data))
+        yield base.finish(figure, name, title, caption, _csv(unit, data))
 
 
 def _curves(material: Material, key: str) -> Curves:
@@ -126,15 +116,13 @@ def _curves(material: Material, key: str) -> Curves:
     return {cell: curves for cell, curves in found.items() if curves}
 
 
-def _dress(axis: Axes, title: str, log: bool, line: float | None) -> None:
+def _dress(axis: Axes, title: str, line: float | None) -> None:
     axis.set_title(title, fontsize=9)
     axis.tick_params(labelsize=8)
     if line is not None:
-        axis.axhline(line, color=INK, ls="--", lw=1)
+        axis.axhline(line, color=base.INK, ls="--", lw=1)
         low, high = axis.get_ylim()
         axis.set_ylim(min(low, 0.55 * line), max(high, 1.0))
-    if log:
-        plain_log(axis)
 
 
 def _label(axes: object, used: int, columns: int, ordinate: str) -> None:
@@ -147,4 +135,4 @@ def _label(axes: object, used: int, columns: int, ordinate: str) -> None:
 
 def _csv(unit: str, data: list[tuple[object, ...]]) -> str:
     units = {"cell": "", "model": "", "t": "fs", "value": unit, "low": unit, "high": unit}
-    return table(units, data)
+    return base.table(units, data)

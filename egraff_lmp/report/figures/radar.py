@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import pi
 
-from egraff_lmp.report.figures.base import (
-    BEYOND,
-    Material,
-    PageFigure,
-    canvas,
-    finish,
-    hide_rest,
-    legend,
-    numbered,
-    table,
-)
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.score.options import EGRAFF, PAPER
 from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE
 
@@ -54,7 +45,8 @@ def draw(material: Material) -> Iterator[PageFigure]:
         columns = min(4, len(group))
         rows = -(-len(group) // columns)
         data = []
-        with canvas(rows, columns, 2.35, top=0.85, bottom=0.25, left=0.5, right=0.5, wspace=0.45,
+        with base.canvas(rows, columns, 2.35, top=0.85, bottom=0.25, left=0.5, right=0.5,
+                    wspace=0.45,
                     hspace=0.42, width=max(5.0, 1.0 + 2.6 * columns),
                     subplot_kw={"projection": "polar"}) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes.flat, group, strict=False):
@@ -70,7 +62,9 @@ def draw(material: Material) -> Iterator[PageFigure]:
                     axis.plot([p[0] for p in turn], [min(100 * p[2][1], _EDGE) for p in turn],
                               color=colour, lw=1.3, marker="o", ms=2.2)  # fmt: skip
                     over = [p[0] for p in points if 100 * p[2][1] > _EDGE]
-                    axis.plot(over, [_EDGE] * len(over), color=colour, lw=0, marker=BEYOND, ms=5)
+                    axis.plot(
+                        over, [_EDGE] * len(over), color=colour, lw=0, marker=base.BEYOND, ms=5
+                    )
                 axis.set_theta_zero_location("N")
                 axis.set_theta_direction(-1)
                 axis.set_xticks(angles, list(MEASURES), fontsize=7.5)
@@ -78,14 +72,14 @@ def draw(material: Material) -> Iterator[PageFigure]:
                 axis.set_ylim(0, _EDGE)
                 axis.set_yticks([25, 50, 75, 100], ["", "50", "", "100 %"], fontsize=6.5)
                 axis.set_title(material.labels[cell], fontsize=9, loc="center", pad=11)
-            hide_rest(axes.flat, len(group))
-            legend(figure, material)
-            yield finish(
-                figure, numbered("fig6-radar", place, len(groups)),
+            base.hide_rest(axes.flat, len(group))
+            base.legend(figure, material)
+            yield base.finish(
+                figure, base.numbered("fig6-radar", place, len(groups)),
                 "All measures at once (as Fig. 6)",
                 "Every value over the largest of the ordinary models on this system: 100 % is the "
                 "worst, which may still be good; a negative control beyond is drawn at the edge. "
                 "WF, JSD of structure; EV, FV on held-out reference frames; MAE of energies and "
                 "forces; time of an epoch and of a step. A corner without a value is left out.",
-                table(_UNITS, data),
+                base.table(_UNITS, data),
             )  # fmt: skip

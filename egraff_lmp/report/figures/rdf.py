@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from egraff_lmp.report.figures.base import (
-    Material,
-    PageFigure,
-    canvas,
-    finish,
-    legend,
-    numbered,
-    table,
-)
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.results.curves import MAX_BINS, REFERENCE, ROLLOUTS, distribution
 from egraff_lmp.results.record import Curve
 from egraff_lmp.score.records import TOTAL
@@ -33,7 +26,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
     ]
     groups = material.groups(cells)
     for place, group in enumerate(groups, 1):
-        yield _figure(material, group, numbered("fig3-rdf", place, len(groups)))
+        yield _figure(material, group, base.numbered("fig3-rdf", place, len(groups)))
 
 
 def _curve(material: Material, cell: str, model: str, side: str) -> Curve | None:
@@ -59,7 +52,7 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
 
     columns = len(material.models)
     data = []
-    with canvas(
+    with base.canvas(
         len(cells), columns, 1.25, left=0.75, top=0.58, sharex="row", sharey="row",
         hspace=0.42, wspace=0.1, width=min(12.0, max(5.0, 1.0 + 1.9 * columns)),
     ) as (figure, axes):  # fmt: skip
@@ -94,11 +87,11 @@ def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
         for axis in axes[-1]:
             axis.set_xlabel("r (Å)", fontsize=8)
         reference_patch = Patch(color="#c3cad2", label="reference")
-        legend(figure, material, [reference_patch])
-        return finish(
+        base.legend(figure, material, [reference_patch])
+        return base.finish(
             figure, name, "Pair distributions (as Fig. 3 of the paper)",
             "Total g(r), for molecules the distribution h(r) of pair distances in 1/Å. Grey: "
             "held-out frames of the reference; line: mean over the rollouts of a model, cut off "
             f"at {CUT:g} times the highest peak of the reference.",
-            table(_UNITS, data),
+            base.table(_UNITS, data),
         )  # fmt: skip

@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from egraff_lmp.report.figures.base import (
-    FV_TITLE,
-    INK,
-    Material,
-    PageFigure,
-    canvas,
-    curve_rows,
-    dashed,
-    draw_lines,
-    finish,
-    hide_rest,
-    legend,
-    table,
-)
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.results.curves import REFERENCE, ROLLOUTS, distribution
 from egraff_lmp.results.record import Curve, ModelResult
 from egraff_lmp.score.records import COMPARISONS
@@ -44,33 +32,36 @@ def draw_rdf(material: Material) -> Iterator[PageFigure]:
     parts = list(known.g)
     columns = min(2, len(parts))
     data = []
-    with canvas(-(-len(parts) // columns), columns, 2.7, top=0.5, hspace=0.42) as (figure, axes):
+    with base.canvas(-(-len(parts) // columns), columns, 2.7, top=0.5, hspace=0.42) as (
+        figure,
+        axes,
+    ):
         for axis, part in zip(axes.flat, parts, strict=False):
             reference = distribution(first, REFERENCE, part)
             if reference is not None:
                 axis.fill_between(reference.x, reference.y, color="#d0d7de", lw=0)
-                data += curve_rows(reference, part, "reference")
+                data += base.curve_rows(reference, part, "reference")
             curves = {m: c for m, one in scores.items()
                       if (c := distribution(one, ROLLOUTS, part)) is not None}  # fmt: skip
-            draw_lines(axis, curves, material)
-            data += [row for m, c in curves.items() for row in curve_rows(c, part, m)]
+            base.draw_lines(axis, curves, material)
+            data += [row for m, c in curves.items() for row in base.curve_rows(c, part, m)]
             axis.set_title(part)
             axis.set_xlabel("r (Å)")
             axis.set_ylabel(f"{known.kind}(r)" + (" (1/Å)" if known.kind == "h" else ""))
             axis.set_ylim(bottom=0)
             if known.kind == "g":
                 axis.axhline(1, color="#8c959f", lw=0.7, ls=":")
-        hide_rest(axes.flat, len(parts))
+        base.hide_rest(axes.flat, len(parts))
         from matplotlib.patches import Patch
 
-        legend(figure, material, [Patch(color="#d0d7de", label="reference")])
+        base.legend(figure, material, [Patch(color="#d0d7de", label="reference")])
         units = {"part": "", "of": "", "r": "A", "value": "1 or 1/A", **_BAND}
-        yield finish(
+        yield base.finish(
             figure, "structure", "Pair distributions",
             "All pairs together and each pair of elements: g(r), for molecules the distribution "
             "h(r) of pair distances. Grey: held-out frames of the reference; coloured: the mean "
             "over the rollouts of each model.",
-            table(units, data), "structure",
+            base.table(units, data), "structure",
         )  # fmt: skip
 
 
@@ -89,23 +80,23 @@ def draw_violation(material: Material) -> Iterator[PageFigure]:
     if not panels:
         return
     data = []
-    with canvas(len(panels), 2, 2.6, top=0.5, hspace=0.45) as (figure, axes):
+    with base.canvas(len(panels), 2, 2.6, top=0.5, hspace=0.45) as (figure, axes):
         for row, (comparison, found) in zip(axes, panels.items(), strict=True):
             for axis, (key, curves) in zip(row, found.items(), strict=True):
                 _violation(axis, key, comparison, curves, material)
                 data += [
-                    one for m, c in curves.items() for one in curve_rows(c, key, comparison, m)
+                    one for m, c in curves.items() for one in base.curve_rows(c, key, comparison, m)
                 ]
-        legend(figure, material, [dashed(FV_TITLE)])
+        base.legend(figure, material, [base.dashed(base.FV_TITLE)])
         units = {"key": "", "comparison": "", "model": "", "t": "fs", "value": "1", **_BAND}
-        yield finish(
+        yield base.finish(
             figure, "violation", "Energy and force violation over time",
             "EV(t) and FV(t), the geometric mean over the independent rollouts (band: their range) "
             "and over short windows of time; for rerun-reference, t counts along the held-out "
             "frames. Two unrelated force fields of equal size give FV = 0.7071 (dashed): a "
             "comparison at equal times ends there for any model, the exact one too, once the two "
             "trajectories have separated.",
-            table(units, data), "rollouts",
+            base.table(units, data), "rollouts",
         )  # fmt: skip
 
 
@@ -113,12 +104,12 @@ def _violation(
     axis: Axes, key: str, comparison: str, curves: Mapping[str, Curve], material: Material
 ) -> None:
     # Logarithmic: models differ by factors, and a good one must be seen below the dashed line.
-    draw_lines(axis, curves, material, log=True)
+    base.draw_lines(axis, curves, material, log=True, top=1.0 if key == "fv" else None)
     axis.set_title(f"{key.upper()}(t), {comparison}")
     axis.set_xlabel("t (fs)")
     axis.set_ylabel("energy violation" if key == "ev" else "force violation")
     if key == "fv":
-        axis.axhline(UNCORRELATED, color=INK, lw=1, ls="--")
+        axis.axhline(UNCORRELATED, color=base.INK, lw=1, ls="--")
         axis.set_ylim(bottom=min(0.2, axis.get_ylim()[0]), top=1.0)
 
 
@@ -134,20 +125,20 @@ def draw_learning(material: Material) -> Iterator[PageFigure]:
     from matplotlib.ticker import MaxNLocator
 
     data = []
-    with canvas(1, 2, 2.7, top=0.5) as (figure, axes):
+    with base.canvas(1, 2, 2.7, top=0.5) as (figure, axes):
         for axis, ((quantity, title), curves) in zip(axes.flat, panels.items(), strict=True):
-            draw_lines(axis, curves, material, log=True)
-            data += [row for m, c in curves.items() for row in curve_rows(c, quantity, m)]
+            base.draw_lines(axis, curves, material, log=True)
+            data += [row for m, c in curves.items() for row in base.curve_rows(c, quantity, m)]
             axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_ylabel(title)
-        legend(figure, material)
+        base.legend(figure, material)
         units = {"of": "", "model": "", "epoch": "", "error": "meV/atom or meV/A", **_BAND}
-        yield finish(
+        yield base.finish(
             figure, "learning", "Learning curves",
             "Errors on the validation frames during training. The weights that were deployed are "
             "those of the best validation loss.",
-            table(units, data), "accuracy",
+            base.table(units, data), "accuracy",
         )  # fmt: skip
 
 
@@ -163,7 +154,10 @@ def draw_temperature(material: Material) -> Iterator[PageFigure]:
         return
     columns = min(2, len(shown))
     data = []
-    with canvas(-(-len(shown) // columns), columns, 2.5, top=0.3, hspace=0.5) as (figure, axes):
+    with base.canvas(-(-len(shown) // columns), columns, 2.5, top=0.3, hspace=0.5, left=0.85) as (
+        figure,
+        axes,
+    ):
         for axis, (model, curves) in zip(axes.flat, shown.items(), strict=False):
             for number, curve in curves:
                 axis.plot(
@@ -174,18 +168,20 @@ def draw_temperature(material: Material) -> Iterator[PageFigure]:
                     alpha=max(0.35, 1.25 - 0.25 * number),
                     label=f"start {number}",
                 )
-                data += curve_rows(curve, model, number)
-            axis.axhline(system.temperature_kelvin, color=INK, lw=1, ls="--", label="thermostat")
+                data += base.curve_rows(curve, model, number)
+            axis.axhline(
+                system.temperature_kelvin, color=base.INK, lw=1, ls="--", label="thermostat"
+            )
             axis.set_title(model)
             axis.set_xlabel("t (fs)")
             axis.set_ylabel("temperature (K)")
             low, high = axis.get_ylim()
             axis.set_ylim(low, high + 0.32 * (high - low))  # room for the legend
             axis.legend(loc="upper center", ncols=4, handlelength=1.1, columnspacing=1.0)
-        hide_rest(axes.flat, len(shown))
+        base.hide_rest(axes.flat, len(shown))
         units = {"model": "", "start": "", "t": "fs", "temperature": "K", **_BAND}
-        yield finish(
+        yield base.finish(
             figure, "temperature", "Temperature of the rollouts",
             "Kinetic temperature of every rollout; dashed: the temperature of the thermostat.",
-            table(units, data), "motion",
+            base.table(units, data), "motion",
         )  # fmt: skip

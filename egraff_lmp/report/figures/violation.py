@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egraff_lmp.report.figures.base import (
-    FV_TITLE,
-    INK,
-    Material,
-    PageFigure,
-    canvas,
-    dashed,
-    finish,
-    legend,
-    numbered,
-    table,
-)
+from egraff_lmp.report.figures import base
+from egraff_lmp.report.figures.base import Material, PageFigure
 from egraff_lmp.report.figures.overtime import draw_curves
 from egraff_lmp.score.records import RERUN_REFERENCE, TRAJECTORY
 from egraff_lmp.score.violation import UNCORRELATED
@@ -43,19 +33,19 @@ def draw_bars(material: Material) -> Iterator[PageFigure]:
     groups = material.groups(cells)
     for place, group in enumerate(groups, 1):
         data: list[tuple[object, ...]] = []
-        with canvas(2, 2, 2.3, bottom=0.85, top=0.55, hspace=0.16, wspace=0.17, left=0.75,
+        with base.canvas(2, 2, 2.3, bottom=0.85, top=0.55, hspace=0.16, wspace=0.17, left=0.75,
                     sharex=True) as (figure, axes):  # fmt: skip
             for line, comparison in zip(axes, _COMPARISONS, strict=True):
                 for axis, key in zip(line, _NAMES, strict=True):
                     data += _bars(axis, material, group, key, comparison)
-            legend(figure, material, [dashed(FV_TITLE)])
-            yield finish(
-                figure, numbered("fig4-violation", place, len(groups)),
+            base.legend(figure, material, [base.dashed(base.FV_TITLE)])
+            yield base.finish(
+                figure, base.numbered("fig4-violation", place, len(groups)),
                 "Energy and force violation (as Fig. 4)",
                 "Geometric means with 95 % intervals, in egraff form. Above: rollout against "
                 "reference at equal times, which decorrelation drives to 0.7071 for any model. "
                 "Below: the model on held-out reference frames. A missing bar: no such value.",
-                table(_BARS, data),
+                base.table(_BARS, data),
             )  # fmt: skip
 
 
@@ -75,7 +65,7 @@ def _bars(
             data.append((cell, model, key, comparison, value, *(interval or ("", ""))))
             error = [[max(0.0, value - low)], [max(0.0, high - value)]]
             axis.bar(number - 0.4 + (place + 0.5) * width, value, width * 0.92,
-                     color=material.colour(model), yerr=error, ecolor=INK,
+                     color=material.colour(model), yerr=error, ecolor=base.INK,
                      error_kw={"lw": 0.8})  # fmt: skip
             if model not in material.controls:
                 lowest = min([lowest, *(v for v in (value, low) if v > 0)])
@@ -88,7 +78,7 @@ def _bars(
         axis.set_ylim(10 ** np.floor(np.log10(0.99 * lowest)), 2.0)
     else:
         axis.set_ylim(0.0, 1.0)
-        axis.axhline(UNCORRELATED, color=INK, ls="--", lw=1)
+        axis.axhline(UNCORRELATED, color=base.INK, ls="--", lw=1)
     axis.set_xticks(range(len(cells)), [material.labels[c] for c in cells], rotation=30,
                     ha="right", fontsize=8)  # fmt: skip
     axis.grid(axis="x", visible=False)

@@ -40,62 +40,26 @@ from egraff_lmp.score.table import METRICS
 
 @dataclass(frozen=True)
 class Group:
-    """Scores that stand in one table of a system: those of `comparisons` in one form."""
+    """Scores that stand in one table of a system: those of `comparisons` in one form.
+
+    Its title and caption are in the template.
+    """
 
     name: str
-    title: str
     comparisons: Sequence[str]
-    caption: str
     mode: str = EGRAFF
 
 
-_ELSEWHERE = (
-    STRUCTURE, RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE, TRAJECTORY, COST,
-)  # fmt: skip
+_ALONG = (RERUN_ORACLE, RERUN_COMMITTEE, TRAJECTORY)
+_REST = {STRUCTURE, RERUN_REFERENCE, COST, *_ALONG}
 GROUPS = (
-    Group(
-        "accuracy", "Accuracy on held-out frames", (RERUN_REFERENCE,),
-        "The model was evaluated by LAMMPS rerun on reference frames it has not seen. Energies per "
-        "atom of a frame, forces per Cartesian component; EV and FV are geometric means over all "
-        "frames. Unrelated: the same formula between unrelated frames of the reference itself, "
-        "which is what a model that knows nothing of the frame would give; 0 is exact.",
-    ),
-    Group(
-        "structure", "Structure: pair distributions", (STRUCTURE,),
-        "Differences of the distributions of pair distances from the reference, total and for each "
-        "pair of elements; a Wright's factor (WF) below 9 % counts as agreement. Floor: the same "
-        "formula on the first half of the held-out part against the second half; a value at or "
-        "below it cannot be told from a perfect model on this much data.",
-    ),
-    Group(
-        "rollouts", "Energies, forces and positions along the rollouts",
-        (RERUN_ORACLE, RERUN_COMMITTEE, TRAJECTORY),
-        "Trajectory: rollout against reference at equal times; RMSD and divergence time are of "
-        "unwrapped positions without drift. Rerun-oracle: the reference potential evaluated on the "
-        "model's own frames. Rerun-committee: the mean of the other models in its place, where it "
-        "cannot be evaluated. Unrelated: the same formula between unrelated frames of the "
-        "reference itself; for RMSD and divergence time, its two halves.",
-    ),
-    Group(
-        "motion", "Motion and stability", tuple(c for c in COMPARISONS if c not in _ELSEWHERE),
-        "Diffusivity: slope of the mean squared displacement in the stated window of lags. "
-        "Stability: time to the first violation, or the length where there was none; lost atoms, "
-        "values that are not finite and a temperature out of bounds end a rollout. Ref. vs ref.: "
-        "the same formula on the two halves of the held-out part.",
-    ),
-    Group(
-        "cost", "Cost", (COST,),
-        "Wall times on the stated hardware. The step is that of the whole MD loop as LAMMPS "
-        "reports it, dumps included, on a machine that may have had other work.",
-    ),
-    Group(
-        "forms", "In the forms of the paper", COMPARISONS,
-        "The formulas that EGraFFBench printed or used, to be set beside its tables; not to be "
-        "compared with the numbers above. Unrooted WF is not the form that the 9 % rule belongs "
-        "to; EV on total energies depends on their arbitrary zero.",
-        PAPER,
-    ),
-)  # fmt: skip
+    Group("accuracy", (RERUN_REFERENCE,)),
+    Group("structure", (STRUCTURE,)),
+    Group("rollouts", _ALONG),
+    Group("motion", tuple(c for c in COMPARISONS if c not in _REST)),
+    Group("cost", (COST,)),
+    Group("forms", COMPARISONS, PAPER),
+)
 
 
 # --- one system
@@ -161,9 +125,7 @@ def _group_table(page: Page, system: System, group: Group) -> dict[str, Any] | N
             {
                 "metric": METRICS[key].label,
                 "unit": _unit(scores, (key, comparison, part)),
-                "subject": " ".join(filter(None, (
-                    part, comparison if len(group.comparisons) > 1 else "",
-                ))),
+                "subject": part or comparison,
                 "cells": [
                     _cell(scores[one.model.name].get((key, comparison, part)), footnotes)
                     for one in shown
@@ -186,6 +148,9 @@ def _cell(score: Score | None, footnotes: Notes) -> dict[str, str]:
     """One value with its context, as text."""
     if score is None:
         return {"value": DASH, "interval": DASH, "baseline": DASH, "sample": DASH, "marks": ""}
+    found = notes(score)
+    window = found.pop(0) if score.window is not None else ""
+    rest = "; ".join(found)
     sample = number(score.counts.frames) if score.counts.frames else DASH
     if score.counts.starts is not None:
         sample += f" / {number(score.counts.starts)}"
@@ -194,7 +159,7 @@ def _cell(score: Score | None, footnotes: Notes) -> dict[str, str]:
         "interval": interval_text(score) or DASH,
         "baseline": number(score.floor),
         "sample": sample,
-        "marks": ",\u2009".join(footnotes.mark(text) for text in notes(score)),
+        "marks": ",\u2009".join(footnotes.mark(text) for text in (window, rest) if text),
     }
 
 
