@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.counting import frame_counts
 from egraff_lmp.score.distances import (
     cell_heights,
     finite_frames,
+    frame_counts,
     is_periodic,
-    pair_names,
     pair_numbers,
 )
 from egraff_lmp.score.records import TOTAL, Curves
@@ -199,7 +198,8 @@ def pair_histogram(
         r_max: in A; rounded to a whole number of bins.
         bin_width: in A.
         n_blocks: blocks of consecutive frames that are kept apart, for confidence intervals.
-        all_images: see `pair_distances`; without it r_max is at most half the smallest height.
+        all_images: allow r_max beyond half the smallest cell height, where an atom has several
+            images of another.
 
     Raises:
         EgraffError: r_max beyond half the smallest cell height, no pairs of atoms, a bin width
@@ -208,13 +208,13 @@ def pair_histogram(
     n_bins = bins_within(frames, r_max, bin_width, all_images)
     good = finite_frames(frames)
     kept = frames if good.all() else frames.select(np.flatnonzero(good))
-    names = pair_names(frames.species)
+    numbers = pair_numbers(frames.species)
+    n_pairs = np.array(list(numbers.values()))
     n_blocks = max(1, min(n_blocks, len(kept)))
-    counts = np.zeros((n_blocks, len(names), n_bins + 1))
-    volume_counts = np.zeros_like(counts)
+    counts, volume_counts = np.zeros((2, n_blocks, len(numbers), n_bins + 1))
     volumes = np.abs(np.linalg.det(kept.cell))
     blocks = np.arange(len(kept)) * n_blocks // max(1, len(kept))
-    found = frame_counts(kept, n_bins, bin_width, all_images)
+    found = frame_counts(kept, n_bins, bin_width)
     for block, volume, frame in zip(blocks, volumes, found, strict=True):
         counts[block] += frame
         volume_counts[block] += volume * frame
@@ -222,18 +222,12 @@ def pair_histogram(
     # Beyond r_max: every pair not seen in a molecule, nothing in bulk.
     counts[..., -1] = volume_counts[..., -1] = 0
     if not is_periodic(frames):
-        counts[..., -1] = n_frames[:, None] * pair_numbers(frames.species) - counts.sum(axis=-1)
+        counts[..., -1] = n_frames[:, None] * n_pairs - counts.sum(axis=-1)
     return PairHistogram(
-        names=names,
-        n_pairs=pair_numbers(frames.species),
-        n_atoms=frames.n_atoms,
-        bin_width=bin_width,
-        counts=counts,
-        volume_counts=volume_counts,
-        n_frames=n_frames,
-        n_failed=int((~good).sum()),
-        periodic=is_periodic(frames),
-    )
+        names=tuple(numbers), n_pairs=n_pairs, n_atoms=frames.n_atoms, bin_width=bin_width,
+        counts=counts, volume_counts=volume_counts, n_frames=n_frames,
+        n_failed=int((~good).sum()), periodic=is_periodic(frames),
+    )  # fmt: skip
 
 
 def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool = False) -> int:

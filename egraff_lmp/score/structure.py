@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.distances import needs_images
 from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Sums
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
 from egraff_lmp.score.rdf import (
@@ -123,15 +122,14 @@ def _histograms(
     windows = n_windows(frames)
     n_blocks = windows * -(-options.n_blocks // windows)
     bins = {mode: bins_within(frames, *asked) for mode, asked in ranges.items()}
-    widths = {width for _, width, _ in ranges.values()}
-    width, most = min(widths), max(bins.values())
-    if len(widths) == 1 and not needs_images(frames, most * width, True):
-        whole = pair_histogram(frames, most * width, width, n_blocks=n_blocks, all_images=True)
-        return {mode: whole.shortened(number) for mode, number in bins.items()}
-    return {
-        mode: pair_histogram(frames, r_max, width, n_blocks=n_blocks, all_images=images)
-        for mode, (r_max, width, images) in ranges.items()
-    }
+    counted = {}
+    for width in {width for _, width, _ in ranges.values()}:
+        # Counted once, to the longest range of the modes of this width.
+        most = max(bins[mode] for mode in ranges if ranges[mode][1] == width)
+        counted[width] = pair_histogram(
+            frames, most * width, width, n_blocks=n_blocks, all_images=True
+        )
+    return {mode: counted[ranges[mode][1]].shortened(number) for mode, number in bins.items()}
 
 
 def _sample(

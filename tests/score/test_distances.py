@@ -1,7 +1,8 @@
-"""Pair distances: minimum image, all images, orientations of the cell, far-away atoms."""
+"""Pair distances: images, orientations of the cell, far-away atoms, and their histograms."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,13 +14,13 @@ from egraff_lmp.score import distances
 from egraff_lmp.score.distances import (
     cell_heights,
     finite_frames,
+    frame_counts,
+    is_periodic,
     pair_distances,
-    pair_names,
     pair_numbers,
 )
 
-# MDAnalysis takes positions of up to about 20 A in float32, whose spacing there is 2e-6 A.
-FLOAT32_A = 1e-5
+ROUNDING_A = 1e-9
 TRICLINIC = np.array([[12.05, 0.01, -2.83], [-3.57, 11.15, -3.65], [0.02, 0.08, 12.44]])
 
 
@@ -48,16 +49,18 @@ def brute_force(positions, cell, r_max, reach=2):
     return found[found < r_max][::2]  # every distance occurs for i, j and for j, i
 
 
-def below(frames, r_max, **options):
-    ((_, found, _),) = pair_distances(frames, r_max, **options)
-    return np.sort(found[found < r_max])
+def below(frames, r_max, index=0):
+    cell = frames.cell[index] if is_periodic(frames) else None
+    found = [d for _, _, d in pair_distances(frames.positions[index], cell, r_max)]
+    found = np.sort(np.concatenate(found))
+    return found[found < r_max]
 
 
 def test_minimum_image_in_a_triclinic_cell_equals_brute_force_up_to_half_the_height():
     frames = random_frames()
     r_max = cell_heights(TRICLINIC).min() / 2
     expected = brute_force(frames.positions[0], TRICLINIC, r_max)
-    np.testing.assert_allclose(below(frames, r_max), expected, atol=FLOAT32_A)
+    np.testing.assert_allclose(below(frames, r_max), expected, atol=ROUNDING_A)
 
 
 def test_minimum_image_in_a_strongly_skewed_cell():
@@ -65,28 +68,22 @@ def test_minimum_image_in_a_strongly_skewed_cell():
     frames = random_frames(cell=cell)
     r_max = cell_heights(cell).min() / 2
     expected = brute_force(frames.positions[0], cell, r_max, reach=4)
-    np.testing.assert_allclose(below(frames, r_max), expected, atol=FLOAT32_A)
+    np.testing.assert_allclose(below(frames, r_max), expected, atol=ROUNDING_A)
 
 
 def test_all_images_beyond_half_the_height_equal_brute_force():
     frames = random_frames(n_atoms=6)
-    found = below(frames, 13.0, all_images=True)  # beyond a whole cell height
+    # Beyond a whole cell height: an atom has images of its own in the range.
     expected = brute_force(frames.positions[0], TRICLINIC, 13.0, reach=3)
-    np.testing.assert_allclose(found[::2], expected, atol=1e-9)
-    np.testing.assert_allclose(found[1::2], expected, atol=1e-9)
+    np.testing.assert_allclose(below(frames, 13.0), expected, atol=ROUNDING_A)
 
 
-def test_images_carry_half_the_weight_because_both_directions_are_listed():
-    ((_, found, weight),) = pair_distances(random_frames(n_atoms=6), 13.0, all_images=True)
-    assert weight == 0.5
-    assert len(found) % 2 == 0
-
-
-def test_cell_list_of_large_systems_equals_all_pairs(monkeypatch):
-    frames = random_frames(n_atoms=150, species=("Ge",) * 50 + ("Te",) * 100)
-    dense = below(frames, 5.0)
-    monkeypatch.setattr(distances, "DENSE_ATOMS", 10)
-    np.testing.assert_allclose(below(frames, 5.0), dense, atol=FLOAT32_A)
+def test_portions_of_a_large_molecule_equal_all_pairs(monkeypatch):
+    frames = replace(random_frames(n_atoms=150), pbc=(False,) * 3)
+    whole = below(frames, 100.0)
+    assert len(whole) == 150 * 149 / 2
+    monkeypatch.setattr(distances, "AT_A_TIME", 1000)
+    np.testing.assert_array_equal(below(frames, 100.0), whole)
 
 
 def test_orientation_and_handedness_of_the_cell_do_not_matter():
@@ -94,37 +91,82 @@ def test_orientation_and_handedness_of_the_cell_do_not_matter():
     rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
     for turn in (rotation, -rotation):
         turned = frames_of(frames.positions[0] @ turn, TRICLINIC @ turn)
-        np.testing.assert_allclose(below(turned, 5.0), below(frames, 5.0), atol=FLOAT32_A)
+        np.testing.assert_allclose(below(turned, 5.0), below(frames, 5.0), atol=ROUNDING_A)
 
 
 def test_atoms_unwrapped_far_away_keep_their_digits():
     frames = random_frames()
     shifts = np.random.default_rng(2).integers(-1000, 1000, size=(20, 3))
     far = frames_of(frames.positions[0] + shifts @ TRICLINIC, TRICLINIC)
-    np.testing.assert_allclose(below(far, 5.0), below(frames, 5.0), atol=FLOAT32_A)
+    np.testing.assert_allclose(below(far, 5.0), below(frames, 5.0), atol=ROUNDING_A)
 
 
 def test_molecules_have_no_images_and_may_lie_anywhere():
     positions = np.array([[0.0, 0, 0], [1.0, 0, 0], [9.0, 0, 0]]) + 1e4
     frames = frames_of(positions, 10 * np.eye(3), pbc=(False,) * 3)
-    np.testing.assert_allclose(below(frames, 20.0), [1.0, 8.0, 9.0], atol=FLOAT32_A)
+    np.testing.assert_allclose(below(frames, 20.0), [1.0, 8.0, 9.0], atol=ROUNDING_A)
 
 
-def test_labels_follow_the_elements():
+def test_counts_follow_the_elements():
     frames = frames_of(
         [[0.0, 0, 0], [1.0, 0, 0], [3.0, 0, 0]], 0 * np.eye(3), ("Te", "Ge", "Te"), (False,) * 3
     )
-    ((labels, found, _),) = pair_distances(frames, 10.0)
-    names = pair_names(frames.species)
-    by_name = {(names[label], round(float(d), 4)) for label, d in zip(labels, found, strict=True)}
-    assert by_name == {("Ge-Te", 1.0), ("Te-Te", 3.0), ("Ge-Te", 2.0)}
+    (counts,) = frame_counts(frames, 4, 1.0)
+    assert list(pair_numbers(frames.species)) == ["Ge-Te", "Te-Te"]
+    assert counts.tolist() == [[0, 1, 1, 0, 0], [0, 0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("pbc", [True, False])
+@pytest.mark.parametrize("cell", [2 * TRICLINIC, 24 * np.eye(3)], ids=["triclinic", "cubic"])
+def test_counts_equal_histograms_of_minimum_images(cell, pbc):
+    rng = np.random.default_rng(0)
+    species = tuple(rng.choice(["Ge", "Te", "Sb"], 300, p=[0.3, 0.6, 0.1]))
+    cells = cell * np.array([1.0, 1.03, 1.06])[:, None, None]
+    positions = (3 * rng.random((3, 300, 3)) - 1) @ cells
+    frames = Frames(species, positions, cells, (pbc,) * 3, None, None, None, "gas")
+    n_bins, first, second = 36, *np.triu_indices(300, 1)
+    elements = np.array(species)
+    for counts, x, h in zip(frame_counts(frames, n_bins, 0.25), positions, cells, strict=True):
+        d = x[first] - x[second]
+        if pbc:
+            d = d - np.round(d @ np.linalg.inv(h)) @ h
+        d = np.linalg.norm(d, axis=1)
+        for found, name in zip(counts, pair_numbers(species), strict=True):
+            a, b = name.split("-")
+            of = ((elements[first] == a) & (elements[second] == b)) | (
+                (elements[first] == b) & (elements[second] == a)
+            )
+            expected, _ = np.histogram(d[of], n_bins, (0, n_bins * 0.25))
+            np.testing.assert_array_equal(found[:-1], expected)
+        assert counts[:, :-1].sum() > 200
+
+
+def test_distances_on_an_edge_belong_above_it_whatever_the_rounding():
+    sites = np.stack(np.meshgrid(*[np.arange(3.0)] * 3, indexing="ij"), axis=-1).reshape(27, 3)
+    moved = [4 * sites, 4 * sites + [0.1, 0.7, -3.3], 4 * sites[::-1] + 1e3]
+    for counts in frame_counts(frames_of(moved, 12 * np.eye(3)), 120, 0.05):
+        assert counts[0, 79] == 0
+        assert counts[0, 80] == 27 * 6 / 2
+
+
+def test_molecules_and_what_flew_away():
+    rng = np.random.default_rng(0)
+    positions = 8 * rng.random((3, 200, 3))
+    positions[1, :5] *= 1e9
+    positions[2, 7] = 1e200  # squares overflow
+    frames = frames_of(positions, 0 * np.eye(3), pbc=(False,) * 3)
+    for counts, x in zip(frame_counts(frames, 40, 0.25), positions, strict=True):
+        with np.errstate(over="ignore"):
+            d = np.linalg.norm((x[:, None] - x)[np.triu_indices(200, 1)], axis=1)
+        np.testing.assert_array_equal(counts[0, :-1], np.histogram(d, 40, (0, 10))[0])
+        assert counts.sum() == len(d)
 
 
 def test_names_and_numbers_of_pairs():
     species = ("Te", "Ge", "Te", "Li", "Te")
-    assert pair_names(species) == ("Ge-Li", "Ge-Te", "Li-Te", "Te-Te")
-    np.testing.assert_array_equal(pair_numbers(species), [1, 3, 3, 3])
-    assert pair_numbers(species).sum() == 5 * 4 / 2
+    assert pair_numbers(species) == {"Ge-Li": 1, "Ge-Te": 3, "Li-Te": 3, "Te-Te": 3}
+    assert list(pair_numbers(species)) == ["Ge-Li", "Ge-Te", "Li-Te", "Te-Te"]
+    assert sum(pair_numbers(species).values()) == 5 * 4 / 2
 
 
 def test_heights_of_a_triclinic_cell():
@@ -136,20 +178,14 @@ def test_heights_of_a_triclinic_cell():
 
 
 def test_frames_that_are_not_finite_or_have_no_volume_are_told():
-    frames = random_frames(n_frames=4)
+    frames = random_frames(n_frames=5)
     frames.positions[1, 3, 2] = np.nan
     frames.cell[2, 0, 0] = np.inf
-    frames.cell[3] = 0
-    assert finite_frames(frames).tolist() == [True, False, False, False]
+    frames.cell[3], frames.cell[4] = 0, 1
+    assert finite_frames(frames).tolist() == [True, False, False, False, False]
 
 
 def test_slabs_are_refused():
     frames = frames_of([[0.0, 0, 0], [1.0, 0, 0]], 10 * np.eye(3), pbc=(True, True, False))
     with pytest.raises(EgraffError, match="periodicity along all three lattice vectors or none"):
-        next(pair_distances(frames, 3.0))
-
-
-def test_a_flat_cell_is_refused():
-    frames = frames_of([[0.0, 0, 0], [1.0, 0, 0]], np.ones((3, 3)))
-    with pytest.raises(EgraffError, match="three lattice vectors in general position"):
-        next(pair_distances(frames, 3.0))
+        next(frame_counts(frames, 3, 1.0))
