@@ -233,7 +233,7 @@ class BenchConfig(Strict):
         if self.dump_every < 1:
             raise ValueError("reference.stride_fs is below one time step")
         self._check_committee()
-        from egraff_lmp.forcefields import force_field
+        from egraff_lmp.forcefields import force_field  # torch: seconds, for a check alone
 
         for model in self.models:
             force_field(model.forcefield)

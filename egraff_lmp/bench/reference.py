@@ -10,17 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from ase.build import bulk
+from ase.data import atomic_numbers
 
 from egraff_lmp.bench.config import AbInitio, BenchConfig, Classical, Part
 from egraff_lmp.data import Frames
+from egraff_lmp.data.split import check_leakage, frame_hashes
+from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path
 
 
 def crystal(settings: Classical) -> Frames:
     """One frame: the perfect crystal, atoms in the order of the conventional cells."""
-    from ase.build import bulk
-
     try:
         atoms = bulk(
             "".join(settings.species),
@@ -47,8 +49,6 @@ def crystal(settings: Classical) -> Frames:
 
 def write_npz(frames: Frames, path: Path) -> None:
     """Frames as an archive with the array names of MDBENCHGNN; born atomically."""
-    from ase.data import atomic_numbers
-
     arrays = {
         "pos": frames.positions,
         "cell": frames.cell,
@@ -69,8 +69,6 @@ def read_ab_initio(settings: AbInitio) -> Frames:
     Raises:
         EgraffError: a source is missing, or they are not the same atoms.
     """
-    from egraff_lmp.data.table import read_source
-
     pieces = [read_source(source) for source in settings.sources]
     frames = without_box(joined(pieces, settings.stride_fs), settings)
     return frames if settings.time_series else replace(frames, timestep_fs=None)
@@ -96,8 +94,6 @@ def parts_of(
     Raises:
         EgraffError: a source is missing or too short, or two parts share frames.
     """
-    from egraff_lmp.data.split import check_leakage, frame_hashes
-
     held_out = part_of(frames, config.split.held_out, "held_out")
     kept_out = set(frame_hashes(held_out))
     found: dict[str, Frames] = {}
@@ -121,8 +117,6 @@ def parts_of(
 
 
 def _read_part(part: Part, name: str, config: BenchConfig) -> list[Frames]:
-    from egraff_lmp.data.table import read_source
-
     pieces = []
     for source in part.sources:
         piece = joined([read_source(source)], config.stride_fs)

@@ -60,7 +60,7 @@ def command(
     repeats what depends on the change. Exit status 75 after a batch system's signal, 130 after
     Ctrl-C.
     """
-    from egraff_lmp.bench.config import read_raw
+    from egraff_lmp.bench.config import read_raw  # start-up time
     from egraff_lmp.bench.matrix import KIND
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -79,7 +79,7 @@ def command(
 
 
 def _single(config: str, out: Path | None) -> None:
-    from egraff_lmp.bench import load_config, run_bench
+    from egraff_lmp.bench import load_config, run_bench  # start-up time
 
     settings = load_config(config)
     folder = out if out is not None else Path(f"bench-{settings.name}")
@@ -102,7 +102,7 @@ def _matrix(
     summary: bool,
     submit: Scheduler | None,
 ) -> None:
-    from egraff_lmp.bench import describe, load_matrix, run_matrix
+    from egraff_lmp.bench import describe, load_matrix, run_matrix  # start-up time
 
     matrix, cells = load_matrix(config)
     folder = out if out is not None else Path(f"bench-{matrix.name}")
@@ -147,7 +147,7 @@ def _chosen(cells: tuple[CellConfig, ...], name: str) -> CellConfig:
 
 
 def _submit(matrix: Matrix, cells: tuple[CellConfig, ...], folder: Path, dry_run: bool) -> None:
-    from egraff_lmp.bench.slurm import render_script, submit
+    from egraff_lmp.bench.slurm import render_script, submit  # start-up time
 
     script = render_script(matrix, cells, folder, Path.cwd())
     output.print(f"script: {script}", highlight=False, markup=False, soft_wrap=True)

@@ -22,7 +22,7 @@ def command(
     Several folders are merged. Every figure is also written as PNG with its data as CSV, and all
     scores as scores.json and scores.csv, into the folder NAME-files beside the page.
     """
-    from egraff_lmp.bench.gather import write_report
+    from egraff_lmp.bench.gather import write_report  # start-up time
 
     page = write_report(runs, output)
     console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)

@@ -112,8 +112,8 @@ def check_installed() -> None:
         EgraffError: jinja2 or matplotlib is not installed.
     """
     try:
-        import jinja2  # noqa: F401, an optional package
-        import matplotlib  # noqa: F401, an optional package
+        import jinja2  # noqa: F401, optional
+        import matplotlib  # noqa: F401, optional
     except ImportError as error:
         raise require(error.name or "matplotlib", "report") from None
 
@@ -144,7 +144,7 @@ def render(
 
 def _environment() -> Any:
     """Templates with everything escaped and nothing undefined."""
-    import jinja2  # an optional package
+    import jinja2  # optional
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "sections"),

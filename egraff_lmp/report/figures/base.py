@@ -190,7 +190,7 @@ def canvas(
 
     Yields (figure, axes of shape (rows, columns)).
     """
-    import matplotlib
+    import matplotlib  # optional
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -210,7 +210,7 @@ def finish(
     figure: Figure, name: str, title: str, caption: str, data: str, section: str = "figures"
 ) -> PageFigure:
     """Render a figure, in PALETTE colours: a third of the bytes, and no eye sees it."""
-    from PIL import Image
+    from PIL import Image  # optional
 
     canvas: Any = figure.canvas
     canvas.draw()
@@ -225,7 +225,7 @@ def finish(
 
 def legend(figure: Figure, material: Material, extra: Sequence[Any] = ()) -> None:
     """One legend above all axes: a line for each model, then `extra` handles."""
-    from matplotlib.lines import Line2D
+    from matplotlib.lines import Line2D  # optional
 
     handles = [
         Line2D([], [], color=material.colour(m), lw=2.2,
@@ -265,7 +265,7 @@ def hide_rest(axes: Iterable[Axes], used: int) -> None:
 
 def dashed(label: str) -> Any:
     """A handle of a legend for a dashed line."""
-    from matplotlib.lines import Line2D
+    from matplotlib.lines import Line2D  # optional
 
     return Line2D([], [], color=INK, ls="--", lw=1, label=label)
 
@@ -321,7 +321,7 @@ def _positive(axis: Axes) -> bool:
 
 def plain_log(axis: Axes, which: str = "y") -> None:
     """A logarithmic axis that reads 5, 10, 20, 50 where it spans little, else powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # optional
 
     ruler = axis.yaxis if which == "y" else axis.xaxis
     (axis.set_yscale if which == "y" else axis.set_xscale)("log")

@@ -41,7 +41,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
             panels.append((f"{metric.label} ({unit})" if unit else metric.label, values))
     if not panels:
         return
-    import matplotlib
+    import matplotlib  # optional
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -76,7 +76,7 @@ def _panel(
     axis: Any, title: str, rows: Sequence[str], columns: Sequence[str],
     values: NDArray[np.float64], ordinary: NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    import matplotlib
+    import matplotlib  # optional
 
     colours = matplotlib.colormaps["viridis_r"]
     shades, largest = _shades(values, ordinary)

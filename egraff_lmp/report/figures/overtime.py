@@ -65,7 +65,7 @@ def draw_by_model(
     material: Material, key: str, name: str, title: str, caption: str, ordinate: str, unit: str
 ) -> Iterator[PageFigure]:
     """A panel a model, a line a cell, over time in fs; arguments as for `draw_curves`."""
-    import matplotlib
+    import matplotlib  # optional
 
     found = _curves(material, key)
     cells = list(found)
@@ -100,7 +100,7 @@ def draw_by_model(
             axes[0, 0].set_ylim(top=top)
         base.hide_rest(axes.flat, len(models))
         _label(axes, len(models), columns, ordinate)
-        from matplotlib.lines import Line2D
+        from matplotlib.lines import Line2D  # optional
 
         handles = [Line2D([], [], color=colours[c], lw=2, label=material.labels[c]) for c in cells]
         figure.legend(handles=handles, loc="upper center", ncols=min(5, len(cells)), fontsize=7.5,

@@ -47,7 +47,7 @@ def _top(material: Material, cell: str, highest: float) -> float:
 
 
 def _figure(material: Material, cells: list[str], name: str) -> PageFigure:
-    from matplotlib.patches import Patch
+    from matplotlib.patches import Patch  # optional
     from matplotlib.ticker import MaxNLocator
 
     columns = len(material.models)

@@ -52,7 +52,7 @@ def draw_rdf(material: Material) -> Iterator[PageFigure]:
             if known.kind == "g":
                 axis.axhline(1, color="#8c959f", lw=0.7, ls=":")
         base.hide_rest(axes.flat, len(parts))
-        from matplotlib.patches import Patch
+        from matplotlib.patches import Patch  # optional
 
         base.legend(figure, material, [Patch(color="#d0d7de", label="reference")])
         units = {"part": "", "of": "", "r": "A", "value": "1 or 1/A", **_BAND}
@@ -122,7 +122,7 @@ def draw_learning(material: Material) -> Iterator[PageFigure]:
     }
     if not any(panels.values()):
         return
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator  # optional
 
     data = []
     with base.canvas(1, 2, 2.7, top=0.5) as (figure, axes):
