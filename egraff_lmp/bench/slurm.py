@@ -62,11 +62,7 @@ def render_script(
         f"--output={out / LOGS}/%x-%A-%a.log",
         *wishes.options,
     ]
-    for option in options:
-        if unprintable(option) or '"' in option or not option.startswith("--"):
-            raise EgraffError(
-                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
-            )
+    _check(options)
     program = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
     command = shlex.join([*program, "bench", str(out / COPY), "--out", str(out)])
     lines = [
@@ -83,6 +79,14 @@ def render_script(
     path = out / SCRIPT
     write_text(path, "\n".join(lines))
     return path
+
+
+def _check(options: Sequence[str]) -> None:
+    for option in options:
+        if unprintable(option) or '"' in option or not option.startswith("--"):
+            raise EgraffError(
+                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
+            )
 
 
 def _quoted(option: str) -> str:

@@ -14,7 +14,6 @@ from egraff_lmp.results.ranking import (
     TELLS,
 )
 from egraff_lmp.results.record import Results, Stage, System, Trouble
-from egraff_lmp.score.options import PAPER
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
     RERUN_ORACLE,
@@ -67,10 +66,10 @@ REASONS = {
 }
 
 
-def score_name(key: str, comparison: str, part: str = "", mode: str = "") -> str:
+def score_name(key: str, comparison: str, part: str = "") -> str:
     """A score for a reader: "FV at equal times", "RDF MAE Ge-Te"."""
     words = (METRICS[key].label, part.replace(TOTAL, ""), COMPARED.get(comparison, ""))
-    return " ".join(filter(None, words)) + (", paper form" if mode == PAPER else "")
+    return " ".join(filter(None, words))
 
 
 def floor_name(comparison: str) -> str:

@@ -35,20 +35,18 @@ class Pick:
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity of a table of the paper.
+    """One quantity of a table of the paper; the template says what its two forms are.
 
     Attributes:
         metric: as in the printed numbers.
         title: what it is.
         paper, egraff: our values in the two forms.
-        says: what the forms are and how they differ.
     """
 
     metric: str
     title: str
     paper: Pick
     egraff: Pick
-    says: str
 
 
 @dataclass(frozen=True)
@@ -64,58 +62,41 @@ _ENERGY = Column(
     "energy_mae", "Energy error (MAE)",
     Pick("energy_mae_structure", RERUN_REFERENCE, PAPER, "meV"),
     Pick("energy_mae", RERUN_REFERENCE, EGRAFF, "meV/atom"),
-    "Paper form: meV of the whole structure; egraff form: meV per atom. The paper does not say "
-    "which its meV are; their size (1781 for the 200 atoms of GeTe, 1.4 for a molecule) is that of "
-    "whole structures. Ours are taken on held-out frames.",
 )  # fmt: skip
 _FORCE = Column(
     "force_mae", "Force error (MAE)",
     Pick("force_mae", RERUN_REFERENCE, PAPER, "meV/Å"),
     Pick("force_mae", RERUN_REFERENCE, EGRAFF, "meV/Å"),
-    "A force component on held-out frames; both forms are the same.",
 )  # fmt: skip
 _JSD = Column(
     "jsd", "JSD",
     Pick("jsd_raw", STRUCTURE, PAPER, "as printed"),
     Pick("jsd", STRUCTURE, EGRAFF, "bit"),
-    "Paper form: mean over bins of divergence terms of raw g(r), which scales with V/N². Egraff "
-    "form: divergence of normalised distributions of pair distances, base 2, from 0 to 1.",
 )  # fmt: skip
 _WF = Column(
     "wf", "Wright's factor (WF)",
     Pick("wf_unrooted", STRUCTURE, PAPER, "%"),
     Pick("wf", STRUCTURE, EGRAFF, "%"),
-    "Paper form: 100 Σ(g − g_ref)²/Σg_ref², without the root. Egraff form: rooted; the 9 % rule "
-    "belongs to it alone.",
 )  # fmt: skip
 _EV = Column(
     "ev", "Energy violation (EV)",
     Pick("ev_released", TRAJECTORY, PAPER, "10⁻⁵", 1e5),
     Pick("ev", RERUN_REFERENCE, EGRAFF, "1"),
-    "Paper form: |Ê − E|/(|Ê| + |E|) of total energies with their arbitrary zero, rollout against "
-    "reference at equal times, in 10⁻⁵. Egraff form: Eq. 4 on energies per atom relative to their "
-    "mean, the model on held-out reference frames (rerun-reference).",
 )  # fmt: skip
 _FV = Column(
     "fv", "Force violation (FV)",
     Pick("fv", TRAJECTORY, PAPER, "1"),
     Pick("fv", RERUN_REFERENCE, EGRAFF, "1"),
-    "Paper form: rollout against reference at equal times, 0.7071 for any model once the two have "
-    "separated. Egraff form: the model on held-out reference frames (rerun-reference).",
 )  # fmt: skip
 _TRAIN = Column(
     "train_time", "Training time",
     Pick("training_time_epoch", COST, PAPER, "min/epoch"),
     Pick("training_time", COST, EGRAFF, "s"),
-    "Paper form: minutes an epoch; egraff form: seconds in all. Ours are on the hardware of this "
-    "run, with its number of training frames, and not comparable with the printed ones.",
 )  # fmt: skip
 _STEPS = Column(
     "inference_time_1000_steps", "Time of 1000 steps",
     Pick("minutes_per_1000_steps", COST, PAPER, "min"),
     Pick("us_per_atom_step", COST, EGRAFF, "µs/atom/step"),
-    "Paper form: minutes for 1000 steps; egraff form: µs per atom and step. Ours are LAMMPS on "
-    "the ranks of this run, the printed ones ASE on 16 cores with a frame written every step.",
 )  # fmt: skip
 
 TABLES = (
@@ -228,7 +209,6 @@ def _part(
     return {
         "metric": column.metric,
         "title": column.title,
-        "says": column.says,
         "fields": fields,
         "forms": list(zip(FORMS, units, strict=True)),
         "rows": lines,
