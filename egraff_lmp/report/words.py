@@ -39,18 +39,15 @@ COMPARED = {
     RERUN_COMMITTEE: "by a committee on its own frames",
     TRAJECTORY: "at equal times",
 }
+# Verdict to its mark and its words.
 VERDICTS = {
-    TELLS: "tells",
-    NOT_BEYOND: "last, not beyond the intervals",
-    NOT_LAST: "tells, but a model is no better",
-    CANNOT: "cannot tell",
-    NO_INFORMATION: "carries no information",
-    NOT_AVAILABLE: "not available",
+    TELLS: ("✓", "tells"),
+    NOT_BEYOND: ("≈", "last, not beyond the intervals"),
+    NOT_LAST: ("✓!", "tells, but a model is no better"),
+    CANNOT: ("✗", "cannot tell"),
+    NO_INFORMATION: ("∅", "carries no information"),
+    NOT_AVAILABLE: ("–", "not available"),
 }
-MARKS = {
-    TELLS: "✓", NOT_BEYOND: "≈", NOT_LAST: "✓!", CANNOT: "✗", NO_INFORMATION: "∅",
-    NOT_AVAILABLE: "–",
-}  # fmt: skip
 _AGAINST = "{control} {value:.3g}, best model {best} {best_value:.3g}"
 REASONS = {
     "control-without-score": "{control} has no score",

@@ -4,12 +4,14 @@ Source: V. Bihani et al., EGraFFBench, arXiv 2310.02428, Tables 1-7, 18 and 19. 
 has a row for each number: table, dataset, condition, model, metric, unit, value, and the standard
 deviation where one is printed. Table 7b is not among them: its numbers are not machine-readable.
 
-`FOOTNOTES` says what is known of how the numbers came about; pages must show it beside them.
+`FOOTNOTES` (`footnotes.json`) says what is known of how the numbers came about; pages must show it
+beside them.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -31,59 +33,11 @@ PRINTED_NAMES = {
     "torchmdnet": "TORCHMDNET",
 }
 
-_NOT_PERIODIC = (
-    "TorchMD-NET and Equiformer were run without periodic boundaries on bulk systems: they saw "
-    "72 % of the edges of GeTe and 56 % of those of LiPS."
-)
-_BOTNET = "“BOTNET” was MACE with correlation 1."
-_JSD = (
-    "JSD is the mean over bins of divergence terms of g(r) that is not normalised, and scales with "
-    "V/N²: hence 28 for acetylacetone in a box of 50 Å and 0 for bulk systems."
-)
-_WF = (
-    "WF is without the square root; the 9 % rule belongs to the rooted form, in which every bulk "
-    "system of Table 2 fails."
-)
-_EV = (
-    "EV is |Ê − E|/(|Ê| + |E|) of total energies with their arbitrary zero, times 10⁵, not the "
-    "paper's Eq. 4; it lies within a factor of 1 to 3 of what two random reference frames give."
-)
-_FV = (
-    "FV compares forces at equal times of two trajectories: 0.7071 is what unrelated forces of "
-    "equal size give, and says nothing about a model."
-)
-_ROLLOUTS = (
-    "Rollouts started with zero velocities from consecutive frames, without seeds, and lasted 0.12 "
-    "to 1 ps: below the target temperature, and hardly independent."
-)
-_BENZENE = "For benzene the JSD of raw g(r) reaches 360854: the form, not the structures."
+_notes = json.loads(_FILE.with_name("footnotes.json").read_text(encoding="utf-8"))
 # What is known of the printed numbers, by table.
 FOOTNOTES: dict[str, tuple[str, ...]] = {
-    "T1": (
-        "Allegro's two LiPS20 numbers are 23 times too small: a factor from kcal was applied to "
-        "data in eV.",
-        _NOT_PERIODIC,
-        _BOTNET,
-    ),
-    "T2": (_JSD, _WF, _ROLLOUTS, _NOT_PERIODIC, _BOTNET),
-    "T3": (_EV, _FV, _ROLLOUTS, _NOT_PERIODIC, _BOTNET),
-    "T4": (
-        "Times are those of ASE on 16 cores with a frame written every step; for GeTe that is "
-        "6.3 s a step for NequIP, 13.2 Allegro, 4.7 BOTNet, 1.6 MACE, 8.6 Equiformer, "
-        "1.3 TorchMD-NET.",
-        _BOTNET,
-    ),
-    "T5": (_EV, _FV, _ROLLOUTS, _BOTNET),
-    "T6": (_JSD, _WF, _ROLLOUTS, _BOTNET),
-    "T7a": (_EV, _FV, _ROLLOUTS, _NOT_PERIODIC, _BOTNET),
-    "T7b": (
-        "The printed numbers of Table 7b are not machine-readable: they are not shown.",
-        _JSD,
-        _WF,
-        _BOTNET,
-    ),
-    "T18": (_EV, _FV, _ROLLOUTS, _BOTNET),
-    "T19": (_JSD, _BENZENE, _WF, _ROLLOUTS, _BOTNET),
+    table: tuple(_notes["notes"][name] for name in names)
+    for table, names in _notes["tables"].items()
 }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.words import (
-    MARKS,
     VERDICTS,
     no_information,
     reason_words,
@@ -46,7 +45,7 @@ def controls(page: Page) -> Mapping[str, Any] | None:
     return {
         "tables": tables,
         "sentences": verdict_sentences(page.verdicts),
-        "marks": [(MARKS[verdict], words) for verdict, words in VERDICTS.items()],
+        "marks": list(VERDICTS.values()),
         "no_information": no_information(page.results),
     }
 
@@ -56,17 +55,17 @@ def _entry(verdict: ControlVerdict | None) -> dict[str, str]:
     if verdict is None:
         return {"mark": "", "text": "not defined here", "aside": "", "hint": "", "state": "absent"}
     ranking = verdict.ranking
-    text, hint = VERDICTS[ranking.verdict], reason_words(ranking.reason)
+    (mark, text), hint = VERDICTS[ranking.verdict], reason_words(ranking.reason)
     if ranking.verdict == NOT_LAST:
         text = f"tells, but {listed(ranking.no_better)} no better"
     if ranking.broke and ranking.verdict in (TELLS, NOT_LAST):
-        alone = VERDICTS[verdict.alone]
+        alone = VERDICTS[verdict.alone][1]
         text += ", as it broke"
         hint += f"; the score of what frames there are: {alone}"
         if verdict.comparison != STABILITY and verdict.alone not in (TELLS, NOT_LAST):
             text += f" (by its frames: {alone})"
     return {
-        "mark": MARKS[ranking.verdict],
+        "mark": mark,
         "text": text,
         "aside": "" if ranking.rank is None else f"{ranking.rank} of {ranking.of}",
         "hint": hint,
