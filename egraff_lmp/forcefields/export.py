@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkCo
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
 from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
+from egraff_lmp.runs.machine import versions
 
 
 def export_model(
@@ -87,17 +87,6 @@ def export_model(
     )
     save_deployed(scripted, contract, path)
     return contract
-
-
-def package_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions of distributions, those that are not installed left out."""
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _with_kernels(
@@ -195,6 +184,6 @@ def _contract(
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
         provenance=provenance,
         citations=force_field.citations,
-        versions=package_versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
+        versions=versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
         self_test=self_test,
     )

@@ -23,9 +23,9 @@ from egraff_lmp.rollout.datafile import Structure, data_text, type_indices, type
 from egraff_lmp.rollout.deck import check_out_dir, deck_path
 from egraff_lmp.rollout.launch import lammps_command, launch, setup_error
 from egraff_lmp.rollout.potential import Potential, deployed_model, element_words
-from egraff_lmp.rollout.record import hardware, versions
 from egraff_lmp.rollout.rerun_input import frame_boxes, write_rerun_dump
 from egraff_lmp.rollout.restart import TRAJECTORY
+from egraff_lmp.runs.machine import hardware, versions
 
 SCHEMA = 1
 KIND = "egraff rerun"

@@ -16,7 +16,6 @@ from egraff_lmp.locking import locked
 from egraff_lmp.rollout.config import RolloutConfig
 from egraff_lmp.rollout.launch import Exit, launch, setup_error
 from egraff_lmp.rollout.plan import Plan, make_plan
-from egraff_lmp.rollout.record import RECORD, Record, Segment, hardware, versions
 from egraff_lmp.rollout.restart import (
     RESUMED,
     STOP,
@@ -26,6 +25,8 @@ from egraff_lmp.rollout.restart import (
     last_step,
     tidy_thermo,
 )
+from egraff_lmp.runs.machine import hardware, versions
+from egraff_lmp.runs.record import RECORD, Record, Segment
 from egraff_lmp.stopping import Stopped
 
 if TYPE_CHECKING:
