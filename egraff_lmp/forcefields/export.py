@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import atomic_masses, atomic_numbers
+from e3nn.util.jit import script
 
 from egraff_lmp.contract import (
     KERNELS_UNAVAILABLE,
@@ -105,8 +107,6 @@ def _with_kernels(
 
 
 def _script(model: torch.nn.Module) -> torch.jit.ScriptModule:
-    from e3nn.util.jit import script
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what LAMMPS loads
         return script(model)
@@ -162,8 +162,6 @@ def _contract(
     memory_bytes_per_edge: float,
     provenance: dict[str, Any],
 ) -> Contract:
-    from ase.data import atomic_masses, atomic_numbers
-
     network: Any = model.network
     return Contract(
         architecture=force_field.architecture,

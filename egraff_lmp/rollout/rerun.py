@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.rollout.box import LammpsBox
@@ -146,8 +147,6 @@ def _recorded_identity(folder: Path) -> Any:
 
 
 def _read_back(folder: Path, frames: Frames, boxes: Sequence[LammpsBox]) -> Frames:
-    from egraff_lmp.data.lammps_dump import read_lammps_dump
-
     dumped = read_lammps_dump(folder / TRAJECTORY)
     if len(dumped) != len(frames) or dumped.forces is None or dumped.energy is None:
         raise EgraffError(

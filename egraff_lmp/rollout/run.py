@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from egraff_lmp.data import Frames, read_frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 from egraff_lmp.locking import locked
@@ -28,9 +28,6 @@ from egraff_lmp.rollout.restart import (
 from egraff_lmp.runs.machine import hardware, versions
 from egraff_lmp.runs.record import RECORD, Record, Segment
 from egraff_lmp.stopping import Stopped
-
-if TYPE_CHECKING:
-    from egraff_lmp.data.frames import Frames
 
 # Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
@@ -76,8 +73,6 @@ class RolloutResult:
 
     def frames(self) -> Frames:
         """The trajectory, read back."""
-        from egraff_lmp.data import read_frames
-
         return read_frames(self.trajectory)
 
 
