@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from egraff_lmp.fileio import write_text
-from egraff_lmp.rollout.record import hardware, versions
+from egraff_lmp.runs.machine import hardware, versions
 
 # Title, then key, comparison, mode, pair and format of a score.
 TABLES = (

@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -33,6 +31,7 @@ import numpy as np
 from _gete import packed
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.runs.machine import hardware
 from egraff_lmp.score.dynamics import dynamics_scores
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.structure import samples, structure_scores
@@ -180,9 +179,10 @@ def main() -> int:
     if arguments.part:
         print(json.dumps({"small": small, "large": large}[arguments.part](*sizes[arguments.part])))
         return 0
+    machine = hardware()
     numbers: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "machine": machine["processor"],
+        "cores": machine["cores"],
     }
     for part in sizes:  # a process each: the peak of memory is a process's
         words = [sys.executable, __file__, "--part", part, *["--quick"] * arguments.quick]

@@ -355,7 +355,7 @@ def _state(stage: StageResult) -> str:
 def _provenance(
     config: BenchConfig, reference: StageResult, cells: Sequence[Cell]
 ) -> list[tuple[str, str]]:
-    from egraff_lmp.rollout.record import hardware, versions
+    from egraff_lmp.runs.machine import hardware, versions
 
     machine = hardware()
     found = dict(versions())

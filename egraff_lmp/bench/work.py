@@ -189,7 +189,7 @@ def run_start(
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
     from egraff_lmp.rollout import run_rollout
-    from egraff_lmp.rollout.record import machine_words
+    from egraff_lmp.runs.machine import machine_words
 
     settings = rollout_settings(
         config,

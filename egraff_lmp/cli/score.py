@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from egraff_lmp.cli.console import output
+from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,6 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Score rollouts: structure, energy and force violation, transport, stability, cost."""
-    from egraff_lmp.errors import EgraffError
     from egraff_lmp.fileio import write_text
     from egraff_lmp.score import score_trajectory
     from egraff_lmp.score.align import concatenate

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -236,8 +237,6 @@ def _species(
 
 def _elements(path: Path, header: DumpHeader) -> tuple[str, ...]:
     """The element column of the first frame, sorted by id."""
-    from ase.data import atomic_numbers
-
     at_id, at_element = header.columns.index("id"), header.columns.index("element")
     with open_dump(path) as stream:
         for _ in range(9):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from ase.data import atomic_masses, atomic_numbers
+from e3nn.util.jit import script
 
 from egraff_lmp.contract import (
     KERNELS_UNAVAILABLE,
@@ -29,6 +30,7 @@ from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkCo
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
 from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
+from egraff_lmp.runs.machine import versions
 
 
 def export_model(
@@ -89,17 +91,6 @@ def export_model(
     return contract
 
 
-def package_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions of distributions, those that are not installed left out."""
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
 def _with_kernels(
     model: AtomicEnergyModel, context: NetworkContext, frame: Frames
 ) -> tuple[torch.jit.ScriptModule, Any]:
@@ -116,8 +107,6 @@ def _with_kernels(
 
 
 def _script(model: torch.nn.Module) -> torch.jit.ScriptModule:
-    from e3nn.util.jit import script
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what LAMMPS loads
         return script(model)
@@ -173,8 +162,6 @@ def _contract(
     memory_bytes_per_edge: float,
     provenance: dict[str, Any],
 ) -> Contract:
-    from ase.data import atomic_masses, atomic_numbers
-
     network: Any = model.network
     return Contract(
         architecture=force_field.architecture,
@@ -195,6 +182,6 @@ def _contract(
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
         provenance=provenance,
         citations=force_field.citations,
-        versions=package_versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
+        versions=versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
         self_test=self_test,
     )

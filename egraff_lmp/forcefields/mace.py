@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import atomic_numbers
+from e3nn import o3
 
 from egraff_lmp.contract import Citation, Output
 from egraff_lmp.forcefields.base import ForceField, NetworkContext
@@ -235,8 +237,6 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
     isolated atom then has a network energy that depends on its species alone.
     """
     with quiet():
-        from ase.data import atomic_numbers
-        from e3nn import o3
         from mace.modules import MACE as MACEModel
         from mace.modules.blocks import RealAgnosticResidualInteractionBlock
 

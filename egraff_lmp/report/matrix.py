@@ -309,7 +309,7 @@ def _titled(name: str, table: Mapping[str, Any]) -> str:
 
 
 def _provenance() -> list[tuple[str, str]]:
-    from egraff_lmp.rollout.record import hardware, versions
+    from egraff_lmp.runs.machine import hardware, versions
 
     machine = hardware()
     found = versions()

@@ -20,6 +20,9 @@ from egraff_lmp.data.lammps_log import LammpsLog, read_lammps_log
 from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.data.lammps_thermo import THERMO_NAME, at_steps, read_thermo
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.runs.machine import machine_words
+from egraff_lmp.runs.messages import physical_reason
+from egraff_lmp.runs.record import read_record
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.stability import Violation, lost_atoms
 from egraff_lmp.score.temperature import kinetic_temperature
@@ -88,9 +91,6 @@ def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> NDArray
 
 def _end(folder: Path, run: DumpedRun, log: LammpsLog | None) -> Violation | None:
     """Why the run ended early; where that lies between frames, it is the last frame's."""
-    from egraff_lmp.rollout.launch import physical_reason
-    from egraff_lmp.rollout.record import read_record
-
     last = len(run.frames) - 1
     if run.lost is not None:
         expected, left, step = run.lost
@@ -112,8 +112,6 @@ def _end(folder: Path, run: DumpedRun, log: LammpsLog | None) -> Violation | Non
 
 
 def _cost(folder: Path, run: DumpedRun, log: LammpsLog) -> Cost | None:
-    from egraff_lmp.rollout.record import machine_words, read_record
-
     if not (log.n_steps and log.seconds > 0 and log.n_atoms and log.ranks):
         return None
     try:
