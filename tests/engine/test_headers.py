@@ -1,8 +1,9 @@
-"""Which headers the parts of the compiled code can include, by the flags that the build gives them."""
+"""Which headers the compiled code includes, and can include by the flags of the build."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -74,6 +75,29 @@ def test_the_pair_style_finds_its_own(commands, header):
 def test_the_model_finds_torch(commands):
     outcome = preprocess(sources(commands, "model")[0], "network.h")
     assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("header", "base"),
+    [
+        ("pair_egraff.h", "pair.h"),
+        ("compute_egraff_atom.h", "compute.h"),
+        ("fix_egraff_checkpoint.h", "fix.h"),
+    ],
+)
+def test_a_header_of_a_style_includes_its_base_alone(header, base):
+    text = (ROOT / "egraff_lmp" / "csrc" / "lammps" / header).read_text()
+    assert re.findall(r'#include "(.*)"', text) == [base]
+
+
+def test_the_page_for_users_names_every_keyword():
+    """In the order of the table that is parsed."""
+    source = (ROOT / "egraff_lmp" / "csrc" / "lammps" / "settings.cpp").read_text()
+    page = (ROOT / "lammps_inputs" / "pair_style_egraff.md").read_text()
+    parsed = re.findall(r'^    \{"(\w+)", "', source, flags=re.MULTILINE)
+    assert len(parsed) > 5
+    table = page.split("| keyword |", 1)[1].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == parsed
 
 
 def _flags(entry: dict) -> str:
