@@ -238,9 +238,9 @@ void PairEgraff::average_members()
       state_->energies[k] += share * member.evaluation.energies[k];
 }
 
-// The 6-component virial of an edge is shared by its ends. The 9-component (centroid) one belongs to
-// the neighbour, on which the energy at the centre exerts the force -g (see edge_forces.h; Surblys et
-// al., Phys. Rev. E 99, 051301 (2019); Fan et al., Phys. Rev. B 92, 094301 (2015)).
+// The 6-component virial of an edge is shared by its ends. The 9-component (centroid) one belongs
+// to the neighbour, on which the energy at the centre exerts the force -g (see edge_forces.h;
+// Surblys et al., Phys. Rev. E 99, 051301 (2019); Fan et al., Phys. Rev. B 92, 094301 (2015)).
 void PairEgraff::tally(int eflag)
 {
   double **f = atom->f;

@@ -1,4 +1,4 @@
-// What pair_style egraff holds, for the files that implement it; its own header shows LAMMPS' pair.h
+// What pair_style egraff holds, for the files that implement it: its own header includes pair.h
 // alone.
 
 #pragma once

@@ -120,8 +120,8 @@ std::vector<std::string> hashes(const Words &words)
   return any ? std::vector<std::string>() : found;
 }
 
-// Which pair styles know a keyword: masses and the exchange are matters of our own files, about which
-// the others say nothing.
+// Which pair styles know a keyword: masses and the exchange are matters of our own files, about
+// which the others say nothing.
 enum class Known { EVERYWHERE, OWN_FILES };
 
 struct Keyword {

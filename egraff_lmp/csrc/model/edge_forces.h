@@ -11,11 +11,11 @@
 namespace egraff {
 
 // Components of the virial of an edge: xx, yy, zz, xy, xz, yz, then yx, zx, zy, the direction of r
-// before that of g. Where the virial is summed over all edges it is symmetric, and the first six suffice.
+// before that of g. Summed over all edges it is symmetric, and the first six suffice.
 constexpr int VIRIAL_COMPONENTS = 9;
 constexpr int SYMMETRIC_COMPONENTS = 6;
 
-// Adds `unit` times the forces. `force_on(node)` is where those on a node are, three numbers in a row.
+// Adds `unit` times the forces. `force_on(node)` points to the three components on a node.
 // `gradients`: E x 3, as in Evaluation.
 template <class ForceOn> void add_forces(const Graph &graph, const std::vector<double> &gradients,
                                          double unit, ForceOn force_on)

@@ -41,8 +41,8 @@ inline Tensor value_of(const Maybe &tensor)
   return tensor ? *tensor : Tensor();
 }
 
-// Defines `name(set, float)` and `name(set, double)`: an instruction set's kernels of a family in both
-// precisions, which the kernels' own header declares as family_float and family_double.
+// Defines `name(set, float)` and `name(set, double)`: an instruction set's kernels of a family in
+// both precisions, which the kernels' own header declares as family_float and family_double.
 #define EGRAFF_KERNELS(name, Kernels, family)                                                      \
   inline const Kernels<float> &name(::egraff::Instructions set, float)                             \
   {                                                                                                \
