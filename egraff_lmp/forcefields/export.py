@@ -26,7 +26,14 @@ from egraff_lmp.contract import (
     save_deployed,
 )
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkContext, edge_forces
+from egraff_lmp.forcefields.base import (
+    AtomicEnergyModel,
+    FastNetwork,
+    ForceField,
+    HaloNetwork,
+    NetworkContext,
+    edge_forces,
+)
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
 from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
@@ -69,8 +76,7 @@ def export_model(
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     scripted, record = None, dict(provenance)
-    network: Any = model.network
-    table_error, widths = 0.0, network.exchange_widths
+    table_error, widths = 0.0, model.network.exchange_widths
     if kernels:
         try:
             scripted, network = _with_kernels(model, context, frame)
@@ -82,7 +88,7 @@ def export_model(
     test, memory = _self_test(scripted, context, frame)
     contract = replace(
         _contract(model, force_field, context, energy_reference, test, memory, record),
-        exchange_widths=tuple(widths),
+        exchange_widths=widths,
         operators=operators_of(scripted),
         radial_table_error=float(table_error),
         training_range=training_range,
@@ -93,9 +99,9 @@ def export_model(
 
 def _with_kernels(
     model: AtomicEnergyModel, context: NetworkContext, frame: Frames
-) -> tuple[torch.jit.ScriptModule, Any]:
+) -> tuple[torch.jit.ScriptModule, FastNetwork]:
     """The scripted model on the kernels, and its network as it was before."""
-    network: Any = fast_network(model.network)
+    network = fast_network(model.network)
     scripted = _script(AtomicEnergyModel(network, model.scale, model.shift))  # type: ignore[arg-type]
     types = [context.species.index(element) for element in frame.species]
     graphs = [
@@ -162,15 +168,16 @@ def _contract(
     memory_bytes_per_edge: float,
     provenance: dict[str, Any],
 ) -> Contract:
-    network: Any = model.network
+    network = model.network
+    widths = network.exchange_widths
     return Contract(
         architecture=force_field.architecture,
         forcefield=force_field.key,
         r_max=context.r_max,
         n_layers=network.n_layers,
-        exchange_widths=tuple(network.exchange_widths),
-        outputs=tuple(getattr(network, "outputs", ())),
-        halo_layers=getattr(network, "halo_layers", len(network.exchange_widths) + 1),
+        exchange_widths=widths,
+        outputs=network.outputs,
+        halo_layers=(network.halo_layers if isinstance(network, HaloNetwork) else len(widths) + 1),
         species=context.species,
         masses_amu=tuple(
             float(np.round(atomic_masses[atomic_numbers[element]], 6))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from egraff_lmp.contract import Output
 from egraff_lmp.forcefields.allegro import AllegroNetwork
+from egraff_lmp.forcefields.base import FastNetwork, Network
 from egraff_lmp.forcefields.botnet import BOTNetNetwork
 from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.fast.allegro import FastAllegro
@@ -21,7 +23,7 @@ from egraff_lmp.forcefields.mace import MACENetwork
 from egraff_lmp.forcefields.nequip import NequIPNetwork
 from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 
-FAST: dict[type[torch.nn.Module], Callable[..., torch.nn.Module]] = {
+FAST: dict[type, Callable[..., FastNetwork]] = {
     AllegroNetwork: FastAllegro,
     BOTNetNetwork: FastBOTNet,
     EquiformerNetwork: FastEquiformer,
@@ -31,22 +33,22 @@ FAST: dict[type[torch.nn.Module], Callable[..., torch.nn.Module]] = {
 }
 
 
-def fast_network(network: torch.nn.Module) -> torch.nn.Module:
+def fast_network(network: Network) -> FastNetwork:
     """The same function on the operators, in the same precision, with constant weights.
-
-    It has `table_error`: the largest error of its tabulated radial weights relative to the largest
-    of them, 0 without tables.
 
     Raises:
         KernelsUnavailable: there are no kernels for this architecture or these settings.
     """
-    return forget(_builder(network)(network)).eval()
+    fast = forget(_builder(network)(network))
+    fast.eval()
+    return fast
 
 
 class TrainedNetwork(torch.nn.Module):
     """The same function on the operators for training: gradients go to the reference's weights.
 
-    Its own numbers follow from them, and are computed anew at every evaluation. It has no tables.
+    Its own numbers follow from them, and are computed anew at every evaluation. It has no tables,
+    and names no outputs, which no loss reads.
 
     Args:
         network: the reference, which stays what is trained and saved.
@@ -55,9 +57,12 @@ class TrainedNetwork(torch.nn.Module):
         KernelsUnavailable: there are no kernels for this architecture or these settings.
     """
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.fast = _builder(network)(network, trained=True)
+        self.n_layers = network.n_layers
+        self.exchange_widths = self.fast.exchange_widths
+        self.outputs: tuple[Output, ...] = ()
 
     def forward(
         self,
@@ -72,7 +77,7 @@ class TrainedNetwork(torch.nn.Module):
         return found
 
 
-def _builder(network: torch.nn.Module) -> Callable[..., torch.nn.Module]:
+def _builder(network: Network) -> Callable[..., FastNetwork]:
     build = FAST.get(type(network))
     if build is None:
         raise KernelsUnavailable(f"there are no kernels for {type(network).__name__} yet")
