@@ -50,14 +50,65 @@ template <class S> void backward(const TableJob<S> &job, int64_t begin, int64_t 
         difference[i] += g * (load<S>(from + k + (i + 1) * n) - load<S>(from + k + i * n));
       });
     }
+    const S *factor = job.along ? knot.curvature : knot.slope;
     S sum = 0;
     for (int i = 0; i < 3; ++i) {
       S total = sum_of_lanes<S>(difference[i]);
       for (int64_t rest = k; rest < n; ++rest)
         total += grad[rest] * (from[rest + (i + 1) * n] - from[rest + i * n]);
-      sum += knot.slope[i] * total;
+      sum += factor[i] * total;
     }
-    job.grad_x[place] = sum;
+    job.grad_x[place] = job.along ? job.along[place] * sum : sum;
+  }
+}
+
+// Adds the gradient, times a weight for each, to four rows of the table's gradient.
+template <class S>
+void add_to_rows(const S *grad, const S *weight, S *rows, int64_t n, int64_t begin, int64_t end)
+{
+  constexpr int W = LANES<S>;
+  int64_t k = begin;
+  for (; k + W <= end; k += W) {
+    const Vector<S> g = load<S>(grad + k);
+    unroll<4>(
+        [&](auto i) { store<S>(rows + i * n + k, load<S>(rows + i * n + k) + weight[i] * g); });
+  }
+  for (; k < end; ++k)
+    for (int i = 0; i < 4; ++i) rows[i * n + k] += weight[i] * grad[k];
+}
+
+template <class S> void of_table(const TableJob<S> &job, int64_t begin, int64_t end)
+{
+  for (int64_t place = 0; place < job.n; ++place) {
+    const Knot<S> knot = knot_of(job, place);
+    add_to_rows<S>(job.grad + place * job.columns, knot.basis, job.grad_table + knot.at,
+                   job.columns, begin, end);
+  }
+}
+
+template <class S> void second(const TableJob<S> &job, int64_t begin, int64_t end)
+{
+  constexpr int W = LANES<S>;
+  const int64_t n = job.columns;
+  for (int64_t place = 0; place < job.n; ++place) {
+    const Knot<S> knot = knot_of(job, place);
+    const S *from = job.table + knot.at;
+    const S v = job.along[place];
+    const S s[3] = {v * knot.slope[0], v * knot.slope[1], v * knot.slope[2]};
+    S *to = job.grad_grad + place * n;
+    int64_t k = begin;
+    for (; k + W <= end; k += W) {
+      const Vector<S> c[4] = {load<S>(from + k), load<S>(from + k + n), load<S>(from + k + 2 * n),
+                              load<S>(from + k + 3 * n)};
+      store<S>(to + k, s[0] * (c[1] - c[0]) + s[1] * (c[2] - c[1]) + s[2] * (c[3] - c[2]));
+    }
+    for (; k < end; ++k) {
+      to[k] = 0;
+      for (int i = 0; i < 3; ++i) to[k] += s[i] * (from[k + (i + 1) * n] - from[k + i * n]);
+    }
+    if (!job.grad_table) continue;
+    const S of_rows[4] = {-s[0], s[0] - s[1], s[1] - s[2], s[2]};
+    add_to_rows<S>(job.grad + place * n, of_rows, job.grad_table + knot.at, n, begin, end);
   }
 }
 
@@ -65,8 +116,10 @@ template <class S> void backward(const TableJob<S> &job, int64_t begin, int64_t 
 
 extern const TableKernels<float> table_float;
 extern const TableKernels<double> table_double;
-const TableKernels<float> table_float = {forward<float>, backward<float>};
-const TableKernels<double> table_double = {forward<double>, backward<double>};
+const TableKernels<float> table_float = {forward<float>, backward<float>, of_table<float>,
+                                         second<float>};
+const TableKernels<double> table_double = {forward<double>, backward<double>, of_table<double>,
+                                           second<double>};
 
 }    // namespace EGRAFF_ISA
 }    // namespace egraff
