@@ -57,7 +57,7 @@ FITTING: dict[str, tuple] = {
     "gate_second": (ROWS, ROWS, ROWS, *GATE),
     "scaled_silu_backward": (ROWS, ROWS, random(ATOMS, 2)),
     "scaled_silu_second": (ROWS, random(ATOMS, 2), ROWS, ROWS, random(ATOMS, 2)),
-    "radial_table_backward": (random(EDGES, CHANNELS), *TABULATED, True),
+    "radial_table_backward": (random(EDGES, CHANNELS), *TABULATED, True, True),
     "radial_table_second": (random(EDGES), random(EDGES, CHANNELS), *TABULATED, True, True),
     "symmetric_contraction_backward": (ROWS, ROWS, COEFFICIENTS, TYPES, TERMS),
     "symmetric_contraction_coefficients": (ROWS, ROWS, TYPES, TERMS, 2),

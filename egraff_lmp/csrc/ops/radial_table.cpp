@@ -70,14 +70,41 @@ template <class Kernel> void over_edges(int64_t n, const Kernel &kernel)
   at::parallel_for(0, n, GRAIN, kernel);
 }
 
-// Threads have columns to themselves, whose sums go over the edges in order.
-template <class Kernel> void over_panels(int64_t columns, const Kernel &kernel)
+// Places in the order of the rows that they read, and as they stand where these are the same.
+std::vector<int64_t> sorted(const std::vector<int64_t> &first, int64_t columns, int64_t rows)
 {
-  const int64_t panels = (columns + TABLE_PANEL - 1) / TABLE_PANEL;
+  std::vector<int64_t> begins(rows + 1), order(first.size());
+  for (const auto at : first) ++begins[at / columns + 1];
+  for (int64_t row = 0; row < rows; ++row) begins[row + 1] += begins[row];
+  for (size_t place = 0; place < first.size(); ++place)
+    order[begins[first[place] / columns]++] = static_cast<int64_t>(place);
+  return order;
+}
+
+// Threads have columns to themselves.
+template <class S> void add_to_table(TableJob<S> job, int64_t rows)
+{
+  const auto &kernel = kernels_of(instructions(), S(0));
+  std::vector<int64_t> first(job.n);
+  std::vector<S> weights(4 * job.n);
+  job.first = first.data();
+  job.weights = weights.data();
+  over_edges(job.n, [&](int64_t begin, int64_t end) { kernel.weigh(job, begin, end); });
+  const auto order = sorted(first, job.columns, rows);
+  job.order = order.data();
+  const int64_t panels = (job.columns + TABLE_PANEL - 1) / TABLE_PANEL;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel)
-      kernel(panel * TABLE_PANEL, std::min((panel + 1) * TABLE_PANEL, columns));
+    kernel.of_table(job, begin * TABLE_PANEL, std::min(end * TABLE_PANEL, job.columns));
   });
+}
+
+// Those of x and of the table, as far as there is memory for them.
+template <class S> void gradients(const TableJob<S> &job, const Tensor &table)
+{
+  const auto &kernel = kernels_of(instructions(), S(0));
+  if (job.grad_x)
+    over_edges(job.n, [&](int64_t begin, int64_t end) { kernel.backward(job, begin, end); });
+  if (job.grad_table && job.n && job.columns) add_to_table(job, table.size(0) * table.size(1));
 }
 
 Tensor table_cpu(const Tensor &given_x, const Tensor &given_table, const Tensor &given_kinds)
@@ -95,25 +122,22 @@ Tensor table_cpu(const Tensor &given_x, const Tensor &given_table, const Tensor 
   return values;
 }
 
-// Gradients of x and, if wanted, of the table.
+// The gradients that are wanted.
 Pair table_backward_cpu(const Tensor &given_grad, const Tensor &given_x, const Tensor &given_table,
-                        const Tensor &given_kinds, bool want_table)
+                        const Tensor &given_kinds, bool want_x, bool want_table)
 {
   check(given_x, given_table, given_kinds);
   check_grad(given_grad, given_x, given_table);
   const auto x = given_x.contiguous(), table = given_table.contiguous();
   const auto kinds = given_kinds.contiguous(), grad = given_grad.contiguous();
-  const auto dx = at::empty_like(x);
+  const auto dx = want_x ? at::empty_like(x) : Tensor();
   const auto dt = want_table ? at::zeros_like(table) : Tensor();
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), NAME, [&] {
     auto job = make_job<scalar_t>(x, table, kinds);
     job.grad = grad.data_ptr<scalar_t>();
-    job.grad_x = dx.data_ptr<scalar_t>();
-    const auto &kernel = kernels_of(instructions(), scalar_t(0));
-    over_edges(job.n, [&](int64_t begin, int64_t end) { kernel.backward(job, begin, end); });
-    if (!want_table) return;
-    job.grad_table = dt.data_ptr<scalar_t>();
-    over_panels(job.columns, [&](int64_t begin, int64_t end) { kernel.of_table(job, begin, end); });
+    if (want_x) job.grad_x = dx.data_ptr<scalar_t>();
+    if (want_table) job.grad_table = dt.data_ptr<scalar_t>();
+    gradients(job, table);
   });
   return {dx, dt};
 }
@@ -143,18 +167,17 @@ Triple table_second_cpu(const Tensor &given_along, const Tensor &given_grad, con
     if (want_x) job.grad_x = dx.data_ptr<scalar_t>();
     if (want_table) job.grad_table = dt.data_ptr<scalar_t>();
     const auto &kernel = kernels_of(instructions(), scalar_t(0));
-    over_panels(job.columns, [&](int64_t begin, int64_t end) { kernel.second(job, begin, end); });
-    if (!want_x) return;
-    over_edges(job.n, [&](int64_t begin, int64_t end) { kernel.backward(job, begin, end); });
+    over_edges(job.n, [&](int64_t begin, int64_t end) { kernel.second(job, begin, end); });
+    gradients(job, table);
   });
   return {dg, dx, dt};
 }
 
 Pair call_backward(const Tensor &grad, const Tensor &x, const Tensor &table, const Tensor &kinds,
-                   bool want_table)
+                   bool want_x, bool want_table)
 {
   return call<decltype(table_backward_cpu)>("egraff::radial_table_backward", grad, x, table, kinds,
-                                            want_table);
+                                            want_x, want_table);
 }
 
 class RadialTable : public torch::autograd::Function<RadialTable> {
@@ -170,8 +193,8 @@ class RadialTable : public torch::autograd::Function<RadialTable> {
   static variable_list backward(AutogradContext *context, variable_list gradients)
   {
     const auto saved = context->get_saved_variables();
-    const auto [dx, dt] =
-        call_backward(gradients[0], saved[0], saved[1], saved[2], context->needs_input_grad(1));
+    const auto [dx, dt] = call_backward(gradients[0], saved[0], saved[1], saved[2],
+                                        context->needs_input_grad(0), context->needs_input_grad(1));
     return {dx, dt, {}};
   }
 };
@@ -179,13 +202,15 @@ class RadialTable : public torch::autograd::Function<RadialTable> {
 class RadialTableBackward : public torch::autograd::Function<RadialTableBackward> {
  public:
   static variable_list forward(AutogradContext *context, const Tensor &grad, const Tensor &x,
-                               const Tensor &table, const Tensor &kinds, bool want_table)
+                               const Tensor &table, const Tensor &kinds, bool want_x,
+                               bool want_table)
   {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->set_materialize_grads(false);
     context->save_for_backward({grad, x, table, kinds});
-    auto [dx, dt] = call_backward(grad, x, table, kinds, want_table);
-    return {dx, want_table ? dt : at::empty({0}, table.options())};
+    const auto [dx, dt] = call_backward(grad, x, table, kinds, want_x, want_table);
+    const auto none = at::empty({0}, table.options());
+    return {want_x ? dx : none, want_table ? dt : none};
   }
 
   // The gradient of the table is linear in that of the values and does not depend on the table: its
@@ -197,15 +222,15 @@ class RadialTableBackward : public torch::autograd::Function<RadialTableBackward
     const auto &grad = saved[0], &x = saved[1], &table = saved[2], &kinds = saved[3];
     const auto &along_x = cotangents[0], &along_table = cotangents[1];
     Tensor dg, dx, dt;
-    if (along_x.defined())
+    if (along_x.defined() && along_x.sizes() == x.sizes())
       std::tie(dg, dx, dt) = call<decltype(table_second_cpu)>(
           "egraff::radial_table_second", along_x, grad, x, table, kinds,
           context->needs_input_grad(1), context->needs_input_grad(2));
     if (along_table.defined() && along_table.sizes() == table.sizes()) {
       dg = sum_of(dg, call<decltype(table_cpu)>(NAME, x, along_table, kinds));
-      dx = sum_of(dx, std::get<0>(call_backward(grad, x, along_table, kinds, false)));
+      dx = sum_of(dx, std::get<0>(call_backward(grad, x, along_table, kinds, true, false)));
     }
-    return {dg, dx, dt, {}, {}};
+    return {dg, dx, dt, {}, {}, {}};
   }
 };
 
@@ -215,10 +240,10 @@ Tensor radial_table(const Tensor &x, const Tensor &table, const Tensor &kinds)
 }
 
 Pair radial_table_backward(const Tensor &grad, const Tensor &x, const Tensor &table,
-                           const Tensor &kinds, bool want_table)
+                           const Tensor &kinds, bool want_x, bool want_table)
 {
-  const auto found = RadialTableBackward::apply(grad, x, table, kinds, want_table);
-  return {found[0], want_table ? found[1] : Tensor()};
+  const auto found = RadialTableBackward::apply(grad, x, table, kinds, want_x, want_table);
+  return {want_x ? found[0] : Tensor(), want_table ? found[1] : Tensor()};
 }
 
 }    // namespace
@@ -228,7 +253,7 @@ TORCH_LIBRARY_FRAGMENT(egraff, library)
 {
   library.def("radial_table(Tensor x, Tensor table, Tensor kinds) -> Tensor");
   library.def("radial_table_backward(Tensor grad, Tensor x, Tensor table, Tensor kinds, bool "
-              "want_table) -> (Tensor, Tensor)");
+              "want_x, bool want_table) -> (Tensor, Tensor)");
   library.def("radial_table_second(Tensor along_x, Tensor grad, Tensor x, Tensor table, Tensor "
               "kinds, bool want_x, bool want_table) -> (Tensor, Tensor, Tensor)");
 }

@@ -146,7 +146,7 @@ class FastNequIP(torch.nn.Module):
             )
         self.layers = torch.nn.ModuleList(built)
         self.table_error = max(layer.table_error for layer in built)
-        self.exact = trained or self.type_features.dtype != torch.float32
+        self.reads_embedding = trained or self.type_features.dtype != torch.float32
         self.readout = part_of(network.readout, trained=trained)
         # The readout and the output "features" have e3nn's order.
         final = Layout(layers[-1].gate.irreps_out, channels)
@@ -169,7 +169,9 @@ class FastNequIP(torch.nn.Module):
             x = lengths * self.reciprocal_cutoffs[pairs]  # type: ignore[index]
         else:
             x = lengths / self.r_max
-        embedding = self.embedding(x).to(features.dtype) if self.exact else x.detach()
+        embedding = x.detach()
+        if self.reads_embedding:
+            embedding = self.embedding(x).to(features.dtype)
         x = x.to(features.dtype)
         for layer in self.layers:
             features = layer(features, harmonics, x, embedding, edge_index, types, n_local)

@@ -67,13 +67,12 @@ class TrainedNetwork(torch.nn.Module):
         """Choose how fine the tables of radial weights are, for the weights as they are now.
 
         Returns:
-            The number of layers whose radial network is evaluated for every edge.
+            The number of layers for whose weights no table is good enough: their radial networks
+            are evaluated for every edge.
         """
         with torch.no_grad():
             refresh(self.fast)
-        without = choose_tables(self.fast)
-        self.fast.exact = without > 0
-        return without
+        return choose_tables(self.fast)
 
     def forward(
         self,

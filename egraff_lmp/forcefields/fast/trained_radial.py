@@ -111,16 +111,17 @@ def trained_convolution(
 def choose_tables(network: torch.nn.Module) -> int:
     """Choose the tables of a network whose numbers are those of the weights (`derived.refresh`).
 
+    The network's `reads_embedding` says whether it must embed the distance of every edge.
+
     Returns:
-        The number of layers whose radial network is evaluated for every edge.
+        The number of layers for whose weights no table is good enough.
     """
-    without = 0
-    for module in network.modules():
-        if isinstance(module, TrainedConvolution):
-            module.choose_table()
-            without += module.intervals == 0
-        elif isinstance(module, ExactConvolution):
-            without += 1
+    layers = [each for each in network.modules() if isinstance(each, TrainedConvolution)]
+    for layer in layers:
+        layer.choose_table()
+    without = sum(layer.intervals == 0 for layer in layers)
+    if layers:
+        network.reads_embedding = without > 0  # type: ignore[assignment]
     return without
 
 
