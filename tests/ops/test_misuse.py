@@ -83,8 +83,9 @@ FITTING: dict[str, tuple] = {
         True,
     ),
 }
-# What fits, too: tables of more kinds, or of fewer intervals; more centres than those of the edges, more atoms, more types; more weights than
-# the blocks of fewer channels have; gradients of harmonics in the network's precision.
+# What fits, too: more centres than those of the edges, more atoms, more types; tables of more kinds
+# or fewer intervals; more weights than the blocks of fewer channels have; gradients of harmonics in
+# the network's precision.
 FITS_TOO = {
     ("convolution_backward", 0, "longer"),
     ("convolution_backward", 1, "longer"),

@@ -38,7 +38,7 @@ class _Radial(torch.nn.Module):
 
     def split(self, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As `Perceptron.split`, of the whole, in the precision of lengths; where it is trained."""
-        return self.net.split(self.embedding(lengths))  # type: ignore[no-any-return]
+        return self.net.split(self.embedding(lengths))  # type: ignore[operator, no-any-return]
 
     def embedding(self, lengths: torch.Tensor) -> torch.Tensor:
         """Of distances (E, 1): (E, n_basis)."""

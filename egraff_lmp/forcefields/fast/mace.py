@@ -52,8 +52,8 @@ class _Radial(torch.nn.Module):
         """As `Perceptron.split`, of the whole, in the precision of lengths; where it is trained."""
         envelope, basis = self.cutoff(lengths), self.bessel(lengths)
         if self.cutoff_in_embedding:
-            return self.mlp.split(basis * envelope)  # type: ignore[no-any-return]
-        activations, last = self.mlp.split(basis)
+            return self.mlp.split(basis * envelope)  # type: ignore[operator, no-any-return]
+        activations, last = self.mlp.split(basis)  # type: ignore[operator]
         return activations * envelope, last
 
 

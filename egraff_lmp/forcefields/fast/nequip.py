@@ -200,7 +200,7 @@ def _type_features(network: NequIPNetwork) -> torch.Tensor:
 
 
 def _radial_function(layer: Any, network: NequIPNetwork, factors: torch.Tensor) -> Radial:
-    """Weights of one layer, times factors (n_paths,), in float64 whatever the network's precision."""
+    """Weights of one layer times factors (n_paths,), in float64 whatever the precision."""
     embedding = _Embedding(network).double()
     mlp = copy.deepcopy(layer.radial_mlp).double()
 

@@ -72,10 +72,10 @@ class Perceptron(torch.nn.Module):
         The matrix (width, n_out) has the network's precision; its product with the activations is
         what `forward` gives.
         """
-        *others, last = self.matrices
+        *others, last = (layer.get_buffer("matrix") for layer in self.matrices)
         for matrix in others:
-            x = self.silu(torch.mm(x, matrix.matrix.to(x.dtype)))
-        return x, last.matrix
+            x = self.silu(torch.mm(x, matrix.to(x.dtype)))
+        return x, last
 
 
 def nequip_matrices(function: Any) -> list[Recipe]:

@@ -116,13 +116,24 @@ def choose_tables(network: torch.nn.Module) -> int:
     Returns:
         The number of layers for whose weights no table is good enough.
     """
-    layers = [each for each in network.modules() if isinstance(each, TrainedConvolution)]
+    layers = _tabulated(network)
     for layer in layers:
         layer.choose_table()
     without = sum(layer.intervals == 0 for layer in layers)
     if layers:
         network.reads_embedding = without > 0  # type: ignore[assignment]
     return without
+
+
+def drop_tables(network: torch.nn.Module) -> None:
+    """Have all radial networks evaluated for every edge, as if no table were good enough."""
+    for layer in _tabulated(network):
+        layer.intervals = 0
+        network.reads_embedding = True  # type: ignore[assignment]
+
+
+def _tabulated(network: torch.nn.Module) -> list[TrainedConvolution]:
+    return [each for each in network.modules() if isinstance(each, TrainedConvolution)]
 
 
 @lru_cache(maxsize=len(INTERVALS))
