@@ -18,6 +18,7 @@ from egraff_lmp.forcefields.fast.equiformer import FastEquiformer
 from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
 from egraff_lmp.forcefields.fast.torchmdnet import FastTorchMDNet
+from egraff_lmp.forcefields.fast.trained_radial import choose_tables, drop_tables
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.mace import MACENetwork
 from egraff_lmp.forcefields.nequip import NequIPNetwork
@@ -47,8 +48,10 @@ def fast_network(network: Network) -> FastNetwork:
 class TrainedNetwork(torch.nn.Module):
     """The same function on the operators for training: gradients go to the reference's weights.
 
-    Its own numbers follow from them, and are computed anew at every evaluation. It has no tables,
-    and names no outputs, which no loss reads.
+    Its own numbers follow from them, and are computed anew at every evaluation. In float32 radial
+    weights of convolutions are read from tables (`trained_radial`), which are as fine as the
+    weights need when it is made, and at every `choose_tables`. It names no outputs, which no loss
+    reads.
 
     Args:
         network: the reference, which stays what is trained and saved.
@@ -63,6 +66,24 @@ class TrainedNetwork(torch.nn.Module):
         self.n_layers = network.n_layers
         self.exchange_widths = self.fast.exchange_widths
         self.outputs: tuple[Output, ...] = ()
+        self.without_tables = 0
+        self.choose_tables()
+
+    def choose_tables(self) -> int:
+        """Choose how fine the tables of radial weights are, for the weights as they are now.
+
+        Returns:
+            `without_tables`: the number of layers for whose weights no table is good enough. Their
+            radial networks are evaluated for every edge.
+        """
+        with torch.no_grad():
+            refresh(self.fast)
+        self.without_tables = choose_tables(self.fast)
+        return self.without_tables
+
+    def drop_tables(self) -> None:
+        """Evaluate all radial networks for every edge until tables are chosen again."""
+        drop_tables(self.fast)
 
     def forward(
         self,
