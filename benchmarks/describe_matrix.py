@@ -23,7 +23,7 @@ from typing import Any
 
 from egraff_lmp.fileio import write_text
 from egraff_lmp.report.words import score_name
-from egraff_lmp.rollout.record import hardware, versions
+from egraff_lmp.runs.machine import hardware, versions
 
 # Title, then key, comparison, mode, part and format of a score.
 TABLES = (

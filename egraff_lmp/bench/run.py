@@ -31,7 +31,7 @@ from egraff_lmp.fileio import write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.report.page import write_page
 from egraff_lmp.results.record import SHUFFLED
-from egraff_lmp.rollout.record import hardware, versions
+from egraff_lmp.runs.machine import hardware, versions
 from egraff_lmp.score.records import SCHEMA
 from egraff_lmp.score.words import counted
 

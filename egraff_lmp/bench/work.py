@@ -38,7 +38,7 @@ from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 from egraff_lmp.rollout import classical, make_config, rerun, run_rollout
-from egraff_lmp.rollout.record import machine_words
+from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
 from egraff_lmp.score.metric import Rerun
 from egraff_lmp.score.options import EGRAFF, LEAVE_OUT

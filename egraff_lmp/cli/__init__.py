@@ -1,9 +1,8 @@
 """The console script `egraff`: one file per command, registered in the table below.
 
 A command file defines `command`, a typed function with a docstring, or is a folder with an `app` of
-such files; it parses, calls the library,
-and prints with `cli.console`. Heavy imports (torch, lightning, MDAnalysis) go inside the function,
-so that `egraff --help` is instant.
+such files; it parses, calls the library, and prints with `cli.console`. What only the command needs
+is imported inside the function, so that `egraff --help` is instant.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from egraff_lmp.cli.console import output
+from egraff_lmp.errors import EgraffError
 
 
 def command(
@@ -30,7 +31,7 @@ def command(
     from egraff_lmp.data import read_frames
     from egraff_lmp.rollout.datafile import Structure
 
-    counts = _counts(ranks)
+    counts = rank_counts(ranks)
     chosen = Structure.from_frames(read_frames(structure), frame)
     comparison = compare(model, chosen, counts, launcher)
     if as_json:
@@ -41,9 +42,12 @@ def command(
         raise typer.Exit(1)
 
 
-def _counts(text: str) -> list[int]:
-    from egraff_lmp.errors import EgraffError
+def rank_counts(text: str) -> list[int]:
+    """The numbers of ranks in a text such as "1,2,4".
 
+    Raises:
+        EgraffError: it is none.
+    """
     try:
         counts = [int(word) for word in text.split(",")]
     except ValueError:

@@ -10,7 +10,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
+import egraff_lmp
 from egraff_lmp.cli.console import errors, output
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ def command(
 
     Exit status: 0 all works (warnings allowed), 1 something failed.
     """
-    import egraff_lmp
     from egraff_lmp.doctor import Context, diagnose
 
     with _progress() as begin:
@@ -76,8 +77,6 @@ def _show(finding: Finding) -> None:
 
 def _block(label: str, text: str, style: str = "") -> None:
     """One hanging paragraph, without the trailing blanks and broken words of a table cell."""
-    from rich.text import Text
-
     indent = " " * _INDENT
     lines = textwrap.wrap(
         text,

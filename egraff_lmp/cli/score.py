@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from egraff_lmp.errors import EgraffError
+
 if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
 
@@ -72,7 +74,6 @@ def command(
     """Score rollouts: structure, energy and force violation, transport, stability, cost."""
     # Imported here, so that `egraff --help` is instant.
     from egraff_lmp.cli.score_tables import show
-    from egraff_lmp.errors import EgraffError
     from egraff_lmp.fileio import write_text
     from egraff_lmp.score import Rerun, read_rollout, score_trajectory
     from egraff_lmp.score.align import concatenate

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
+from egraff_lmp.cli.compare import rank_counts
 from egraff_lmp.cli.console import errors, output
 
 if TYPE_CHECKING:
@@ -49,13 +51,12 @@ def command(
 
     Exit status: 0 all that applies passed, 1 something failed.
     """
-    from egraff_lmp.cli.compare import _counts
     from egraff_lmp.verify import certificate as paper
     from egraff_lmp.verify import verify
 
     with _progress() as progress:
         found = verify(
-            model, _structure(structure, frame), _counts(ranks), only or (), launcher, progress
+            model, _structure(structure, frame), rank_counts(ranks), only or (), launcher, progress
         )
     path = None if only and out is None else out or paper.default_path(model)
     if path is not None:
@@ -110,8 +111,6 @@ def _progress() -> Iterator[Progress | None]:
 
 
 def _show(found: Certificate) -> None:
-    from rich.text import Text
-
     from egraff_lmp.verify import certificate as paper
 
     for finding in found.all_findings:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from egraff_lmp.contract.schema import KERNELS_UNAVAILABLE, Citation, Contract
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 LABEL_WIDTH = 14  # leaves 34 columns for values on a 50-column terminal
 Rows = list[tuple[str, str]]
@@ -22,11 +24,6 @@ def describe(contract: Contract, name: str, sha256: str) -> RenderableType:
         name: of the file.
         sha256: of the file.
     """
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
     parts: list[RenderableType] = [Text(f"{contract.architecture}  {name}", style="bold")]
     for title, rows in sections(contract, sha256).items():
         table = Table.grid(padding=(0, 2))

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -150,8 +151,6 @@ def _forces(atoms: Any) -> NDArray[np.float64] | None:
 
 def _stresses(images: Sequence[Any]) -> NDArray[np.float64] | None:
     """(T, 3, 3) where every frame has a stress; a file with some is read as one without."""
-    from ase.stress import voigt_6_to_full_3x3_stress
-
     found = []
     for atoms in images:
         value = None if atoms.calc is None else atoms.calc.results.get("stress")

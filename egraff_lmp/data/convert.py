@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ase.units
+
 from egraff_lmp import __version__
 from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.entry import DataSet
@@ -149,14 +151,12 @@ def _free(out: Path, overwrite: bool) -> None:
 
 
 def _energy_ev(name: str) -> float:
-    from ase import units
-
     known = {
         "eV": 1.0,
-        "kcal/mol": units.kcal / units.mol,
-        "kJ/mol": units.kJ / units.mol,
-        "hartree": units.Hartree,
-        "rydberg": units.Rydberg,
+        "kcal/mol": ase.units.kcal / ase.units.mol,
+        "kJ/mol": ase.units.kJ / ase.units.mol,
+        "hartree": ase.units.Hartree,
+        "rydberg": ase.units.Rydberg,
     }
     if name not in known:
         raise EgraffError(f"expected an energy unit out of {', '.join(known)}, got '{name}'.")
@@ -164,9 +164,7 @@ def _energy_ev(name: str) -> float:
 
 
 def _length_angstrom(name: str) -> float:
-    from ase import units
-
-    known = {"A": 1.0, "bohr": units.Bohr, "nm": units.nm}
+    known = {"A": 1.0, "bohr": ase.units.Bohr, "nm": ase.units.nm}
     if name not in known:
         raise EgraffError(f"expected a length unit out of {', '.join(known)}, got '{name}'.")
     return float(known[name])

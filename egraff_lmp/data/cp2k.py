@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -47,8 +48,6 @@ def read_cp2k(path: Path) -> Frames:
     Raises:
         EgraffError: a cut-off file, files of different steps, or no cell.
     """
-    from ase.units import Bohr, Hartree
-
     positions = _xyz(path)
     project = path.name[: -len(_POSITIONS)]
     force_file = path.with_name(f"{project}-frc-1.xyz")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.units import kcal, mol
 from numpy.typing import NDArray
 
 from egraff_lmp.data.arrays import npy_header
@@ -64,8 +65,6 @@ def read_dictionary(path: Path) -> Frames:
             f"{path}: expected positions ({' or '.join(_POSITIONS)}) and elements "
             f"({' or '.join(_NUMBERS)}), got {names}: convert it by hand."
         )
-    from ase.units import kcal, mol
-
     unit = kcal / mol
     positions = np.asarray(positions, dtype=np.float64)
     energy, forces = arrays.get("energy"), _first(arrays, _FORCES)

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from egraff_lmp.data.entry import DataSet, data_root
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file
-from egraff_lmp.locking import held_by, try_lock
+from egraff_lmp.locking import locked_file
 
 SCHEMES = ("https", "http", "file")
 TIMEOUT_S = 60.0
@@ -99,9 +99,7 @@ def download(
     part = goal.with_name(f".{goal.name}.part")
     try:
         goal.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "ab") as stream:
-            if not try_lock(stream.fileno()):
-                raise EgraffError(f"{goal}: another process is fetching it: {held_by(part)}.")
+        with locked_file(part, f"{goal}: another process is fetching it"):
             if goal.is_file():  # another process was quicker
                 part.unlink(missing_ok=True)
                 return _present(goal, sha256)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -47,9 +48,7 @@ class DumpedRun:
     def with_timestep(self, timestep_fs: float) -> DumpedRun:
         """The same with an MD time step that was learnt elsewhere, in fs."""
         step = _frame_step(self.steps, timestep_fs, Path(self.frames.source))
-        return replace(
-            self, frames=replace(self.frames, timestep_fs=step), timestep_fs=timestep_fs
-        )
+        return replace(self, frames=replace(self.frames, timestep_fs=step), timestep_fs=timestep_fs)
 
 
 def read_lammps_dump(
@@ -243,8 +242,6 @@ def _species(
 
 def _elements(path: Path, header: DumpHeader) -> tuple[str, ...]:
     """The element column of the first frame, sorted by id."""
-    from ase.data import atomic_numbers
-
     at_id, at_element = header.columns.index("id"), header.columns.index("element")
     with open_dump(path) as stream:
         for _ in range(9):

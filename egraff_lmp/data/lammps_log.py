@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.runs.messages import clean_message
 
 # "Loop time of 3.46552 on 2 procs for 100 steps with 64 atoms"
 _LOOP = re.compile(r"^Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+) atoms")
@@ -25,7 +26,6 @@ _RANKS = re.compile(r"rank\(s\).* device (\S+), (\d+) thread\(s\) per rank")
 _PRECISION = re.compile(r"\b(float32|float64), \d+ layer\(s\)")
 # "ERROR: Lost atoms: original 64 current 60 (src/thermo.cpp:494)", or a WARNING
 _LOST = re.compile(r"^(?:ERROR|WARNING).*Lost atoms: original (\d+) current (\d+)")
-_ERROR = re.compile(r"^ERROR(?: on proc \d+)?: (.*?)(?: \([\w./-]+\.(?:cpp|h):\d+\))?$")
 _STEP_FS = re.compile(r"^\s+Time step\s+: (\S+)")
 _UNITS = re.compile(r"^\s+Unit style\s+: (\S+)")
 _FS = {"metal": 1000.0, "real": 1.0}  # fs in a unit of time
@@ -94,8 +94,8 @@ def read_lammps_log(*paths: str | Path) -> LammpsLog:
                 columns = []
             elif found := _LOST.match(line):
                 lost = (int(found[1]), int(found[2]))
-            if found := _ERROR.match(line):
-                error = error or found[1]
+            if line.startswith("ERROR"):
+                error = error or clean_message(line)
             _note(told, line)
     step_fs = float(told.get("step", "nan")) * _FS.get(told.get("units", ""), float("nan"))
     order = sorted(rows)

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from egraff_lmp.data.arrays import load_npz
@@ -86,8 +87,6 @@ def species_of(numbers: NDArray, path: Path) -> tuple[str, ...]:
     Raises:
         EgraffError: several compositions, or numbers that are no element's.
     """
-    from ase.data import chemical_symbols
-
     if numbers.ndim == 2:
         if (numbers != numbers[0]).any():
             raise EgraffError(

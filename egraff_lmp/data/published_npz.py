@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from ase.units import kcal, mol
 from numpy.typing import NDArray
 
 from egraff_lmp.data.arrays import npz_names
@@ -52,8 +53,6 @@ def read_published_npz(path: Path) -> Frames:
 
 
 def _energy_unit_ev(path: Path, arrays: dict[str, NDArray]) -> float:
-    from ase.units import kcal, mol
-
     unit = _text(arrays.get("e_unit"))
     if unit == "kcal/mol" or (not unit and "theory" in arrays):
         return float(kcal / mol)

@@ -12,6 +12,7 @@ from pathlib import Path
 from egraff_lmp.data import ase_io, cp2k, deepmd, dictionary, npz, published_npz, store
 from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.untrusted import check_packed_text
@@ -38,8 +39,6 @@ class Format:
 
 
 def _read_lammps_dump(path: Path) -> Frames:
-    from egraff_lmp.data.lammps_dump import read_lammps_dump
-
     return read_lammps_dump(path)
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers, covalent_radii
+from ase.geometry import get_distances
+from ase.units import fs, kB
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -128,9 +131,6 @@ def kinetic_temperatures(
         timestep_fs: time between them.
         keep: pairs of consecutive frames that are one such step apart, (T - 1,).
     """
-    from ase.data import atomic_masses, atomic_numbers
-    from ase.units import fs, kB
-
     both = keep[1:] & keep[:-1]
     velocities = (vectors[1:] + vectors[:-1])[both] / (2 * timestep_fs * fs)
     masses = np.array([atomic_masses[atomic_numbers[name]] for name in frames.species])
@@ -159,9 +159,6 @@ def bond_scale(frames: Frames, *, n_frames: int = 3, n_centres: int = 64) -> flo
 
     Lengths in bohr read as A give 1.9, lengths in nm 0.1. NaN for single atoms.
     """
-    from ase.data import atomic_numbers, covalent_radii
-    from ase.geometry import get_distances
-
     if frames.n_atoms < 2:
         return float("nan")
     radii = np.array([covalent_radii[atomic_numbers[name]] for name in frames.species])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from importlib import metadata
+
+from packaging.requirements import Requirement
 
 from egraff_lmp.doctor.finding import Context, Finding
 from egraff_lmp.doctor.versions import installed_version, satisfies
@@ -37,13 +38,16 @@ def _requirements() -> dict[str, list[tuple[str, str]]]:
         lines = metadata.requires("egraff_lmp") or []
     except metadata.PackageNotFoundError:
         lines = []
-    for line in lines:
-        requirement, _, marker = line.partition(";")
-        match = re.match(r"\s*([\w.-]+)\s*(\[[^]]*\])?\s*\(?([^)]*)\)?", requirement)
-        if match is None or match[2]:  # egraff_lmp[all] only repeats the others
+    for requirement in map(Requirement, lines):
+        if requirement.extras:  # egraff_lmp[all] only repeats the others
             continue
-        extra = re.search(r"extra\s*==\s*['\"]([\w.-]+)['\"]", marker)
-        found.setdefault(extra[1] if extra else "", []).append((match[1], match[3].strip()))
+        marker, wanted = requirement.marker, (requirement.name, str(requirement.specifier))
+        if marker is None or marker.evaluate({"extra": ""}):
+            found.setdefault("", []).append(wanted)
+            continue
+        for extra in EXTRAS:
+            if marker.evaluate({"extra": extra}):
+                found.setdefault(extra, []).append(wanted)
     return found
 
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import operator
 import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_COMPARISONS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 
 
 @dataclass(frozen=True)
@@ -55,9 +49,12 @@ def installed_version(distribution: str) -> str | None:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers: 2.13.0+cpu is (2, 13, 0)."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in match[0].split(".")) if match else ()
+    """Major, minor and patch: 2.13.0+cpu is (2, 13, 0); () of what is no version."""
+    try:
+        found = Version(version)
+    except InvalidVersion:
+        return ()
+    return found.major, found.minor, found.micro
 
 
 def lammps_number(version: str) -> int | None:
@@ -75,18 +72,9 @@ def lammps_number(version: str) -> int | None:
 def satisfies(version: str, specifier: str) -> bool:
     """Whether a version lies in a range such as ">=2.8,<3"; local parts (+cpu) do not count.
 
-    Only the comparisons that this project's own requirements use.
+    What cannot be judged is let pass.
     """
-    for clause in filter(None, (part.strip() for part in specifier.split(","))):
-        match = re.match(r"(==|!=|>=|<=|>|<)\s*([\d.]+)$", clause)
-        if match is None:
-            return True  # nothing that could be judged
-        left, right = _padded(numbers(version), numbers(match[2]))
-        if not _COMPARISONS[match[1]](left, right):
-            return False
-    return True
-
-
-def _padded(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    length = max(len(left), len(right))
-    return tuple(part + (0,) * (length - len(part)) for part in (left, right))
+    try:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return True

@@ -11,6 +11,7 @@ from egraff_lmp.forcefields.allegro import ALLEGRO
 from egraff_lmp.forcefields.base import (
     AtomicEnergyModel,
     ForceField,
+    Network,
     NetworkContext,
     edge_forces,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "FORCE_FIELDS",
     "AtomicEnergyModel",
     "ForceField",
+    "Network",
     "NetworkContext",
     "edge_forces",
     "force_field",

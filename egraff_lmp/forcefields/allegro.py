@@ -105,7 +105,7 @@ class AllegroNetwork(torch.nn.Module):
         }
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+def build(settings: Mapping[str, Any], context: NetworkContext) -> AllegroNetwork:
     """Allegro with the package's own builder; `settings` are its arguments.
 
     `num_bessels` and `polynomial_cutoff_p` are those of the two-body embedding. The energy scale

@@ -10,14 +10,15 @@ Rows 0 .. n_local-1 of `types` are the atoms whose energy is wanted, the rest ar
 centre (row 0 of `edge_index`) is always local. Between layers a network calls `exchange`, which
 takes the features of the local rows and returns those of all rows. Under LAMMPS that is a forward
 communication, and its gradient a reverse communication; anywhere else all atoms are local and it
-is the identity. What else a network returns is named by its contract (`Output`).
+is the identity. `Network` is what a network has to be; what it returns beside the energy is named
+by its `outputs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -43,7 +44,83 @@ class NetworkContext:
     seed: int
 
 
-def no_parameters(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+class Network(Protocol):
+    """A `torch.nn.Module` that evaluates a graph, and says of itself what its contract states.
+
+    Attributes:
+        n_layers: layers.
+        exchange_widths: numbers per atom of each exchange of an evaluation, in their order; empty
+            for a strictly local network.
+        outputs: what `forward` returns beside the energy.
+    """
+
+    @property
+    def n_layers(self) -> int: ...  # noqa: D102
+
+    @property
+    def exchange_widths(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def outputs(self) -> tuple[Output, ...]: ...  # noqa: D102
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        types: torch.Tensor,
+        n_local: int,
+    ) -> dict[str, torch.Tensor]:
+        """Energies of the local atoms, and the outputs.
+
+        Args:
+            edge_vectors: r_j - r_i in A, (E, 3) in float64.
+            edge_index: centres i and neighbours j, (2, E) in int64.
+            types: indices into the species, (n_all,) in int64; local atoms come first.
+            n_local: number of local atoms.
+
+        Returns:
+            "energy", (n_local,) in units of the training scale, and every one of `outputs`.
+        """
+        ...
+
+    # What there is of torch.nn.Module. A protocol cannot have a class as its base.
+    @property
+    def __call__(self) -> Callable[..., Any]: ...  # noqa: D102
+
+    def modules(self) -> Iterator[torch.nn.Module]: ...  # noqa: D102
+
+    def parameters(self, recurse: bool = True) -> Iterator[torch.nn.Parameter]: ...  # noqa: D102
+
+    def eval(self) -> Any: ...  # noqa: D102
+
+
+@runtime_checkable
+class HaloNetwork(Protocol):
+    """What a network has, too, that passes messages without exchange.
+
+    It treats every atom of its halo as local.
+
+    Attributes:
+        halo_layers: cutoffs that the energy of an atom sees.
+    """
+
+    @property
+    def halo_layers(self) -> int: ...  # noqa: D102
+
+
+class FastNetwork(Network, Protocol):
+    """A network on the operators of `csrc/ops`.
+
+    Attributes:
+        table_error: the largest error of its tabulated radial weights relative to the largest of
+            them; 0 without tables.
+    """
+
+    @property
+    def table_error(self) -> float: ...  # noqa: D102
+
+
+def no_parameters(network: Network) -> list[torch.nn.Parameter]:
     """What a force field spares from weight decay whose authors decay all parameters or none."""
     return []
 
@@ -55,12 +132,7 @@ class ForceField:
     Attributes:
         key: name in configs and on the command line.
         architecture: display name.
-        build: makes the network from settings and context. The network's forward takes
-            (edge_vectors [E, 3] in float64, edge_index, types, n_local) and returns a dict with
-            "energy" ([n_local], in units of the training scale) and its `outputs`; it has the
-            attributes `exchange_widths` (tuple of int), `n_layers` (int) and, if it returns more,
-            `outputs` (tuple of `Output`). One that passes messages without exchange has
-            `halo_layers` (int), too, and treats every atom of its halo as local.
+        build: makes the network from settings and context.
         presets: settings by name; every force field has at least "small".
         citations: what a user of the model cites.
         packages: distributions whose versions the contract records.
@@ -70,11 +142,11 @@ class ForceField:
 
     key: str
     architecture: str
-    build: Callable[[Mapping[str, Any], NetworkContext], torch.nn.Module]
+    build: Callable[[Mapping[str, Any], NetworkContext], Network]
     presets: Mapping[str, Mapping[str, Any]]
     citations: tuple[Citation, ...]
     packages: tuple[str, ...]
-    spared: Callable[[torch.nn.Module], list[torch.nn.Parameter]] = no_parameters
+    spared: Callable[[Network], list[torch.nn.Parameter]] = no_parameters
 
 
 class AtomicEnergyModel(torch.nn.Module):
@@ -88,12 +160,10 @@ class AtomicEnergyModel(torch.nn.Module):
     # TorchScript unrolls loops over constant tuples.
     __constants__ = ("per_type_scale", "plain", "scaled_atoms", "scaled_edges")
 
-    def __init__(
-        self, network: torch.nn.Module, scale: float | torch.Tensor, shift: torch.Tensor
-    ) -> None:
+    def __init__(self, network: Network, scale: float | torch.Tensor, shift: torch.Tensor) -> None:
         super().__init__()
         self.network = network
-        outputs: tuple[Output, ...] = getattr(network, "outputs", ())
+        outputs = network.outputs
         energies = [output for output in outputs if output.unit == "eV"]
         self.scaled_atoms = tuple(output.name for output in energies if output.per == "atom")
         self.scaled_edges = tuple(output.name for output in energies if output.per == "edge")

@@ -16,14 +16,14 @@ its classes can be taken over (tests/forcefields/test_botnet.py does).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from e3nn import nn as enn
 from e3nn import o3
 
 from egraff_lmp.contract import Citation, Output
-from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.base import ForceField, Network, NetworkContext
 from egraff_lmp.forcefields.building import fresh_weights, require_counts, require_known
 from egraff_lmp.forcefields.exchange import exchange
 from egraff_lmp.forcefields.layers import (
@@ -239,7 +239,7 @@ class _NonLinearReadout(torch.nn.Module):
         return self.linear_2(self.activation(self.linear_1(features)))
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+def build(settings: Mapping[str, Any], context: NetworkContext) -> BOTNetNetwork:
     """BOTNet from its settings.
 
     Args:
@@ -266,13 +266,14 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         return BOTNetNetwork(settings, context)
 
 
-def spared(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+def spared(network: Network) -> list[torch.nn.Parameter]:
     """All but the linear maps of messages.
 
     That is the rule by which `mace-torch` decays interactions; it has no other for BOTNet, which
     its training no longer knows, and the products that it decays beside them are none of BOTNet's.
     """
-    decayed = {id(layer.linear.weight) for layer in network.layers}  # type: ignore[union-attr]
+    layers = cast(BOTNetNetwork, network).layers
+    decayed = {id(layer.linear.weight) for layer in layers}  # type: ignore[union-attr]
     return [parameter for parameter in network.parameters() if id(parameter) not in decayed]
 
 

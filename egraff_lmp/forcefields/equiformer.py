@@ -74,7 +74,7 @@ from e3nn import o3
 from e3nn.math import normalize2mom
 
 from egraff_lmp.contract import Citation, Output
-from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.base import ForceField, Network, NetworkContext
 from egraff_lmp.forcefields.building import (
     fresh_weights,
     require_choice,
@@ -538,7 +538,7 @@ class EquiformerNetwork(torch.nn.Module):
         return {"energy": energy, "features": features}
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+def build(settings: Mapping[str, Any], context: NetworkContext) -> EquiformerNetwork:
     """Equiformer from its settings.
 
     Args:
@@ -574,7 +574,7 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         return EquiformerNetwork(settings, context)
 
 
-def spared(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+def spared(network: Network) -> list[torch.nn.Parameter]:
     """Norms and biases, which the authors' optimiser does not decay.
 
     Except for the bias after the last radial layer: it is a parameter of another name there.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from ase.data import atomic_masses, atomic_numbers
+from e3nn.util.jit import script
 
 from egraff_lmp.contract import (
     KERNELS_UNAVAILABLE,
@@ -25,10 +26,18 @@ from egraff_lmp.contract import (
     save_deployed,
 )
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.forcefields.base import AtomicEnergyModel, ForceField, NetworkContext, edge_forces
+from egraff_lmp.forcefields.base import (
+    AtomicEnergyModel,
+    FastNetwork,
+    ForceField,
+    HaloNetwork,
+    NetworkContext,
+    edge_forces,
+)
 from egraff_lmp.forcefields.fast import KernelsUnavailable, fast_network, operators_of
 from egraff_lmp.forcefields.fast.proof import graph_of, random_graphs, require_equal
 from egraff_lmp.graph import find_edges
+from egraff_lmp.runs.machine import versions
 
 
 def export_model(
@@ -67,8 +76,7 @@ def export_model(
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     scripted, record = None, dict(provenance)
-    network: Any = model.network
-    table_error, widths = 0.0, network.exchange_widths
+    table_error, widths = 0.0, model.network.exchange_widths
     if kernels:
         try:
             scripted, network = _with_kernels(model, context, frame)
@@ -80,7 +88,7 @@ def export_model(
     test, memory = _self_test(scripted, context, frame)
     contract = replace(
         _contract(model, force_field, context, energy_reference, test, memory, record),
-        exchange_widths=tuple(widths),
+        exchange_widths=widths,
         operators=operators_of(scripted),
         radial_table_error=float(table_error),
         training_range=training_range,
@@ -89,22 +97,11 @@ def export_model(
     return contract
 
 
-def package_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions of distributions, those that are not installed left out."""
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
 def _with_kernels(
     model: AtomicEnergyModel, context: NetworkContext, frame: Frames
-) -> tuple[torch.jit.ScriptModule, Any]:
+) -> tuple[torch.jit.ScriptModule, FastNetwork]:
     """The scripted model on the kernels, and its network as it was before."""
-    network: Any = fast_network(model.network)
+    network = fast_network(model.network)
     scripted = _script(AtomicEnergyModel(network, model.scale, model.shift))  # type: ignore[arg-type]
     types = [context.species.index(element) for element in frame.species]
     graphs = [
@@ -116,8 +113,6 @@ def _with_kernels(
 
 
 def _script(model: torch.nn.Module) -> torch.jit.ScriptModule:
-    from e3nn.util.jit import script
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and what LAMMPS loads
         return script(model)
@@ -173,17 +168,16 @@ def _contract(
     memory_bytes_per_edge: float,
     provenance: dict[str, Any],
 ) -> Contract:
-    from ase.data import atomic_masses, atomic_numbers
-
-    network: Any = model.network
+    network = model.network
+    widths = network.exchange_widths
     return Contract(
         architecture=force_field.architecture,
         forcefield=force_field.key,
         r_max=context.r_max,
         n_layers=network.n_layers,
-        exchange_widths=tuple(network.exchange_widths),
-        outputs=tuple(getattr(network, "outputs", ())),
-        halo_layers=getattr(network, "halo_layers", len(network.exchange_widths) + 1),
+        exchange_widths=widths,
+        outputs=network.outputs,
+        halo_layers=(network.halo_layers if isinstance(network, HaloNetwork) else len(widths) + 1),
         species=context.species,
         masses_amu=tuple(
             float(np.round(atomic_masses[atomic_numbers[element]], 6))
@@ -195,6 +189,6 @@ def _contract(
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
         provenance=provenance,
         citations=force_field.citations,
-        versions=package_versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
+        versions=versions(("torch", "egraff_lmp", "ase", *force_field.packages)),
         self_test=self_test,
     )

@@ -7,13 +7,15 @@ MACE's edge vectors point from neighbour to centre (receiver minus sender) and i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from ase.data import atomic_numbers
+from e3nn import o3
 
 from egraff_lmp.contract import Citation, Output
-from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.base import ForceField, Network, NetworkContext
 from egraff_lmp.forcefields.building import fresh_weights, quiet
 from egraff_lmp.forcefields.exchange import exchange
 
@@ -228,15 +230,13 @@ class MACENetwork(torch.nn.Module):
         return {"energy": energy, "features": features}
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+def build(settings: Mapping[str, Any], context: NetworkContext) -> MACENetwork:
     """MACE with the package's own class; `settings` are its arguments, irreps as text.
 
     Both interactions are `RealAgnosticResidualInteractionBlock`, the package's default. An
     isolated atom then has a network energy that depends on its species alone.
     """
     with quiet():
-        from ase.data import atomic_numbers
-        from e3nn import o3
         from mace.modules import MACE as MACEModel
         from mace.modules.blocks import RealAgnosticResidualInteractionBlock
 
@@ -258,10 +258,10 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Modu
         return MACENetwork(mace)
 
 
-def spared(network: torch.nn.Module) -> list[torch.nn.Parameter]:
+def spared(network: Network) -> list[torch.nn.Parameter]:
     """All but the products and the linear maps of messages, as in `mace-torch` (0.3.16)."""
     decayed: set[int] = set()
-    for layer in network.layers:  # type: ignore[union-attr]
+    for layer in cast(MACENetwork, network).layers:
         decayed.update(id(parameter) for parameter in layer.product.parameters())  # type: ignore[union-attr]
         decayed.add(id(layer.linear.weight))  # type: ignore[union-attr]
     return [parameter for parameter in network.parameters() if id(parameter) not in decayed]

@@ -160,7 +160,7 @@ class NequIPNetwork(torch.nn.Module):
         return {"energy": self.readout(features).view(-1), "features": features}
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+def build(settings: Mapping[str, Any], context: NetworkContext) -> NequIPNetwork:
     """NequIP with the package's own builder; `settings` are its arguments.
 
     The energy scale and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in float64.

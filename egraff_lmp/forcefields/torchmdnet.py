@@ -240,7 +240,7 @@ class TorchMDNetNetwork(torch.nn.Module):
         return {"energy": self.readout(x).view(-1), "features": x}
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> torch.nn.Module:
+def build(settings: Mapping[str, Any], context: NetworkContext) -> TorchMDNetNetwork:
     """ET from its settings.
 
     Args:

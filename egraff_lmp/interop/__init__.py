@@ -11,15 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from egraff_lmp.contract import Contract, EnergyReference
+from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import sha256_file
+from egraff_lmp.forcefields import NetworkContext
+from egraff_lmp.forcefields.export import export_model
+from egraff_lmp.interop import mace, nequip_checkpoint, nequip_package
+from egraff_lmp.interop.foreign import Foreign, check_same, made_frame
 from egraff_lmp.interop.recognise import Content, look
-
-if TYPE_CHECKING:
-    from egraff_lmp.contract import Contract
-    from egraff_lmp.data.frames import Frames
-    from egraff_lmp.interop.foreign import Foreign
+from egraff_lmp.train.deploy import deploy
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,14 @@ class Format:
     read: Callable[[Path], Foreign]
 
 
-def _formats() -> tuple[Format, ...]:
-    # torch is imported with them, and a mistyped path should not wait for that.
-    from egraff_lmp.interop import mace, nequip_checkpoint, nequip_package
-
-    return tuple(
-        Format(key, m.TITLE, m.RUNS_CODE, m.detect, m.needs_trust, m.read)  # type: ignore[attr-defined]
-        for key, m in (
-            ("mace-model", mace),
-            ("nequip-checkpoint", nequip_checkpoint),
-            ("nequip-package", nequip_package),
-        )
+FORMATS = tuple(
+    Format(key, m.TITLE, m.RUNS_CODE, m.detect, m.needs_trust, m.read)  # type: ignore[attr-defined]
+    for key, m in (
+        ("mace-model", mace),
+        ("nequip-checkpoint", nequip_checkpoint),
+        ("nequip-package", nequip_package),
     )
+)
 
 
 def deploy_file(
@@ -85,12 +86,10 @@ def deploy_file(
         EgraffError: an unknown or unsupported file, one that runs code without `trust`, an
             unknown dtype or element, or an `out` that is a folder or a checkpoint.
     """
-    from egraff_lmp.train.deploy import deploy
-
     path = Path(path)
     if path.is_file():
         content = look(path)
-        for row in _formats():
+        for row in FORMATS:
             if row.detect(content):
                 return _deploy_foreign(row, path, Path(out), dtype, trust, frame, kernels)
         _explain_others(path, content)
@@ -99,7 +98,7 @@ def deploy_file(
 
 def _explain_others(path: Path, content: Content) -> None:
     """Refuse what is neither ours nor known, where that can be told."""
-    known = "; ".join(row.title for row in _formats())
+    known = "; ".join(row.title for row in FORMATS)
     expected = f"{path}: expected a checkpoint of `egraff train` or one of these: {known}; got"
     if any(name.startswith("code/") for name in content.members):
         if not any(name.startswith("extra/egraff_contract") for name in content.members):
@@ -123,14 +122,6 @@ def _deploy_foreign(
     frame: Frames | None,
     kernels: bool,
 ) -> Contract:
-    import torch
-
-    from egraff_lmp.contract import EnergyReference
-    from egraff_lmp.fileio import sha256_file
-    from egraff_lmp.forcefields import NetworkContext
-    from egraff_lmp.forcefields.export import export_model
-    from egraff_lmp.interop.foreign import check_same, made_frame
-
     dtypes = {"float32": torch.float32, "float64": torch.float64}
     if dtype is not None and dtype not in dtypes:
         raise EgraffError(f"expected a dtype out of {', '.join(dtypes)}, got '{dtype}'.")
@@ -185,4 +176,4 @@ def _check_elements(frame: Frames, species: tuple[str, ...], path: Path) -> None
         )
 
 
-__all__ = ["Format", "deploy_file"]
+__all__ = ["FORMATS", "Format", "deploy_file"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -65,8 +66,6 @@ def made_frame(species: tuple[str, ...], r_max: float) -> Frames:
     A jittered lattice, so that no two atoms overlap; its cell is smaller than 2 r_max for a few
     species, and every pair of species meets within a few cells.
     """
-    from ase.data import atomic_numbers, covalent_radii
-
     rng = np.random.default_rng(2024)
     radii = [float(covalent_radii[atomic_numbers[element]]) for element in species]
     spacing = min(2.0 * float(np.mean(radii)) + 0.3, 0.7 * r_max)
@@ -144,8 +143,6 @@ def elements_of(names: tuple[str, ...], path: Path) -> tuple[str, ...]:
     Raises:
         EgraffError: a name is no chemical element.
     """
-    from ase.data import atomic_numbers
-
     unknown = [name for name in names if not atomic_numbers.get(name)]
     if unknown:
         raise EgraffError(

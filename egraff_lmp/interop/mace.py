@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
+from e3nn import o3
+from e3nn.util.codegen import CodeGenMixin
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -54,8 +57,6 @@ def read(path: Path) -> Foreign:
     """
     original = _load(path)
     _refuse(original, path)
-    from ase.data import chemical_symbols
-
     species = tuple(chemical_symbols[int(z)] for z in original.atomic_numbers)
     dtype = next(original.parameters()).dtype
     settings = _settings(original)
@@ -88,8 +89,6 @@ def read(path: Path) -> Foreign:
 @contextlib.contextmanager
 def _older_e3nn() -> Iterator[None]:
     """Let pickles of e3nn before 0.5 be read: they state compiled parts as bytes without a kind."""
-    from e3nn.util.codegen import CodeGenMixin
-
     current = CodeGenMixin.__setstate__
 
     def from_either(self: Any, state: dict[str, Any]) -> None:
@@ -141,8 +140,6 @@ def _complete(model: Any) -> None:
     They are the same functions, whose attributes had other names. Without this the unpickled
     network could not be run for comparison.
     """
-    from e3nn import o3
-
     for module in list(model.modules()):
         for name, child in module.named_children():
             kind = type(child).__name__
@@ -214,8 +211,6 @@ def _zero(model: Any, n_species: int) -> tuple[float, tuple[float, ...]]:
 
 def _settings(model: Any) -> dict[str, Any]:
     """Arguments of the class that build such a network, from what the network shows."""
-    from e3nn import o3
-
     n_layers = len(model.interactions)
     first, last = model.interactions[0], model.interactions[-1]
     hidden = o3.Irreps(str(model.products[0].linear.irreps_out))

@@ -94,7 +94,7 @@ def rebuilt(
     def build(precision: torch.dtype) -> AtomicEnergyModel:
         parts = _energy_model(_load(config, weights, dtype, precision, path))
         scale, zero = _zero(parts, len(species))
-        network: torch.nn.Module
+        network: NequIPNetwork | AllegroNetwork
         if key == "nequip":
             network = NequIPNetwork(parts, r_max)
         else:

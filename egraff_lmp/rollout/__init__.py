@@ -6,6 +6,7 @@ communicator, and `rerun` evaluates a potential on frames.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from egraff_lmp.rollout.datafile import Structure, type_order, write_data_file
@@ -48,8 +49,6 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
     if name in _LAZY:
         return getattr(import_module(f"egraff_lmp.rollout.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'egraff_lmp.rollout' has no attribute '{name}'")

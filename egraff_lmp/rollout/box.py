@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from ase.calculators.lammps.coordinatetransform import Prism
 from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
@@ -123,8 +124,6 @@ def _lower_triangular(
     """The lattice in LAMMPS' frame, and the rotation; exact where nothing has to be rotated."""
     if not np.triu(lattice, 1).any() and (np.diag(lattice) > 0).all():
         return lattice.copy(), np.eye(3)
-    from ase.calculators.lammps.coordinatetransform import Prism
-
     prism = Prism(lattice)
     matrix = np.array(prism.lammps_tilt)
     matrix[np.abs(matrix) < TILT_NOISE * np.abs(matrix).max()] = 0.0

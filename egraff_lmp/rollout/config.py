@@ -11,9 +11,12 @@ from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.untrusted import check_element
 
 try:
+    import yaml
     from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-except ImportError:
-    raise require("pydantic", "rollout") from None
+
+    from egraff_lmp.yaml_file import read_yaml
+except ImportError as error:
+    raise require({"yaml": "pyyaml"}.get(error.name or "", "pydantic"), "rollout") from None
 
 _BOUNDARY = re.compile(r"[pfsm]{1,2}( [pfsm]{1,2}){2}")
 # The presets of the decks, by the data sets whose conditions (Table 10) they are.
@@ -132,12 +135,6 @@ def read_config(path: str | Path, **overrides: Any) -> RolloutConfig:
     Raises:
         EgraffError: no such file, no YAML, or wrong settings.
     """
-    try:
-        import yaml
-
-        from egraff_lmp.yaml_file import read_yaml
-    except ImportError:
-        raise require("pyyaml", "rollout") from None
     path = Path(path)
     if not path.is_file():
         raise EgraffError(f"{path}: expected a rollout configuration (YAML), there is none.")

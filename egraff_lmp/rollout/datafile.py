@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+from ase.units import fs
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 from egraff_lmp.rollout.box import LammpsBox, lammps_box
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,6 @@ class Structure:
     @classmethod
     def from_atoms(cls, atoms: Atoms, source: str = "the structure") -> Structure:
         """An `ase.Atoms`, with its velocities if it has momenta."""
-        from ase.units import fs
-
         velocities = atoms.get_velocities() * fs if atoms.has("momenta") else None
         return cls(
             tuple(atoms.get_chemical_symbols()),
@@ -190,8 +187,6 @@ def elements_of_data_file(path: str | Path) -> tuple[str, ...]:
     Raises:
         EgraffError: no such file, or a type without a comment that is an element.
     """
-    from ase.data import atomic_numbers
-
     path = Path(path)
     if not path.is_file():
         raise EgraffError(f"{path}: expected a LAMMPS data file, there is none: check the path.")
@@ -218,8 +213,6 @@ def elements_of_data_file(path: str | Path) -> tuple[str, ...]:
 def _mass(element: str, masses_amu: Mapping[str, float] | None) -> float:
     if masses_amu is not None and element in masses_amu:
         return float(masses_amu[element])
-    from ase.data import atomic_masses, atomic_numbers
-
     if element not in atomic_numbers:
         raise EgraffError(f"expected chemical elements, got '{element}'.")
     return float(atomic_masses[atomic_numbers[element]])

@@ -14,10 +14,9 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.locking import locked
 from egraff_lmp.rollout.config import RolloutConfig
 from egraff_lmp.rollout.deck import variable_arguments
-from egraff_lmp.rollout.launch import Exit, clean_message, environment
+from egraff_lmp.rollout.launch import Exit, environment
 from egraff_lmp.rollout.plan import Plan, make_plan
 from egraff_lmp.rollout.process import POLL_SECONDS
-from egraff_lmp.rollout.record import read_record
 from egraff_lmp.rollout.run import (
     LOCK_SECONDS,
     Follower,
@@ -27,6 +26,8 @@ from egraff_lmp.rollout.run import (
     conclude,
     result_of,
 )
+from egraff_lmp.runs.messages import clean_message
+from egraff_lmp.runs.record import read_record
 from egraff_lmp.stopping import Stopped
 
 if TYPE_CHECKING:

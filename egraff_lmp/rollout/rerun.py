@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.rollout.box import LammpsBox
@@ -23,9 +24,9 @@ from egraff_lmp.rollout.datafile import Structure, data_text, type_indices, type
 from egraff_lmp.rollout.deck import check_out_dir, deck_path
 from egraff_lmp.rollout.launch import lammps_command, launch, setup_error
 from egraff_lmp.rollout.potential import Potential, deployed_model, element_words
-from egraff_lmp.rollout.record import hardware, versions
 from egraff_lmp.rollout.rerun_input import frame_boxes, write_rerun_dump
 from egraff_lmp.rollout.restart import TRAJECTORY
+from egraff_lmp.runs.machine import hardware, versions
 
 SCHEMA = 1
 KIND = "egraff rerun"
@@ -146,8 +147,6 @@ def _recorded_identity(folder: Path) -> Any:
 
 
 def _read_back(folder: Path, frames: Frames, boxes: Sequence[LammpsBox]) -> Frames:
-    from egraff_lmp.data.lammps_dump import read_lammps_dump
-
     dumped = read_lammps_dump(folder / TRAJECTORY)
     if len(dumped) != len(frames) or dumped.forces is None or dumped.energy is None:
         raise EgraffError(

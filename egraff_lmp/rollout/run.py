@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from egraff_lmp.data import Frames, read_frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 from egraff_lmp.locking import locked
 from egraff_lmp.rollout.config import RolloutConfig
 from egraff_lmp.rollout.launch import Exit, launch, setup_error
 from egraff_lmp.rollout.plan import Plan, make_plan
-from egraff_lmp.rollout.record import RECORD, Record, Segment, hardware, versions
 from egraff_lmp.rollout.restart import (
     RESUMED,
     STOP,
@@ -26,10 +25,9 @@ from egraff_lmp.rollout.restart import (
     last_step,
     tidy_thermo,
 )
+from egraff_lmp.runs.machine import hardware, versions
+from egraff_lmp.runs.record import RECORD, Record, Segment
 from egraff_lmp.stopping import Stopped
-
-if TYPE_CHECKING:
-    from egraff_lmp.data.frames import Frames
 
 # Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
@@ -75,8 +73,6 @@ class RolloutResult:
 
     def frames(self) -> Frames:
         """The trajectory, read back."""
-        from egraff_lmp.data import read_frames
-
         return read_frames(self.trajectory)
 
 

@@ -21,8 +21,9 @@ from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.data.lammps_thermo import THERMO_NAME, at_steps, read_thermo
 from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.rollout.launch import physical_reason
-from egraff_lmp.rollout.record import Record, machine_words, read_record
+from egraff_lmp.runs.machine import machine_words
+from egraff_lmp.runs.messages import physical_reason
+from egraff_lmp.runs.record import Record, read_record
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.records import Fact, RunEnd
 from egraff_lmp.score.temperature import kinetic_temperature

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError, require
+from egraff_lmp.runs.machine import versions
 from egraff_lmp.score.align import check_composition, formula, pair_reruns
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
@@ -82,7 +82,7 @@ def score_trajectory(
         reference=_describe(reference),
         rollouts=tuple(_describe(one.frames) for one in rollouts),
         settings=asdict(options),
-        versions=_versions(),
+        versions=versions(("egraff_lmp", "MDAnalysis", "numpy")),
         scores=tuple(scores),
         curves=curves,
         series=tuple(series),
@@ -165,13 +165,3 @@ def _describe(frames: Frames) -> Source:
         has_energy=frames.energy is not None,
         has_forces=frames.forces is not None,
     )
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in ("egraff_lmp", "MDAnalysis", "numpy"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "unknown"
-    return versions

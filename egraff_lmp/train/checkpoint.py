@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from egraff_lmp.contract import TrainingRange
@@ -169,8 +170,6 @@ def frame_to_plain(frames: Frames, index: int) -> dict[str, Any]:
 
 def frame_from_plain(plain: Mapping[str, Any]) -> Frames:
     """One frame without labels; inverse of `frame_to_plain`."""
-    import numpy as np
-
     return Frames(
         species=tuple(plain["species"]),
         positions=np.array(plain["positions"], dtype=np.float64)[None],

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ase.data import atomic_numbers
+
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import check_leakage, split_frames
 from egraff_lmp.data.table import DATA_SETS, read_source
@@ -72,8 +74,6 @@ def species_order(parts: Parts, wanted: list[str] | None) -> tuple[str, ...]:
     Raises:
         EgraffError: an unknown element symbol, or one of no training frame.
     """
-    from ase.data import atomic_numbers
-
     present = {name for frames in parts.train for name in frames.species}
     if wanted is None:
         return tuple(sorted(present))

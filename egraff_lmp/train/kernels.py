@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -37,3 +39,41 @@ def evaluated_model(
         return model
     on_kernels = AtomicEnergyModel(network, model.scale, model.shift)  # type: ignore[arg-type]
     return on_kernels.train(model.training)
+
+
+def choose_tables(model: torch.nn.Module) -> None:
+    """Make the tables of radial weights as fine as the weights need now, where there are some.
+
+    What is chosen depends on the weights alone, and is the same when a training is resumed.
+
+    Args:
+        model: of `evaluated_model`.
+    """
+    network = getattr(model, "network", None)
+    if not isinstance(network, TrainedNetwork):
+        return
+    before, without = network.without_tables, network.choose_tables()
+    if without > before:
+        logger.warning(
+            "The radial weights of %d layers have become too rough for a table: they are computed "
+            "for every edge, which is slower and takes more memory.",
+            without,
+        )
+
+
+@contextmanager
+def without_tables(model: torch.nn.Module) -> Iterator[None]:
+    """Within the block radial weights are computed for every edge, as they may be later on.
+
+    Args:
+        model: of `evaluated_model`.
+    """
+    network = getattr(model, "network", None)
+    if not isinstance(network, TrainedNetwork):
+        yield
+        return
+    network.drop_tables()
+    try:
+        yield
+    finally:
+        network.choose_tables()

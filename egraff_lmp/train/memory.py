@@ -18,6 +18,7 @@ import torch
 
 from egraff_lmp.train.evaluate import predict
 from egraff_lmp.train.graphs import Batch
+from egraff_lmp.train.kernels import without_tables
 
 if TYPE_CHECKING:
     from egraff_lmp.train.module import ForceFieldModule
@@ -31,7 +32,10 @@ SHARE = 0.5
 
 
 def saved_bytes(module: ForceFieldModule, batch: Batch) -> int:
-    """Bytes that autograd keeps for the gradient of the loss of `batch`, weights left out."""
+    """Bytes that autograd keeps for the gradient of the loss of `batch`, weights left out.
+
+    Without tables of radial weights, which take less memory and may become too coarse.
+    """
     own = {tensor.untyped_storage().data_ptr() for tensor in module.state_dict().values()}
     seen: dict[int, int] = {}
     # What is freed meanwhile is held: another tensor in its place would be taken for it.
@@ -47,6 +51,7 @@ def saved_bytes(module: ForceFieldModule, batch: Batch) -> int:
     module.eval()
     with (
         torch.random.fork_rng(devices=[]),
+        without_tables(module.evaluated),
         torch.autograd.graph.saved_tensors_hooks(count, lambda t: t),
     ):
         module.loss(batch, predict(module.evaluated, batch, create_graph=True))

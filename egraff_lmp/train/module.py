@@ -19,7 +19,7 @@ from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 from egraff_lmp.train.ema import MovingAverage
 from egraff_lmp.train.evaluate import ErrorSums, Prediction, predict
 from egraff_lmp.train.graphs import Batch, Graph, collate, split
-from egraff_lmp.train.kernels import evaluated_model
+from egraff_lmp.train.kernels import choose_tables, evaluated_model
 from egraff_lmp.train.memory import GB, PEAK_OVER_SAVED, budget_bytes, peak_gb, saved_bytes
 from egraff_lmp.train.processes import average_gradients
 from egraff_lmp.train.progress import Progress, stop_reason
@@ -184,6 +184,7 @@ class ForceFieldModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the epoch's clock and sums."""
         self._epoch_start = time.monotonic()
+        choose_tables(self.evaluated)
         self._train_sum = [0.0, 0]
         stage = self.config.second_stage
         if stage is not None and self.progress.epoch == stage.start_epoch:
@@ -277,6 +278,7 @@ class ForceFieldModule(lightning.LightningModule):
         self._loss_sum, self._errors = [0.0, 0], ErrorSums()
         if self.average is not None:
             self._swap.enter_context(self.average.applied(self.model))
+        choose_tables(self.evaluated)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and errors of one batch."""

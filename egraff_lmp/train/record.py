@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import ForceField, force_field
-from egraff_lmp.forcefields.export import package_versions
+from egraff_lmp.runs.machine import hardware, versions
 from egraff_lmp.train.checkpoint import Record, frame_to_plain
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.data import Parts, data_citations, data_provenance, species_order
 from egraff_lmp.train.graphs import Graph, mean_neighbours
-from egraff_lmp.train.provenance import hardware
 from egraff_lmp.train.reference import force_rms, reference_energies
 from egraff_lmp.train.training_range import training_range
 
@@ -118,6 +118,10 @@ def _provenance(config: TrainConfig, parts: Parts, entry: ForceField) -> dict[st
         "data_sets": data_citations(parts.sources),
         "seed": config.seed,
         "started": now.isoformat(timespec="seconds"),
-        "versions": package_versions(VERSIONED + entry.packages),
-        "hardware": hardware(),
+        "versions": versions(VERSIONED + entry.packages),
+        "hardware": {
+            **hardware(),
+            "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        },
     }

@@ -17,8 +17,8 @@ import numpy as np
 from egraff_lmp.contract import Contract
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.datafile import write_data_file
-from egraff_lmp.rollout.launch import clean_message
 from egraff_lmp.rollout.process import run_process
+from egraff_lmp.runs.messages import clean_message
 from egraff_lmp.stopping import stoppable
 from egraff_lmp.verify.deck import PATIENCE_SECONDS, Deck, Outcome
 

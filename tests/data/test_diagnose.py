@@ -125,6 +125,22 @@ def test_everything_in_kcal_or_in_bohr():
     assert "nm" in found(nano, r_max=0.5)[0]["units"].message
 
 
+def test_forces_that_do_not_sum_to_zero():
+    """Noise of a known size is told by the net force, and so is the force error that it costs."""
+    frames = solid()
+    balanced = frames.forces - frames.forces.mean(axis=1, keepdims=True)
+    noise = 0.02 * np.random.default_rng(0).normal(size=frames.forces.shape)
+    notes = []
+    for forces in (balanced, balanced + noise):
+        findings, _ = check_part(PartInput("p", replace(frames, forces=forces), order="series"))
+        notes.append([f for f in findings if f.check == "net force"])
+    assert not notes[0]
+    (note,) = notes[1]
+    # 900 components of the net force: their mean square is known to 1/sqrt(450), 5 %.
+    assert note.values["force_noise_mev_per_angstrom"] == pytest.approx(20, rel=0.1)
+    assert "no force field can have a force MAE below about 16" in note.message
+
+
 def test_wrong_temperature_and_time_step():
     problems, _ = found(solid(), temperature_kelvin=1200.0)
     assert problems["temperature"].level == "warning"
@@ -294,6 +310,9 @@ def test_gete(ab_initio_data):
     assert result.parts["val"]["work_correlation_with_gaps"] == pytest.approx(
         0.919, abs=THIRD_DIGIT
     )
+    for part, noise in (("test", 15.25), ("val", 15.16)):
+        values = by["net force", part].values
+        assert values["force_noise_mev_per_angstrom"] == pytest.approx(noise, abs=0.01)
     jump = by["order", "val"].values
     assert (jump["jump_after"], jump["n_jumps"]) == (9, 1)
     assert jump["jump_steps"] == pytest.approx(9.2, abs=0.05)

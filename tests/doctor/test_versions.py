@@ -20,6 +20,10 @@ from egraff_lmp.doctor.versions import lammps_number, numbers, satisfies
         ("0.6", ">=0.6,<0.7", True),
         ("1.5", "!=1.5.0", False),
         ("1.0", "", True),
+        ("2.9.0.dev20251001", ">=2.8,<3", True),  # a nightly build
+        ("1.5.post1", ">=1.5,<1.6", True),
+        ("main", ">=1", True),  # nothing that could be judged
+        ("1.5", "of today", True),
     ],
 )
 def test_satisfies(version, specifier, fits):
@@ -42,6 +46,10 @@ def test_lammps_number(text, number):
 
 def test_numbers_of_what_is_no_version():
     assert numbers("main") == ()
+
+
+def test_numbers_leave_local_parts_and_candidates_out():
+    assert numbers("2.13.0+cpu") == numbers("2.13") == numbers("2.13.0rc1") == (2, 13, 0)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ TERMS = [0, 0, -1, -1, 1, 0, 1, -1]
 BLOCKS = [0, 1, 2, 0, 1, 0]
 SQUARE = CHANNELS * CHANNELS
 COEFFICIENTS = random(2, 2, CHANNELS)
+TABULATED = (
+    random(EDGES).abs() / 4,
+    random(2, 8, CHANNELS),
+    torch.tensor([0, 1, 1, 0, 1]),
+)
 # Arguments that fit, by the operator's name.
 FITTING: dict[str, tuple] = {
     "convolution_backward": (ROWS, *CONVOLVED, INDEX, PATHS, True),
@@ -52,6 +57,8 @@ FITTING: dict[str, tuple] = {
     "gate_second": (ROWS, ROWS, ROWS, *GATE),
     "scaled_silu_backward": (ROWS, ROWS, random(ATOMS, 2)),
     "scaled_silu_second": (ROWS, random(ATOMS, 2), ROWS, ROWS, random(ATOMS, 2)),
+    "radial_table_backward": (random(EDGES, CHANNELS), *TABULATED, True, True),
+    "radial_table_second": (random(EDGES), random(EDGES, CHANNELS), *TABULATED, True, True),
     "symmetric_contraction_backward": (ROWS, ROWS, COEFFICIENTS, TYPES, TERMS),
     "symmetric_contraction_coefficients": (ROWS, ROWS, TYPES, TERMS, 2),
     "symmetric_contraction_second": (ROWS, ROWS, ROWS, COEFFICIENTS, TYPES, TERMS),
@@ -76,8 +83,9 @@ FITTING: dict[str, tuple] = {
         True,
     ),
 }
-# What fits, too: more centres than those of the edges, more atoms, more types; more weights than
-# the blocks of fewer channels have; gradients of harmonics in the network's precision.
+# What fits, too: more centres than those of the edges, more atoms, more types; tables of more kinds
+# or fewer intervals; more weights than the blocks of fewer channels have; gradients of harmonics in
+# the network's precision.
 FITS_TOO = {
     ("convolution_backward", 0, "longer"),
     ("convolution_backward", 1, "longer"),
@@ -86,6 +94,10 @@ FITS_TOO = {
     ("convolution_map_backward", 0, "narrower"),
     ("convolution_map_backward", 1, "longer"),
     ("et_attention_backward", 3, "longer"),
+    ("radial_table_backward", 2, "longer"),
+    ("radial_table_backward", 2, "of fewer rows"),
+    ("radial_table_second", 3, "longer"),
+    ("radial_table_second", 3, "of fewer rows"),
     ("symmetric_contraction_backward", 2, "longer"),
     ("symmetric_contraction_second", 3, "longer"),
     ("node_linear_backward", 0, "narrower"),

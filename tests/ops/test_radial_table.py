@@ -98,10 +98,3 @@ def test_second_derivative(instructions: str, dtype: torch.dtype) -> None:
     assert expected.any()
     # Curvatures of 24 intervals: 24 times the slopes' rounding.
     assert float((got - expected).abs().max()) < 240 * ROUNDING[dtype] * float(expected.abs().max())
-
-
-def test_tables_are_not_trained() -> None:
-    """One that wants a gradient is refused rather than left without one."""
-    x, kinds = torch.rand(3, requires_grad=True), torch.zeros(3, dtype=torch.int64)
-    with pytest.raises(RuntimeError, match="expected a constant table"):
-        TABLE(x, torch.ones(1, 4, 2, requires_grad=True), kinds)

@@ -120,6 +120,13 @@ def _contraction() -> tuple[Function, list[torch.Tensor]]:
 def _radial_table() -> tuple[Function, list[torch.Tensor]]:
     kinds = torch.randint(0, 2, (EDGES,))
     table = torch.stack([_table((1, 3))[:, 0], 2 * _table((1, 3))[:, 0]])
+    return lambda x, t: OPS.radial_table(x, t, kinds), [_radial(), table.requires_grad_(True)]
+
+
+def _constant_radial_table() -> tuple[Function, list[torch.Tensor]]:
+    """As a deployed network has it."""
+    kinds = torch.zeros(EDGES, dtype=torch.int64)
+    table = _table((1, 19)).transpose(0, 1).contiguous()
     return lambda x: OPS.radial_table(x, table, kinds), [_radial()]
 
 
@@ -225,6 +232,7 @@ CASES: dict[str, Callable[[], tuple[Function, list[torch.Tensor]]]] = {
     "scaled_silu of many": lambda: (OPS.scaled_silu, [_random(1, 1, 19), _random(1, 1)]),
     "symmetric_contraction": _contraction,
     "radial_table": _radial_table,
+    "radial_table of constants": _constant_radial_table,
     "et_attention of scalars": lambda: _attention(2),
     "et_attention without vectors": lambda: _attention(4),
     "et_attention": lambda: _attention(7),
@@ -238,7 +246,7 @@ CASES: dict[str, Callable[[], tuple[Function, list[torch.Tensor]]]] = {
 # Whose second derivatives are composed of torch's own operators, or of those of other cases: what
 # depends on the instruction set is their first pass, which their own files test with each.
 COMPOSED = {name for name in CASES if "attention" in name or name.split("_")[0] == "tabulated"}
-COMPOSED |= {"interaction", "interaction by table", "radial_table"}
+COMPOSED |= {"interaction", "interaction by table"}
 
 
 def require_gradients(name: str) -> None:
@@ -299,6 +307,33 @@ def test_every_operator_is_here() -> None:
     assert found == {name.split(" ")[0] for name in CASES}
 
 
+def require_same_bits(gradients: Callable[[], list[torch.Tensor]], threads: int) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = gradients()
+        torch.set_num_threads(threads)
+        assert all(torch.equal(a, b) for a, b in zip(gradients(), expected, strict=True))
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_bit_of_a_trained_table(threads: int, instructions: str) -> None:
+    """300 edges and columns of several panels, the last of them neither full nor of registers."""
+    torch.manual_seed(0)
+    x, table = torch.rand(300, requires_grad=True), torch.randn(2, 11, 397, requires_grad=True)
+    kinds = torch.randint(0, 2, (300,))
+
+    def gradients() -> list[torch.Tensor]:
+        values = OPS.radial_table(x, table, kinds)
+        first = torch.autograd.grad((values**3).sum(), (x, table), create_graph=True)
+        loss = sum((each**2).sum() for each in first)
+        return [*first, *torch.autograd.grad(loss, (x, table))]
+
+    require_same_bits(gradients, threads)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_change_no_bit(threads: int) -> None:
     """Gradients of trained weights: 70 atoms, where threads have shares of them."""
@@ -313,14 +348,7 @@ def test_threads_change_no_bit(threads: int) -> None:
         (dx,) = torch.autograd.grad((out**2).sum(), features, create_graph=True)
         return list(torch.autograd.grad((dx**2).sum(), (features, coefficients)))
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        expected = gradients()
-        torch.set_num_threads(threads)
-        assert all(torch.equal(a, b) for a, b in zip(gradients(), expected, strict=True))
-    finally:
-        torch.set_num_threads(before)
+    require_same_bits(gradients, threads)
 
 
 def test_third_derivatives_are_refused() -> None:

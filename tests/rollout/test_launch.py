@@ -9,15 +9,7 @@ from pathlib import Path
 import pytest
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.rollout.launch import (
-    Exit,
-    clean_message,
-    error_message,
-    lammps_command,
-    launch,
-    physical_reason,
-    setup_error,
-)
+from egraff_lmp.rollout.launch import Exit, lammps_command, launch, setup_error
 
 
 def test_command_is_a_list_without_a_shell():
@@ -36,35 +28,11 @@ def test_launchers():
     assert slurm[:4] == ["srun", "--cpu-bind=cores", "-n", "4"]
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("ERROR: Lost atoms: original 64 current 63 (src/src/thermo.cpp:491)\n",
-         "Lost atoms: original 64 current 63"),
-        ("ERROR on proc 1: Non-numeric atom coords (src/domain.cpp:58)", "Non-numeric atom coords"),
-        ("ERROR: expected a file, got x (see y)", "expected a file, got x (see y)"),
-    ],
-)  # fmt: skip
-def test_messages_lose_their_source_position(tmp_path, line, message):
-    assert clean_message(line) == message
-    log = tmp_path / "log"
-    log.write_text(f"LAMMPS\nno ERROR here\n{line}\nERROR: a later one\n")
-    assert error_message(log) == message
-
-
 def test_breakdowns_are_told_from_mistakes(tmp_path):
     log = tmp_path / "log"
     log.write_text("last words\n")
     assert "lost atoms" in Exit(1, "Lost atoms: original 2 current 1", log).physical_reason
     assert "not a number" in Exit(1, "Non-numeric atom coords - unstable", log).physical_reason
-    # The watch over the temperature ends in words that tell a reader nothing.
-    halt = "Fix halt condition for fix-id stable met on step 930 with value 0"
-    assert physical_reason(halt) == "the temperature exceeded its bound or is not a number"
-    assert physical_reason("Lost atoms: original 2 current 1").endswith(": original 2 current 1")
-    guard = "pair_style egraff: guard at step 7: expected 27 atoms, got 26"
-    assert physical_reason(guard) == f"the simulation ran away: {guard}"
-    finite = "pair_style egraff: expected a finite energy, got nan for atom 3 at step 12"
-    assert "not a number" in physical_reason(finite)
     assert Exit(1, "Unrecognized pair style 'x'", log).physical_reason == ""
     assert str(log) in str(setup_error(Exit(1, "Unrecognized pair style 'x'", log)))
     assert "last words" in str(setup_error(Exit(-9, "", log)))

@@ -54,9 +54,11 @@ def batch(toy):
 )
 def test_loss_by_hand(toy_config, toy, batch, loss, expected):
     """Errors of 6 eV on 12 atoms, (0.3, 0.4, 0) eV/A and 0.01 eV/A^3, at a scale of 2."""
-    from egraff_lmp.forcefields import AtomicEnergyModel
+    from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext
 
-    model = AtomicEnergyModel(torch.nn.Identity(), 2.0, torch.zeros(2))
+    context = NetworkContext(toy.SPECIES, toy.R_MAX, 5.0, torch.float64, 0)
+    network = toy.TOY.build(toy.TOY.presets["small"], context)
+    model = AtomicEnergyModel(network, 2.0, torch.zeros(2))
     module = ForceFieldModule(model, toy_config(loss=loss, ema_decay=None))
     batch = batch._replace(stress=torch.zeros(2, 3, 3, dtype=torch.float64))
     found = Prediction(

@@ -26,6 +26,7 @@ class ToyNetwork(torch.nn.Module):
         width, self.n_species = int(settings["width"]), len(context.species)
         self.n_layers = 1
         self.exchange_widths = ()
+        self.outputs = ()
         self.r_max = context.r_max
         self.dtype = context.dtype
         with torch.random.fork_rng(devices=[]):

@@ -26,14 +26,20 @@ EXCHANGE = "lammps/row_exchange.cpp"
 # The defect, the checks that are made on how many ranks, and the findings that must fail.
 PLANTED = {
     "wrong sign of the virial": (
-        Mutant(COMPUTE, "{-r[0] * g[0], -r[1] * g[1],", "{r[0] * g[0], -r[1] * g[1],"),
+        Mutant(COMPUTE, "virial[k] += v[k];", "virial[k] += k == 0 ? -v[k] : v[k];"),
         ("derivatives", "parity"),
         "1",
         {"derivatives: virial, LAMMPS", "parity: virial"},
     ),
     "dropped ghost contribution": (
         # On one rank every ghost is an image of an own atom, and no node of its own.
-        Mutant(COMPUTE, "f[j][k] -= g[k];", "if (j < atom->nlocal) f[j][k] -= g[k];"),
+        Mutant(
+            COMPUTE,
+            "return f[atoms.atom_of_node[node]];",
+            "static double dropped[3];\n"
+            "const int on = atoms.atom_of_node[node];\n"
+            "return on < atom->nlocal ? f[on] : dropped;",
+        ),
         ("ranks",),
         "1,2",
         {"ranks"},

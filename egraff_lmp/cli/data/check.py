@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from egraff_lmp.cli.console import output
 
@@ -77,7 +78,6 @@ def command(
 
 def _show(result: CheckResult) -> None:
     from rich.padding import Padding
-    from rich.text import Text
 
     output.print(Text(result.name, style="bold"))
     for part, facts in result.parts.items():

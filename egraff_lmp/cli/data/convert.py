@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.errors import EgraffError
 
 
 def command(
@@ -34,7 +35,6 @@ def command(
     """
     from egraff_lmp.data.convert import InputUnits, convert_file, convert_part
     from egraff_lmp.data.table import DATA_SETS
-    from egraff_lmp.errors import EgraffError
 
     key, _, part = source.partition(":")
     if key not in DATA_SETS:

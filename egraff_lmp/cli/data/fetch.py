@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.errors import EgraffError
 
 
 def command(
@@ -32,7 +33,6 @@ def command(
     """
     from egraff_lmp.data.fetch import fetch_part
     from egraff_lmp.data.table import data_set
-    from egraff_lmp.errors import EgraffError
 
     failed = 0
     with errors.status("") as status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,8 +31,6 @@ def command(
 
 
 def _facts(entry: DataSet) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "key": entry.key,
         "title": entry.title,

@@ -2,7 +2,8 @@
 # Not find_package(Torch): with a CUDA build of torch that asks for the whole CUDA toolkit, of which
 # nothing here is compiled.
 #
-# Sets TORCH_LIBRARY_DIR, TORCH_VERSION_TEXT, EGRAFF_RPATH; makes egraff::torch.
+# Sets TORCH_LIBRARY_DIR, TORCH_VERSION_TEXT, EGRAFF_RPATH; makes egraff::torch, and
+# egraff::torch_libraries for what is linked with torch without seeing its headers.
 
 set(hints ${CMAKE_PREFIX_PATH})
 foreach(prefix ${CMAKE_PREFIX_PATH})
@@ -32,13 +33,16 @@ string(REGEX MATCHALL "[0-9]+" version_numbers "${version_lines}")
 string(JOIN "." TORCH_VERSION_TEXT ${version_numbers})
 message(STATUS "torch ${TORCH_VERSION_TEXT}: ${TORCH_LIBRARY_DIR}")
 
+add_library(egraff::torch_libraries INTERFACE IMPORTED)
+# libtorch.so itself carries no symbol that we use, but brings CUDA in where it has it.
+target_link_libraries(
+  egraff::torch_libraries INTERFACE -Wl,--no-as-needed ${TORCH_LIB} -Wl,--as-needed
+                                    ${TORCH_LIBRARY_DIR}/libtorch_cpu.so
+                                    ${TORCH_LIBRARY_DIR}/libc10.so)
 add_library(egraff::torch INTERFACE IMPORTED)
 target_include_directories(egraff::torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR}
                                                           ${TORCH_API_INCLUDE_DIR})
-# libtorch.so itself carries no symbol that we use, but brings CUDA in where it has it.
-target_link_libraries(
-  egraff::torch INTERFACE -Wl,--no-as-needed ${TORCH_LIB} -Wl,--as-needed
-                          ${TORCH_LIBRARY_DIR}/libtorch_cpu.so ${TORCH_LIBRARY_DIR}/libc10.so)
+target_link_libraries(egraff::torch INTERFACE egraff::torch_libraries)
 
 if(SKBUILD)
   # site-packages/egraff_lmp/lib beside site-packages/torch/lib

@@ -1,5 +1,8 @@
 #include "checks.h"
 
+#include "atom_forces.h"
+#include "edge_forces.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
@@ -30,7 +33,7 @@ struct Precision {
 constexpr Precision FLOAT64 = {1e-4, 1e-5, 1e-4, 1e-9};
 constexpr Precision FLOAT32 = {1e-2, 1e-3, 5e-2, 1e-4};
 constexpr int CHECKED_ATOMS = 3;
-constexpr int VOIGT[6][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
+constexpr int VOIGT[SYMMETRIC_COMPONENTS][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
 
 // Of NaN and a number std::max keeps the one or the other by chance of order, MPI_MAX likewise.
 double or_infinite(double value)
@@ -210,18 +213,19 @@ class Check {
     });
   }
 
-  // virial = -sum over edges of r x g, against -dE/d(strain).
+  // Against -dE/d(strain).
   void check_virial(const Evaluation &result)
   {
-    const auto &vectors = input_.atoms.graph.edge_vectors;
-    double mine[6] = {}, virial[6], worst = -1.0, size = 1.0;
+    double mine[SYMMETRIC_COMPONENTS] = {}, virial[SYMMETRIC_COMPONENTS];
+    double worst = -1.0, size = 1.0;
     int worst_v = 0;
-    for (size_t e = 0; e < input_.atoms.graph.n_edges(); ++e)
-      for (int v = 0; v < 6; ++v)
-        mine[v] -= vectors[3 * e + VOIGT[v][0]] * result.edge_gradients[3 * e + VOIGT[v][1]];
-    MPI_Allreduce(mine, virial, 6, MPI_DOUBLE, MPI_SUM, lmp_->world);
+    for_virials(input_.atoms.graph, result.edge_gradients, 1.0,
+                [&](int64_t, int64_t, const double *of_edge) {
+                  for (int v = 0; v < SYMMETRIC_COMPONENTS; ++v) mine[v] += of_edge[v];
+                });
+    MPI_Allreduce(mine, virial, SYMMETRIC_COMPONENTS, MPI_DOUBLE, MPI_SUM, lmp_->world);
     for (const double value : virial) size = std::max(size, std::abs(value));
-    for (int v = 0; v < 6; ++v) {
+    for (int v = 0; v < SYMMETRIC_COMPONENTS; ++v) {
       const double error = or_infinite(std::abs(strain_slope(v, precision_.strain) + virial[v]));
       if (error > worst) worst_v = v;
       worst = std::max(worst, error);
@@ -267,22 +271,6 @@ class Check {
 };
 
 }    // namespace
-
-std::vector<double> atom_forces(const AtomGraph &atoms, const std::vector<double> &edge_gradients,
-                                RowExchange &rows)
-{
-  std::vector<double> forces(3 * atoms.node_of_atom.size(), 0.0);
-  const auto &graph = atoms.graph;
-  for (size_t e = 0; e < graph.n_edges(); ++e) {
-    const int i = atoms.atom_of_node[graph.centers[e]], j = atoms.atom_of_node[graph.neighbors[e]];
-    for (int k = 0; k < 3; ++k) {
-      forces[3 * i + k] += edge_gradients[3 * e + k];
-      forces[3 * j + k] -= edge_gradients[3 * e + k];
-    }
-  }
-  rows.ghosts_to_atoms(forces.data(), 3);
-  return forces;
-}
 
 void check_member(LAMMPS *lmp, Member &member, const CheckInput &input)
 {

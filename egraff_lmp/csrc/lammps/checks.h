@@ -20,9 +20,4 @@ struct CheckInput {
 // a halo. Prints a line each; an error on all ranks says which one failed. Collective over `world`.
 void check_member(LAMMPS_NS::LAMMPS *lmp, Member &member, const CheckInput &input);
 
-// Forces on atoms (local + ghost, 3 each) from the gradients of the edges, ghosts' parts sent to
-// their owners. Collective.
-std::vector<double> atom_forces(const AtomGraph &atoms, const std::vector<double> &edge_gradients,
-                                RowExchange &rows);
-
 }    // namespace egraff

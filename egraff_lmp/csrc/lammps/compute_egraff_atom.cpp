@@ -1,5 +1,6 @@
 #include "compute_egraff_atom.h"
 
+#include "member.h"
 #include "pair_egraff.h"
 
 #include "atom.h"

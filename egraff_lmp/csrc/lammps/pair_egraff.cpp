@@ -1,6 +1,8 @@
 #include "pair_egraff.h"
 
+#include "edge_forces.h"
 #include "ghost_cutoff.h"
+#include "pair_egraff_state.h"
 #include "sha256.h"
 
 #include "atom.h"
@@ -30,8 +32,8 @@ constexpr int REQUEST_HALO = NeighConst::REQ_FULL | NeighConst::REQ_GHOST;
 
 }    // namespace
 
-PairEgraff::PairEgraff(LAMMPS *lmp, egraff::Style style) :
-    Pair(lmp), style_(std::move(style)), rows_(lmp, this), guards_(lmp)
+PairEgraff::PairEgraff(LAMMPS *lmp, const egraff::Style &style) :
+    Pair(lmp), state_(std::make_unique<State>(lmp, this, style))
 {
   single_enable = 0;
   restartinfo = 1;
@@ -62,10 +64,11 @@ void PairEgraff::allocate()
 
 void PairEgraff::settings(int narg, char **arg)
 {
-  settings_ = egraff::parse_settings(lmp, style_, std::vector<std::string>(arg, arg + narg));
+  state_->settings =
+      egraff::parse_settings(lmp, state_->style, std::vector<std::string>(arg, arg + narg));
   // Device and threads are claimed with the models: pair_coeff comes again, too.
-  members_.clear();
-  restored_ = {};
+  state_->members.clear();
+  state_->restored = {};
 }
 
 bool PairEgraff::is_file(const std::string &word)
@@ -79,20 +82,20 @@ bool PairEgraff::is_file(const std::string &word)
 std::string PairEgraff::coeff_syntax() const
 {
   return fmt::format("write 'pair_coeff * * {} Element1 Element2 ...', one element per atom type",
-                     style_.is_foreign() ? "file" : "model.pt");
+                     state_->style.is_foreign() ? "file" : "model.pt");
 }
 
 void PairEgraff::coeff(int narg, char **arg)
 {
   const std::string syntax = coeff_syntax();
   if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "pair_coeff {}: expected '* *' first, got '{} {}': {}", style_.name,
+    error->all(FLERR, "pair_coeff {}: expected '* *' first, got '{} {}': {}", state_->style.name,
                narg > 0 ? arg[0] : "", narg > 1 ? arg[1] : "", syntax);
   if (narg == 2)
     error->all(
         FLERR,
         "pair_coeff {}: expected a model file and {} element(s) after '* *', got nothing: {}",
-        style_.name, atom->ntypes, syntax);
+        state_->style.name, atom->ntypes, syntax);
 
   // More words than types: the first ones may be further files, of an ensemble.
   const int n_types = atom->ntypes;
@@ -106,35 +109,35 @@ void PairEgraff::use_models(const std::vector<std::string> &files,
                             const std::vector<std::string> &elements,
                             const std::vector<std::string> &hashes)
 {
-  restored_ = {};
+  state_->restored = {};
   load_members(files, hashes);
-  elements_ = elements;
+  state_->elements = elements;
   const int n_types = atom->ntypes;
-  const auto &first = members_.front();
-  if (static_cast<int>(elements_.size()) != n_types)
+  const auto &first = state_->members.front();
+  if (static_cast<int>(state_->elements.size()) != n_types)
     error->all(
         FLERR,
         "pair_coeff {}: expected {} element(s), one per atom type, got {} ('{}'); {} knows {}",
-        style_.name, n_types, elements_.size(), egraff::join(elements_), first.file,
-        egraff::join(first.contract().species));
+        state_->style.name, n_types, state_->elements.size(), egraff::join(state_->elements),
+        first.file, egraff::join(first.contract().species));
   const bool hybrid = utils::strmatch(force->pair_style, "^hybrid");
   for (int type = 1; type <= n_types && !hybrid; ++type)
-    if (elements_[type - 1] == "NULL")
+    if (state_->elements[type - 1] == "NULL")
       error->all(FLERR,
                  "pair_coeff {}: expected an element for type {}, got NULL: every atom type "
                  "needs one unless pair_style hybrid gives it another style; {} knows {}",
-                 style_.name, type, first.file, egraff::join(first.contract().species));
-  for (auto &member : members_)
-    member.species_of_type = egraff::map_species(lmp, member, elements_);
+                 state_->style.name, type, first.file, egraff::join(first.contract().species));
+  for (auto &member : state_->members)
+    member.species_of_type = egraff::map_species(lmp, member, state_->elements);
 
-  auto &known = seen_.types;
+  auto &known = state_->seen.types;
   known.assign(n_types + 1, false);
-  for (int type = 1; type <= n_types; ++type) known[type] = elements_[type - 1] != "NULL";
+  for (int type = 1; type <= n_types; ++type) known[type] = state_->elements[type - 1] != "NULL";
   if (std::count(known.begin(), known.end(), true) == 0)
     error->all(FLERR,
                "pair_coeff {}: expected an element for at least one type, got NULL for "
                "all of them: {}",
-               style_.name, coeff_syntax());
+               state_->style.name, coeff_syntax());
   if (!allocated) allocate();
   for (int i = 1; i <= n_types; ++i)
     for (int j = i; j <= n_types; ++j) setflag[i][j] = known[i] && known[j];
@@ -144,41 +147,43 @@ void PairEgraff::use_models(const std::vector<std::string> &files,
 void PairEgraff::load_members(const std::vector<std::string> &files,
                               const std::vector<std::string> &hashes)
 {
-  members_.clear();
-  quantities_.clear();
-  table_printed_ = checked_ = false;
-  if (!settings_.sha256.empty() && settings_.sha256.size() != files.size())
+  state_->members.clear();
+  state_->quantities.clear();
+  state_->table_printed = state_->checked = false;
+  if (!state_->settings.sha256.empty() && state_->settings.sha256.size() != files.size())
     error->all(FLERR,
                "pair_style {}: expected one sha256 for each of {} model file(s), got {}: put "
                "commas between them, and none for a file that may be any",
-               style_.name, files.size(), settings_.sha256.size());
+               state_->style.name, files.size(), state_->settings.sha256.size());
   for (const auto &file : files) {
     bool readable = false;
     const std::string bytes = egraff::read_file(lmp, file, readable);
     if (!readable)
       error->all(FLERR, "pair_coeff {}: expected a model file, but '{}' cannot be read: {}",
-                 style_.name, file,
+                 state_->style.name, file,
                  hashes.empty() ? "check the path (relative to where lmp was started)"
                                 : "the restart file names it; " + egraff::RestoredFiles::REPEAT);
     if (!hashes.empty()) {
-      const std::string hash = egraff::sha256(bytes), &expected = hashes.at(members_.size());
+      const std::string hash = egraff::sha256(bytes), &expected = hashes.at(state_->members.size());
       if (hash != expected)
         error->all(FLERR,
                    "pair_style {}: the restart file was written with another content of {} (sha256 "
                    "{:.12}, now {:.12}): {}",
-                   style_.name, file, expected, hash, egraff::RestoredFiles::REPEAT);
+                   state_->style.name, file, expected, hash, egraff::RestoredFiles::REPEAT);
     }
-    if (!settings_.sha256.empty())
-      egraff::require_sha256(lmp, style_.name, file, bytes, settings_.sha256[members_.size()]);
+    if (!state_->settings.sha256.empty())
+      egraff::require_sha256(lmp, state_->style.name, file, bytes,
+                             state_->settings.sha256[state_->members.size()]);
     std::string failure;
     egraff::Member member;
-    member.style = style_.name;
+    member.style = state_->style.name;
     member.file = file;
     try {
-      resources_ = egraff::claim_resources(lmp, style_.name, settings_.device, settings_.threads);
-      member.model = std::make_unique<egraff::DeployedModel>(bytes, file, style_.format,
-                                                             resources_.device, resources_.threads);
-      if (settings_.check && member.model->has_self_test()) {
+      state_->resources = egraff::claim_resources(lmp, state_->style.name, state_->settings.device,
+                                                  state_->settings.threads);
+      member.model = std::make_unique<egraff::DeployedModel>(
+          bytes, file, state_->style.format, state_->resources.device, state_->resources.threads);
+      if (state_->settings.check && member.model->has_self_test()) {
         const double difference = member.model->self_test();
         if (comm->me == 0)
           utils::logmesg(lmp,
@@ -189,32 +194,32 @@ void PairEgraff::load_members(const std::vector<std::string> &files,
       failure = user_error.what();
     } catch (const std::exception &exception) {
       // Out of memory, for one: on one rank alone, too.
-      failure = fmt::format("pair_coeff {}: {} could not be loaded on a rank: {}", style_.name,
-                            file, exception.what());
+      failure = fmt::format("pair_coeff {}: {} could not be loaded on a rank: {}",
+                            state_->style.name, file, exception.what());
     }
     if (!failure.empty() && !hashes.empty()) failure += "; " + egraff::RestoredFiles::REPEAT;
     egraff::all_or_error(lmp, failure);
-    members_.push_back(std::move(member));
+    state_->members.push_back(std::move(member));
   }
-  if (settings_.deviation.value > 0.0 && members_.size() < 2)
+  if (state_->settings.deviation.value > 0.0 && state_->members.size() < 2)
     error->all(FLERR,
                "pair_style {}: expected several model files in pair_coeff for the "
                "keyword deviation, got one",
-               style_.name);
+               state_->style.name);
 
   // Comm sizes its buffers by these. Features of networks travel by a plan of their own.
-  comm_forward = comm_reverse = comm_reverse_off = PER_ATOM_VIRIAL;
+  comm_forward = comm_reverse = comm_reverse_off = egraff::VIRIAL_COMPONENTS;
   if (lmp->citeme)
-    for (const auto &member : members_)
+    for (const auto &member : state_->members)
       for (const auto &citation : member.contract().citations)
-        lmp->citeme->add("pair_style " + style_.name + ", model " + member.contract().architecture +
-                         ":\n\n" + citation + "\n\n");
+        lmp->citeme->add("pair_style " + state_->style.name + ", model " +
+                         member.contract().architecture + ":\n\n" + citation + "\n\n");
 }
 
 double PairEgraff::r_max() const
 {
   double r = 0.0;
-  for (const auto &member : members_) r = std::max(r, member.contract().r_max);
+  for (const auto &member : state_->members) r = std::max(r, member.contract().r_max);
   return r;
 }
 
@@ -223,9 +228,9 @@ bool PairEgraff::folds_ghosts() const
 {
   if (comm->nprocs > 1) return false;
   bool needed = false;
-  for (const auto &member : members_) {
+  for (const auto &member : state_->members) {
     if (member.can_exchange()) return false;
-    needed = needed || member.needs_halo(settings_.exchange);
+    needed = needed || member.needs_halo(state_->settings.exchange);
   }
   return needed;
 }
@@ -234,12 +239,12 @@ int PairEgraff::halo_layers() const
 {
   if (folds_ghosts()) return 0;
   int layers = 0;
-  for (const auto &member : members_)
-    if (member.needs_halo(settings_.exchange))
+  for (const auto &member : state_->members)
+    if (member.needs_halo(state_->settings.exchange))
       layers = std::max(layers, member.contract().halo_layers);
   // Before the first step of a checked run the exchange is compared with a halo.
-  if (settings_.check && !checked_)
-    for (const auto &member : members_)
+  if (state_->settings.check && !state_->checked)
+    for (const auto &member : state_->members)
       if (member.can_exchange()) layers = std::max(layers, member.contract().halo_layers);
   return layers;
 }
@@ -247,19 +252,20 @@ int PairEgraff::halo_layers() const
 void PairEgraff::init_style()
 {
   load_restored();
-  if (members_.empty())
+  if (state_->members.empty())
     error->all(FLERR, "pair_style {}: no model was loaded: a pair_coeff line is missing",
-               style_.name);
+               state_->style.name);
   refuse_unsupported();
-  energy_unit_ = std::strcmp(update->unit_style, "real") == 0
-                     ? utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL)
-                     : 1.0;
-  if (settings_.masses)
-    for (const auto &member : members_) egraff::check_masses(lmp, member);
+  state_->energy_unit = std::strcmp(update->unit_style, "real") == 0
+                            ? utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL)
+                            : 1.0;
+  if (state_->settings.masses)
+    for (const auto &member : state_->members) egraff::check_masses(lmp, member);
   warn_of_units();
-  guards_.prepare(style_.name, settings_.guards, members_, elements_, energy_unit_);
+  state_->guards.prepare(state_->style.name, state_->settings.guards, state_->members,
+                         state_->elements, state_->energy_unit);
   reserve_halo();
-  plan_.forget();
+  state_->plan.forget();
   // Under hybrid the parent copied these before the model was known; Comm sizes its buffers next.
   if (force->pair != this) {
     force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
@@ -280,20 +286,20 @@ void PairEgraff::reserve_halo()
     error->all(FLERR,
                "pair_style {}: expected 'comm_modify mode single' for {}, got mode multi: its halo "
                "of ghost atoms needs one cutoff for all types",
-               style_.name, halo_reason());
+               state_->style.name, halo_reason());
   if (layers && neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
     error->all(FLERR,
                "pair_style {}: expected 'neighbor SKIN bin' (or nsq) for {}, got neighbor multi: "
                "LAMMPS has no neighbour list of ghost atoms in that style",
-               style_.name, halo_reason());
+               state_->style.name, halo_reason());
   egraff::GhostCutoff::require(lmp, this, layers ? layers * r_max() + neighbor->skin : 0.0);
 }
 
 // What asks for a halo, in the words of the deck.
 std::string PairEgraff::halo_reason() const
 {
-  for (const auto &member : members_) {
-    if (!member.needs_halo(settings_.exchange)) continue;
+  for (const auto &member : state_->members) {
+    if (!member.needs_halo(state_->settings.exchange)) continue;
     return member.can_exchange() ? "'exchange no'" : member.file + ", which exchanges no features";
   }
   return "'check yes'";
@@ -306,17 +312,17 @@ void PairEgraff::refuse_unsupported()
     error->all(FLERR,
                "pair_style {}: expected 'units metal' (A, eV, ps) or 'units real' (A, "
                "kcal/mol, fs), got 'units {}'",
-               style_.name, units);
+               state_->style.name, units);
   if (utils::strmatch(update->integrate_style, "^respa"))
     error->all(FLERR,
                "pair_style {}: expected 'run_style verlet', got respa: the energy "
                "cannot be split into inner and outer parts",
-               style_.name);
+               state_->style.name);
   if (neighbor->nex_type + neighbor->nex_mol > 0 || excluded_groups() < 0)
     error->all(FLERR,
                "pair_style {}: expected no excluded pairs, got 'neigh_modify exclude': the "
                "network needs every neighbour; 'exclude group ID all' takes whole atoms out",
-               style_.name);
+               state_->style.name);
   refuse_group_commands();
 }
 
@@ -327,14 +333,14 @@ void PairEgraff::refuse_group_commands()
     error->all(FLERR,
                "pair_style {}: expected no 'neigh_modify include', got group {}: the network needs "
                "every neighbour; leave the line out, and give the group to the fixes in its place",
-               style_.name, group->names[neighbor->includegroup]);
+               state_->style.name, group->names[neighbor->includegroup]);
   // LAMMPS does not tell a pair style of 'comm_modify group', which needs 'atom_modify first'.
   if (atom->firstgroupname)
     error->all(FLERR,
                "pair_style {}: expected no 'atom_modify first' (nor 'comm_modify group', which "
                "needs it), got group {}: the network needs every atom as a ghost; leave the lines "
                "out",
-               style_.name, atom->firstgroupname);
+               state_->style.name, atom->firstgroupname);
   // Ghosts carry the groups of the last neighbour-list build, their owners those of this step.
   for (int k = 0; k < neighbor->nex_group; ++k)
     for (const int excluded : {neighbor->ex1_group[k], neighbor->ex2_group[k]})
@@ -342,19 +348,21 @@ void PairEgraff::refuse_group_commands()
         error->all(FLERR,
                    "pair_style {}: expected a static group in 'neigh_modify exclude group', got "
                    "the dynamic group {}: its members change between neighbour-list builds",
-                   style_.name, group->names[excluded]);
+                   state_->style.name, group->names[excluded]);
 }
 
 // The authors' own styles convert nothing: there a model of kcal/mol runs in real units as it is.
 void PairEgraff::warn_of_units()
 {
-  if (!style_.is_foreign() || units_warned_ || std::strcmp(update->unit_style, "real") != 0) return;
-  units_warned_ = true;
+  if (!state_->style.is_foreign() || state_->units_warned ||
+      std::strcmp(update->unit_style, "real") != 0)
+    return;
+  state_->units_warned = true;
   if (comm->me == 0)
     error->warning(FLERR,
                    "pair_style {}: the file does not say its units: its energies are taken for eV "
                    "and converted to kcal/mol; do not use it so if it was trained in kcal/mol",
-                   style_.name);
+                   state_->style.name);
 }
 
 // Group bits of atoms that `neigh_modify exclude group ID all` takes out of everything (as fix gcmc
@@ -379,9 +387,10 @@ double PairEgraff::init_one(int i, int j)
 
 double PairEgraff::memory_usage()
 {
-  const auto edges = static_cast<double>(std::max(atoms_.graph.n_edges(), halo_.graph.n_edges()));
+  const auto edges =
+      static_cast<double>(std::max(state_->atoms.graph.n_edges(), state_->halo.graph.n_edges()));
   double network = 0.0;
-  for (const auto &member : members_)
+  for (const auto &member : state_->members)
     network = std::max(network, static_cast<double>(member.evaluation.peak_bytes));
   return network + edges * (6 * sizeof(double) + 2 * sizeof(int64_t));
 }
@@ -389,28 +398,28 @@ double PairEgraff::memory_usage()
 void *PairEgraff::extract(const char *name, int &dim)
 {
   dim = 0;
-  if (std::strcmp(name, "network_seconds") == 0) return &network_seconds_;
+  if (std::strcmp(name, "network_seconds") == 0) return &state_->network_seconds;
   if (std::strcmp(name, "exchange_seconds") == 0)
-    return const_cast<double *>(rows_.seconds_address());
+    return const_cast<double *>(state_->rows.seconds_address());
   return nullptr;
 }
 
 int PairEgraff::pack_forward_comm(int n, int *sent, double *buffer, int, int *)
 {
-  return rows_.pack_forward(n, sent, buffer);
+  return state_->rows.pack_forward(n, sent, buffer);
 }
 
 void PairEgraff::unpack_forward_comm(int n, int first, double *buffer)
 {
-  rows_.unpack_forward(n, first, buffer);
+  state_->rows.unpack_forward(n, first, buffer);
 }
 
 int PairEgraff::pack_reverse_comm(int n, int first, double *buffer)
 {
-  return rows_.pack_reverse(n, first, buffer);
+  return state_->rows.pack_reverse(n, first, buffer);
 }
 
 void PairEgraff::unpack_reverse_comm(int n, int *owned, double *buffer)
 {
-  rows_.unpack_reverse(n, owned, buffer);
+  state_->rows.unpack_reverse(n, owned, buffer);
 }

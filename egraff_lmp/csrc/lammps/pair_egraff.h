@@ -1,10 +1,7 @@
 /* -*- c++ -*- ----------------------------------------------------------
    pair_style egraff: deployed equivariant force fields, on any number of MPI ranks.
 
-     pair_style egraff [device auto|cpu|cuda] [threads auto|N] [check yes|no] [masses yes|no]
-                       [exchange yes|no] [deviation LIMIT stop|FILE] [guard yes|no]
-                       [max_force auto|none|F] [min_distance auto|none|D]
-                       [max_temperature none|T] [lost_atoms error|ignore] [sha256 HASH,...]
+     pair_style egraff keyword value ...       (settings.cpp has the table of keywords)
      pair_coeff * * model.pt [more.pt ...] Element1 Element2 ...
 
      pair_style nequip | allegro | mace        files of those packages' own exporters, their decks
@@ -25,22 +22,19 @@
 
 #include "pair.h"
 
-#include "deviation.h"
-#include "guards.h"
-#include "member.h"
-#include "restored_files.h"
-#include "row_exchange.h"
-#include "settings.h"
-
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
+
+namespace egraff {
+struct Style;
+}
 
 namespace LAMMPS_NS {
 
 class PairEgraff : public Pair {
  public:
-  PairEgraff(class LAMMPS *, egraff::Style);
+  PairEgraff(class LAMMPS *, const egraff::Style &);
   ~PairEgraff() override;
 
   void settings(int, char **) override;
@@ -67,38 +61,13 @@ class PairEgraff : public Pair {
   // contract names. The width is 0 for an unknown name.
   std::vector<std::string> quantity_names();
   int quantity_width(const std::string &name);
-  void want_quantities() { want_quantities_ = true; }
+  void want_quantities();
   // Rows of the local atoms of the last step, local atoms x width; null if there was none.
   const std::vector<double> *quantity(const std::string &name) const;
 
  private:
-  static constexpr int PER_ATOM_VIRIAL = 9;    // doubles; newton off sends them home
-
-  const egraff::Style style_;
-  egraff::Settings settings_;
-  std::vector<egraff::Member> members_;
-  std::vector<std::string> elements_;    // of type 1, 2, ...
-  egraff::Seen seen_;
-  egraff::Resources resources_;
-  double energy_unit_ = 1.0;    // the deck's per eV
-  // The model files of a restart file, until the deck names its own or a run begins.
-  egraff::RestoredFiles restored_;
-
-  egraff::NodePlan plan_;
-  egraff::AtomGraph atoms_;
-  egraff::AtomGraph
-      halo_;    // for networks that do not exchange; without ghosts if they are folded
-  egraff::RowExchange rows_;
-  egraff::Guards guards_;
-  std::vector<double> energies_;    // mean over the members, eV
-  double bytes_received_ = 0.0;     // by this rank's ghosts, in the current step
-  double network_seconds_ = 0.0;
-  bool table_printed_ = false, checked_ = false, heat_flux_warned_ = false;
-  bool units_warned_ = false;
-
-  bool want_quantities_ = false;
-  std::map<std::string, std::vector<double>> quantities_;
-  egraff::DeviationWatch deviation_watch_;
+  struct State;    // pair_egraff_state.h
+  const std::unique_ptr<State> state_;
 
   void allocate();
   void use_models(const std::vector<std::string> &files, const std::vector<std::string> &elements,

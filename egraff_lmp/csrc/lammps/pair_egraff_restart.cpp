@@ -4,6 +4,7 @@
 #include "pair_egraff.h"
 
 #include "ghost_cutoff.h"
+#include "pair_egraff_state.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -74,7 +75,7 @@ void PairEgraff::write_restart_settings(FILE *file)
   const auto cutoff = egraff::GhostCutoff::current(lmp);
   std::vector<std::string> lines = {LAYOUT,
                                     fmt::format("{:.17g} {:.17g}", cutoff.user, cutoff.raised)};
-  lines.insert(lines.end(), settings_.words.begin(), settings_.words.end());
+  lines.insert(lines.end(), state_->settings.words.begin(), state_->settings.words.end());
   write_lines(file, lines);
 }
 
@@ -85,7 +86,7 @@ void PairEgraff::read_restart_settings(FILE *file)
     error->all(FLERR,
                "pair_style {}: expected a restart file of this version of egraff_lmp, got one of "
                "another: write it again, or start from a data file",
-               style_.name);
+               state_->style.name);
   egraff::GhostCutoff cutoff;
   std::istringstream(lines[1]) >> cutoff.user >> cutoff.raised;
   egraff::GhostCutoff::restore(lmp, this, cutoff);
@@ -97,9 +98,9 @@ void PairEgraff::read_restart_settings(FILE *file)
 void PairEgraff::write_restart(FILE *file)
 {
   write_restart_settings(file);
-  auto state = restored_;
-  if (!members_.empty()) state.elements = elements_;
-  for (const auto &member : members_) {
+  auto state = state_->restored;
+  if (!state_->members.empty()) state.elements = state_->elements;
+  for (const auto &member : state_->members) {
     state.files.push_back(member.file);
     state.hashes.push_back(member.model->hash());
   }
@@ -115,12 +116,12 @@ void PairEgraff::read_restart(FILE *file)
   read_restart_settings(file);
   const auto files = read_lines(lmp, file);
   const auto hashes = read_lines(lmp, file);
-  restored_ = {files, hashes, read_lines(lmp, file)};
+  state_->restored = {files, hashes, read_lines(lmp, file)};
   if (hashes.size() != files.size())
     error->all(FLERR,
                "pair_style {}: expected a hash for each of the {} model files in the restart file, "
                "got {}: the file is damaged; use an earlier one, or a data file",
-               style_.name, files.size(), hashes.size());
+               state_->style.name, files.size(), hashes.size());
   if (!allocated) allocate();
   for (int i = 1; i <= atom->ntypes; ++i)
     for (int j = i; j <= atom->ntypes; ++j) setflag[i][j] = 1;
@@ -128,8 +129,8 @@ void PairEgraff::read_restart(FILE *file)
 
 void PairEgraff::load_restored()
 {
-  if (!members_.empty() || restored_.files.empty()) return;
-  const auto kept = restored_;
+  if (!state_->members.empty() || state_->restored.files.empty()) return;
+  const auto kept = state_->restored;
   use_models(kept.files, kept.elements, kept.hashes);
   if (comm->me == 0)
     utils::logmesg(lmp, "egraff: restored pair_coeff * * {} {}\n", egraff::join(kept.files),

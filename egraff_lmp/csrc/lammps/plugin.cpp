@@ -5,6 +5,7 @@
 #include "fix_egraff_checkpoint.h"
 #include "foreign_styles.h"
 #include "pair_egraff.h"
+#include "settings.h"
 
 #include "error.h"
 #include "force.h"

@@ -1,6 +1,7 @@
 #include "deployed_model.h"
 
 #include "archive.h"
+#include "edge_forces.h"
 #include "exchange.h"
 #include "network.h"
 #include "peak_memory.h"
@@ -10,8 +11,6 @@
 
 #include <torch/script.h>
 #include <torch/torch.h>
-
-#include <c10/core/AutogradState.h>
 
 #include <algorithm>
 #include <cmath>
@@ -191,10 +190,7 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
   const ExchangeScope scope(host);
   // The optimising executor specialises on shapes, which change at every neighbour-list build.
   const torch::jit::GraphOptimizerEnabledGuard no_respecialising(false);
-  // With CUDA autograd would call MPI from a thread of its own.
-  auto &autograd = c10::AutogradState::get_tls_state();
-  const bool multithreaded = autograd.get_multithreading_enabled();
-  autograd.set_multithreading_enabled(false);
+  const BackwardHere backward_here;
   std::optional<PeakMemory> peak;
   if (result.want_peak) peak.emplace();
   try {
@@ -217,10 +213,8 @@ void DeployedModel::evaluate(const Graph &graph, const std::vector<int64_t> &typ
         result.outputs.push_back(
             per_atom(output.all.at(wanted.name).toTensor().detach(), wanted, graph));
   } catch (const std::exception &error) {
-    autograd.set_multithreading_enabled(multithreaded);
     throw std::runtime_error(gist(error.what()));
   }
-  autograd.set_multithreading_enabled(multithreaded);
   if (peak) result.peak_bytes = peak->bytes();
 }
 
@@ -234,11 +228,7 @@ double DeployedModel::self_test() const
   evaluate(graph, types, nullptr, got);
 
   std::vector<double> forces(3 * graph.n_local, 0.0);
-  for (size_t e = 0; e < graph.n_edges(); ++e)
-    for (int k = 0; k < 3; ++k) {
-      forces[3 * graph.centers[e] + k] += got.edge_gradients[3 * e + k];
-      forces[3 * graph.neighbors[e] + k] -= got.edge_gradients[3 * e + k];
-    }
+  add_forces(graph, got.edge_gradients, 1.0, [&](int64_t node) { return &forces[3 * node]; });
 
   double force_error = 0.0, force_scale = 1.0, energy_error = 0.0;
   for (size_t k = 0; k < forces.size(); ++k) {

@@ -1,6 +1,7 @@
 #include "thread_scope.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/AutogradState.h>
 
 // Of whichever OpenMP library torch was bound to in this process: libgomp, its own copy of it, or
 // Intel's. Weak, so that a torch without OpenMP links, too.
@@ -23,6 +24,17 @@ ThreadScope::ThreadScope(int threads)
 ThreadScope::~ThreadScope()
 {
   if (before_ && omp_get_max_threads() != before_) omp_set_num_threads(before_);
+}
+
+BackwardHere::BackwardHere() :
+    before_(c10::AutogradState::get_tls_state().get_multithreading_enabled())
+{
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+}
+
+BackwardHere::~BackwardHere()
+{
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(before_);
 }
 
 }    // namespace egraff

@@ -1,4 +1,4 @@
-// The number of threads of an evaluation, and of nothing else.
+// The threads of an evaluation, and of nothing else.
 
 #pragma once
 
@@ -17,6 +17,19 @@ class ThreadScope {
 
  private:
   int before_ = 0;    // of the process; 0: no OpenMP
+};
+
+// While it lives backward passes of the calling thread run on that thread. With CUDA autograd has
+// threads of its own for them, which would call MPI.
+class BackwardHere {
+ public:
+  BackwardHere();
+  ~BackwardHere();
+  BackwardHere(const BackwardHere &) = delete;
+  BackwardHere &operator=(const BackwardHere &) = delete;
+
+ private:
+  bool before_;
 };
 
 }    // namespace egraff

@@ -56,7 +56,7 @@ template <class S> Tensor run_forward(const Tensor &features, const Tensor &harm
     const Scratch scratch(kernel.scratch_bytes(job));
     kernel.forward(job, begin, end, scratch.aligned());
   });
-  return job.channels == features.size(2) ? out : out.narrow(2, 0, features.size(2)).contiguous();
+  return cut(out, features.size(2));
 }
 
 // Gradients of features (if wanted), harmonics, and weights or radial.
@@ -75,9 +75,7 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
   const int64_t n_all = features.size(0), n_centers = grad_out.size(0), C = features.size(2);
   const EdgeOrder order(NAME, edge_index, n_centers, n_all);
   auto job = make_job<S>(in, order, paths, grad_out.size(1));
-  const Tensor grad =
-      (job.channels == C ? grad_out : at::constant_pad_nd(grad_out, {0, job.channels - C}))
-          .contiguous();
+  const Tensor grad = filled(grad_out, kernel.lanes);
   job.grad = grad.data_ptr<S>();
   Tensor dx, dw, dr;
   if (want_features) {
@@ -97,10 +95,7 @@ Pieces run_backward(const Tensor &grad_out, const Tensor &features, const Tensor
     const Scratch scratch(kernel.scratch_bytes(job));
     kernel.backward(job, n_centers, bounds[from], bounds[to], scratch.aligned());
   });
-  const auto cut = [&](const Tensor &a) {
-    return a.defined() && a.size(2) != C ? a.narrow(2, 0, C).contiguous() : a;
-  };
-  return {cut(dx), dy, weights.defined() ? cut(dw) : dr};
+  return {cut(dx, C), dy, weights.defined() ? cut(dw, C) : dr};
 }
 
 // Derivatives of the gradients of features x, harmonics y and weights w, contracted with cotangents
@@ -120,13 +115,7 @@ Pieces run_second(const Tensor &grad_out, const Tensor &features, const Tensor &
               " of the gradient, got ", features.size(1), " and ", grad_out.size(1));
   const EdgeOrder order(NAME, edge_index, n_centers, n_all);
   auto job = make_job<S>(in, order, paths, grad_out.size(1));
-  const auto fill = [&](const Tensor &t) {
-    return (job.channels == C ? t : at::constant_pad_nd(t, {0, job.channels - C})).contiguous();
-  };
-  const auto cut = [&](const Tensor &t) {
-    return t.defined() && t.size(2) != C ? t.narrow(2, 0, C).contiguous() : t;
-  };
-  const Tensor grad = fill(grad_out), out = at::empty_like(grad);
+  const Tensor grad = filled(grad_out, kernel.lanes), out = at::empty_like(grad);
   const Tensor dw = weights_gradient<S>(in, job);
   Tensor dx;
   job.grad = grad.data_ptr<S>();
@@ -147,7 +136,7 @@ Pieces run_second(const Tensor &grad_out, const Tensor &features, const Tensor &
     const Scratch scratch(kernel.scratch_bytes(job));
     kernel.second_backward(job, n_centers, bounds[from], bounds[to], scratch.aligned());
   });
-  return {cut(out), cut(dx), cut(dw)};
+  return {cut(out, C), cut(dx, C), cut(dw, C)};
 }
 
 Tensor forward_cpu(const Tensor &features, const Tensor &harmonics, const Tensor &weights,

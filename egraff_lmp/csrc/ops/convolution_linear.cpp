@@ -42,7 +42,7 @@ template <class S> struct BlockMap {
     job.weights = weights.data_ptr<S>();
     job.added = added;
     job.y = y;
-    node_kernels(S(0)).linear(job, 0, end - begin);
+    node_kernels<S>().linear(job, 0, end - begin);
   }
 };
 

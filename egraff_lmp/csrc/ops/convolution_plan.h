@@ -17,23 +17,13 @@ namespace egraff {
 
 constexpr int INTEGERS_A_PATH = 7;
 
-inline const ConvolutionKernels<float> &convolution_kernels_of(Instructions set, float)
-{
-  return EGRAFF_CHOOSE(convolution_float, set);
-}
+EGRAFF_KERNELS(convolution_kernels_of, ConvolutionKernels, convolution)
 
-inline const ConvolutionKernels<double> &convolution_kernels_of(Instructions set, double)
-{
-  return EGRAFF_CHOOSE(convolution_double, set);
-}
-
-// Few channels would leave registers of AVX-512 empty.
 template <class S> const ConvolutionKernels<S> &convolution_kernels(int64_t channels)
 {
-  const auto set = instructions();
-  const auto &widest = convolution_kernels_of(set, S(0));
-  if (set != Instructions::AVX512 || channels % widest.lanes == 0) return widest;
-  return convolution_kernels_of(Instructions::AVX2, S(0));
+  return for_channels(channels, [](auto set) -> const ConvolutionKernels<S> & {
+    return convolution_kernels_of(set, S(0));
+  });
 }
 
 // Paths in the order of their degrees, so that those that share a coupling matrix and code follow
@@ -88,17 +78,11 @@ struct ConvolutionInputs {
   Tensor features, harmonics, weights, radial, table;
 
   ConvolutionInputs(const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &r,
-                    const Tensor &t, int64_t lanes)
+                    const Tensor &t, int64_t lanes) :
+      features(filled(x, lanes)), harmonics(y.contiguous()), weights(filled(w, lanes)),
+      table(filled(t, lanes))
   {
-    const int64_t extra = (lanes - x.size(2) % lanes) % lanes;
-    const auto fill = [extra](const Tensor &a) {
-      return a.defined() && extra ? at::constant_pad_nd(a, {0, extra}) : a;
-    };
-    features = fill(x).contiguous();
-    harmonics = y.contiguous();
-    if (w.defined()) weights = fill(w).contiguous();
     if (r.defined()) radial = r.contiguous();
-    if (t.defined()) table = fill(t).contiguous();
   }
 };
 

@@ -29,10 +29,6 @@ Dual operator-(Dual a, Dual b)
 {
   return {a.value - b.value, a.along - b.along};
 }
-Dual operator-(Dual a)
-{
-  return {-a.value, -a.along};
-}
 Dual operator*(Dual a, Dual b)
 {
   return {a.value * b.value, a.value * b.along + a.along * b.value};

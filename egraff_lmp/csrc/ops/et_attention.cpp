@@ -37,7 +37,7 @@ constexpr int64_t N_HARMONICS = 4;
 
 int64_t weight_rows(int64_t rows_in)
 {
-  return rows_in == ET_SCALARS_ONLY ? rows_in : ET_VECTORS;
+  return rows_in == ET_SCALARS_ONLY ? rows_in : int64_t{ET_VECTORS};
 }
 
 // Vectors that come out are [n, 3, channels]: none where nobody wants them.
@@ -46,51 +46,24 @@ int64_t with_vectors(int64_t n_centers, int64_t rows_in)
   return rows_in == ET_SCALARS_ONLY ? 0 : n_centers;
 }
 
-const EtAttentionKernels<float> &kernels_of(Instructions set, float)
-{
-  return EGRAFF_CHOOSE(et_attention_float, set);
-}
+EGRAFF_KERNELS(kernels_of, EtAttentionKernels, et_attention)
 
-const EtAttentionKernels<double> &kernels_of(Instructions set, double)
-{
-  return EGRAFF_CHOOSE(et_attention_double, set);
-}
-
-// Few channels would leave registers of AVX-512 empty.
 template <class S> const EtAttentionKernels<S> &kernels(int64_t channels)
 {
-  const auto set = instructions();
-  const auto &widest = kernels_of(set, S(0));
-  if (set != Instructions::AVX512 || channels % widest.lanes == 0) return widest;
-  return kernels_of(Instructions::AVX2, S(0));
+  return for_channels(
+      channels, [](auto set) -> const EtAttentionKernels<S> & { return kernels_of(set, S(0)); });
 }
 
 // What the kernels read: contiguous, with the channels filled up to whole registers.
 struct Inputs {
   Tensor query, features, harmonics, weights, radial, table, own;
-  int64_t extra;
 
   Inputs(const Tensor &q, const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &r,
          const Tensor &t, const Tensor &o, int64_t multiple) :
-      extra((multiple - q.size(1) % multiple) % multiple)
+      query(filled(q, multiple)), features(filled(x, multiple)), harmonics(y.contiguous()),
+      weights(filled(w, multiple)), table(filled(t, multiple)), own(filled(o, multiple))
   {
-    query = filled(q);
-    features = filled(x);
-    own = filled(o);
-    harmonics = y.contiguous();
-    if (w.defined()) weights = filled(w);
     if (r.defined()) radial = r.contiguous();
-    if (t.defined()) table = filled(t);
-  }
-
-  Tensor filled(const Tensor &a) const
-  {
-    return (extra ? at::constant_pad_nd(a, {0, extra}) : a).contiguous();
-  }
-
-  Tensor cut(const Tensor &a) const
-  {
-    return extra ? a.narrow(-1, 0, a.size(-1) - extra).contiguous() : a;
   }
 };
 
@@ -179,7 +152,7 @@ template <class S> Pair run_forward(const Tensor &query, const Tensor &features,
     const Scratch scratch(kernel.scratch_bytes(job));
     kernel.forward(job, begin, end, scratch.aligned());
   });
-  return {in.cut(scalars), in.cut(vectors)};
+  return {cut(scalars, query.size(1)), cut(vectors, query.size(1))};
 }
 
 // Shares of the work for each thread: all at once for one, else centres, then neighbours.
@@ -206,12 +179,13 @@ template <class S> Pieces run_backward(const Tensor &grad_scalars, const Tensor 
                                        const Tensor &edge_index, int64_t heads)
 {
   const auto &kernel = kernels<S>(query.size(1));
-  const Inputs in(query, features, harmonics, weights, radial, table, own,
-                  std::max<int64_t>(kernel.lanes, heads));
+  const auto multiple = std::max<int64_t>(kernel.lanes, heads), C = query.size(1);
+  const Inputs in(query, features, harmonics, weights, radial, table, own, multiple);
   const int64_t n_all = features.size(0), n_centers = query.size(0);
   const EdgeOrder order(NAME, edge_index, n_centers, n_all);
   auto job = make_job<S>(in, order, heads);
-  const Tensor of_scalars = in.filled(grad_scalars), of_vectors = in.filled(grad_vectors);
+  const Tensor of_scalars = filled(grad_scalars, multiple),
+               of_vectors = filled(grad_vectors, multiple);
   const Tensor dq = at::zeros_like(in.query), dx = at::zeros_like(in.features);
   const Tensor dy = at::empty_like(in.harmonics);
   Tensor dw, dr;
@@ -231,7 +205,7 @@ template <class S> Pieces run_backward(const Tensor &grad_scalars, const Tensor 
     const Scratch scratch(kernel.scratch_bytes(job));
     kernel.backward(job, share, scratch.aligned());
   });
-  return {in.cut(dq), in.cut(dx), dy, weights.defined() ? in.cut(dw) : dr};
+  return {cut(dq, C), cut(dx, C), dy, weights.defined() ? cut(dw, C) : dr};
 }
 
 Pair forward_cpu(const Tensor &query, const Tensor &features, const Tensor &harmonics,
@@ -285,7 +259,7 @@ template <class S> Second run_second(const Tensor &grad_scalars, const Tensor &g
                                      const Tensor &edge_index, int64_t heads)
 {
   const auto &kernel = kernels<S>(query.size(1));
-  const auto multiple = std::max<int64_t>(kernel.lanes, heads);
+  const auto multiple = std::max<int64_t>(kernel.lanes, heads), C = query.size(1);
   const auto none = at::zeros({weight_rows(features.size(1)), query.size(1)}, query.options());
   const Inputs in(query, features, harmonics, weights, {}, {}, none, multiple);
   const Inputs along(along_query, along_features, along_harmonics, along_weights, {}, {}, none,
@@ -293,7 +267,8 @@ template <class S> Second run_second(const Tensor &grad_scalars, const Tensor &g
   const int64_t n_all = features.size(0), n_centers = query.size(0);
   const EdgeOrder order(NAME, edge_index, n_centers, n_all);
   auto job = make_job<S>(in, order, heads);
-  const Tensor of_scalars = in.filled(grad_scalars), of_vectors = in.filled(grad_vectors);
+  const Tensor of_scalars = filled(grad_scalars, multiple),
+               of_vectors = filled(grad_vectors, multiple);
   const Tensor scalars = at::zeros_like(of_scalars), vectors = at::zeros_like(of_vectors);
   const Tensor dq = at::zeros_like(in.query), dx = at::zeros_like(in.features);
   const Tensor dw = at::empty_like(in.weights);
@@ -310,7 +285,7 @@ template <class S> Second run_second(const Tensor &grad_scalars, const Tensor &g
   job.grad_weights = dw.data_ptr<S>();
   share_out(order, n_centers, n_all,
             [&](const EtShare &share) { kernel.second(job, share, nullptr); });
-  return {in.cut(scalars), in.cut(vectors), in.cut(dq), in.cut(dx), in.cut(dw)};
+  return {cut(scalars, C), cut(vectors, C), cut(dq, C), cut(dx, C), cut(dw, C)};
 }
 
 // Derivatives of the gradients of query, features, harmonics and weights, contracted with cotangents

@@ -5,9 +5,7 @@
 // multiplied by the activated row `gate`; activations are multiplied by the part's scale. The
 // result has the rows of all parts in their order.
 
-#include "operator.h"
-
-#include "kernels/node_job.h"
+#include "node_kernels.h"
 
 #include <vector>
 
@@ -15,16 +13,6 @@ namespace egraff {
 namespace {
 
 constexpr int INTEGERS_A_PART = 4;
-
-const NodeKernels<float> &kernels_of(float)
-{
-  return EGRAFF_CHOOSE(node_float, instructions());
-}
-
-const NodeKernels<double> &kernels_of(double)
-{
-  return EGRAFF_CHOOSE(node_double, instructions());
-}
 
 std::vector<GatePart> make_parts(at::IntArrayRef numbers, at::ArrayRef<double> scales, int64_t rows)
 {
@@ -49,17 +37,6 @@ int64_t rows_of(const std::vector<GatePart> &parts)
   return parts.empty() ? 0 : parts.back().first_out + parts.back().count;
 }
 
-Tensor filled(const Tensor &x, int64_t lanes)
-{
-  const int64_t extra = (lanes - x.size(2) % lanes) % lanes;
-  return (extra ? at::constant_pad_nd(x, {0, extra}) : x).contiguous();
-}
-
-Tensor cut(const Tensor &x, int64_t channels)
-{
-  return x.size(2) == channels ? x : x.narrow(2, 0, channels).contiguous();
-}
-
 template <class S> GateJob<S> make_job(const Tensor &x, const std::vector<GatePart> &parts)
 {
   GateJob<S> job = {};
@@ -79,7 +56,7 @@ Tensor gate_cpu(const Tensor &features, at::IntArrayRef numbers, at::ArrayRef<do
   const auto parts = make_parts(numbers, scales, features.size(1));
   Tensor y;
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::gate", [&] {
-    const auto &kernels = kernels_of(scalar_t(0));
+    const auto &kernels = node_kernels<scalar_t>();
     const auto x = filled(features, kernels.lanes);
     auto job = make_job<scalar_t>(x, parts);
     y = at::empty({x.size(0), job.rows_out, x.size(2)}, x.options());
@@ -109,7 +86,7 @@ Tensor gate_backward_cpu(const Tensor &grad, const Tensor &features, at::IntArra
   check_gradient(grad, features, parts);
   Tensor dx;
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::gate_backward", [&] {
-    const auto &kernels = kernels_of(scalar_t(0));
+    const auto &kernels = node_kernels<scalar_t>();
     const auto x = filled(features, kernels.lanes), g = filled(grad, kernels.lanes);
     auto job = make_job<scalar_t>(x, parts);
     dx = at::zeros_like(x);
@@ -133,7 +110,7 @@ std::tuple<Tensor, Tensor> gate_second_cpu(const Tensor &along, const Tensor &gr
   check_gradient(grad, features, parts);
   Tensor dx, of_grad;
   AT_DISPATCH_FLOATING_TYPES(features.scalar_type(), "egraff::gate_second", [&] {
-    const auto &kernels = kernels_of(scalar_t(0));
+    const auto &kernels = node_kernels<scalar_t>();
     const auto x = filled(features, kernels.lanes), g = filled(grad, kernels.lanes);
     const auto u = filled(along, kernels.lanes);
     auto job = make_job<scalar_t>(x, parts);

@@ -3,9 +3,7 @@
 
 #pragma once
 
-#include "operator.h"
-
-#include "kernels/node_job.h"
+#include "node_kernels.h"
 
 #include <numeric>
 #include <vector>
@@ -15,16 +13,6 @@ namespace egraff {
 using Types = std::optional<Tensor>;
 
 constexpr int INTEGERS_A_BLOCK = 6;
-
-inline const NodeKernels<float> &node_kernels(float)
-{
-  return EGRAFF_CHOOSE(node_float, instructions());
-}
-
-inline const NodeKernels<double> &node_kernels(double)
-{
-  return EGRAFF_CHOOSE(node_double, instructions());
-}
 
 struct LinearShape {
   int64_t rows_in, channels_in, rows_out, channels_out;

@@ -43,7 +43,7 @@ Tensor multiply(const Tensor &x, const Tensor &weights, const Types &types,
     job.weights = w.data_ptr<scalar_t>();
     job.bias = bias ? constant.data_ptr<scalar_t>() : nullptr;
     job.y = y.data_ptr<scalar_t>();
-    const auto &kernels = node_kernels(scalar_t(0));
+    const auto &kernels = node_kernels<scalar_t>();
     at::parallel_for(0, x.size(0), 16,
                      [&](int64_t begin, int64_t end) { kernels.linear(job, begin, end); });
   });

@@ -41,6 +41,43 @@ inline Tensor value_of(const Maybe &tensor)
   return tensor ? *tensor : Tensor();
 }
 
+// Defines `name(set, float)` and `name(set, double)`: an instruction set's kernels of a family in
+// both precisions, which the kernels' own header declares as family_float and family_double.
+#define EGRAFF_KERNELS(name, Kernels, family)                                                      \
+  inline const Kernels<float> &name(::egraff::Instructions set, float)                             \
+  {                                                                                                \
+    return EGRAFF_CHOOSE(family##_float, set);                                                     \
+  }                                                                                                \
+  inline const Kernels<double> &name(::egraff::Instructions set, double)                           \
+  {                                                                                                \
+    return EGRAFF_CHOOSE(family##_double, set);                                                    \
+  }
+
+// The kernels that take these channels fastest: few would leave registers of AVX-512 empty.
+// `kernels_of` gives those of an instruction set.
+template <class KernelsOf> const auto &for_channels(int64_t channels, KernelsOf kernels_of)
+{
+  const auto set = instructions();
+  const auto &widest = kernels_of(set);
+  if (set != Instructions::AVX512 || channels % widest.lanes == 0) return widest;
+  return kernels_of(Instructions::AVX2);
+}
+
+// What kernels read whose registers hold `multiple` channels: contiguous, with zeros after the
+// channels, which are the last dimension. A tensor that is not there stays so.
+inline Tensor filled(const Tensor &x, int64_t multiple)
+{
+  if (!x.defined()) return x;
+  const int64_t extra = (multiple - x.size(-1) % multiple) % multiple;
+  return (extra ? at::constant_pad_nd(x, {0, extra}) : x).contiguous();
+}
+
+// The way back: without what was filled in.
+inline Tensor cut(const Tensor &x, int64_t channels)
+{
+  return x.defined() && x.size(-1) != channels ? x.narrow(-1, 0, channels).contiguous() : x;
+}
+
 // The sum of tensors, some of which may not be there.
 inline Tensor sum_of(const Tensor &left, const Tensor &right)
 {

@@ -4,9 +4,7 @@
 //
 // Each of its two derivatives is one operator, which passes over the memory once.
 
-#include "operator.h"
-
-#include "kernels/node_job.h"
+#include "node_kernels.h"
 
 namespace egraff {
 namespace {
@@ -16,16 +14,6 @@ using Triple = std::tuple<Tensor, Tensor, Tensor>;
 
 constexpr auto NAME = "egraff::scaled_silu";
 constexpr int64_t GRAIN = 64;    // rows that are worth a thread
-
-const NodeKernels<float> &kernels_of(float)
-{
-  return EGRAFF_CHOOSE(node_float, instructions());
-}
-
-const NodeKernels<double> &kernels_of(double)
-{
-  return EGRAFF_CHOOSE(node_double, instructions());
-}
 
 void check(const Tensor &x, const Tensor &factors)
 {
@@ -61,7 +49,7 @@ Tensor scaled_cpu(const Tensor &given_x, const Tensor &given_factors)
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), NAME, [&] {
     ScaledJob<scalar_t> job = {};
     job.y = y.data_ptr<scalar_t>();
-    run(job, x, factors, kernels_of(scalar_t(0)).scaled);
+    run(job, x, factors, node_kernels<scalar_t>().scaled);
   });
   return y;
 }
@@ -80,7 +68,7 @@ Pair scaled_backward_cpu(const Tensor &given_grad, const Tensor &given_x,
     job.grad = grad.data_ptr<scalar_t>();
     job.dx = dx.data_ptr<scalar_t>();
     job.df = df.data_ptr<scalar_t>();
-    run(job, x, factors, kernels_of(scalar_t(0)).scaled_backward);
+    run(job, x, factors, node_kernels<scalar_t>().scaled_backward);
   });
   return {dx, df};
 }
@@ -107,7 +95,7 @@ Triple scaled_second_cpu(const Tensor &along_x, const Tensor &along_factors,
     job.y = y.data_ptr<scalar_t>();
     job.dx = dx.data_ptr<scalar_t>();
     job.df = df.data_ptr<scalar_t>();
-    run(job, x, factors, kernels_of(scalar_t(0)).scaled_second);
+    run(job, x, factors, node_kernels<scalar_t>().scaled_second);
   });
   return {y, dx, df};
 }

@@ -12,21 +12,19 @@ inline void require_constant(const char *name, const Tensor &tensor)
   TORCH_CHECK(
       !tensor.requires_grad(), name,
       ": expected a constant table: it is made of a network's weights when that is deployed, "
-      "and training takes the operator without a table");
+      "and what is trained reads its weights with egraff::radial_table");
 }
 
 // Uniform cubic B-splines at x [n] over [0, 1), zero elsewhere: [n, ...] from rows [intervals + 3,
-// ...], or, where `first` says at which row those of each x begin, from those.
-inline Tensor read_spline(const Tensor &x, const Tensor &rows, const Tensor &first = {},
-                          int64_t intervals = 0)
+// ...].
+inline Tensor read_spline(const Tensor &x, const Tensor &rows)
 {
-  if (!first.defined()) intervals = rows.size(0) - 3;
-  const auto place = x * static_cast<double>(intervals);
+  const auto intervals = static_cast<double>(rows.size(0) - 3);
+  const auto place = x * intervals;
   const auto inside = ((x >= 0) & (x < 1)).detach();
-  const auto floor = place.detach().floor().clamp(0, static_cast<double>(intervals - 1));
+  const auto floor = place.detach().floor().clamp(0, intervals - 1);
   const auto t = at::where(inside, place - floor, at::zeros_like(x)), u = 1 - t;
-  auto k = floor.to(at::kLong);
-  if (first.defined()) k = k + first;
+  const auto k = floor.to(at::kLong);
   const std::vector<Tensor> basis = {u * u * u / 6, (3 * t * t * (t - 2) + 4) / 6,
                                      (3 * t * (1 + t * u) + 1) / 6, t * t * t / 6};
   std::vector<int64_t> column(rows.dim(), 1);

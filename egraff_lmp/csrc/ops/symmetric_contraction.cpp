@@ -27,22 +27,12 @@ constexpr int INTEGERS_A_TERM = 4;
 // A thread's share: a group of atoms repeats its last one where it is not full.
 constexpr int64_t GRAIN = 16;
 
-const ContractionKernels<float> &kernels_of(Instructions set, float)
-{
-  return EGRAFF_CHOOSE(contraction_float, set);
-}
+EGRAFF_KERNELS(kernels_of, ContractionKernels, contraction)
 
-const ContractionKernels<double> &kernels_of(Instructions set, double)
-{
-  return EGRAFF_CHOOSE(contraction_double, set);
-}
-
-// Few channels would leave lanes of AVX-512 empty.
 template <class S> const ContractionKernels<S> &kernels(int64_t channels)
 {
-  const auto set = instructions();
-  const bool half = set == Instructions::AVX512 && channels * int64_t(sizeof(S)) % 64 != 0;
-  return kernels_of(half ? Instructions::AVX2 : set, S(0));
+  return for_channels(
+      channels, [](auto set) -> const ContractionKernels<S> & { return kernels_of(set, S(0)); });
 }
 
 struct Term {
@@ -233,11 +223,10 @@ template <class S, class Kernel> void share_out(const ContractionJob<S> &job, in
   });
 }
 
-template <class S> void run(const Tensor &features, const Tensor &coefficients, const Tensor &types,
-                            const Programs &programs, Tensor *out, const Tensor *grad,
-                            Tensor *grad_features)
+// What all kernels are given; it points into what it is made of.
+template <class S> ContractionJob<S> make_job(const Tensor &features, const Tensor &coefficients,
+                                              const TypeOrder &order, const Programs &programs)
 {
-  const TypeOrder order(types, coefficients.size(0));
   ContractionJob<S> job{};
   job.forward = programs.forward();
   job.backward = programs.backward();
@@ -249,6 +238,15 @@ template <class S> void run(const Tensor &features, const Tensor &coefficients, 
   job.first = order.first.data();
   job.atom = order.atom.data();
   job.n_types = static_cast<int>(coefficients.size(0));
+  return job;
+}
+
+template <class S> void run(const Tensor &features, const Tensor &coefficients, const Tensor &types,
+                            const Programs &programs, Tensor *out, const Tensor *grad,
+                            Tensor *grad_features)
+{
+  const TypeOrder order(types, coefficients.size(0));
+  auto job = make_job<S>(features, coefficients, order, programs);
   const auto &kernel = kernels<S>(features.size(2));
   const auto bytes = kernel.scratch_bytes(job);
   if (out) {
@@ -301,17 +299,7 @@ template <class S> void run_second(const Tensor &grad, const Tensor &features,
                                    const Tensor &of_features, const Tensor &of_coefficients)
 {
   const TypeOrder order(types, coefficients.size(0));
-  ContractionJob<S> job{};
-  job.forward = programs.forward();
-  job.backward = programs.backward();
-  job.channels = features.size(2);
-  job.rows_in = features.size(1);
-  job.rows_out = programs.rows_out;
-  job.features = features.const_data_ptr<S>();
-  job.coefficients = coefficients.const_data_ptr<S>();
-  job.first = order.first.data();
-  job.atom = order.atom.data();
-  job.n_types = static_cast<int>(coefficients.size(0));
+  auto job = make_job<S>(features, coefficients, order, programs);
   job.grad = grad.const_data_ptr<S>();
   job.grad_coefficients = of_coefficients.data_ptr<S>();
   if (along.defined()) {

@@ -34,10 +34,17 @@ class _Radial(torch.nn.Module):
         self.register_buffer("precise", torch.zeros(0, dtype=network.dtype))
 
     def forward(self, lengths: torch.Tensor) -> torch.Tensor:
-        embedding = bessel_basis(lengths, self.r_max, self.n_basis) * polynomial_envelope(
+        return self.net(self.embedding(lengths).to(self.precise))  # type: ignore[arg-type]
+
+    def split(self, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `Perceptron.split`, of the whole, in the precision of lengths; where it is trained."""
+        return self.net.split(self.embedding(lengths))  # type: ignore[operator, no-any-return]
+
+    def embedding(self, lengths: torch.Tensor) -> torch.Tensor:
+        """Of distances (E, 1): (E, n_basis)."""
+        return bessel_basis(lengths, self.r_max, self.n_basis) * polynomial_envelope(
             lengths, self.r_max, self.envelope_power
         )
-        return self.net(embedding.to(self.precise))  # type: ignore[arg-type]
 
 
 class _Layer(torch.nn.Module):

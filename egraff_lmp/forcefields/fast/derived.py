@@ -8,8 +8,8 @@ which is what a checkpoint holds.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -17,7 +17,15 @@ Recipe = Callable[[], torch.Tensor]
 _RECIPES = "_recipes"
 # Attributes of modules that hold functions of the reference network.
 _OF_REFERENCE = (_RECIPES, "matrices")
-Module = TypeVar("Module", bound=torch.nn.Module)
+
+
+class Modules(Protocol):
+    """A module, which may be a network (`forcefields.base.Network`)."""
+
+    def modules(self) -> Iterator[torch.nn.Module]: ...  # noqa: D102
+
+
+Module = TypeVar("Module", bound=Modules)
 
 
 def derive(module: torch.nn.Module, name: str, recipe: Recipe) -> None:
@@ -33,7 +41,7 @@ def derive(module: torch.nn.Module, name: str, recipe: Recipe) -> None:
     module.__dict__.setdefault(_RECIPES, {})[name] = recipe
 
 
-def refresh(network: torch.nn.Module) -> None:
+def refresh(network: Modules) -> None:
     """Compute all derived buffers from the weights as they are now, with gradients."""
     for module in network.modules():
         for name, recipe in module.__dict__.get(_RECIPES, {}).items():

@@ -16,6 +16,8 @@ from egraff_lmp.forcefields.fast.convolution import INTEGERS_A_PATH, convolution
 from egraff_lmp.forcefields.fast.derived import Recipe, derive
 from egraff_lmp.forcefields.fast.layout import Layout
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
+from egraff_lmp.forcefields.fast.table import Radial
+from egraff_lmp.forcefields.fast.trained_radial import trained_convolution
 
 # Where functions such as sin(x) / x are taken instead of at 0, in A.
 _SHORTEST = 1e-9
@@ -104,15 +106,35 @@ def inward_convolution(
     """
     paths, factors = convolution_paths(product, channels)
     factors = factors * (-1.0) ** torch.tensor(paths[1::INTEGERS_A_PATH])
+
+    def lengths(x: torch.Tensor) -> torch.Tensor:
+        return (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)
+
     if trained:
         of_channels = factors.repeat_interleave(channels).to(dtype)
-        return ExactConvolution(paths, None, radial(of_channels), dtype, trained=True)
+        return trained_convolution(
+            paths,
+            radial(of_channels),
+            lengths,
+            lambda: _of_lengths(radial(None), lengths, factors),
+            dtype,
+        )
     if dtype != torch.float32:
         return ExactConvolution(paths, factors, radial(None), dtype)
-    exact = radial(None).double()
+    weights = _of_lengths(radial(None), lengths, torch.ones_like(factors))
+    return TabulatedConvolution(paths, factors, weights, dtype)
+
+
+def _of_lengths(
+    network: torch.nn.Module,
+    lengths: Callable[[torch.Tensor], torch.Tensor],
+    factors: torch.Tensor,
+) -> Radial:
+    """The function of x that a radial network is in float64, times factors (n_paths,)."""
+    exact = network.double()
 
     def weights(x: torch.Tensor) -> torch.Tensor:
-        lengths = (x * r_max).clamp(min=_SHORTEST).unsqueeze(1)
-        return exact(lengths).view(x.size(0), -1, channels)
+        found: torch.Tensor = exact(lengths(x)).view(x.size(0), len(factors), -1)
+        return found * factors.view(1, -1, 1)
 
-    return TabulatedConvolution(paths, factors, weights, dtype)
+    return weights

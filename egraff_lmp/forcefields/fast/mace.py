@@ -48,6 +48,14 @@ class _Radial(torch.nn.Module):
             return self.mlp(basis * envelope)
         return self.mlp(basis) * envelope
 
+    def split(self, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `Perceptron.split`, of the whole, in the precision of lengths; where it is trained."""
+        envelope, basis = self.cutoff(lengths), self.bessel(lengths)
+        if self.cutoff_in_embedding:
+            return self.mlp.split(basis * envelope)  # type: ignore[operator, no-any-return]
+        activations, last = self.mlp.split(basis)  # type: ignore[operator]
+        return activations * envelope, last
+
 
 class _Layer(torch.nn.Module):
     """One interaction and product; see `forcefields.mace._Layer` for the reference."""

@@ -21,6 +21,7 @@ from egraff_lmp.forcefields.fast.linear import from_linear, from_type_product
 from egraff_lmp.forcefields.fast.perceptron import Perceptron, nequip_matrices, with_factors
 from egraff_lmp.forcefields.fast.radial import ExactConvolution, TabulatedConvolution
 from egraff_lmp.forcefields.fast.table import Radial
+from egraff_lmp.forcefields.fast.trained_radial import trained_convolution
 from egraff_lmp.forcefields.nequip import NequIPNetwork
 
 
@@ -29,6 +30,7 @@ class _Layer(torch.nn.Module):
 
     Args:
         layer: of the reference.
+        embedding: of distances, that of the whole network.
         gate_before: of the layer before, which this one applies to what it is given; None where
             that one has done it.
         gates_itself: whether this layer applies its own gate.
@@ -42,6 +44,7 @@ class _Layer(torch.nn.Module):
         layer: Any,
         network: NequIPNetwork,
         channels: int,
+        embedding: _Embedding,
         gate_before: Gate | None,
         gates_itself: bool,
         *,
@@ -61,11 +64,17 @@ class _Layer(torch.nn.Module):
             of_channels = factors.repeat_interleave(channels).to(dtype)
             matrices = with_factors(nequip_matrices(layer.radial_mlp), of_channels)
             radial_network = Perceptron(matrices, trained=True)
-            convolution = ExactConvolution(paths, None, radial_network, dtype, trained=True)
+            convolution = trained_convolution(
+                paths,
+                radial_network,
+                embedding,
+                lambda: _radial_function(layer, network, factors),
+                dtype,
+            )
         elif dtype != torch.float32:
             convolution = ExactConvolution(paths, factors, layer.radial_mlp, dtype)
         else:
-            radial = _radial_function(layer, network, channels)
+            radial = _radial_function(layer, network, torch.ones_like(factors))
             convolution = TabulatedConvolution(paths, factors, radial, dtype)
         self.table_error: float = convolution.table_error
         self.interaction = interaction(trained)(
@@ -123,6 +132,7 @@ class FastNequIP(torch.nn.Module):
         self.l_max = layers[0].tensor_product.irreps_in2.lmax
         self.register_buffer("reciprocal_cutoffs", network.reciprocal_cutoffs.clone())  # type: ignore[operator]
         derive(self, "type_features", lambda: _type_features(network).unsqueeze(1))
+        self.embedding = _Embedding(network)
         # A layer whose input is a gate's result alone applies that gate itself, and what it keeps
         # in memory is what the gate takes.
         delayed = not any(layer.residual for layer in layers)
@@ -131,11 +141,12 @@ class FastNequIP(torch.nn.Module):
             before = built[-1].gate if built and delayed else None
             last = place == len(layers) - 1
             itself = last or not delayed
-            built.append(_Layer(layer, network, channels, before, itself, trained=trained))
+            built.append(
+                _Layer(layer, network, channels, self.embedding, before, itself, trained=trained)
+            )
         self.layers = torch.nn.ModuleList(built)
         self.table_error = max(layer.table_error for layer in built)
-        self.exact = trained or self.type_features.dtype != torch.float32
-        self.embedding = _Embedding(network)
+        self.reads_embedding = trained or self.type_features.dtype != torch.float32
         self.readout = part_of(network.readout, trained=trained)
         # The readout and the output "features" have e3nn's order.
         final = Layout(layers[-1].gate.irreps_out, channels)
@@ -158,7 +169,9 @@ class FastNequIP(torch.nn.Module):
             x = lengths * self.reciprocal_cutoffs[pairs]  # type: ignore[index]
         else:
             x = lengths / self.r_max
-        embedding = self.embedding(x).to(features.dtype) if self.exact else x.detach()
+        embedding = x.detach()
+        if self.reads_embedding:
+            embedding = self.embedding(x).to(features.dtype)
         x = x.to(features.dtype)
         for layer in self.layers:
             features = layer(features, harmonics, x, embedding, edge_index, types, n_local)
@@ -186,12 +199,12 @@ def _type_features(network: NequIPNetwork) -> torch.Tensor:
     return network.type_embedding(torch.arange(network.n_species))
 
 
-def _radial_function(layer: Any, network: NequIPNetwork, channels: int) -> Radial:
-    """Weights of one layer in float64, whatever the precision of the network."""
+def _radial_function(layer: Any, network: NequIPNetwork, factors: torch.Tensor) -> Radial:
+    """Weights of one layer times factors (n_paths,), in float64 whatever the precision."""
     embedding = _Embedding(network).double()
     mlp = copy.deepcopy(layer.radial_mlp).double()
 
     def radial(x: torch.Tensor) -> torch.Tensor:
-        return mlp(embedding(x)).view(x.size(0), -1, channels)
+        return mlp(embedding(x)).view(x.size(0), len(factors), -1) * factors.view(1, -1, 1)
 
     return radial

@@ -66,6 +66,17 @@ class Perceptron(torch.nn.Module):
             x = matrix(x)
         return x
 
+    def split(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Activations before the last matrix, (n, width), in the precision of x, and that matrix.
+
+        The matrix (width, n_out) has the network's precision; its product with the activations is
+        what `forward` gives.
+        """
+        *others, last = (layer.get_buffer("matrix") for layer in self.matrices)
+        for matrix in others:
+            x = self.silu(torch.mm(x, matrix.to(x.dtype)))
+        return x, last
+
 
 def nequip_matrices(function: Any) -> list[Recipe]:
     """Of NequIP's perceptron with SiLU, or the only one of its linear map.

@@ -1,4 +1,7 @@
-"""Radial weights of a convolution: a table in float32, the network itself in float64."""
+"""Radial weights of a convolution: a table in float32, the network itself in float64.
+
+Those of a network that is trained are in `trained_radial`.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -69,16 +70,35 @@ def make_table(radial: Radial, intervals: int) -> Table:
     shape = values.shape[1:]
     end_slope = _end_slope(radial, float(values.abs().max()))
     right = torch.cat([torch.zeros(1, *shape), values, end_slope / n]).flatten(1)
+    coefficients = torch.mm(interpolation(n), right).view(n + 3, *shape)
+    return measured_table(radial, coefficients)
+
+
+def measured_table(radial: Radial, coefficients: torch.Tensor) -> Table:
+    """A table with its errors between the knots.
+
+    Args:
+        radial: what it stands for, see `fit_table`.
+        coefficients: (intervals + 3, n_paths, channels), float64.
+    """
+    value_error, slope_error = _errors(radial, coefficients)
+    return Table(coefficients, value_error, slope_error)
+
+
+@lru_cache(maxsize=len(INTERVALS))
+def interpolation(intervals: int) -> torch.Tensor:
+    """What coefficients are made of, (intervals + 3, intervals + 3), float64.
+
+    Its product with zero, the values at the knots, and the slope at 1 over the number of intervals.
+    """
+    n = intervals
     matrix = torch.zeros(n + 3, n + 3, dtype=torch.float64)
     row = torch.arange(n + 1)
     for offset, weight in enumerate((1 / 6, 4 / 6, 1 / 6)):
         matrix[row + 1, row + offset] = weight
     matrix[0, :5] = torch.tensor([1.0, -4.0, 6.0, -4.0, 1.0], dtype=torch.float64)
     matrix[-1, -3:] = torch.tensor([-0.5, 0.0, 0.5], dtype=torch.float64)
-    # The solution comes column by column: an operator would copy it at every call.
-    coefficients = torch.linalg.solve(matrix, right).contiguous().view(n + 3, *shape)
-    value_error, slope_error = _errors(radial, coefficients)
-    return Table(coefficients, value_error, slope_error)
+    return torch.linalg.inv(matrix)
 
 
 def read_table(coefficients: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from egraff_lmp.contract import Output
 from egraff_lmp.forcefields.allegro import AllegroNetwork
+from egraff_lmp.forcefields.base import FastNetwork, Network
 from egraff_lmp.forcefields.botnet import BOTNetNetwork
 from egraff_lmp.forcefields.equiformer import EquiformerNetwork
 from egraff_lmp.forcefields.fast.allegro import FastAllegro
@@ -16,12 +18,13 @@ from egraff_lmp.forcefields.fast.equiformer import FastEquiformer
 from egraff_lmp.forcefields.fast.mace import FastMACE
 from egraff_lmp.forcefields.fast.nequip import FastNequIP
 from egraff_lmp.forcefields.fast.torchmdnet import FastTorchMDNet
+from egraff_lmp.forcefields.fast.trained_radial import choose_tables, drop_tables
 from egraff_lmp.forcefields.fast.unavailable import KernelsUnavailable
 from egraff_lmp.forcefields.mace import MACENetwork
 from egraff_lmp.forcefields.nequip import NequIPNetwork
 from egraff_lmp.forcefields.torchmdnet import TorchMDNetNetwork
 
-FAST: dict[type[torch.nn.Module], Callable[..., torch.nn.Module]] = {
+FAST: dict[type, Callable[..., FastNetwork]] = {
     AllegroNetwork: FastAllegro,
     BOTNetNetwork: FastBOTNet,
     EquiformerNetwork: FastEquiformer,
@@ -31,22 +34,24 @@ FAST: dict[type[torch.nn.Module], Callable[..., torch.nn.Module]] = {
 }
 
 
-def fast_network(network: torch.nn.Module) -> torch.nn.Module:
+def fast_network(network: Network) -> FastNetwork:
     """The same function on the operators, in the same precision, with constant weights.
-
-    It has `table_error`: the largest error of its tabulated radial weights relative to the largest
-    of them, 0 without tables.
 
     Raises:
         KernelsUnavailable: there are no kernels for this architecture or these settings.
     """
-    return forget(_builder(network)(network)).eval()
+    fast = forget(_builder(network)(network))
+    fast.eval()
+    return fast
 
 
 class TrainedNetwork(torch.nn.Module):
     """The same function on the operators for training: gradients go to the reference's weights.
 
-    Its own numbers follow from them, and are computed anew at every evaluation. It has no tables.
+    Its own numbers follow from them, and are computed anew at every evaluation. In float32 radial
+    weights of convolutions are read from tables (`trained_radial`), which are as fine as the
+    weights need when it is made, and at every `choose_tables`. It names no outputs, which no loss
+    reads.
 
     Args:
         network: the reference, which stays what is trained and saved.
@@ -55,9 +60,30 @@ class TrainedNetwork(torch.nn.Module):
         KernelsUnavailable: there are no kernels for this architecture or these settings.
     """
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.fast = _builder(network)(network, trained=True)
+        self.n_layers = network.n_layers
+        self.exchange_widths = self.fast.exchange_widths
+        self.outputs: tuple[Output, ...] = ()
+        self.without_tables = 0
+        self.choose_tables()
+
+    def choose_tables(self) -> int:
+        """Choose how fine the tables of radial weights are, for the weights as they are now.
+
+        Returns:
+            `without_tables`: the number of layers for whose weights no table is good enough. Their
+            radial networks are evaluated for every edge.
+        """
+        with torch.no_grad():
+            refresh(self.fast)
+        self.without_tables = choose_tables(self.fast)
+        return self.without_tables
+
+    def drop_tables(self) -> None:
+        """Evaluate all radial networks for every edge until tables are chosen again."""
+        drop_tables(self.fast)
 
     def forward(
         self,
@@ -72,7 +98,7 @@ class TrainedNetwork(torch.nn.Module):
         return found
 
 
-def _builder(network: torch.nn.Module) -> Callable[..., torch.nn.Module]:
+def _builder(network: Network) -> Callable[..., FastNetwork]:
     build = FAST.get(type(network))
     if build is None:
         raise KernelsUnavailable(f"there are no kernels for {type(network).__name__} yet")

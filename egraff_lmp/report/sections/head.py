@@ -12,12 +12,17 @@ from egraff_lmp.report.findings import findings
 from egraff_lmp.report.numbers import DASH, NBSP, number
 from egraff_lmp.report.words import COMPARED, UNITS, trouble_words
 from egraff_lmp.results.record import ModelResult
-from egraff_lmp.score.records import COMPARISONS, RERUN_ORACLE, STRUCTURE, Score
+from egraff_lmp.score.records import COMPARISONS, RERUN_ORACLE, STRUCTURE, TRAJECTORY, Score
 from egraff_lmp.score.table import METRICS
 from egraff_lmp.score.words import counted, listed
 
-# An exact answer on the model's own frames says more than any other comparison.
-_BEST_FIRST = (RERUN_ORACLE, *(c for c in COMPARISONS if c != RERUN_ORACLE))
+# An exact answer on the model's own frames says more than any other comparison, and one at equal
+# times says least.
+_BEST_FIRST = (
+    RERUN_ORACLE,
+    *(c for c in COMPARISONS if c not in (RERUN_ORACLE, TRAJECTORY)),
+    TRAJECTORY,
+)
 
 
 def title_of(result: ModelResult) -> str:

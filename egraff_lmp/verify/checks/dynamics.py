@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from ase import units
 
 from egraff_lmp.verify.deck import Deck, system
 from egraff_lmp.verify.finding import Context, Finding, Subject, at_least, at_most, failed
@@ -125,7 +126,6 @@ def _velocities(context: Context) -> list[Finding]:
     outcome = context.lammps("dynamics: thermostat", _ranks(context.subject)[0])
     if outcome.error:
         return [failed("dynamics: velocities in NVT", outcome.error)]
-    from ase import units
     from scipy.stats import kstest  # half a second to import
 
     contract, frame = context.subject.contract, context.subject.frame

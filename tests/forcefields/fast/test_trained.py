@@ -20,6 +20,8 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
 from egraff_lmp.forcefields.equiformer import EARLIER
 from egraff_lmp.forcefields.fast import KernelsUnavailable, TrainedNetwork, fast_network
+from egraff_lmp.forcefields.fast.table import measured_table
+from egraff_lmp.forcefields.fast.trained_radial import TrainedConvolution
 from egraff_lmp.train.config import TrainConfig, parse_config
 from egraff_lmp.train.evaluate import predict
 from egraff_lmp.train.graphs import Batch, build_graphs, collate
@@ -31,6 +33,9 @@ from egraff_lmp.train.kernels import evaluated_model
 ROUNDING = {torch.float32: 1e-4, torch.float64: 2e-13}
 # Of the largest gradient of all parameters: one that is smaller is as exact as this one.
 SMALL = 1e-3
+# Of the same numbers, in float32 with tables and without: half of the error of a table's slopes,
+# which is at most 4e-5, in the forces, and twice float32's rounding.
+TABULATED = 5e-5
 F64 = torch.float64
 # Bytes of a pickled network, or of a scripted one, that are no numbers of its own.
 OVERHEAD = 300_000
@@ -109,6 +114,10 @@ FOREIGN: dict[str, Settings] = {
     "cutoff outside": {"apply_cutoff": False},
     "one layer": {"num_interactions": 1},
 }
+# Those whose radial weights are read from tables when they are trained.
+WITH_TABLES = ("nequip small", "mace small", "botnet small", "nequip paper", "nequip cutoffs")
+# By this factor more waves before the cutoff, twice: some tables are then too coarse.
+FINER = 1.6
 ALL = [*PRESETS, *VARIANTS, *(f"foreign mace, {name}" for name in FOREIGN)]
 WITHOUT_KERNELS: dict[str, Callable[[], torch.nn.Module]] = {
     "allegro of three layers": lambda: built("allegro", "small", {**ALLEGRO, "num_layers": 3}, F64),
@@ -246,8 +255,110 @@ def test_is_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_is_the_reference_in_float32(name: str) -> None:
-    """There are no tables in training, so that what remains is rounding in both."""
+    """Radial weights from tables, whose errors are like rounding."""
     require_same(model_of(name, torch.float32), batch_of(), torch.float32)
+
+
+def tables_of(network: TrainedNetwork) -> list[int]:
+    """Intervals of each table of a trained network."""
+    modules = network.modules()
+    return [each.intervals for each in modules if isinstance(each, TrainedConvolution)]
+
+
+def roughen(network: torch.nn.Module) -> None:
+    """Radial weights that go up and down many times before the cutoff."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "roots" in name:
+                parameter.mul_(80.0)
+
+
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_tables_in_float32(name: str) -> None:
+    """Each layer has one, its errors are those of `table`, and derivatives are the exact ones."""
+    model, batch = model_of(name, torch.float32), batch_of()
+    fast = on_kernels(model)
+    assert all(tables_of(fast.network))
+    for each in fast.modules():
+        if isinstance(each, TrainedConvolution):
+            made = each.coefficients(each.intervals).detach().double()
+            made = made.view(each.intervals + 3, each.n_paths, -1)
+            assert measured_table(each.exact(), made).is_good()
+    named = dict(model.named_parameters())
+    values, with_tables = gradients(fast, named, batch)
+    fast.network.drop_tables()
+    assert not any(tables_of(fast.network))
+    expected, without = gradients(fast, named, batch)
+    for one, other in zip(values, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=TABULATED * float(other.abs().max()))
+    largest = max(float(g.abs().max()) for g in without.values() if g is not None)
+    for key, other in without.items():
+        one = with_tables[key]
+        if other is None or one is None:
+            assert one is other
+            continue
+        scale = max(float(other.abs().max()), SMALL * largest)
+        assert float((one - other).abs().max()) <= TABULATED * scale, key
+
+
+def test_no_tables_in_float64() -> None:
+    """The exact network trains there."""
+    for name in WITH_TABLES:
+        assert not tables_of(TrainedNetwork(model_of(name).network))
+
+
+def test_tables_are_as_fine_as_the_weights_need() -> None:
+    """Measured anew when they are chosen; none is good enough for weights that are too rough."""
+    model, batch = model_of("nequip small", torch.float32), batch_of()
+    fast = on_kernels(model)
+    at_first = tables_of(fast.network)
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.mul_(1.01)
+    assert fast.network.choose_tables() == 0
+    roughen(model.network)
+    # What they are read from follows from the weights at every step, how fine it is does not.
+    predict(fast, batch)
+    assert tables_of(fast.network) == at_first
+    layers = len(at_first)
+    assert fast.network.choose_tables() == fast.network.without_tables == layers
+    assert tables_of(fast.network) == layers * [0]
+    named = dict(model.named_parameters())
+    expected, _ = gradients(model, named, batch)
+    got, _ = gradients(fast, named, batch)
+    for one, other in zip(got, expected, strict=True):
+        scale = float(other.abs().max())
+        torch.testing.assert_close(one, other, rtol=0, atol=ROUNDING[torch.float32] * scale)
+
+
+def test_finer_tables_for_rougher_weights() -> None:
+    """The smallest that is good, each time."""
+    model = model_of("nequip small", torch.float32)
+    network = TrainedNetwork(model.network)
+    found = [tables_of(network)]
+    for _ in range(2):
+        with torch.no_grad():
+            for name, parameter in model.network.named_parameters():
+                if "roots" in name:
+                    parameter.mul_(FINER)
+        network.choose_tables()
+        found.append(tables_of(network))
+    for layer in zip(*found, strict=True):
+        assert layer[0] <= layer[1] <= layer[2]
+        assert 0 < layer[0] < layer[2]
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_bit_of_the_gradients(threads: int) -> None:
+    """Tables and what is read from them included."""
+    model, batch = model_of("nequip small", torch.float32), batch_of()
+    fast, named = on_kernels(model), dict(model.named_parameters())
+    _, expected = gradients(fast, named, batch)
+    torch.set_num_threads(threads)
+    _, got = gradients(fast, named, batch)
+    for name, one in got.items():
+        other = expected[name]
+        assert one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
 @pytest.mark.parametrize("kind", ["cell", "cluster", "alone"])

@@ -12,9 +12,10 @@ namespace {
 
 // Where a table [intervals + 3, row] over [0, 1) is read.
 template <class S> struct Knot {
-  int64_t at;    // place of the first of four rows
-  S basis[4];    // of the cubic B-spline
-  S slope[3];    // of the differences c[i + 1] - c[i], whose sum is the derivative by x
+  int64_t at;        // place of the first of four rows
+  S basis[4];        // of the cubic B-spline
+  S slope[3];        // of the differences c[i + 1] - c[i], whose sum is the derivative by x
+  S curvature[3];    // of the same differences, for the second derivative
 
   // Beyond the table, and for what is no number, all functions are zero.
   void find(S x, int intervals, int64_t row)
@@ -34,6 +35,9 @@ template <class S> struct Knot {
     slope[0] = unit / 2 * u * u;
     slope[1] = unit / 2 * (1 + 2 * t * u);
     slope[2] = unit / 2 * t * t;
+    curvature[0] = -unit * S(intervals) * u;
+    curvature[1] = unit * S(intervals) * (u - t);
+    curvature[2] = unit * S(intervals) * t;
   }
 };
 

