@@ -36,20 +36,27 @@ def command(
         Path | None, typer.Option("--out", help="Folder of the results [default: bench-NAME].")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be run, and run nothing.")
     ] = False,
     cell: Annotated[
         list[str] | None,
-        typer.Option("--cell", help="Of a matrix, only this cell: name or number; repeatable."),
+        typer.Option(
+            "--cell",
+            help="Run only this cell of a matrix, by name or number; the option may be repeated.",
+        ),
     ] = None,
     summary: Annotated[
-        bool, typer.Option("--summary", help="Of a matrix, only the page of what is there.")
+        bool,
+        typer.Option(
+            "--summary", help="Write only the page of the results that a matrix has so far."
+        ),
     ] = False,
     submit: Annotated[
         Scheduler | None,
         typer.Option(
             "--submit",
-            help="Write a matrix as a job array and hand it to sbatch; with --dry-run, write only.",
+            help="Write a matrix as a job array and hand it to sbatch; with --dry-run it is "
+            "only written.",
         ),
     ] = None,
 ) -> None:

@@ -15,14 +15,23 @@ from egraff_lmp.errors import EgraffError
 def command(
     model: Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")],
     structure: Annotated[Path, typer.Argument(help="Any file that ASE or egraff reads.")],
-    ranks: Annotated[str, typer.Option(help="Rank counts, separated by commas.")] = "1,2,4",
-    frame: Annotated[int, typer.Option(help="Which frame of the file.")] = -1,
+    ranks: Annotated[
+        str, typer.Option(help="Numbers of MPI ranks, separated by commas.")
+    ] = "1,2,4",
+    frame: Annotated[
+        int, typer.Option(help="Index of the frame in the file; -1 is the last one.")
+    ] = -1,
     launcher: Annotated[
-        str | None, typer.Option(help='Such as "srun -n {ranks}"; default: mpiexec.')
+        str | None,
+        typer.Option(
+            help='Command that starts the ranks, such as "srun -n {ranks}"; mpiexec by default.'
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+    ] = False,
 ) -> None:
-    """Largest differences between Python and LAMMPS, and between rank counts.
+    """Print the largest differences between Python and LAMMPS, and between numbers of ranks.
 
     Exits with status 1 if any difference is larger than the network's precision explains. This
     runs the model: a TorchScript file is a program, so compare only files that you trust.

@@ -23,9 +23,14 @@ _INDENT = max(map(len, _STYLES)) + 1
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+    ] = False,
     only: Annotated[
-        list[str] | None, typer.Option(help="Make this check only (mpiexec, torch, ...); again.")
+        list[str] | None,
+        typer.Option(
+            help="Make this check alone (mpiexec, torch, ...); the option may be repeated."
+        ),
     ] = None,
     timeout_seconds: Annotated[
         float, typer.Option("--timeout", min=1.0, help="Seconds that one probe may take.")

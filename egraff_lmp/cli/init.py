@@ -11,19 +11,27 @@ from egraff_lmp.cli.console import output
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Folder to write into; made if missing.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to write into; it is made where it does not exist.")
+    ],
     structure: Annotated[
         str,
         typer.Option(help="File with atoms (npz, extxyz, POSCAR, ...), or SET:PART (gete:test)."),
     ],
     model: Annotated[Path, typer.Option(help="Model file written by `egraff deploy`.")],
-    temperature: Annotated[float, typer.Option(help="K, of the velocities and the thermostat.")],
-    ensemble: Annotated[str, typer.Option(help="nve, nvt, npt or minimise.")] = "nvt",
-    steps: Annotated[int, typer.Option(help="Steps of the run.")] = 1000,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the velocities and the thermostat in K.")
+    ],
+    ensemble: Annotated[str, typer.Option(help="Ensemble: nve, nvt, npt or minimise.")] = "nvt",
+    steps: Annotated[int, typer.Option(help="Number of MD steps.")] = 1000,
     timestep_fs: Annotated[float, typer.Option(help="Time step in fs.")] = 1.0,
     ranks: Annotated[int, typer.Option(help="MPI ranks in the job scripts.")] = 1,
-    frame: Annotated[int, typer.Option(help="Frame of the structure file; -1: the last.")] = -1,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    frame: Annotated[
+        int, typer.Option(help="Index of the frame in the structure file; -1 is the last one.")
+    ] = -1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that exist already.")
+    ] = False,
 ) -> None:
     """Write data file, deck and job scripts with one order of elements."""
     from egraff_lmp.rollout.project import init_project

@@ -13,7 +13,9 @@ from egraff_lmp.cli.console import output
 
 def command(
     file: Annotated[Path, typer.Argument(help="Model file written by `egraff deploy`.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, complete.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole contract as JSON, and nothing else.")
+    ] = False,
 ) -> None:
     """Print the contract of a deployed model: species, cutoff, training, citations.
 

@@ -23,12 +23,18 @@ BROKE_DOWN = 3
 
 def command(
     config: Annotated[Path, typer.Argument(help="YAML config of the rollout.")],
-    ranks: Annotated[int | None, typer.Option(min=1, help="MPI ranks.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, help="Number of MPI ranks, in place of the config's.")
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print command and files, write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the command and the files that would be written, and write nothing.",
+        ),
     ] = False,
 ) -> None:
-    """Run a deck through MPI; the same command again resumes.
+    """Run a rollout in LAMMPS through MPI; repeating the command resumes it.
 
     Exit status: 0 finished, 1 an error to mend, 3 the simulation broke down, 75 stopped by a
     signal or wall_minutes, 130 by Ctrl-C. After the last two the same command goes on.

@@ -15,19 +15,23 @@ if TYPE_CHECKING:
 
 def command(
     reference: Annotated[
-        str, typer.Argument(help="Ground truth: a file, a folder, or SET:PART (gete:test).")
+        str, typer.Argument(help="Ground truth: a file, a folder, or SET:PART such as gete:test.")
     ],
     trajectory: Annotated[
         list[str], typer.Argument(help="Rollouts of one model, one for each independent start.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+    ] = False,
     mode: Annotated[str, typer.Option(help="Form of the metrics: egraff, paper or both.")] = "both",
     r_max: Annotated[
         float | None,
         typer.Option("--r-max", help="Range of g(r) in A, at most half a cell height."),
     ] = None,
     bin_width: Annotated[float, typer.Option("--bin", help="Bin width of g(r) in A.")] = 0.05,
-    skip: Annotated[int, typer.Option(help="Frames left out at the start of each rollout.")] = 0,
+    skip: Annotated[
+        int, typer.Option(help="Number of frames left out at the start of each rollout.")
+    ] = 0,
     timestep_fs: Annotated[
         float | None,
         typer.Option(help="MD time step of dumps in fs, where thermo.csv does not tell it."),
@@ -53,18 +57,23 @@ def command(
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Of the ensemble in K, for its bounds and for free energies."),
+        typer.Option(
+            help="Temperature of the ensemble in K, which its bounds and free energies need."
+        ),
     ] = None,
     temperature_bounds: Annotated[
         tuple[float, float],
-        typer.Option(help="Multiples of --temperature; a run that leaves them ends there."),
+        typer.Option(
+            help="Lowest and highest temperature as multiples of --temperature; a rollout "
+            "that leaves them ends there."
+        ),
     ] = (0.25, 4.0),
     log: Annotated[
         list[Path] | None,
         typer.Option(help="LAMMPS log of a rollout; once per rollout. [default: beside its dump]"),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write the values here, with a row of units.")
+        Path | None, typer.Option("--csv", help="File for the values as CSV, with a row of units.")
     ] = None,
     rmsd_threshold: Annotated[
         float, typer.Option(help="RMSD in A beyond which a rollout has diverged.")

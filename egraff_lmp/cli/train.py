@@ -20,38 +20,57 @@ def command(
     config: Annotated[
         str,
         typer.Argument(
-            help="YAML config, or shipped settings, such as nequip-paper, with --train."
+            help="YAML config, or the name of shipped settings (nequip-paper), together with "
+            "--train."
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the checkpoints. Default: CONFIG's name.")
+        Path | None,
+        typer.Option(help="Folder of the checkpoints; by default it has the name of CONFIG."),
     ] = None,
     train_on: Annotated[
         list[str] | None,
-        typer.Option("--train", help="Shipped settings: a file, or SET:PART such as gete:val."),
+        typer.Option(
+            "--train",
+            help="Training frames for shipped settings: a file, or SET:PART such as "
+            "gete:val; the option may be repeated.",
+        ),
     ] = None,
     validation: Annotated[
-        list[str] | None, typer.Option(help="Shipped settings: likewise; default: split off.")
+        list[str] | None,
+        typer.Option(
+            help="Validation frames for shipped settings; by default they are split off the "
+            "training frames."
+        ),
     ] = None,
     test: Annotated[
-        list[str] | None, typer.Option(help="Shipped settings: frames for the final errors.")
+        list[str] | None, typer.Option(help="Frames for the final errors, for shipped settings.")
     ] = None,
-    n_train: Annotated[int | None, typer.Option(min=1, help="Frames of each --train.")] = None,
+    n_train: Annotated[
+        int | None, typer.Option(min=1, help="Number of frames taken from each --train.")
+    ] = None,
     n_validation: Annotated[
-        int | None, typer.Option(min=1, help="Frames of each --validation, or split off.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of frames taken from each --validation, or split off the training frames.",
+        ),
     ] = None,
     max_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Instead of stop.max_epochs of the config.")
+        int | None,
+        typer.Option(min=1, help="Number of epochs, in place of stop.max_epochs of the config."),
     ] = None,
     measure: Annotated[
         bool,
         typer.Option(
-            "--benchmark", help="Measure a few steps on kernels and without, and write nothing."
+            "--benchmark",
+            help="Time a few training steps on the kernels and on the reference network; "
+            "nothing is written.",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Train a force field; the same command again resumes.
+    """Train a force field; repeating the command resumes it.
 
     Writes best.ckpt, last.ckpt, log.csv, learning_curve.png and result.json. Exit status 75 after
     a batch system's signal, 130 after Ctrl-C: the same command goes on from the last epoch.

@@ -24,25 +24,40 @@ def command(
     model: Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")],
     structure: Annotated[
         Path | None,
-        typer.Option(help="Any file that ASE or egraff reads [default: the contract's frame]."),
+        typer.Option(
+            help="Structure to verify on, in any format that ASE or egraff reads; by default "
+            "the frame in the contract."
+        ),
     ] = None,
-    frame: Annotated[int, typer.Option(help="Which frame of the structure file.")] = -1,
-    ranks: Annotated[str, typer.Option(help="Rank counts, separated by commas.")] = "1,2,4",
+    frame: Annotated[
+        int, typer.Option(help="Index of the frame in the structure file; -1 is the last one.")
+    ] = -1,
+    ranks: Annotated[
+        str, typer.Option(help="Numbers of MPI ranks, separated by commas.")
+    ] = "1,2,4",
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Certificate, with its JSON form beside it [default: beside the model, "
-            "NAME.certificate.md]."
+            help="Certificate to write, with its JSON form beside it; by default it is "
+            "NAME.certificate.md beside the model."
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Make this check only (parity, ranks, ...); again. No certificate."),
+        typer.Option(
+            help="Make this check alone (parity, ranks, ...) and write no certificate; the "
+            "option may be repeated."
+        ),
     ] = None,
     launcher: Annotated[
-        str | None, typer.Option(help='Such as "srun -n {ranks}"; default: mpiexec.')
+        str | None,
+        typer.Option(
+            help='Command that starts the ranks, such as "srun -n {ranks}"; mpiexec by default.'
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+    ] = False,
 ) -> None:
     """Verify a deployed file and write a certificate beside it.
 

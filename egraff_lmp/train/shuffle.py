@@ -1,4 +1,4 @@
-"""A force field broken on purpose: its trained weights permuted among themselves.
+"""A negative control: a force field whose trained weights are permuted among themselves.
 
 It stands between a trained model and noise: the same network, cutoff, units, energy zero and
 spread of weights, still smooth, invariant and conservative, but nothing that was learned. A score
