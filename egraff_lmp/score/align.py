@@ -36,17 +36,6 @@ class Pairing:
     facts: tuple[Fact, ...] = ()
 
 
-@dataclass(frozen=True)
-class Unpaired:
-    """Frames that cannot be set against each other.
-
-    Attributes:
-        absence: why.
-    """
-
-    absence: Fact
-
-
 def check_composition(reference: Frames, trajectory: Frames) -> None:
     """Same elements in the same proportions, and the same periodicity.
 
@@ -78,10 +67,8 @@ def formula(species: tuple[str, ...]) -> str:
     return " ".join(f"{element}{number}" for element, number in sorted(Counter(species).items()))
 
 
-def pair_in_time(
-    reference: Frames, trajectory: Frames, start: int, skip: int
-) -> Pairing | Unpaired:
-    """Rollout at time t against reference at time t, for the comparison "trajectory".
+def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -> Pairing | Fact:
+    """Rollout at time t against reference at time t ("trajectory"), or why that cannot be.
 
     Args:
         reference: the time series that the rollout started from.
@@ -98,18 +85,18 @@ def pair_in_time(
             f"{reference.source}, got {start}: check --start."
         )
     if reference.species != trajectory.species:
-        return Unpaired(Fact("other-atoms"))
+        return Fact("other-atoms")
     strides = _strides(reference.timestep_fs, trajectory.timestep_fs)
     if strides is None:
         found = {"reference_fs": reference.timestep_fs, "rollout_fs": trajectory.timestep_fs}
-        return Unpaired(Fact("strides-do-not-fit", found))
+        return Fact("strides-do-not-fit", found)
     every_truth, every_model, fact = strides
     first = -(-skip // every_model)  # the first common frame at or after `skip`
     truth = reference.select(slice(start + first * every_truth, None, every_truth))
     model = trajectory.select(slice(first * every_model, None, every_model))
     frames = min(len(truth), len(model))
     if frames == 0:
-        return Unpaired(Fact("no-common-times"))
+        return Fact("no-common-times")
     model, turned = oriented_like(reference, model.select(slice(0, frames)))
     return Pairing(truth.select(slice(0, frames)), model, (fact, TURNED) if turned else (fact,))
 
