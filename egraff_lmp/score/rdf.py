@@ -14,8 +14,9 @@ Fu et al., "Forces are not enough" (TMLR 2023), split by element.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,18 +123,10 @@ class PairHistogram:
         """The total g(r) of the `paper` mode; see `curve_blocks`."""
         return self._record("g", {TOTAL: self._mean("paper_rdf", TOTAL, volume)})
 
-    def probability(self, pair: str = TOTAL) -> NDArray[np.float64]:
-        """p(r) of a pair name, normalised to 1, (B + 1,); the last entry is "beyond r_max".
-
-        In bulk the last entry is 0: p is conditional on r < r_max.
-        """
-        mean = self._mean("probability", pair)
-        return mean / mean.sum()
-
     def halves(self) -> tuple[PairHistogram, PairHistogram]:
         """The first and the last half of the blocks."""
         half = len(self.n_frames) // 2
-        return self._blocks(slice(0, half)), self._blocks(slice(len(self.n_frames) - half, None))
+        return self._blocks(lambda x: x[:half]), self._blocks(lambda x: x[len(x) - half :])
 
     def coarsened(self, n_blocks: int) -> PairHistogram:
         """The same in at most n_blocks blocks, neighbours merged."""
@@ -141,12 +134,7 @@ class PairHistogram:
         if fine <= n_blocks:
             return self
         starts = -(-np.arange(n_blocks) * fine // n_blocks)
-        return replace(
-            self,
-            counts=np.add.reduceat(self.counts, starts, axis=0),
-            volume_counts=np.add.reduceat(self.volume_counts, starts, axis=0),
-            n_frames=np.add.reduceat(self.n_frames, starts),
-        )
+        return self._blocks(lambda x: np.add.reduceat(x, starts, axis=0))
 
     def shortened(self, n_bins: int) -> PairHistogram:
         """The same in the first n_bins bins; what lies beyond joins the last column (molecules)."""
@@ -159,12 +147,13 @@ class PairHistogram:
 
         return replace(self, counts=cut(self.counts), volume_counts=cut(self.volume_counts))
 
-    def _blocks(self, which: slice) -> PairHistogram:
+    def _blocks(self, of: Callable[[NDArray[Any]], NDArray[Any]]) -> PairHistogram:
+        """The same with other blocks; `of` takes and returns arrays whose first axis they are."""
         return replace(
             self,
-            counts=self.counts[which],
-            volume_counts=self.volume_counts[which],
-            n_frames=self.n_frames[which],
+            counts=of(self.counts),
+            volume_counts=of(self.volume_counts),
+            n_frames=of(self.n_frames),
         )
 
     def _pair(self, counts: NDArray[np.float64], pair: str) -> tuple[NDArray[np.float64], float]:
