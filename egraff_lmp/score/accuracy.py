@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_window, mean
 
@@ -21,7 +21,7 @@ MEV = 1000.0
 
 # Of errors and true values (T,) or (T, N, 3) to a term for each frame, (T,).
 Terms = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-Kind = tuple[Terms, Callable[[Sums, Sums | None], float]]
+Kind = tuple[Terms, Value]
 
 
 def _root_mean(sums: Sums, own: Sums | None = None) -> float:

@@ -94,7 +94,7 @@ def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sampl
     """
     function = _OF_SUMS[attribute]
 
-    def value(sums: Sums, own: Sums | None) -> float:
+    def value(sums: Sums, own: Sums) -> float:
         return function(*sums.tolist())
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:

@@ -119,7 +119,7 @@ def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         )
 
 
-def _growth(sums: Sums, own: Sums | None) -> float:
+def _growth(sums: Sums, own: Sums) -> float:
     first, n_first, last, n_last = sums
     if not (n_first and n_last):
         return float("nan")

@@ -14,7 +14,7 @@ Fu et al., "Forces are not enough" (TMLR 2023), split by element.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,14 +114,21 @@ class PairHistogram:
         counts, n_pairs = self._pair(self.counts, pair)
         return counts[:, :-1] / (n_pairs * self.bin_width)
 
-    def rdf(self) -> Curves:
-        """g(r) of bulk or h(r) of a molecule, averaged over all frames."""
-        g = {pair: self._mean("rdf", pair) for pair in (TOTAL, *self.names)}
-        return self._record("g" if self.periodic else "h", g)
+    def curves(self, kind: str = "rdf", volume: float | None = None) -> Curves:
+        """Means over all frames of "rdf" or "paper_rdf", NaN where there are none.
 
-    def paper_rdf(self, volume: float | None = None) -> Curves:
-        """The total g(r) of the `paper` mode; see `curve_blocks`."""
-        return self._record("g", {TOTAL: self._mean("paper_rdf", TOTAL, volume)})
+        Args:
+            kind, volume: see `curve_blocks`.
+        """
+        pairs = (TOTAL,) if kind == "paper_rdf" else (TOTAL, *self.names)
+        n_frames = int(self.n_frames.sum())
+        with np.errstate(invalid="ignore"):
+            g = {
+                pair: self.curve_blocks(kind, pair, volume).sum(axis=0) / np.float64(n_frames)
+                for pair in pairs
+            }
+        name = "g" if self.periodic or kind == "paper_rdf" else "h"
+        return Curves(name, self.r, g, self.bin_width, self.r_max, n_frames)
 
     def halves(self) -> tuple[PairHistogram, PairHistogram]:
         """The first and the last half of the blocks."""
@@ -162,14 +169,6 @@ class PairHistogram:
             return counts.sum(axis=1), float(self.n_pairs.sum())
         index = self.names.index(pair)
         return counts[:, index], float(self.n_pairs[index])
-
-    def _mean(self, kind: str, pair: str, volume: float | None = None) -> NDArray[np.float64]:
-        """Mean over frames; NaN where there are none."""
-        with np.errstate(invalid="ignore"):
-            return self.curve_blocks(kind, pair, volume).sum(axis=0) / self.n_frames.sum()
-
-    def _record(self, kind: str, g: Mapping[str, NDArray[np.float64]]) -> Curves:
-        return Curves(kind, self.r, g, self.bin_width, self.r_max, int(self.n_frames.sum()))
 
 
 def pair_histogram(
@@ -250,7 +249,7 @@ def radial_distribution(
     """
     if r_max is None:
         r_max = default_r_max([frames])
-    return pair_histogram(frames, r_max, bin_width, n_blocks=1).rdf()
+    return pair_histogram(frames, r_max, bin_width, n_blocks=1).curves()
 
 
 def merge(histograms: Sequence[PairHistogram]) -> PairHistogram:
