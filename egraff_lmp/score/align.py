@@ -44,12 +44,11 @@ def check_composition(reference: Frames, trajectory: Frames) -> None:
     Raises:
         EgraffError: anything else, with both compositions in the message.
     """
-    expected, got = _reduced_formula(reference.species), _reduced_formula(trajectory.species)
-    periodic = all(reference.pbc)
-    same = (
-        expected == got if periodic else Counter(reference.species) == Counter(trajectory.species)
+    expected, got = (
+        _reduced_formula(one.species) if all(reference.pbc) else Counter(one.species)
+        for one in (reference, trajectory)
     )
-    if not same:
+    if expected != got:
         raise EgraffError(
             f"{trajectory.source}: expected the composition of the reference {reference.source}, "
             f"{formula(reference.species)}, got {formula(trajectory.species)}: score it against a "
@@ -140,11 +139,9 @@ def _strides(truth_fs: float | None, model_fs: float | None) -> tuple[int, int, 
         whose = "reference" if not truth_fs else "rollout"
         return 1, 1, Fact("frame-by-frame", {"whose": whose})
     for every_truth in range(1, 101):
-        every_model = round(every_truth * truth_fs / model_fs)
-        if every_model < 1 or every_model > 100:
-            continue
         fs = every_truth * truth_fs
-        if abs(every_model * model_fs / fs - 1) < STRIDE_TOLERANCE:
+        every_model = round(fs / model_fs)
+        if 1 <= every_model <= 100 and abs(every_model * model_fs / fs - 1) < STRIDE_TOLERANCE:
             found = {"fs": fs, "reference": every_truth, "rollout": every_model}
             return every_truth, every_model, Fact("equal-times", found)
     return None

@@ -70,7 +70,7 @@ def _labels(
     labels = []
     for member in members:
         turned = pair_reruns(members[0], member, "committee").model
-        if turned is None or turned.energy is None or turned.forces is None:
+        if turned.energy is None or turned.forces is None:
             raise EgraffError(
                 f"{member.source}: expected energies and forces of a member, got none: evaluate "
                 "the frames with LAMMPS rerun."

@@ -103,21 +103,21 @@ def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sampl
             costs = [cost for cost in costs if cost.timestep_fs is not None]
         if not costs:
             return
+        facts = distinct(cost.machine for cost in costs)
+        if len(costs) < len(context.ran):
+            known = {"rollouts": len(costs), "of": len(context.ran)}
+            facts = (Fact("rollouts-timed", known), *facts)
         yield Sample(
             COST,
             rollouts=[cost.sums[None] for cost in costs],
             value=value,
             counts=Counts(starts=len(costs)),
             window=Fact("timed-steps", {"steps": sum(cost.n_steps for cost in costs)}),
-            facts=(*_timed(len(costs), len(context.ran)), *distinct(c.machine for c in costs)),
+            facts=facts,
             spread=False,
         )
 
     return samples
-
-
-def _timed(known: int, ran: int) -> tuple[Fact, ...]:
-    return (Fact("rollouts-timed", {"rollouts": known, "of": ran}),) if known < ran else ()
 
 
 def of_training(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:

@@ -92,11 +92,7 @@ def _asked(context: Context) -> int:
 
 
 def _runs(context: Context) -> list[Run]:
-    """The rollouts of which it is known how long they were to last; made once for all rows."""
-    return context.shared("runs", lambda: _known(context))
-
-
-def _known(context: Context) -> list[Run]:
+    """The rollouts of which it is known how long they were to last."""
     broke = {}
     if context.system == MOLECULE and EGRAFF in modes_of(context.options.mode):
         lives = lifetimes_of(context, EGRAFF)

@@ -17,7 +17,6 @@ from egraff_lmp.score.bootstrap import bootstrap_interval, resampling_units
 from egraff_lmp.score.diffusivity import (
     EXPONENT_TOLERANCE,
     MIN_FRAMES,
-    difference,
     diffusivity,
     diffusivity_eq4,
     exponent,
@@ -91,11 +90,6 @@ class Motion:
         lags = fit_lags(path.n_lags(until_fs), window)
         sums = np.hstack(squared_displacements(path.x, lags, n_blocks))
         return cls(sums, path.step_fs * lags.astype(np.float64))
-
-    @property
-    def total(self) -> Sums:
-        """What its blocks add up to."""
-        return np.asarray(self.blocks.sum(axis=0))
 
     def diffusivity(self, sums: Sums) -> float:
         """D in A^2/ps of what blocks add up to."""
@@ -172,7 +166,7 @@ def _sample(context: Context, kind: str, part: str, paths: Sequence[Path]) -> Sa
     first = theirs[0]
 
     def error(sums: Sums, reference: Sums) -> float:
-        return difference(first.diffusivity(sums), own.diffusivity(reference))
+        return abs(first.diffusivity(sums) - own.diffusivity(reference))
 
     window = Fact("first-to-last")
     if first.time_fs is not None:
@@ -204,11 +198,10 @@ def _floor(path: Path, kind: str, until_fs: float, window: tuple[float, float]) 
     until_fs = min(until_fs, (half - 1) * path.step_fs)
     if path.n_lags(until_fs) < MIN_FRAMES:
         return None
-    motions = (
-        Motion.of(replace(path, x=x), kind, until_fs, window)
-        for x in (path.x[:half], path.x[half:])
-    )
-    return difference(*(one.diffusivity(one.total) for one in motions))
+    halves = (replace(path, x=x) for x in (path.x[:half], path.x[half:]))
+    motions = [Motion.of(one, kind, until_fs, window) for one in halves]
+    first, second = (one.diffusivity(one.blocks.sum(axis=0)) for one in motions)
+    return abs(second - first)
 
 
 def _facts(whose: str, motions: Sequence[Motion], options: Options) -> Iterator[Fact]:
