@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score.metric import Context, Metric, Sample, Sums, Value
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_window, mean
 
@@ -38,14 +38,12 @@ root_mean_square: Kind = (lambda error, truth: _mean_of_frame(error**2), _root_m
 root_mean_square_of_reference: Kind = (lambda error, truth: _mean_of_frame(truth**2), _root_mean)
 
 
-def energy_errors(
-    kind: Kind, of_structure: bool = False
-) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def energy_errors(kind: Kind, of_structure: bool = False) -> Samples:
     """Samples of an error of the energy in meV, per atom or of all atoms together."""
     return _errors(kind, "energies", lambda frames: frames.energy, per_atom=not of_structure)
 
 
-def force_errors(kind: Kind) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def force_errors(kind: Kind) -> Samples:
     """Samples of an error of the force components in meV/A."""
     return _errors(kind, "forces", lambda frames: frames.forces)
 
@@ -55,7 +53,7 @@ def _errors(
     what: str,
     labels: Callable[[Frames], NDArray[np.float64] | None],
     per_atom: bool = False,
-) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+) -> Samples:
     terms, value = kind
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
 from egraff_lmp.score.records import COST, Counts, Fact
 from egraff_lmp.score.sums import distinct
 
@@ -85,7 +85,7 @@ _OF_SUMS: dict[str, Callable[[float, float, float, float], float]] = {
 }
 
 
-def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def of_a_step(attribute: str) -> Samples:
     """Samples of a cost of all steps of the rollouts whose cost is known; none without one.
 
     Args:
@@ -120,7 +120,7 @@ def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sampl
     return samples
 
 
-def of_training(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def of_training(attribute: str) -> Samples:
     """Samples of a cost of the training; none where it is not known.
 
     Args:

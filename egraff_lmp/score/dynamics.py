@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.align import Pairing
-from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
     RERUN_ORACLE,
@@ -55,9 +55,7 @@ Values = NDArray[np.float64]
 Violation = Callable[[Values, Values], Values]
 
 
-def violations(
-    quantity: str, function: Violation
-) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def violations(quantity: str, function: Violation) -> Samples:
     """Samples of a violation in each comparison.
 
     Args:

@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.options import Options
-from egraff_lmp.score.records import (
-    Counts,
-    Curves,
-    Fact,
-    Judge,
-    Lifetime,
-    Series,
-)
+from egraff_lmp.score.records import Counts, Curves, Fact, Judge, Lifetime, Series
 
 if TYPE_CHECKING:  # a rollout has a cost, and costs make samples
     from egraff_lmp.score.rollout import Rollout
@@ -192,7 +185,7 @@ class Metric:
 
     key: str
     label: str
-    samples: Callable[[Context, Metric, str], Iterable[Sample]]
+    samples: Samples
     modes: tuple[str, ...]
     unit: str
     bounds: tuple[float, float]
@@ -204,3 +197,7 @@ class Metric:
     sees: str = SEES_STRUCTURE
     title: str = ""
     headline: tuple[str, ...] = ()
+
+
+# What yields the samples of a metric in one of its modes.
+Samples = Callable[[Context, Metric, str], Iterable[Sample]]

@@ -73,6 +73,7 @@ class Options:
         fit_lags(MIN_FRAMES, self.fit_window)
         blocks, resamples, confidence = self.n_blocks, self.n_resamples, self.confidence
         kelvin, (low, high) = self.temperature_kelvin, self.temperature_bounds
+        threshold = self.rmsd_threshold
         for fine, expected in (
             (self.skip >= 0, f"--skip of 0 frames or more, got {self.skip}"),
             (
@@ -80,10 +81,7 @@ class Options:
                 "at least one block, one resample and a confidence between 0 and 1, got "
                 f"{blocks}, {resamples} and {confidence}",
             ),
-            (
-                self.rmsd_threshold > 0,
-                f"an RMSD threshold above 0 A, got {self.rmsd_threshold:g} A",
-            ),
+            (threshold > 0, f"an RMSD threshold above 0 A, got {threshold:g} A"),
             (
                 self.short in (REFUSE, LEAVE_OUT),
                 f"short rollouts to be '{REFUSE}' or '{LEAVE_OUT}', got '{self.short}'",

@@ -224,7 +224,16 @@ def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool
     Raises:
         EgraffError: as `pair_histogram`.
     """
-    _check(frames, r_max, bin_width)
+    if frames.n_atoms < 2:
+        raise EgraffError(
+            f"{frames.source}: expected at least two atoms, got {frames.n_atoms}: a single atom "
+            "has no pair distances."
+        )
+    if not bin_width > 0 or not r_max >= bin_width or not np.isfinite(r_max):
+        raise EgraffError(
+            f"expected a bin width above 0 and r_max of at least one bin, got a bin width of "
+            f"{bin_width:g} A and r_max of {r_max:g} A: change --bin or --r-max."
+        )
     if not is_periodic(frames) or all_images:
         return max(1, round(r_max / bin_width))
     limit = half_height(frames)
@@ -287,16 +296,3 @@ def paper_r_max(reference: Frames) -> float:
     """r_max of the paper's script: min((shortest cell edge - 1)/2, 10) in A; 10 without a cell."""
     edges = np.linalg.norm(reference.cell[0], axis=1)
     return min((float(edges.min()) - 1) / 2, R_MAX_CAP) if edges.min() > 1 else R_MAX_CAP
-
-
-def _check(frames: Frames, r_max: float, bin_width: float) -> None:
-    if frames.n_atoms < 2:
-        raise EgraffError(
-            f"{frames.source}: expected at least two atoms, got {frames.n_atoms}: a single atom "
-            "has no pair distances."
-        )
-    if not bin_width > 0 or not r_max >= bin_width or not np.isfinite(r_max):
-        raise EgraffError(
-            f"expected a bin width above 0 and r_max of at least one bin, got a bin width of "
-            f"{bin_width:g} A and r_max of {r_max:g} A: change --bin or --r-max."
-        )

@@ -16,14 +16,7 @@ from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
 from egraff_lmp.score.metric import Context, Rerun, Training
 from egraff_lmp.score.options import LEAVE_OUT, Options, modes_of
-from egraff_lmp.score.records import (
-    RERUNS,
-    Curves,
-    Score,
-    Scores,
-    Series,
-    Source,
-)
+from egraff_lmp.score.records import RERUNS, Curves, Score, Scores, Series, Source
 from egraff_lmp.score.rollout import Rollout
 from egraff_lmp.score.table import COSTS, METRICS
 

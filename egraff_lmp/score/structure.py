@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Sums, Value
+from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
 from egraff_lmp.score.rdf import (
     BIN_WIDTH,
@@ -51,7 +51,7 @@ def structure(
     parts: bool = False,
     integral: bool = False,
     of_volume: bool = False,
-) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+) -> Samples:
     """Samples of a function of two curves.
 
     Args:

@@ -6,7 +6,7 @@ neighbouring blocks overlap by the lag, so such an interval is too narrow rather
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from egraff_lmp.score.diffusivity import (
     exponent,
     fit_lags,
 )
-from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
 from egraff_lmp.score.msd import mean_squared_displacement, squared_displacements
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import TOTAL, TRANSPORT, Counts, Fact, Series
@@ -99,7 +99,7 @@ class Motion:
         return diffusivity(found / numbers, self.time_fs) if numbers.all() else float("nan")
 
 
-def diffusivity_errors(kind: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def diffusivity_errors(kind: str) -> Samples:
     """Samples of |D - D_ref|, in total and by element.
 
     Args:
