@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.score.metric import Context, Metric, Rerun, Sample, Sums
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_window, mean
 
@@ -20,7 +21,7 @@ MEV = 1000.0
 
 # Of errors and true values (T,) or (T, N, 3) to a term for each frame, (T,).
 Terms = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-Kind = tuple[Terms, Callable[[Sums, Sums | None], float]]
+Kind = tuple[Terms, Value]
 
 
 def _root_mean(sums: Sums, own: Sums | None = None) -> float:
@@ -37,58 +38,47 @@ root_mean_square: Kind = (lambda error, truth: _mean_of_frame(error**2), _root_m
 root_mean_square_of_reference: Kind = (lambda error, truth: _mean_of_frame(truth**2), _root_mean)
 
 
-def energy_errors(
-    kind: Kind, of_structure: bool = False
-) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def energy_errors(kind: Kind, of_structure: bool = False) -> Samples:
     """Samples of an error of the energy in meV, per atom or of all atoms together."""
-
-    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
-        rerun = context.reruns.get(RERUN_REFERENCE)
-        truth, model = (rerun.truth.energy, rerun.model.energy) if rerun else (None, None)
-        scale = MEV
-        if rerun and not of_structure:
-            scale /= rerun.truth.n_atoms
-        yield _sample(context, rerun, kind, truth, model, scale, "energies")
-
-    return samples
+    return _errors(kind, "energies", lambda frames: frames.energy, per_atom=not of_structure)
 
 
-def force_errors(kind: Kind) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def force_errors(kind: Kind) -> Samples:
     """Samples of an error of the force components in meV/A."""
+    return _errors(kind, "forces", lambda frames: frames.forces)
+
+
+def _errors(
+    kind: Kind,
+    what: str,
+    labels: Callable[[Frames], NDArray[np.float64] | None],
+    per_atom: bool = False,
+) -> Samples:
+    terms, value = kind
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         rerun = context.reruns.get(RERUN_REFERENCE)
-        truth, model = (rerun.truth.forces, rerun.model.forces) if rerun else (None, None)
-        yield _sample(context, rerun, kind, truth, model, MEV, "forces")
+        if rerun is None:
+            yield absent(context, RERUN_REFERENCE, [Fact("no-rerun-reference")])
+            return
+        truth, model = labels(rerun.truth), labels(rerun.model)
+        if truth is None or model is None:
+            whose = "ground truth" if truth is None else "model"
+            lacking = Fact("no-labels", {"whose": whose, "what": what})
+            yield absent(context, RERUN_REFERENCE, [lacking])
+            return
+        scale = MEV / rerun.truth.n_atoms if per_atom else MEV
+        of_frames = terms(scale * (model - truth), scale * truth)
+        failed = int((~np.isfinite(of_frames)).sum())
+        frames = len(of_frames) - failed
+        yield Sample(
+            RERUN_REFERENCE,
+            rollouts=[block_sums(finite_terms(of_frames), context.options.n_blocks)],
+            value=value,
+            counts=Counts(frames=frames, frames_reference=frames, failed=failed),
+            window=frames_window(len(of_frames), rerun.truth.timestep_fs, 1),
+            undefined=Fact("no-finite-values"),
+            facts=rerun.facts,
+        )
 
     return samples
-
-
-def _sample(
-    context: Context,
-    rerun: Rerun | None,
-    kind: Kind,
-    truth: NDArray[np.float64] | None,
-    model: NDArray[np.float64] | None,
-    scale: float,
-    what: str,
-) -> Sample:
-    if rerun is None:
-        return absent(context, RERUN_REFERENCE, [Fact("no-rerun-reference")])
-    if truth is None or model is None:
-        whose = "ground truth" if truth is None else "model"
-        return absent(context, RERUN_REFERENCE, [Fact("no-labels", {"whose": whose, "what": what})])
-    terms, value = kind
-    of_frames = terms(scale * (model - truth), scale * truth)
-    blocks = block_sums(finite_terms(of_frames), context.options.n_blocks)
-    failed = int((~np.isfinite(of_frames)).sum())
-    frames = len(of_frames) - failed
-    return Sample(
-        RERUN_REFERENCE,
-        rollouts=[blocks],
-        value=value,
-        counts=Counts(frames=frames, frames_reference=frames, failed=failed),
-        window=frames_window(len(of_frames), rerun.truth.timestep_fs, 1),
-        undefined=Fact("no-finite-values"),
-        facts=rerun.facts,
-    )

@@ -36,17 +36,6 @@ class Pairing:
     facts: tuple[Fact, ...] = ()
 
 
-@dataclass(frozen=True)
-class Unpaired:
-    """Frames that cannot be set against each other.
-
-    Attributes:
-        absence: why.
-    """
-
-    absence: Fact
-
-
 def check_composition(reference: Frames, trajectory: Frames) -> None:
     """Same elements in the same proportions, and the same periodicity.
 
@@ -55,12 +44,11 @@ def check_composition(reference: Frames, trajectory: Frames) -> None:
     Raises:
         EgraffError: anything else, with both compositions in the message.
     """
-    expected, got = _reduced_formula(reference.species), _reduced_formula(trajectory.species)
-    periodic = all(reference.pbc)
-    same = (
-        expected == got if periodic else Counter(reference.species) == Counter(trajectory.species)
+    expected, got = (
+        _reduced_formula(one.species) if all(reference.pbc) else Counter(one.species)
+        for one in (reference, trajectory)
     )
-    if not same:
+    if expected != got:
         raise EgraffError(
             f"{trajectory.source}: expected the composition of the reference {reference.source}, "
             f"{formula(reference.species)}, got {formula(trajectory.species)}: score it against a "
@@ -78,10 +66,8 @@ def formula(species: tuple[str, ...]) -> str:
     return " ".join(f"{element}{number}" for element, number in sorted(Counter(species).items()))
 
 
-def pair_in_time(
-    reference: Frames, trajectory: Frames, start: int, skip: int
-) -> Pairing | Unpaired:
-    """Rollout at time t against reference at time t, for the comparison "trajectory".
+def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -> Pairing | Fact:
+    """Rollout at time t against reference at time t ("trajectory"), or why that cannot be.
 
     Args:
         reference: the time series that the rollout started from.
@@ -98,18 +84,18 @@ def pair_in_time(
             f"{reference.source}, got {start}: check --start."
         )
     if reference.species != trajectory.species:
-        return Unpaired(Fact("other-atoms"))
+        return Fact("other-atoms")
     strides = _strides(reference.timestep_fs, trajectory.timestep_fs)
     if strides is None:
         found = {"reference_fs": reference.timestep_fs, "rollout_fs": trajectory.timestep_fs}
-        return Unpaired(Fact("strides-do-not-fit", found))
+        return Fact("strides-do-not-fit", found)
     every_truth, every_model, fact = strides
     first = -(-skip // every_model)  # the first common frame at or after `skip`
     truth = reference.select(slice(start + first * every_truth, None, every_truth))
     model = trajectory.select(slice(first * every_model, None, every_model))
     frames = min(len(truth), len(model))
     if frames == 0:
-        return Unpaired(Fact("no-common-times"))
+        return Fact("no-common-times")
     model, turned = oriented_like(reference, model.select(slice(0, frames)))
     return Pairing(truth.select(slice(0, frames)), model, (fact, TURNED) if turned else (fact,))
 
@@ -153,11 +139,9 @@ def _strides(truth_fs: float | None, model_fs: float | None) -> tuple[int, int, 
         whose = "reference" if not truth_fs else "rollout"
         return 1, 1, Fact("frame-by-frame", {"whose": whose})
     for every_truth in range(1, 101):
-        every_model = round(every_truth * truth_fs / model_fs)
-        if every_model < 1 or every_model > 100:
-            continue
         fs = every_truth * truth_fs
-        if abs(every_model * model_fs / fs - 1) < STRIDE_TOLERANCE:
+        every_model = round(fs / model_fs)
+        if 1 <= every_model <= 100 and abs(every_model * model_fs / fs - 1) < STRIDE_TOLERANCE:
             found = {"fs": fs, "reference": every_truth, "rollout": every_model}
             return every_truth, every_model, Fact("equal-times", found)
     return None

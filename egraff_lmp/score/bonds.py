@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import atomic_numbers, covalent_radii
+from ase import Atoms
+from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
@@ -24,14 +25,10 @@ def bonds_of(species: Sequence[str], positions: NDArray[np.float64]) -> NDArray[
         species: element of each of N atoms.
         positions: (N, 3) in A of a molecule that is whole.
     """
-    from scipy.spatial import KDTree  # an optional package
-
-    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in species])
-    near = KDTree(positions).query_pairs(2 * RADII_FACTOR * radii.max(), output_type="ndarray")
-    i, j = near.T
-    length = np.linalg.norm(positions[i] - positions[j], axis=1)
-    bonded = near[length < RADII_FACTOR * (radii[i] + radii[j])].astype(np.int64)
-    return bonded[np.lexsort((bonded[:, 1], bonded[:, 0]))]
+    atoms = Atoms(species, positions)
+    bonds = np.column_stack(neighbor_list("ij", atoms, natural_cutoffs(atoms, RADII_FACTOR)))
+    bonds = bonds[bonds[:, 0] < bonds[:, 1]].astype(np.int64)
+    return bonds[np.lexsort((bonds[:, 1], bonds[:, 0]))]
 
 
 def bond_lengths(positions: NDArray[np.float64], bonds: NDArray[np.int64]) -> NDArray[np.float64]:

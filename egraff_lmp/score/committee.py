@@ -50,7 +50,7 @@ def disagreement(members: Sequence[Frames]) -> float:
         EgraffError: as for `committee_mean`, or no two members are finite on the same frame.
     """
     pairs = combinations([forces for _, forces in _labels(members)], 2)
-    value = geometric_mean(np.concatenate([force_violation(*pair) for pair in pairs])).value
+    value = geometric_mean(np.concatenate([force_violation(*pair) for pair in pairs]))
     if not np.isfinite(value):
         raise EgraffError(
             f"{members[0].source}: expected finite forces of at least two members on one frame, "
@@ -70,7 +70,7 @@ def _labels(
     labels = []
     for member in members:
         turned = pair_reruns(members[0], member, "committee").model
-        if turned is None or turned.energy is None or turned.forces is None:
+        if turned.energy is None or turned.forces is None:
             raise EgraffError(
                 f"{member.source}: expected energies and forces of a member, got none: evaluate "
                 "the frames with LAMMPS rerun."

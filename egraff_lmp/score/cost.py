@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
 from egraff_lmp.score.records import COST, Counts, Fact
 from egraff_lmp.score.sums import distinct
 
@@ -85,7 +85,7 @@ _OF_SUMS: dict[str, Callable[[float, float, float, float], float]] = {
 }
 
 
-def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def of_a_step(attribute: str) -> Samples:
     """Samples of a cost of all steps of the rollouts whose cost is known; none without one.
 
     Args:
@@ -94,7 +94,7 @@ def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sampl
     """
     function = _OF_SUMS[attribute]
 
-    def value(sums: Sums, own: Sums | None) -> float:
+    def value(sums: Sums, own: Sums) -> float:
         return function(*sums.tolist())
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -103,24 +103,24 @@ def of_a_step(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sampl
             costs = [cost for cost in costs if cost.timestep_fs is not None]
         if not costs:
             return
+        facts = distinct(cost.machine for cost in costs)
+        if len(costs) < len(context.ran):
+            known = {"rollouts": len(costs), "of": len(context.ran)}
+            facts = (Fact("rollouts-timed", known), *facts)
         yield Sample(
             COST,
             rollouts=[cost.sums[None] for cost in costs],
             value=value,
             counts=Counts(starts=len(costs)),
             window=Fact("timed-steps", {"steps": sum(cost.n_steps for cost in costs)}),
-            facts=(*_timed(len(costs), len(context.ran)), *distinct(c.machine for c in costs)),
+            facts=facts,
             spread=False,
         )
 
     return samples
 
 
-def _timed(known: int, ran: int) -> tuple[Fact, ...]:
-    return (Fact("rollouts-timed", {"rollouts": known, "of": ran}),) if known < ran else ()
-
-
-def of_training(attribute: str) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+def of_training(attribute: str) -> Samples:
     """Samples of a cost of the training; none where it is not known.
 
     Args:

@@ -78,8 +78,3 @@ def diffusivity_eq4(positions: NDArray[np.float64], step_fs: float) -> float:
     """
     squared = ((positions[-1] - positions[0]) ** 2).sum(axis=1).mean()
     return float(A2_PER_FS_TO_A2_PER_PS * squared / (6 * step_fs * (len(positions) - 1)))
-
-
-def difference(value: float, reference: float) -> float:
-    """|D - D_ref| in A^2/ps, the error of a diffusivity."""
-    return abs(value - reference)

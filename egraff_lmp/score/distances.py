@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 
-# Distances of a molecule at a time: 16 MB.
-AT_A_TIME = 2_000_000
+# Pairs at a time: arrays of 8 MB.
+AT_A_TIME = 1_000_000
 # In bins: distances of a perfect lattice may lie on an edge, and belong above it then.
 EDGE = 1e-9
 
@@ -85,7 +85,7 @@ def frame_counts(frames: Frames, n_bins: int, bin_width: float) -> Iterator[NDAr
         ):
             # Clipped before the cast: an exploded molecule exceeds any integer.
             bins = np.minimum(distances / bin_width + EDGE, n_bins).astype(np.intp)
-            bins += offsets[kinds[i], kinds[j]]
+            bins += offsets.take(kinds.take(i) * len(elements) + kinds.take(j))
             counts += np.bincount(bins, minlength=len(counts))
         yield counts.reshape(len(names), -1).astype(np.float64)
 
@@ -114,7 +114,11 @@ def pair_distances(
 
     # Into the cell: atoms that diffused far away cost a cell list its speed.
     fractional = positions @ np.linalg.inv(cell)
-    i, j, distances = NeighborList(cutoff=r_max, full_list=False).compute(
-        points=(fractional - np.floor(fractional)) @ cell, box=cell, periodic=True, quantities="ijd"
-    )
-    yield i, j, distances
+    calculator = NeighborList(cutoff=r_max, full_list=False)
+    found = calculator.compute(
+        points=(fractional - np.floor(fractional)) @ cell, box=cell, periodic=True,
+        quantities="ijd", copy=False,
+    )  # fmt: skip
+    for first in range(0, len(found[2]), AT_A_TIME):
+        i, j, distances = (array[first : first + AT_A_TIME] for array in found)
+        yield i, j, distances

@@ -16,64 +16,49 @@ from egraff_lmp.score.records import Resampled, Score
 
 def estimate(metric: Metric, mode: str, sample: Sample, options: Options) -> Score:
     """The score of a sample; one without a value says why."""
-    absent = sample.absence
-    value = None if absent else _value(sample, _total(sample.rollouts), _whole(sample.reference))
-    if absent is None and value is None:
-        absent = sample.undefined
-    common = Score(
+    score = Score(
         key=metric.key, mode=mode, comparison=sample.comparison, part=sample.part,
-        unit=metric.unit, value=value, counts=sample.counts, absence=absent, facts=sample.facts,
+        unit=metric.unit, counts=sample.counts, absence=sample.absence, facts=sample.facts,
         distribution=sample.distribution, judge=sample.judge, lifetimes=sample.lifetimes,
         window=sample.window,
     )  # fmt: skip
+    if sample.absence is not None:
+        return score
+    own = sample.reference.sum(axis=0)
+    value = None
+    if sample.rollouts:
+        value = _finite(sample.value(np.concatenate(sample.rollouts).sum(axis=0), own))
     if value is None:
-        return common
-    return _with_spread(common, metric, sample, options)
-
-
-def _with_spread(score: Score, metric: Metric, sample: Sample, options: Options) -> Score:
+        return replace(score, absence=sample.undefined)
     blocks = [len(one) for one in sample.rollouts]
     interval = _interval(metric, sample, blocks, options) if sample.spread else None
     return replace(
         score,
+        value=value,
         interval=interval,
         resampled=None if interval is None else _resampled(blocks),
         floor=_floor(sample),
-        per_start=tuple(
-            _value(sample, one.sum(axis=0), _whole(sample.reference)) for one in sample.rollouts
-        ),
+        per_start=tuple(_finite(sample.value(one.sum(axis=0), own)) for one in sample.rollouts),
     )
 
 
-def _value(sample: Sample, sums: NDArray[np.float64] | None, own: NDArray[np.float64] | None
-           ) -> float | None:  # fmt: skip
-    if sums is None or sample.value is None:
-        return None
-    value = sample.value(sums, own)
-    return float(value) if np.isfinite(value) else None
-
-
-def _total(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | None:
-    return np.concatenate(parts).sum(axis=0) if parts else None
-
-
-def _whole(blocks: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    return None if blocks is None else blocks.sum(axis=0)
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
 
 
 def _interval(
     metric: Metric, sample: Sample, blocks: list[int], options: Options
 ) -> tuple[float, float] | None:
-    if sample.value is None or (sample.draws_starts and len(blocks) < MIN_STARTS):
+    if sample.draws_starts and len(blocks) < MIN_STARTS:
         return None
-    function, reference = sample.value, sample.reference
-    joined, own = np.concatenate(sample.rollouts), _whole(reference)
+    joined, reference = np.concatenate(sample.rollouts), sample.reference
+    own = reference.sum(axis=0)
     units = [resampling_units(blocks)]
-    if reference is not None and sample.draws_reference:
+    if len(reference) and sample.draws_reference:
         units.append(resampling_units([len(reference)]))
 
     def statistic(w: NDArray[np.float64], v: NDArray[np.float64] | None = None) -> float:
-        return function(w @ joined, own if v is None or reference is None else v @ reference)
+        return sample.value(w @ joined, own if v is None else v @ reference)
 
     return bootstrap_interval(
         statistic,
@@ -87,13 +72,11 @@ def _interval(
 
 def _floor(sample: Sample) -> float | None:
     if not isinstance(sample.floor, Halves):
-        found = sample.floor
-        return found if found is not None and np.isfinite(found) else None
-    reference = sample.reference
-    half = 0 if reference is None else len(reference) // 2
-    if reference is None or not half:
+        return _finite(sample.floor)
+    reference, half = sample.reference, len(sample.reference) // 2
+    if not half:
         return None
-    return _value(sample, reference[-half:].sum(axis=0), reference[:half].sum(axis=0))
+    return _finite(sample.value(reference[-half:].sum(axis=0), reference[:half].sum(axis=0)))
 
 
 def _resampled(blocks: Sequence[int]) -> Resampled:

@@ -16,8 +16,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.errors import EgraffError
-
 N_BINS = 60
 BOLTZMANN_EV_PER_KELVIN = 8.617333262e-5
 
@@ -30,28 +28,6 @@ def dihedral(positions: NDArray[np.float64], atoms: Sequence[int]) -> NDArray[np
     axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)
     sine = np.einsum("tx,tx->t", np.cross(first, second), axis)
     return np.arctan2(sine, np.einsum("tx,tx->t", first, second))
-
-
-def free_energy(
-    angles: NDArray[np.float64], temperature_kelvin: float, n_bins: int = N_BINS
-) -> NDArray[np.float64]:
-    """F of an angle in eV, (n_bins,) over [-pi, pi), lowest bin 0.
-
-    Args:
-        angles: (T,) in rad, any branch; values that are not finite are left out.
-        temperature_kelvin: of the ensemble.
-        n_bins: bins of equal width.
-
-    Raises:
-        EgraffError: no finite angle, or a temperature that is not positive.
-    """
-    finite = angles[np.isfinite(angles)]
-    if not finite.size or not temperature_kelvin > 0:
-        raise EgraffError(
-            f"expected finite angles and a temperature above 0 K, got {finite.size} angles and "
-            f"{temperature_kelvin:g} K: check the trajectory and --temperature."
-        )
-    return surface(angle_counts(finite, n_bins), temperature_kelvin)
 
 
 def angle_counts(angles: NDArray[np.float64], n_bins: int = N_BINS) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ noisy; how far the reference's own windows are from its mean is stated as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.bonds import WatchedBonds, bond_lengths, watched_bonds
-from egraff_lmp.score.curve_error import curve_error
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.metric import Context, Metric, Sample
-from egraff_lmp.score.options import EGRAFF, PAPER
+from egraff_lmp.score.options import EGRAFF, PAPER, Options
 from egraff_lmp.score.rdf import PairHistogram
 from egraff_lmp.score.records import STABILITY, TOTAL, Counts, Fact, Lifetime, RunEnd
 from egraff_lmp.score.rollout import Rollout
@@ -83,15 +82,15 @@ class Criteria:
         own, partials = self.equilibrium, rdf_threshold(self.species)[1]
         # The partial g of Fu et al. is normalised by the numbers of pairs, as ours.
         kind = "paper_rdf" if self.mode == PAPER and not partials else "rdf"
-        worst = np.zeros(len(windows.n_frames))
-        for pair in windows.names if partials else (TOTAL,):
-            mean_curve = own.curve_blocks(kind, pair).sum(axis=0) / own.n_frames.sum()
-            for window, (curve, number) in enumerate(
-                zip(windows.curve_blocks(kind, pair), windows.n_frames, strict=True)
-            ):
-                error = curve_error(curve / max(1, number), mean_curve, windows.bin_width)
-                worst[window] = max(worst[window], error)
-        return worst
+        frames = np.maximum(1, windows.n_frames)[:, None]
+        errors = [
+            np.abs(
+                windows.curve_blocks(kind, pair) / frames
+                - own.curve_blocks(kind, pair).sum(axis=0) / own.n_frames.sum()
+            ).sum(axis=1)
+            for pair in (windows.names if partials else (TOTAL,))
+        ]
+        return np.asarray(np.max(errors, axis=0) * windows.bin_width)
 
 
 def lifetimes(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -99,19 +98,18 @@ def lifetimes(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     if not context.rollouts:
         yield absent(context, STABILITY, [Fact("no-rollouts")])
         return
-    found = distances(context)[mode]
+    found, lives = distances(context)[mode], lifetimes_of(context, mode)
     counts = Counts(
         frames=sum(map(len, context.kept)),
         frames_reference=int(found.reference.n_frames.sum()),
         starts=len(context.kept),
         failed=sum(one.n_failed for one in found.rollouts),
     )
-    lives = lifetimes_of(context, mode)
     if not lives:
         why = Fact("no-time-of", {"whose": "rollout"})
         yield Sample(STABILITY, counts=counts, absence=why)
         return
-    criteria, first = Criteria.of(mode, context.reference, found.reference), context.kept[0]
+    first = context.kept[0]
     yield Sample(
         STABILITY,
         rollouts=rows(life.time_fs for life in lives),
@@ -119,7 +117,7 @@ def lifetimes(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         floor=_floor(mode, context.reference, found),
         counts=counts,
         window=frames_window(len(first), first.timestep_fs, len(context.kept)),
-        facts=tuple(_facts(context, criteria, found)),
+        facts=tuple(_facts(context, Criteria.of(mode, context.reference, found.reference), found)),
         lifetimes=lives,
         draws_starts=True,
     )
@@ -137,30 +135,27 @@ def _lifetimes(context: Context, mode: str) -> tuple[Lifetime, ...]:
     criteria = Criteria.of(mode, context.reference, found.reference)
     skip = context.options.skip
     return tuple(
-        _lifetime(criteria, frames, fine, _told_ends(context, one, mode), skip)
+        _lifetime(criteria, frames, fine, _told_ends(context.options, one, mode), skip)
         for one, frames, fine in zip(
             context.rollouts, context.kept, found.fine_rollouts, strict=True
         )
     )
 
 
-def _told_ends(context: Context, rollout: Rollout, mode: str) -> list[RunEnd | None]:
+def _told_ends(options: Options, rollout: Rollout, mode: str) -> Iterator[RunEnd | None]:
     """What ended a rollout besides its structure; frames counted after those that are skipped."""
-    skip, target = context.options.skip, context.options.temperature_kelvin
-    end, kelvin = rollout.end, rollout.temperature_kelvin
+    target, kelvin, end = options.temperature_kelvin, rollout.temperature_kelvin, rollout.end
+    if mode == EGRAFF and target is not None and kelvin is not None:
+        yield temperature_out_of_bounds(kelvin[options.skip :], target, options.temperature_bounds)
     if end is not None:
-        end = replace(end, frame=max(0, end.frame - skip))
-    if mode != EGRAFF or target is None or kelvin is None:
-        return [end]
-    bounds = context.options.temperature_bounds
-    return [temperature_out_of_bounds(kelvin[skip:], target, bounds), end]
+        yield replace(end, frame=max(0, end.frame - options.skip))
 
 
 def _lifetime(
     criteria: Criteria,
     frames: Frames,
     fine: PairHistogram,
-    told: Sequence[RunEnd | None] = (),
+    told: Iterable[RunEnd | None] = (),
     skipped: int = 0,
 ) -> Lifetime:
     ends = [*told, criteria.structural_end(frames, fine)]

@@ -16,14 +16,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.options import Options
-from egraff_lmp.score.records import (
-    Counts,
-    Curves,
-    Fact,
-    Judge,
-    Lifetime,
-    Series,
-)
+from egraff_lmp.score.records import Counts, Curves, Fact, Judge, Lifetime, Series
 
 if TYPE_CHECKING:  # a rollout has a cost, and costs make samples
     from egraff_lmp.score.rollout import Rollout
@@ -35,6 +28,7 @@ NOTHING = ""  # of a cost: negative controls are not ranked by it
 NOT_FINITE = Fact("not-finite")
 
 Sums = NDArray[np.float64]
+Value = Callable[[Sums, Sums], float]
 T = TypeVar("T")
 
 
@@ -123,8 +117,8 @@ class Sample:
         part: "total", a pair of elements, ...; "" where there are no parts.
         rollouts: for each rollout (or rerun) its blocks of consecutive frames, (K, D): sums over
             the frames of a block.
-        reference: the same of the reference, (K', D'), or None where it does not enter.
-        value: of sums over blocks (D,) and of the reference's (D',), or None.
+        reference: the same of the reference, (K', D'); none where it does not enter.
+        value: of sums over blocks (D,) and of the reference's (D',).
         floor: reference against reference; HALVES takes `value` of its second half of blocks
             against the first.
         counts: frames and starts.
@@ -141,8 +135,8 @@ class Sample:
     comparison: str
     part: str = ""
     rollouts: Sequence[Sums] = ()
-    reference: Sums | None = None
-    value: Callable[[Sums, Sums | None], float] | None = None
+    reference: Sums = field(default_factory=lambda: np.zeros((0, 0)))
+    value: Value = lambda sums, own: np.nan
     floor: float | Halves | None = None
     counts: Counts = field(default_factory=Counts)
     window: Fact | None = None
@@ -191,7 +185,7 @@ class Metric:
 
     key: str
     label: str
-    samples: Callable[[Context, Metric, str], Iterable[Sample]]
+    samples: Samples
     modes: tuple[str, ...]
     unit: str
     bounds: tuple[float, float]
@@ -203,3 +197,7 @@ class Metric:
     sees: str = SEES_STRUCTURE
     title: str = ""
     headline: tuple[str, ...] = ()
+
+
+# What yields the samples of a metric in one of its modes.
+Samples = Callable[[Context, Metric, str], Iterable[Sample]]

@@ -70,33 +70,31 @@ class Options:
 
     def __post_init__(self) -> None:
         modes_of(self.mode)
-        if self.skip < 0:
-            raise EgraffError(f"expected --skip of 0 frames or more, got {self.skip}.")
-        if self.n_blocks < 1 or self.n_resamples < 1 or not 0 < self.confidence < 1:
-            raise EgraffError(
-                "expected at least one block, one resample and a confidence between 0 and 1, got "
-                f"{self.n_blocks}, {self.n_resamples} and {self.confidence}."
-            )
-        if not self.rmsd_threshold > 0:
-            raise EgraffError(
-                f"expected an RMSD threshold above 0 A, got {self.rmsd_threshold:g} A."
-            )
-        if self.short not in (REFUSE, LEAVE_OUT):
-            raise EgraffError(
-                f"expected short rollouts to be '{REFUSE}' or '{LEAVE_OUT}', got '{self.short}'."
-            )
         fit_lags(MIN_FRAMES, self.fit_window)
-        if self.temperature_kelvin is not None and not self.temperature_kelvin > 0:
-            raise EgraffError(
-                f"expected a temperature above 0 K, got {self.temperature_kelvin:g} K."
-            )
-
-        low, high = self.temperature_bounds
-        if not 0 <= low < 1 < high:
-            raise EgraffError(
-                "expected temperature bounds below and above 1, as multiples of the target, got "
-                f"{low:g} and {high:g}."
-            )
+        blocks, resamples, confidence = self.n_blocks, self.n_resamples, self.confidence
+        kelvin, (low, high) = self.temperature_kelvin, self.temperature_bounds
+        threshold = self.rmsd_threshold
+        for fine, expected in (
+            (self.skip >= 0, f"--skip of 0 frames or more, got {self.skip}"),
+            (
+                blocks >= 1 and resamples >= 1 and 0 < confidence < 1,
+                "at least one block, one resample and a confidence between 0 and 1, got "
+                f"{blocks}, {resamples} and {confidence}",
+            ),
+            (threshold > 0, f"an RMSD threshold above 0 A, got {threshold:g} A"),
+            (
+                self.short in (REFUSE, LEAVE_OUT),
+                f"short rollouts to be '{REFUSE}' or '{LEAVE_OUT}', got '{self.short}'",
+            ),
+            (kelvin is None or kelvin > 0, f"a temperature above 0 K, got {kelvin} K"),
+            (
+                0 <= low < 1 < high,
+                "temperature bounds below and above 1, as multiples of the target, got "
+                f"{low:g} and {high:g}",
+            ),
+        ):
+            if not fine:
+                raise EgraffError(f"expected {expected}.")
 
     def start_of(self, rollout: int) -> int:
         """Reference frame that rollout number `rollout` started from."""

@@ -36,15 +36,11 @@ def rotation_between(
         return None
     if min(abs(np.linalg.det(cell)), abs(np.linalg.det(other))) == 0:
         return None
-    best, least = None, STRAIN
     same_hand = np.linalg.det(cell) * np.linalg.det(other) > 0
-    for order in ((0, 1, 2),) if same_hand else ((1, 0, 2), (0, 2, 1), (2, 1, 0)):
-        change = np.linalg.solve(other[list(order)], cell)
-        u, stretch, v = np.linalg.svd(change)
-        strain = float(np.abs(stretch - 1).max())
-        if strain < least:
-            best, least = u @ v, strain
-    return best
+    orders = [[0, 1, 2]] if same_hand else [[1, 0, 2], [0, 2, 1], [2, 1, 0]]
+    changes = [np.linalg.svd(np.linalg.solve(other[order], cell)) for order in orders]
+    u, stretch, v = min(changes, key=lambda change: np.abs(change[1] - 1).max())
+    return u @ v if np.abs(stretch - 1).max() < STRAIN else None
 
 
 def oriented_like(truth: Frames, model: Frames) -> tuple[Frames, bool]:

@@ -14,8 +14,9 @@ Fu et al., "Forces are not enough" (TMLR 2023), split by element.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,27 +114,26 @@ class PairHistogram:
         counts, n_pairs = self._pair(self.counts, pair)
         return counts[:, :-1] / (n_pairs * self.bin_width)
 
-    def rdf(self) -> Curves:
-        """g(r) of bulk or h(r) of a molecule, averaged over all frames."""
-        g = {pair: self._mean("rdf", pair) for pair in (TOTAL, *self.names)}
-        return self._record("g" if self.periodic else "h", g)
+    def curves(self, kind: str = "rdf", volume: float | None = None) -> Curves:
+        """Means over all frames of "rdf" or "paper_rdf", NaN where there are none.
 
-    def paper_rdf(self, volume: float | None = None) -> Curves:
-        """The total g(r) of the `paper` mode; see `curve_blocks`."""
-        return self._record("g", {TOTAL: self._mean("paper_rdf", TOTAL, volume)})
-
-    def probability(self, pair: str = TOTAL) -> NDArray[np.float64]:
-        """p(r) of a pair name, normalised to 1, (B + 1,); the last entry is "beyond r_max".
-
-        In bulk the last entry is 0: p is conditional on r < r_max.
+        Args:
+            kind, volume: see `curve_blocks`.
         """
-        mean = self._mean("probability", pair)
-        return mean / mean.sum()
+        pairs = (TOTAL,) if kind == "paper_rdf" else (TOTAL, *self.names)
+        n_frames = int(self.n_frames.sum())
+        with np.errstate(invalid="ignore"):
+            g = {
+                pair: self.curve_blocks(kind, pair, volume).sum(axis=0) / np.float64(n_frames)
+                for pair in pairs
+            }
+        name = "g" if self.periodic or kind == "paper_rdf" else "h"
+        return Curves(name, self.r, g, self.bin_width, self.r_max, n_frames)
 
     def halves(self) -> tuple[PairHistogram, PairHistogram]:
         """The first and the last half of the blocks."""
         half = len(self.n_frames) // 2
-        return self._blocks(slice(0, half)), self._blocks(slice(len(self.n_frames) - half, None))
+        return self._blocks(lambda x: x[:half]), self._blocks(lambda x: x[len(x) - half :])
 
     def coarsened(self, n_blocks: int) -> PairHistogram:
         """The same in at most n_blocks blocks, neighbours merged."""
@@ -141,12 +141,7 @@ class PairHistogram:
         if fine <= n_blocks:
             return self
         starts = -(-np.arange(n_blocks) * fine // n_blocks)
-        return replace(
-            self,
-            counts=np.add.reduceat(self.counts, starts, axis=0),
-            volume_counts=np.add.reduceat(self.volume_counts, starts, axis=0),
-            n_frames=np.add.reduceat(self.n_frames, starts),
-        )
+        return self._blocks(lambda x: np.add.reduceat(x, starts, axis=0))
 
     def shortened(self, n_bins: int) -> PairHistogram:
         """The same in the first n_bins bins; what lies beyond joins the last column (molecules)."""
@@ -159,12 +154,13 @@ class PairHistogram:
 
         return replace(self, counts=cut(self.counts), volume_counts=cut(self.volume_counts))
 
-    def _blocks(self, which: slice) -> PairHistogram:
+    def _blocks(self, of: Callable[[NDArray[Any]], NDArray[Any]]) -> PairHistogram:
+        """The same with other blocks; `of` takes and returns arrays whose first axis they are."""
         return replace(
             self,
-            counts=self.counts[which],
-            volume_counts=self.volume_counts[which],
-            n_frames=self.n_frames[which],
+            counts=of(self.counts),
+            volume_counts=of(self.volume_counts),
+            n_frames=of(self.n_frames),
         )
 
     def _pair(self, counts: NDArray[np.float64], pair: str) -> tuple[NDArray[np.float64], float]:
@@ -173,14 +169,6 @@ class PairHistogram:
             return counts.sum(axis=1), float(self.n_pairs.sum())
         index = self.names.index(pair)
         return counts[:, index], float(self.n_pairs[index])
-
-    def _mean(self, kind: str, pair: str, volume: float | None = None) -> NDArray[np.float64]:
-        """Mean over frames; NaN where there are none."""
-        with np.errstate(invalid="ignore"):
-            return self.curve_blocks(kind, pair, volume).sum(axis=0) / self.n_frames.sum()
-
-    def _record(self, kind: str, g: Mapping[str, NDArray[np.float64]]) -> Curves:
-        return Curves(kind, self.r, g, self.bin_width, self.r_max, int(self.n_frames.sum()))
 
 
 def pair_histogram(
@@ -236,7 +224,16 @@ def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool
     Raises:
         EgraffError: as `pair_histogram`.
     """
-    _check(frames, r_max, bin_width)
+    if frames.n_atoms < 2:
+        raise EgraffError(
+            f"{frames.source}: expected at least two atoms, got {frames.n_atoms}: a single atom "
+            "has no pair distances."
+        )
+    if not bin_width > 0 or not r_max >= bin_width or not np.isfinite(r_max):
+        raise EgraffError(
+            f"expected a bin width above 0 and r_max of at least one bin, got a bin width of "
+            f"{bin_width:g} A and r_max of {r_max:g} A: change --bin or --r-max."
+        )
     if not is_periodic(frames) or all_images:
         return max(1, round(r_max / bin_width))
     limit = half_height(frames)
@@ -261,7 +258,7 @@ def radial_distribution(
     """
     if r_max is None:
         r_max = default_r_max([frames])
-    return pair_histogram(frames, r_max, bin_width, n_blocks=1).rdf()
+    return pair_histogram(frames, r_max, bin_width, n_blocks=1).curves()
 
 
 def merge(histograms: Sequence[PairHistogram]) -> PairHistogram:
@@ -299,16 +296,3 @@ def paper_r_max(reference: Frames) -> float:
     """r_max of the paper's script: min((shortest cell edge - 1)/2, 10) in A; 10 without a cell."""
     edges = np.linalg.norm(reference.cell[0], axis=1)
     return min((float(edges.min()) - 1) / 2, R_MAX_CAP) if edges.min() > 1 else R_MAX_CAP
-
-
-def _check(frames: Frames, r_max: float, bin_width: float) -> None:
-    if frames.n_atoms < 2:
-        raise EgraffError(
-            f"{frames.source}: expected at least two atoms, got {frames.n_atoms}: a single atom "
-            "has no pair distances."
-        )
-    if not bin_width > 0 or not r_max >= bin_width or not np.isfinite(r_max):
-        raise EgraffError(
-            f"expected a bin width above 0 and r_max of at least one bin, got a bin width of "
-            f"{bin_width:g} A and r_max of {r_max:g} A: change --bin or --r-max."
-        )

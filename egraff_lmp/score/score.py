@@ -16,14 +16,7 @@ from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
 from egraff_lmp.score.metric import Context, Rerun, Training
 from egraff_lmp.score.options import LEAVE_OUT, Options, modes_of
-from egraff_lmp.score.records import (
-    RERUNS,
-    Curves,
-    Score,
-    Scores,
-    Series,
-    Source,
-)
+from egraff_lmp.score.records import RERUNS, Curves, Score, Scores, Series, Source
 from egraff_lmp.score.rollout import Rollout
 from egraff_lmp.score.table import COSTS, METRICS
 
@@ -71,9 +64,8 @@ def score_trajectory(
     series: list[Series] = []
     curves: dict[str, Curves] = {}
     for mode in modes_of(options.mode):
-        for metric in METRICS.values():
-            if mode not in metric.modes or context.system not in metric.systems:
-                continue
+        asked = (row for row in METRICS.values() if mode in row.modes)
+        for metric in (row for row in asked if context.system in row.systems):
             for sample in metric.samples(context, metric, mode):
                 scores.append(estimate(metric, mode, sample, options))
                 series += sample.series

@@ -55,22 +55,16 @@ def broken_bond(
     if not lengths.size:
         return None
     deviation = np.abs(lengths - equilibrium)
-    violated = ~(deviation <= threshold)
-    if not violated.any():
+    frame = _first((deviation <= threshold).all(axis=1))
+    if frame is None:
         return None
-    frame = int(np.flatnonzero(violated.any(axis=1))[0])
     worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
-    return RunEnd(
-        frame,
-        Fact(
-            "broken-bond",
-            {
-                "bond": names[worst] if names else "",
-                "length": float(lengths[frame, worst]),
-                "equilibrium": float(equilibrium[worst]),
-            },
-        ),
-    )
+    found: dict[str, str | float] = {
+        "bond": names[worst] if names else "",
+        "length": float(lengths[frame, worst]),
+        "equilibrium": float(equilibrium[worst]),
+    }
+    return RunEnd(frame, Fact("broken-bond", found))
 
 
 def rdf_departure(
@@ -83,22 +77,22 @@ def rdf_departure(
         first_frames: (W,) index of the first frame of each window.
         threshold: Delta in A.
     """
-    violated = np.flatnonzero(~(errors <= threshold))
-    if not violated.size:
+    window = _first(errors <= threshold)
+    if window is None:
         return None
-    window = int(violated[0])
     found = {"error": float(errors[window]), "allowed": threshold}
     return RunEnd(int(first_frames[window]), Fact("rdf-departure", found))
 
 
 def not_finite(*arrays: NDArray[np.float64] | None) -> RunEnd | None:
     """The first frame with a value that is not finite in arrays (T, ...); None entries pass."""
-    firsts = []
-    for array in arrays:
-        if array is not None:
-            bad = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
-            firsts += bad[:1].tolist()
-    return RunEnd(min(firsts), Fact("not-finite-value")) if firsts else None
+    firsts = [
+        _first(np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
+        for array in arrays
+        if array is not None
+    ]
+    frame = min((first for first in firsts if first is not None), default=None)
+    return None if frame is None else RunEnd(frame, Fact("not-finite-value"))
 
 
 def temperature_out_of_bounds(
@@ -116,11 +110,9 @@ def temperature_out_of_bounds(
     low, high = (bound * target_kelvin for bound in bounds)
     # A rollout may start at rest: what is cold counts only after it has been warm.
     warm = np.maximum.accumulate(np.nan_to_num(temperature_kelvin) >= low)
-    inside = (temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm)
-    outside = np.flatnonzero(~inside)
-    if not outside.size:
+    frame = _first((temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm))
+    if frame is None:
         return None
-    frame = int(outside[0])
     found = {"kelvin": float(temperature_kelvin[frame]), "low": low, "high": high}
     return RunEnd(frame, Fact("temperature-out-of-bounds", found))
 
@@ -129,3 +121,9 @@ def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
     """The earliest of several criteria, the first named one of those of the same frame."""
     found = [end for end in ends if end is not None]
     return min(found, key=lambda end: end.frame) if found else None
+
+
+def _first(kept: NDArray[np.bool_] | np.bool_) -> int | None:
+    """Index of the first entry (T,) that is False, so that NaN, which compares false, counts."""
+    violated = np.flatnonzero(~kept)
+    return int(violated[0]) if violated.size else None

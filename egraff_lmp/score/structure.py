@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
 from egraff_lmp.score.rdf import (
     BIN_WIDTH,
@@ -51,7 +51,7 @@ def structure(
     parts: bool = False,
     integral: bool = False,
     of_volume: bool = False,
-) -> Callable[[Context, Metric, str], Iterator[Sample]]:
+) -> Samples:
     """Samples of a function of two curves.
 
     Args:
@@ -138,7 +138,7 @@ def _sample(
     mode: str,
     curve: str,
     part: str,
-    value: Callable[[Sums, Sums | None], float],
+    value: Value,
     of_volume: bool,
 ) -> Sample:
     def blocks(histogram: PairHistogram) -> Sums:
@@ -151,6 +151,7 @@ def _sample(
         absence = Fact("no-volume")
     elif not merged.n_frames.sum():
         absence = Fact("no-finite-frame")
+    bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
     of_curves = curve != "paper_rdf"  # a curve of its own in the other mode
     return Sample(
         comparison=STRUCTURE,
@@ -165,14 +166,7 @@ def _sample(
             starts=len(found.rollouts),
             failed=merged.n_failed,
         ),
-        window=Fact(
-            "distances",
-            {
-                "skip": context.options.skip,
-                "r_max": reference.r_max,
-                "bin_width": reference.bin_width,
-            },
-        ),
+        window=Fact("distances", {"skip": context.options.skip, **bins}),
         absence=absence,
         undefined=Fact("no-distances", {"part": part}),
         distribution="g" if reference.periodic or not of_curves else "h",
@@ -193,7 +187,6 @@ def _ratio(function: Callable[..., Any], extra: tuple[float, ...]) -> Callable[.
 
 def curves_of(found: Distances, merged: PairHistogram, mode: str) -> dict[str, Curves]:
     """The curves of reference and rollouts, for figures."""
+    kind = "paper_rdf" if mode == PAPER else "rdf"
     named = {"reference": found.reference, "rollouts": merged}
-    if mode == PAPER:
-        return {f"{mode} {name}": h.paper_rdf(found.volume) for name, h in named.items()}
-    return {f"{mode} {name}": h.rdf() for name, h in named.items()}
+    return {f"{mode} {name}": one.curves(kind, found.volume) for name, one in named.items()}

@@ -7,13 +7,13 @@ score of its own, and not taken here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from egraff_lmp.score.lifetime import lifetimes_of
-from egraff_lmp.score.metric import MOLECULE, Context, Metric, Sample, Sums
+from egraff_lmp.score.metric import MOLECULE, Context, Metric, Sample, Sums, Value
 from egraff_lmp.score.options import EGRAFF, modes_of
 from egraff_lmp.score.records import SURVIVAL, Counts, Fact
 from egraff_lmp.score.sums import mean, rows
@@ -66,7 +66,7 @@ def _sample(
     context: Context,
     runs: Sequence[Run],
     blocks: Sequence[Sums],
-    value: Callable[[Sums, Sums | None], float],
+    value: Value,
     spread: bool = False,
 ) -> Sample:
     asked = {"rollouts": _asked(context), "fs": runs[0].asked_fs}
@@ -81,7 +81,7 @@ def _sample(
     )
 
 
-def _least(sums: Sums, own: Sums | None) -> float:
+def _least(sums: Sums, own: Sums) -> float:
     chosen, times = np.split(sums, 2)
     return float(times[chosen > 0].min())
 
@@ -92,11 +92,7 @@ def _asked(context: Context) -> int:
 
 
 def _runs(context: Context) -> list[Run]:
-    """The rollouts of which it is known how long they were to last; made once for all rows."""
-    return context.shared("runs", lambda: _known(context))
-
-
-def _known(context: Context) -> list[Run]:
+    """The rollouts of which it is known how long they were to last."""
     broke = {}
     if context.system == MOLECULE and EGRAFF in modes_of(context.options.mode):
         lives = lifetimes_of(context, EGRAFF)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.records import Fact
 
 # A step of half a cell cannot be told from the one to the other side; beyond this fraction of the
@@ -77,22 +78,14 @@ def followed(frames: Frames, whose: str) -> NDArray[np.float64] | Fact:
         frames: a time series.
         whose: "reference", "rollout 2", for the reason.
     """
-    until = finite_start(frames)
+    bad = np.flatnonzero(~finite_frames(frames))
+    until = int(bad[0]) if bad.size else len(frames)
     if not until:
         return Fact("starts-not-finite", {"whose": whose})
     try:
         return unwrapped(frames.positions[:until], frames.cell[:until], frames.pbc)
     except AmbiguousStep as error:
         return Fact("cannot-follow", {"whose": whose, "frame": error.frame})
-
-
-def finite_start(frames: Frames) -> int:
-    """Number of frames before the first one that is not finite."""
-    bad = ~(
-        np.isfinite(frames.positions).reshape(len(frames), -1).all(axis=1)
-        & np.isfinite(frames.cell).reshape(len(frames), -1).all(axis=1)
-    )
-    return int(np.argmax(bad)) if bad.any() else len(frames)
 
 
 def without_drift(

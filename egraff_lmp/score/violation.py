@@ -12,32 +12,12 @@ by the triangle inequality; two uncorrelated force vectors of equal norm give 1/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 UNCORRELATED = 0.5**0.5  # FV of two independent force vectors of equal norm
 # Norms of unrelated forces that differ by a third give 0.714, by a half 0.721.
 UNCORRELATED_TOLERANCE = 0.02
-
-
-@dataclass(frozen=True)
-class GeometricMean:
-    """Geometric mean of the positive entries of a series.
-
-    Attributes:
-        value: exp(mean(log x)); 0 if all are zero, NaN if none is finite.
-        n_used: positive entries.
-        n_zero: entries left out because they are zero (exact agreement, as in a shared first
-            frame): one of them would make the mean zero.
-        n_failed: entries left out because they are not finite.
-    """
-
-    value: float
-    n_used: int
-    n_zero: int
-    n_failed: int
 
 
 def relative_energies(
@@ -67,17 +47,29 @@ def force_violation(truth: NDArray[np.float64], model: NDArray[np.float64]) -> N
     return _divide(difference, norms)
 
 
-def geometric_mean(values: NDArray[np.float64]) -> GeometricMean:
-    """Geometric mean of a series (T,), with the entries that could not take part."""
-    finite = values[np.isfinite(values)]
-    positive = finite[finite > 0]
-    if positive.size:
-        mean = float(np.exp(np.mean(np.log(positive))))
-    else:
-        mean = 0.0 if finite.size else float("nan")
-    return GeometricMean(
-        mean, int(positive.size), int(finite.size - positive.size), int(values.size - finite.size)
-    )
+def log_terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Terms (T, 3) of the geometric mean of a series: logarithm, whether positive, whether finite.
+
+    What is not finite takes no part in it, nor does what is zero (exact agreement, as in a shared
+    first frame): one zero would make the mean zero.
+    """
+    finite = np.isfinite(values)
+    positive = finite & (values > 0)
+    logs = np.log(values, out=np.zeros(len(values)), where=positive)
+    return np.column_stack([logs, positive, finite])
+
+
+def mean_of_logs(sums: NDArray[np.float64], own: NDArray[np.float64] | None = None) -> float:
+    """Geometric mean of the sums (3,) of `log_terms`; 0 if all are zero, NaN if none is finite."""
+    logs, positive, finite = sums
+    if positive:
+        return float(np.exp(logs / positive))
+    return 0.0 if finite else float("nan")
+
+
+def geometric_mean(values: NDArray[np.float64]) -> float:
+    """Geometric mean of the positive entries of a series (T,)."""
+    return mean_of_logs(log_terms(values).sum(axis=0))
 
 
 def is_uncorrelated(value: float, uncorrelated: float) -> bool:

@@ -37,6 +37,11 @@ def gas(n_frames, n_a, n_b, cell, seed=0):
     return make(positions, cell, ("Ge",) * n_a + ("Te",) * n_b)
 
 
+def probability(histogram, pair="total"):
+    counts = histogram.curve_blocks("probability", pair).sum(axis=0)
+    return counts / counts.sum()
+
+
 @pytest.mark.parametrize("cell", [10 * np.eye(3), TRICLINIC], ids=["cubic", "triclinic"])
 def test_an_ideal_gas_of_few_atoms_gives_one(cell):
     # N as small as 4: normalising by N instead of N - 1 would give 0.75.
@@ -76,7 +81,7 @@ def test_shells_and_coordination_numbers_of_rock_salt():
 
 def test_the_total_is_the_mean_of_the_partials_weighted_by_pairs():
     histogram = pair_histogram(gas(5, 7, 12, TRICLINIC), 5.0, 0.25)
-    rdf = histogram.rdf()
+    rdf = histogram.curves()
     weights = histogram.n_pairs / histogram.n_pairs.sum()
     mixed = sum(w * rdf.g[name] for w, name in zip(weights, histogram.names, strict=True))
     np.testing.assert_allclose(mixed, rdf.g["total"], rtol=1e-12)
@@ -103,7 +108,7 @@ def test_paper_mode_against_ase():
     from ase.geometry.rdf import get_rdf
 
     frames = gas(3, 10, 20, 13 * np.eye(3))
-    g = pair_histogram(frames, 6.0, 0.05, all_images=True).paper_rdf().g["total"]
+    g = pair_histogram(frames, 6.0, 0.05, all_images=True).curves("paper_rdf").g["total"]
     expected = np.mean(
         [
             get_rdf(
@@ -121,7 +126,7 @@ def test_paper_mode_counts_all_images_of_a_small_cell():
     frames = make([[[0.05, 0, 0], [2.05, 2, 2]]], 4 * np.eye(3), ("Ge", "Te"))
     histogram = pair_histogram(frames, 6.0, 0.05, all_images=True)
     shells = 4 * np.pi / 3 * np.diff(histogram.edges**3)
-    neighbours = histogram.paper_rdf().g["total"] * shells * 2 / 64
+    neighbours = histogram.curves("paper_rdf").g["total"] * shells * 2 / 64
     counts = {float(r): float(n) for r, n in zip(histogram.r, neighbours, strict=True) if n > 0}
     by_shell = [sum(n for r, n in counts.items() if abs(r - d) < 0.1) for d in (3.464, 4, 5.657)]
     assert by_shell == pytest.approx([8, 6, 12])
@@ -162,13 +167,13 @@ def test_probability_is_normalised_and_keeps_what_flew_away():
     positions = np.zeros((2, 3, 3))
     positions[:, 1, 0], positions[0, 2, 0], positions[1, 2, 0] = 1.0, 2.0, 1e30
     frames = make(positions, np.zeros((3, 3)), "CCC", (False,) * 3)
-    p = pair_histogram(frames, 4.0, 0.5).probability()
+    p = probability(pair_histogram(frames, 4.0, 0.5))
     assert p.sum() == pytest.approx(1)
     assert p[-1] == pytest.approx(2 / 6)  # two of six pairs are beyond r_max
 
 
 def test_probability_of_bulk_is_conditional_on_the_range():
-    p = pair_histogram(gas(3, 10, 20, TRICLINIC), 5.0, 0.1).probability("Ge-Te")
+    p = probability(pair_histogram(gas(3, 10, 20, TRICLINIC), 5.0, 0.1), "Ge-Te")
     assert p.sum() == pytest.approx(1)
     assert p[-1] == 0
 
@@ -199,8 +204,8 @@ def test_failed_frames_are_left_out_and_counted():
     frames.positions[1, 0, 0], frames.positions[4, 5, 1] = np.nan, np.inf
     histogram = pair_histogram(frames, 5.0, 0.5)
     assert histogram.n_failed == 2
-    assert histogram.rdf().n_frames == 4
-    np.testing.assert_allclose(histogram.rdf().g["total"], good.g["total"], rtol=1e-12)
+    assert histogram.curves().n_frames == 4
+    np.testing.assert_allclose(histogram.curves().g["total"], good.g["total"], rtol=1e-12)
 
 
 def test_blocks_add_up_and_halves_are_the_halves():
@@ -208,16 +213,16 @@ def test_blocks_add_up_and_halves_are_the_halves():
     histogram = pair_histogram(frames, 5.0, 0.5)
     assert histogram.n_frames.tolist() == [3, 2, 3, 2, 2, 3, 2, 3, 2, 2]
     whole = radial_distribution(frames, 5.0, 0.5).g["Ge-Te"]
-    np.testing.assert_allclose(histogram.rdf().g["Ge-Te"], whole, rtol=1e-12)
+    np.testing.assert_allclose(histogram.curves().g["Ge-Te"], whole, rtol=1e-12)
     first, second = histogram.halves()
     for half, part in ((first, slice(0, 12)), (second, slice(12, 24))):
         alone = radial_distribution(frames.select(part), 5.0, 0.5)
-        np.testing.assert_allclose(half.rdf().g["total"], alone.g["total"], rtol=1e-12)
+        np.testing.assert_allclose(half.curves().g["total"], alone.g["total"], rtol=1e-12)
 
 
 def test_merged_histograms_average_over_frames_not_over_files():
     short, long = gas(2, 4, 6, TRICLINIC), gas(6, 4, 6, TRICLINIC, seed=1)
-    both = merge([pair_histogram(frames, 5.0, 0.5) for frames in (short, long)]).rdf()
+    both = merge([pair_histogram(frames, 5.0, 0.5) for frames in (short, long)]).curves()
     each = [radial_distribution(frames, 5.0, 0.5).g["total"] for frames in (short, long)]
     np.testing.assert_allclose(both.g["total"], (2 * each[0] + 6 * each[1]) / 8, rtol=1e-12)
 
