@@ -70,7 +70,7 @@ def test_json_alone_on_stdout(egraff, rollout):
     assert record["settings"]["skip"] == 2
     assert record["rollouts"][0]["timestep_fs"] == 20.0
     keys = {(s["key"], s["comparison"]) for s in record["scores"] if s["value"] is not None}
-    assert keys == {
+    assert keys >= {
         ("wf", "structure"), ("jsd", "structure"), ("rdf_mae", "structure"),
         ("ev", "trajectory"), ("fv", "trajectory"), ("stability", "stability"),
     }  # fmt: skip
