@@ -16,6 +16,7 @@ from egraff_lmp.score.accuracy import (
     root_mean_square_of_reference,
 )
 from egraff_lmp.score.conformation import free_energies
+from egraff_lmp.score.coordination import coordination_error
 from egraff_lmp.score.cost import of_a_step, of_training
 from egraff_lmp.score.curve_error import curve_error
 from egraff_lmp.score.deviation import deviations, divergence_times
@@ -109,6 +110,12 @@ _ROWS = (
         "rdf_mae_eq3", "RDF MAE eq. 3", structure("paper_rdf", curve_error, integral=True),
         (PAPER,), "A", _POSITIVE,
         "the same on the total g over N rho, eq. 2 and 3 of Fu et al. (2023)", systems=(BULK,),
+    ),
+    Metric(
+        "coordination_error", "neighbours error",
+        structure("rdf", coordination_error, parts=True, integral=True), (EGRAFF,), "%", _POSITIVE,
+        "difference of the number of nearest neighbours, up to the first minimum of the "
+        "reference's g(r), from that of the reference", systems=(BULK,),
     ),
     Metric(
         "h_mae", "h(r) MAE", structure("rdf", curve_error, parts=True, integral=True), MODES, "1",
