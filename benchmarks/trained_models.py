@@ -109,10 +109,10 @@ MATERIALS = {
             "torchmdnet": 80,
         },
         text="The published training file is not at hand: 270 shuffled frames of `test` and 30 for "
-        "validation; errors on the 300 frames of `val`, which goes on where `test` ends. The labels "
-        "themselves are inexact: the forces of a frame do not sum to zero, as those of any force "
-        "field do, by as much as an error of 15.2 meV/A in every component leaves (`egraff data "
-        "check gete`), so that no force MAE below about 12 meV/A can be had.",
+        "validation; errors on the 300 frames of `val`, which goes on where `test` ends. The "
+        "labels are inexact themselves: the forces of a frame do not sum to zero, as those of a "
+        "force field do, by as much as an error of 15.2 meV/A in every component leaves (`egraff "
+        "data check gete`), so that no force MAE below about 12 meV/A can be had.",
     ),
 }
 
