@@ -10,6 +10,7 @@ import torch
 
 from egraff_lmp.forcefields.base import AtomicEnergyModel
 from egraff_lmp.forcefields.fast import KernelsUnavailable, TrainedNetwork
+from egraff_lmp.train.allocator import keep_freed_memory
 from egraff_lmp.train.config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def evaluated_model(
             reason,
         )
         return model
+    keep_freed_memory()
     on_kernels = AtomicEnergyModel(network, model.scale, model.shift)  # type: ignore[arg-type]
     return on_kernels.train(model.training)
 
