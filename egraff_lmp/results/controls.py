@@ -14,6 +14,7 @@ from egraff_lmp.results.ranking import (
     rank_control,
 )
 from egraff_lmp.results.record import ModelResult, Results, System
+from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
@@ -113,8 +114,9 @@ def _verdict(
     entries = [
         _entry(model, value, comparison) for model, value in zip(models, values, strict=True)
     ]
-    # At equal times EV pairs the frames that FV pairs; their range tells both from the RMSD's.
-    violation = comparison == TRAJECTORY and metric.bounds[1] < float("inf")
+    # Of paired energies there is no more to be had than of the forces of the same frames.
+    paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
+    violation = comparison == TRAJECTORY and paired
     if violation and uninformative(system):
         ranking = alone = Ranking(NO_INFORMATION, None, len(entries), (), Fact("unrelated"))
     else:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from pydantic import TypeAdapter
 from egraff_lmp.results.controls import ControlVerdict, verdicts
 from egraff_lmp.results.record import Results, Trouble
 from egraff_lmp.score.record_table import table_text
-from egraff_lmp.score.records import SCHEMA, Fact, Score
+from egraff_lmp.score.records import SCHEMA, Score, text_of_schema
 
 KIND = "egraff benchmark scores"
 SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # `make schema` writes it
@@ -73,20 +72,8 @@ def export(results: Results) -> Export:
         }  # fmt: skip
         states.append(State(**place, state=result.state, troubles=result.troubles))
         forcefield = result.model.forcefield
-        rows += [Row(**_finite(one), **place, forcefield=forcefield) for one in result.values]
+        rows += [Row(**vars(one), **place, forcefield=forcefield) for one in result.values]
     return Export(results.name, tuple(states), tuple(rows), verdicts(results))
-
-
-def _finite(score: Score) -> dict[str, Any]:
-    """The fields of a value; numbers that are not finite are none."""
-    plain = dict(vars(score))
-    if score.value is not None and not isfinite(score.value):
-        plain |= {"value": None, "absence": Fact("not-finite")}
-    if score.interval is not None and not all(map(isfinite, score.interval)):
-        plain["interval"] = None
-    if score.floor is not None and not isfinite(score.floor):
-        plain["floor"] = None
-    return plain
 
 
 def to_dict(found: Export) -> dict[str, Any]:
@@ -100,17 +87,9 @@ def to_csv(found: Export) -> str:
     return table_text(prefixes, found.scores, _PLACE)
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of `scores.json`."""
-    found = _adapter().json_schema()
-    found["properties"] |= {"kind": {"const": KIND}, "schema": {"const": SCHEMA}}
-    found["required"] = ["kind", "schema", *found["required"]]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
-
-
 def schema_text() -> str:
-    """The content of `SCHEMA_FILE`; `make schema` writes it."""
-    return json.dumps(json_schema(), indent=1) + "\n"
+    """The text of `SCHEMA_FILE`, the JSON schema of `to_dict`."""
+    return text_of_schema(_adapter().json_schema(), KIND)
 
 
 @cache

@@ -365,8 +365,8 @@ def _adapter() -> TypeAdapter[Scores]:
     return TypeAdapter(Scores)
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of `Scores.to_json`."""
+def schema_text() -> str:
+    """The text of `SCHEMA_FILE`, the JSON schema of `Scores.to_json`."""
     found = _adapter().json_schema()
     # What has no value says why.
     value, absence = {"value": {"type": "number"}}, {"absence": {"type": "object"}}
@@ -374,11 +374,16 @@ def json_schema() -> dict[str, Any]:
         {"properties": value, "required": ["value"]},
         {"properties": absence, "required": ["absence"]},
     ]
-    found["properties"] |= {"kind": {"const": KIND}, "schema": {"const": SCHEMA}}
-    found["required"] = ["kind", "schema", *found["required"]]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    return text_of_schema(found, KIND)
 
 
-def schema_text() -> str:
-    """The text of `SCHEMA_FILE`."""
-    return json.dumps(json_schema(), indent=1) + "\n"
+def text_of_schema(found: Mapping[str, Any], kind: str) -> str:
+    """The text of a JSON schema of records that are written with a kind and `SCHEMA`."""
+    head = {"kind": {"const": kind}, "schema": {"const": SCHEMA}}
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **found,
+        "properties": {**found["properties"], **head},
+        "required": [*head, *found["required"]],
+    }
+    return json.dumps(whole, indent=1) + "\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from score_frames import score_frames
-from synthetic_results import of_models, results, score
+from synthetic_results import of_models, results, score, with_scores
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.report.base import Page
@@ -99,6 +99,17 @@ def test_every_score_of_the_egraff_form_has_a_verdict() -> None:
     }
     assert set(WORDS) == set(VERDICTS)
     assert len({mark for mark, _ in WORDS.values()}) == len(WORDS)
+
+
+def test_positions_at_equal_times_are_ranked_where_forces_tell_nothing() -> None:
+    """Rollouts that part from the reference do so later or earlier, unlike unrelated forces."""
+    good, broken = (
+        with_scores(one, value("rmsd", number, TRAJECTORY, floor=0.5))
+        for one, number in ((GOOD, 0.6), (BROKEN, 0.9))
+    )
+    found = told(good, broken)
+    assert found["fv", TRAJECTORY] == NO_INFORMATION
+    assert found["rmsd", TRAJECTORY] == TELLS
 
 
 def test_metrics_of_the_table_are_judged_by_what_they_claim_to_see() -> None:

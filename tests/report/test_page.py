@@ -27,7 +27,14 @@ from egraff_lmp.report.numbers import number
 from egraff_lmp.report.page import SECTIONS, render, write_page
 from egraff_lmp.report.sections.scores import GROUPS
 from egraff_lmp.results.record import FAILED, ModelResult, Reference, Results, System, Trouble
-from egraff_lmp.score.records import COMPARISONS, RERUN_REFERENCE, STRUCTURE, Fact
+from egraff_lmp.score.records import (
+    COMPARISONS,
+    RERUN_ORACLE,
+    RERUN_REFERENCE,
+    STRUCTURE,
+    TRAJECTORY,
+    Fact,
+)
 from egraff_lmp.score.table import METRICS
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -108,6 +115,23 @@ def test_every_value_of_one_system_is_on_its_page(one: Page, model: int) -> None
 )  # fmt: skip
 def test_what_is_known_is_on_the_page(one: Page, shown: str) -> None:
     assert plain(shown.replace("4.60 Å", "4.6 Å")) in one.text
+
+
+def test_a_card_has_the_comparison_that_says_most() -> None:
+    """The exact answer on the model's own frames, then reference frames; equal times come last."""
+    whole = results(1, 1)
+    (model,) = whole.systems[0].models
+    told = []
+    for left in ((RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY), (RERUN_REFERENCE, TRAJECTORY),
+                 (TRAJECTORY,)):  # fmt: skip
+        scores = model.scores
+        assert scores is not None
+        known = [one for one in scores.scores if one.key != "fv"]
+        known += [score(0.1, "fv", comparison) for comparison in left]
+        changed = replace(model, scores=replace(scores, scores=tuple(known)))
+        shown = Page(render(of_models(whole, lambda s, one, m=changed: m))).text
+        told += [c for c in left if f"Force violation, {c}" in shown]
+    assert told == [RERUN_ORACLE, RERUN_REFERENCE, TRAJECTORY]
 
 
 def test_units_stand_beside_the_numbers(one: Page) -> None:

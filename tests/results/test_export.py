@@ -17,9 +17,7 @@ from egraff_lmp.score.table import METRICS
 
 jsonschema = pytest.importorskip("jsonschema")
 ABSENT = score(None, "fv", RERUN_REFERENCE, absence=Fact("no-rerun-reference"))
-BROKEN = score(float("nan"), "ev", RERUN_REFERENCE, floor=float("-inf"),
-               interval=(1.0, float("inf")))  # fmt: skip
-WHOLE = of_models(results(2, 3, 1), lambda system, one: with_scores(one, ABSENT, BROKEN)
+WHOLE = of_models(results(2, 3, 1), lambda system, one: with_scores(one, ABSENT)
                   if one.scores is not None else one)  # fmt: skip
 
 
@@ -51,9 +49,6 @@ def test_the_json_is_strict_and_valid(validator: Any, record: dict[str, Any]) ->
     absent = by_place["fv", RERUN_REFERENCE, "egraff", ""]
     assert absent["value"] is None
     assert absent["absence"]["code"] == "no-rerun-reference"
-    broken = by_place["ev", RERUN_REFERENCE, "egraff", ""]
-    assert (broken["value"], broken["interval"], broken["floor"]) == (None, None, None)
-    assert broken["absence"]["code"] == "not-finite"
 
 
 def test_every_metric_of_the_table_is_there_without_a_change(record: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from score_frames import score_frames
+from scored_systems import dipeptide, molecule
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
@@ -185,65 +186,16 @@ def test_lost_atoms_end_a_run_in_both_modes():
         assert (life.time_fs, life.end) == (600.0, RunEnd(290, lost))
 
 
-def molecule(n_frames=60, seed=0, atoms=None, **changes):
-    build = pytest.importorskip("ase.build")
-    atoms = atoms or build.molecule("CH3CH2OH")
-    rng = np.random.default_rng(seed)
-    frames = Frames(
-        species=tuple(atoms.get_chemical_symbols()),
-        positions=atoms.positions + rng.normal(0, 0.03, (n_frames, len(atoms), 3)),
-        cell=np.zeros((n_frames, 3, 3)),
-        pbc=(False,) * 3,
-        energy=None, forces=None, timestep_fs=0.5, source="ethanol",
-    )  # fmt: skip
-    return replace(frames, **changes)
-
-
 def test_a_molecule_loses_an_atom():
-    rollout = molecule(seed=1)
+    rollout = molecule(60, 1)
     hydrogen = rollout.species.index("H")
     rollout.positions[40:, hydrogen] += 3.0
-    scores = score_frames(molecule(), rollout, **QUICK)
+    scores = score_frames(molecule(60, 0), rollout, **QUICK)
     assert scores.find("stability").value == 20.0
     assert scores.find("stability").lifetimes[0].end.cause.code == "broken-bond"
-    assert score_frames(molecule(), molecule(seed=2), **QUICK).find("stability").value == 29.5
+    assert score_frames(molecule(60, 0), molecule(60, 2), **QUICK).find("stability").value == 29.5
     assert 0 < scores.find("h_mae").value < 2
     assert not [score for score in scores.scores if score.key == "rdf_mae"]
-
-
-def dipeptide(phi, seed=0):
-    """Heavy atoms and amide hydrogens of alanine dipeptide, turned about phi; frames as phi."""
-    from ase import Atoms
-
-    symbols = "CCONHCCCONHC"
-    z_matrix = [  # bonded to, angle with, dihedral with, length, angle, dihedral
-        (0, None, None, 1.51, 0, 0), (1, 0, None, 1.23, 121, 0), (1, 0, 2, 1.34, 116, 180),
-        (3, 1, 0, 1.01, 119, 0), (3, 1, 0, 1.46, 122, 180), (5, 3, 1, 1.53, 110, 120),
-        (5, 3, 1, 1.53, 110, -120), (7, 5, 3, 1.23, 120, -33), (7, 5, 3, 1.34, 116, 147),
-        (9, 7, 5, 1.01, 119, 0), (9, 7, 5, 1.46, 122, 180),
-    ]  # fmt: skip
-    x = [np.zeros(3)]
-    for a, b, c, length, angle, torsion in z_matrix:
-        if b is None:
-            x.append(np.array([length, 0, 0]))
-            continue
-        axis = x[a] - x[b]
-        axis /= np.linalg.norm(axis)
-        plane = x[b] - x[c] if c is not None else np.array([0, 1.0, 0])
-        normal = np.cross(plane, axis)
-        normal /= np.linalg.norm(normal)
-        third = np.cross(normal, axis)
-        t, p = np.radians(angle), np.radians(torsion)
-        x.append(
-            x[a]
-            + length * (-np.cos(t) * axis + np.sin(t) * (np.cos(p) * third + np.sin(p) * normal))
-        )
-    atoms = Atoms(list(symbols), x)
-    positions = []
-    for value in np.degrees(phi):
-        atoms.set_dihedral(1, 3, 5, 7, value, indices=[6, 7, 8, 9, 10, 11])
-        positions.append(atoms.positions.copy())
-    return molecule(len(phi), seed, atoms, positions=np.array(positions))
 
 
 def test_free_energies_of_alanine_dipeptide():

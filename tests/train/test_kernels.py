@@ -15,6 +15,7 @@ import torch
 from egraff_lmp.data.store import write_store
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
 from egraff_lmp.forcefields.fast import TrainedNetwork
+from egraff_lmp.train import kernels as train_kernels
 from egraff_lmp.train import memory
 from egraff_lmp.train.checkpoint import load_checkpoint
 from egraff_lmp.train.config import TrainConfig, parse_config
@@ -199,6 +200,18 @@ def test_average_and_second_stage(run: Train) -> None:
     assert fast.best_epoch > 2
 
 
+def test_tables_are_chosen_for_the_weights_of_each_epoch(run: Train, monkeypatch) -> None:
+    """And for the averages that are validated: a resumed training begins with neither's tables."""
+    seen: list[float] = []
+    monkeypatch.setattr(
+        "egraff_lmp.train.module.choose_tables",
+        lambda model: seen.append(sum(float(p.detach().sum()) for p in model.parameters())),
+    )
+    run("out", ema_decay=0.9, stop={"max_epochs": 3})
+    assert len(seen) == 6
+    assert len(set(seen)) == 6  # weights, then their average, of three epochs
+
+
 def test_in_parts(run: Train) -> None:
     """Frame by frame for want of memory: the same steps."""
     whole = run("whole")
@@ -256,6 +269,16 @@ def test_counts_of_memory_are_the_same_every_time(toy, make_config, kernels: str
     modules = [module_of(toy, make_config(kernels=kernels)) for _ in range(3)]
     counts = {memory.saved_bytes(module, batch) for module in modules for _ in range(4)}
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize(("kernels", "asked"), [("auto", 1), ("off", 0)])
+def test_freed_memory_is_kept_for_kernels_alone(
+    toy, make_config, monkeypatch, kernels: str, asked: int
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr(train_kernels, "keep_freed_memory", lambda: calls.append(None))
+    assert module_of(toy, make_config(kernels=kernels)).evaluated is not None
+    assert len(calls) == asked
 
 
 def test_on_a_gpu_the_reference_is_trained(toy, make_config, monkeypatch) -> None:
