@@ -22,6 +22,7 @@ COMMANDS = (
     "inspect",
     "train",
     "deploy",
+    "eval",
     "compare",
     "verify",
     "init",

@@ -35,6 +35,7 @@ from egraff_lmp.train.module import STATE_KEY, ForceFieldModule
 from egraff_lmp.train.processes import Processes
 from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
+from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
@@ -117,7 +118,7 @@ def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) ->
     if previous is not None:
         # Of the same data: a run that an earlier release began did not record it.
         record = replace(previous.record, training_range=record.training_range)
-    module = ForceFieldModule(record.build(), config)
+    module = ForceFieldModule(record.build(), config, stress_rms(parts.train))
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
