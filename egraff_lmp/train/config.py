@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from egraff_lmp.data.label_names import LabelKeys
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.overrides import overlaid
 from egraff_lmp.yaml_file import read_yaml
 
 
@@ -242,8 +243,12 @@ _LATER = {
 _ABSENT = object()
 
 
-def load_config(path: str | Path) -> TrainConfig:
+def load_config(path: str | Path, settings: Sequence[str] = ()) -> TrainConfig:
     """The config of a YAML file.
+
+    Args:
+        path: the file.
+        settings: KEY=VALUE each, laid over it; see `egraff_lmp.overrides`.
 
     Raises:
         EgraffError: no such file, no YAML, an unknown key (with the allowed ones), a wrong value.
@@ -260,7 +265,7 @@ def load_config(path: str | Path) -> TrainConfig:
             f"{path}: expected a training config, keys and values in YAML, got "
             f"{type(raw).__name__}: it needs at least `forcefield` and `data: train`."
         )
-    return parse_config(raw, str(path))
+    return parse_config(overlaid(raw, settings), str(path))
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -268,17 +273,18 @@ def shipped_configs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
-def named_config(name: str, data: dict[str, Any]) -> TrainConfig:
+def named_config(name: str, data: dict[str, Any], settings: Sequence[str] = ()) -> TrainConfig:
     """Shipped settings on given data.
 
     Args:
         name: of `shipped_configs`.
         data: the data section, as in a config.
+        settings: KEY=VALUE each, laid over it; see `egraff_lmp.overrides`.
 
     Raises:
         EgraffError: no such name, or wrong data.
     """
-    return parse_config({"inherits": name, "data": data}, name)
+    return parse_config(overlaid({"inherits": name, "data": data}, settings), name)
 
 
 def parse_config(raw: dict[str, Any], where: str) -> TrainConfig:
