@@ -319,6 +319,7 @@ _ROWS = (
         split="train at 300 K; by the spread of their energies val is the 300 K and test the "
         "600 K test set",
         n_frames={"train": 500, "val": 1669, "test": 2138, "train_300K": 500},
+        part_temperatures={"test": 600.0},
         order=INDEPENDENT,
         whole=("train_300K",),
         remote=_repository_files(_3BPA_FILES),
