@@ -81,8 +81,9 @@ def command(
 ) -> None:
     """Train a force field; repeating the command resumes it.
 
-    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png and result.json. Exit status 75 after
-    a batch system's signal, 130 after Ctrl-C: the same command goes on from the last epoch.
+    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png, parity.png and result.json. Exit
+    status 75 after a batch system's signal, 130 after Ctrl-C: the same command goes on from the
+    last epoch.
     """
     from egraff_lmp.train.config import load_config, named_config, shipped_configs
 

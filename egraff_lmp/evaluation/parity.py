@@ -17,7 +17,7 @@ MOST_POINTS = 20_000  # of a panel: more are a blot, and a large file
 FORMATS = ("png", "pdf", "svg")
 
 
-def draw_parity(results: Sequence[FrameResult], path: Path) -> None:
+def draw_parity(results: Sequence[FrameResult], path: Path, title: str | None = None) -> None:
     """Write a panel of each label that the frames have.
 
     Energies are per atom, without the mean reference of their composition, so that compositions of
@@ -26,6 +26,7 @@ def draw_parity(results: Sequence[FrameResult], path: Path) -> None:
     Args:
         results: of `evaluate_frames`.
         path: PNG, PDF or SVG file.
+        title: above the panels.
 
     Raises:
         EgraffError: another kind of file.
@@ -38,8 +39,10 @@ def draw_parity(results: Sequence[FrameResult], path: Path) -> None:
     figure = Figure(figsize=(3.6 * len(panels), 3.7), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (title, points) in zip(axes, panels, strict=True):
-        _draw(axis, title, points)
+    if title is not None:
+        figure.suptitle(title, fontsize="medium")
+    for axis, (name, points) in zip(axes, panels, strict=True):
+        _draw(axis, name, points)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150, format=kind)
 

@@ -282,7 +282,8 @@ def test_second_stage(toy_config, tmp_path):
     assert result.best_epoch > 3
     # Patience 1 cannot end the first stage.
     assert result.epochs > 3
-    assert (tmp_path / "whole/learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("learning_curve.png", "parity.png"):
+        assert (tmp_path / "whole" / picture).read_bytes().startswith(b"\x89PNG")
     for last in (2, 3, 4, 6):  # cut before, at and after the change
         again = toy_config(
             second_stage=stage, stop__max_epochs=last, stop__patience=1, overrides={"dropout": 0.3}
