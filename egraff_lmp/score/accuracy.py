@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_window, mean
@@ -20,7 +20,7 @@ from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_windo
 MEV = 1000.0
 
 # Of errors and true values (T,) or (T, N, 3) to a term for each frame, (T,).
-Terms = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+Terms = Callable[[Floats, Floats], Floats]
 Kind = tuple[Terms, Value]
 
 
@@ -28,7 +28,7 @@ def _root_mean(sums: Sums, own: Sums | None = None) -> float:
     return float(np.sqrt(mean(sums)))
 
 
-def _mean_of_frame(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean_of_frame(values: Floats) -> Floats:
     return values.reshape(len(values), -1).mean(axis=1)
 
 
@@ -51,7 +51,7 @@ def force_errors(kind: Kind) -> Samples:
 def _errors(
     kind: Kind,
     what: str,
-    labels: Callable[[Frames], NDArray[np.float64] | None],
+    labels: Callable[[Frames], Floats | None],
     per_atom: bool = False,
 ) -> Samples:
     terms, value = kind

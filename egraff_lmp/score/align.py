@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from math import gcd
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.orient import oriented_like
 from egraff_lmp.score.records import Fact
 
@@ -153,7 +153,7 @@ def _largest_distance(a: Frames, b: Frames) -> float:
     largest = 0.0
     # Frame by frame: no further arrays of the size of the trajectory.
     for x, y, cell in zip(a.positions, b.positions, a.cell, strict=True):
-        difference: NDArray[np.float64] = x - y
+        difference: Floats = x - y
         if images:
             fractional = difference @ np.linalg.inv(cell)
             difference = (fractional - np.round(fractional)) @ cell
@@ -175,7 +175,7 @@ def concatenate(parts: Sequence[Frames]) -> Frames:
                 f"{formula(part.species)}: score them in separate calls."
             )
 
-    def joined(arrays: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    def joined(arrays: list[Floats | None]) -> Floats | None:
         present = [array for array in arrays if array is not None]
         return np.concatenate(present) if len(present) == len(arrays) else None
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats, Ints
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.stability import BOND_THRESHOLD_A
 
@@ -18,7 +18,7 @@ from egraff_lmp.score.stability import BOND_THRESHOLD_A
 RADII_FACTOR = 1.25
 
 
-def bonds_of(species: Sequence[str], positions: NDArray[np.float64]) -> NDArray[np.int64]:
+def bonds_of(species: Sequence[str], positions: Floats) -> Ints:
     """Pairs of bonded atoms, (B, 2), first index the smaller one.
 
     Args:
@@ -31,7 +31,7 @@ def bonds_of(species: Sequence[str], positions: NDArray[np.float64]) -> NDArray[
     return bonds[np.lexsort((bonds[:, 1], bonds[:, 0]))]
 
 
-def bond_lengths(positions: NDArray[np.float64], bonds: NDArray[np.int64]) -> NDArray[np.float64]:
+def bond_lengths(positions: Floats, bonds: Ints) -> Floats:
     """Lengths in A, (T, B), of bonds (B, 2) in frames (T, N, 3)."""
     i, j = bonds.T
     return np.asarray(np.linalg.norm(positions[:, i] - positions[:, j], axis=-1))
@@ -48,8 +48,8 @@ class WatchedBonds:
         unwatched: names of bonds that break in the reference itself.
     """
 
-    pairs: NDArray[np.int64]
-    equilibrium: NDArray[np.float64]
+    pairs: Ints
+    equilibrium: Floats
     names: tuple[str, ...]
     unwatched: tuple[str, ...]
 

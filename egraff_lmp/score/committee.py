@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.align import pair_reruns
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.violation import force_violation, geometric_mean
 
 MIN_MEMBERS = 2
@@ -61,7 +61,7 @@ def disagreement(members: Sequence[Frames]) -> float:
 
 def _labels(
     members: Sequence[Frames],
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+) -> list[tuple[Floats, Floats]]:
     """Energies and forces of every member, in the orientation of the first."""
     if len(members) < MIN_MEMBERS:
         raise EgraffError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.bonds import bonds_of
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.free_energy import (
@@ -76,7 +76,7 @@ def _sample(context: Context, name: str, atoms: tuple[int, ...]) -> Sample:
     )
 
 
-def _blocks(frames: Frames, atoms: tuple[int, ...], n_blocks: int) -> NDArray[np.float64]:
+def _blocks(frames: Frames, atoms: tuple[int, ...], n_blocks: int) -> Floats:
     """Histograms of an angle by block of consecutive frames, (K, n_bins)."""
     angles = dihedral(frames.positions[finite_frames(frames)], atoms)
     return np.array([angle_counts(part) for part in blocks_of(angles, n_blocks)])

@@ -9,16 +9,15 @@ density the ratio of n is that of the integrals, so that rho drops out of a rela
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 # The minimum is looked for this far behind the peak, in A: half of the distance between two shells
 # of a liquid is less, and noise of g(r) further out cannot be taken for it.
 BEHIND_PEAK_A = 1.5
 
 
-def coordination_error(
-    g: NDArray[np.float64], g_ref: NDArray[np.float64], bin_width: float
-) -> float:
+def coordination_error(g: Floats, g_ref: Floats, bin_width: float) -> float:
     """|n - n_ref| / n_ref in %; NaN where the reference has no neighbours.
 
     Args:
@@ -32,7 +31,7 @@ def coordination_error(
     return 100 * abs(own - expected) / expected if expected > 0 else float("nan")
 
 
-def first_minimum(g: NDArray[np.float64], bin_width: float) -> int:
+def first_minimum(g: Floats, bin_width: float) -> int:
     """Number of bins (B,) up to and with the first minimum behind the highest peak."""
     peak = int(np.argmax(g))
     behind = g[peak : peak + 1 + round(BEHIND_PEAK_A / bin_width)]

@@ -10,12 +10,11 @@ lies between 0 and 2.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 
-def curve_error(
-    curve: NDArray[np.float64], reference: NDArray[np.float64], bin_width: float
-) -> float:
+def curve_error(curve: Floats, reference: Floats, bin_width: float) -> float:
     """Integral of the absolute difference over the bins, unit of the curve times A.
 
     Args:

@@ -9,13 +9,14 @@ logarithm of the accuracy only, and means something only where positions AND vel
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 THRESHOLD_A = 0.5
 
 
 def divergence_time(
-    rmsd: NDArray[np.float64], step_fs: float, threshold: float = THRESHOLD_A
+    rmsd: Floats, step_fs: float, threshold: float = THRESHOLD_A
 ) -> tuple[float, bool]:
     """Time in fs of the first frame beyond the threshold, and whether there was one.
 

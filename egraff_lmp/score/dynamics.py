@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.align import Pairing
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
@@ -51,7 +51,7 @@ from egraff_lmp.score.violation import (
 RELATIVE_ENERGY, TOTAL_ENERGY, FORCES = "relative_energy", "total_energy", "forces"
 GROWTH_PARTS = 5  # the last fifth of a rollout against its first one
 
-Values = NDArray[np.float64]
+Values = Floats
 Violation = Callable[[Values, Values], Values]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.bootstrap import MIN_STARTS, bootstrap_interval, resampling_units
 from egraff_lmp.score.metric import Halves, Metric, Sample
 from egraff_lmp.score.options import Options
@@ -57,7 +57,7 @@ def _interval(
     if len(reference) and sample.draws_reference:
         units.append(resampling_units([len(reference)]))
 
-    def statistic(w: NDArray[np.float64], v: NDArray[np.float64] | None = None) -> float:
+    def statistic(w: Floats, v: Floats | None = None) -> float:
         return sample.value(w @ joined, own if v is None else v @ reference)
 
     return bootstrap_interval(

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats, Ints
 
 N_BINS = 60
 BOLTZMANN_EV_PER_KELVIN = 8.617333262e-5
 
 
-def dihedral(positions: NDArray[np.float64], atoms: Sequence[int]) -> NDArray[np.float64]:
+def dihedral(positions: Floats, atoms: Sequence[int]) -> Floats:
     """Dihedral angle of four atoms in rad, in (-pi, pi], IUPAC sign, (T,) from (T, N, 3)."""
     a, b, c, d = (positions[:, atom] for atom in atoms)
     axis = c - b
@@ -30,21 +31,21 @@ def dihedral(positions: NDArray[np.float64], atoms: Sequence[int]) -> NDArray[np
     return np.arctan2(sine, np.einsum("tx,tx->t", first, second))
 
 
-def angle_counts(angles: NDArray[np.float64], n_bins: int = N_BINS) -> NDArray[np.float64]:
+def angle_counts(angles: Floats, n_bins: int = N_BINS) -> Floats:
     """Histogram of angles in rad over [-pi, pi), (n_bins,)."""
     turns = (angles + np.pi) / (2 * np.pi)
     bins = ((turns - np.floor(turns)) * n_bins).astype(np.intp) % n_bins
     return np.bincount(bins, minlength=n_bins).astype(np.float64)
 
 
-def surface(counts: NDArray[np.float64], temperature_kelvin: float) -> NDArray[np.float64]:
+def surface(counts: Floats, temperature_kelvin: float) -> Floats:
     """F in eV of counts (...), lowest bin 0; empty bins as if half a frame had been seen."""
     energy = BOLTZMANN_EV_PER_KELVIN * temperature_kelvin
     free = -energy * np.log(np.maximum(counts, 0.5) / counts.sum())
     return np.asarray(free - free.min())
 
 
-def free_energy_error(f: NDArray[np.float64], f_ref: NDArray[np.float64]) -> float:
+def free_energy_error(f: Floats, f_ref: Floats) -> float:
     """Integral of |F - F_ref| over [-pi, pi) in eV rad, from values on bins of equal width.
 
     Both are aligned at their lowest bin.
@@ -52,9 +53,7 @@ def free_energy_error(f: NDArray[np.float64], f_ref: NDArray[np.float64]) -> flo
     return float(np.abs((f - f.min()) - (f_ref - f_ref.min())).mean() * 2 * np.pi)
 
 
-def backbone(
-    species: Sequence[str], bonds: NDArray[np.int64]
-) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def backbone(species: Sequence[str], bonds: Ints) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Atoms of phi (C, N, CA, C) and of psi (N, CA, C, N) of a dipeptide; None if it is none.
 
     A chain C(=O)-N-CA-C(=O)-N, whose carbonyl carbons bear an oxygen and whose nitrogens a

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 
-def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+def jensen_shannon(p: Floats, q: Floats) -> float:
     """JSD = (KL(p | m) + KL(q | m))/2 with m = (p + q)/2 and log base 2: in [0, 1].
 
     0 for equal distributions, 1 for disjoint ones (Lin, IEEE Trans. Inf. Theory 37 (1991) 145).
@@ -25,7 +26,7 @@ def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float(np.clip(value / np.log(2), 0.0, 1.0))  # rounding leaves it by 1e-16
 
 
-def jensen_shannon_paper(g: NDArray[np.float64], g_ref: NDArray[np.float64]) -> float:
+def jensen_shannon_paper(g: Floats, g_ref: Floats) -> float:
     """Eq. 3 of EGraFFBench on raw g(r), as its tables were made: mean over bins, natural log.
 
     g is no probability, so the value scales with V/N^2 and with r_max: set it beside the paper's

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.bonds import WatchedBonds, bond_lengths, watched_bonds
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.metric import Context, Metric, Sample
@@ -77,7 +77,7 @@ class Criteria:
             rdf_threshold(self.species)[0],
         )
 
-    def window_errors(self, windows: PairHistogram) -> NDArray[np.float64]:
+    def window_errors(self, windows: PairHistogram) -> Floats:
         """Integral of |g - g_ref| of each window in A, (W,); of the worst partial in water."""
         own, partials = self.equilibrium, rdf_threshold(self.species)[1]
         # The partial g of Fu et al. is normalised by the numbers of pairs, as ours.
@@ -167,7 +167,7 @@ def _lifetime(
     return Lifetime((skipped + last) * float(frames.timestep_fs or 0.0), end)
 
 
-def _told_energies(frames: Frames) -> NDArray[np.float64] | None:
+def _told_energies(frames: Frames) -> Floats | None:
     """Energies (T,) without the NaN of steps that no thermo row tells of.
 
     A model whose energy is NaN has forces of NaN too: NaN beside finite forces is a missing row.

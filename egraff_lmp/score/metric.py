@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import Counts, Curves, Fact, Judge, Lifetime, Series
 
@@ -27,7 +27,7 @@ NOTHING = ""  # of a cost: negative controls are not ranked by it
 
 NOT_FINITE = Fact("not-finite")
 
-Sums = NDArray[np.float64]
+Sums = Floats
 Value = Callable[[Sums, Sums], float]
 T = TypeVar("T")
 

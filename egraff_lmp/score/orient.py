@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 
 # Cells that differ by more than this (relative) are not one cell seen from two sides.
 STRAIN = 0.1
@@ -19,9 +19,7 @@ STRAIN = 0.1
 ANGLE = 1e-4
 
 
-def rotation_between(
-    cell: NDArray[np.float64], other: NDArray[np.float64]
-) -> NDArray[np.float64] | None:
+def rotation_between(cell: Floats, other: Floats) -> Floats | None:
     """The proper rotation Q with other @ Q close to cell, (3, 3); None where there is none.
 
     The nearest rotation is taken from the polar decomposition of other^-1 cell. Where one cell is

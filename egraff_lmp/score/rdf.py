@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats, Ints
 from egraff_lmp.score.distances import (
     cell_heights,
     finite_frames,
@@ -57,12 +58,12 @@ class PairHistogram:
     """
 
     names: tuple[str, ...]
-    n_pairs: NDArray[np.float64]
+    n_pairs: Floats
     n_atoms: int
     bin_width: float
-    counts: NDArray[np.float64]
-    volume_counts: NDArray[np.float64]
-    n_frames: NDArray[np.int64]
+    counts: Floats
+    volume_counts: Floats
+    n_frames: Ints
     n_failed: int
     periodic: bool
 
@@ -77,18 +78,16 @@ class PairHistogram:
         return self.n_bins * self.bin_width
 
     @property
-    def edges(self) -> NDArray[np.float64]:
+    def edges(self) -> Floats:
         """(B + 1,) bin edges in A."""
         return np.arange(self.n_bins + 1, dtype=np.float64) * self.bin_width
 
     @property
-    def r(self) -> NDArray[np.float64]:
+    def r(self) -> Floats:
         """(B,) bin centres in A."""
         return (np.arange(self.n_bins, dtype=np.float64) + 0.5) * self.bin_width
 
-    def curve_blocks(
-        self, kind: str, pair: str, volume: float | None = None
-    ) -> NDArray[np.float64]:
+    def curve_blocks(self, kind: str, pair: str, volume: float | None = None) -> Floats:
         """What each block adds to a curve, (K, B) or (K, B + 1).
 
         The sum over blocks divided by the number of frames is the curve; blocks drawn for a
@@ -148,7 +147,7 @@ class PairHistogram:
         if n_bins >= self.n_bins:
             return self
 
-        def cut(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        def cut(counts: Floats) -> Floats:
             beyond = counts[..., n_bins:].sum(axis=-1, keepdims=True) * (not self.periodic)
             return np.concatenate([counts[..., :n_bins], beyond], axis=-1)
 
@@ -163,7 +162,7 @@ class PairHistogram:
             n_frames=of(self.n_frames),
         )
 
-    def _pair(self, counts: NDArray[np.float64], pair: str) -> tuple[NDArray[np.float64], float]:
+    def _pair(self, counts: Floats, pair: str) -> tuple[Floats, float]:
         """Counts (K, B + 1) and number of pairs of atoms of one name."""
         if pair == TOTAL:
             return counts.sum(axis=1), float(self.n_pairs.sum())

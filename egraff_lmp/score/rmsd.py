@@ -10,15 +10,16 @@ quaternions lose digits where frames agree: a deviation of 0 may come out as 1e-
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 
 def rmsd(
-    positions: NDArray[np.float64],
-    reference: NDArray[np.float64],
-    masses: NDArray[np.float64],
+    positions: Floats,
+    reference: Floats,
+    masses: Floats,
     superpose: bool = False,
-) -> NDArray[np.float64]:
+) -> Floats:
     """RMSD(t) in A, (T,); NaN where a frame is not finite.
 
     Args:

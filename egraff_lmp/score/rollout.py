@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_dump import DumpedRun, read_dumped_run
 from egraff_lmp.data.lammps_log import LammpsLog, read_lammps_log
@@ -24,6 +21,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.runs.messages import physical_reason
 from egraff_lmp.runs.record import Record, read_record
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.records import Fact, RunEnd
 from egraff_lmp.score.temperature import kinetic_temperature
@@ -46,7 +44,7 @@ class Rollout:
     """
 
     frames: Frames
-    temperature_kelvin: NDArray[np.float64] | None = None
+    temperature_kelvin: Floats | None = None
     end: RunEnd | None = None
     cost: Cost | None = None
     lasted_fs: float | None = None
@@ -102,7 +100,7 @@ def _record(folder: Path) -> Record | None:
         return None
 
 
-def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> NDArray[np.float64] | None:
+def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> Floats | None:
     found = read_thermo(thermo).temperature_at(run.steps) if thermo.is_file() else None
     if found is None and log is not None:
         found = at_steps(run.steps, log.step, log.temperature_kelvin)

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from egraff_lmp.score.arrays import Bools, Floats, Ints
 from egraff_lmp.score.records import Fact, RunEnd
 
 BOND_THRESHOLD_A = 0.5
@@ -39,8 +39,8 @@ def rdf_threshold(species: Iterable[str]) -> tuple[float, bool]:
 
 
 def broken_bond(
-    lengths: NDArray[np.float64],
-    equilibrium: NDArray[np.float64],
+    lengths: Floats,
+    equilibrium: Floats,
     threshold: float = BOND_THRESHOLD_A,
     names: Sequence[str] = (),
 ) -> RunEnd | None:
@@ -67,9 +67,7 @@ def broken_bond(
     return RunEnd(frame, Fact("broken-bond", found))
 
 
-def rdf_departure(
-    errors: NDArray[np.float64], first_frames: NDArray[np.int64], threshold: float
-) -> RunEnd | None:
+def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEnd | None:
     """Eq. 8: the first window whose g(r) is too far from the reference.
 
     Args:
@@ -84,7 +82,7 @@ def rdf_departure(
     return RunEnd(int(first_frames[window]), Fact("rdf-departure", found))
 
 
-def not_finite(*arrays: NDArray[np.float64] | None) -> RunEnd | None:
+def not_finite(*arrays: Floats | None) -> RunEnd | None:
     """The first frame with a value that is not finite in arrays (T, ...); None entries pass."""
     firsts = [
         _first(np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
@@ -96,7 +94,7 @@ def not_finite(*arrays: NDArray[np.float64] | None) -> RunEnd | None:
 
 
 def temperature_out_of_bounds(
-    temperature_kelvin: NDArray[np.float64],
+    temperature_kelvin: Floats,
     target_kelvin: float,
     bounds: tuple[float, float] = TEMPERATURE_BOUNDS,
 ) -> RunEnd | None:
@@ -123,7 +121,7 @@ def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
     return min(found, key=lambda end: end.frame) if found else None
 
 
-def _first(kept: NDArray[np.bool_] | np.bool_) -> int | None:
+def _first(kept: Bools | np.bool_) -> int | None:
     """Index of the first entry (T,) that is False, so that NaN, which compares false, counts."""
     violated = np.flatnonzero(~kept)
     return int(violated[0]) if violated.size else None

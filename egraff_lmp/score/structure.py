@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
 from egraff_lmp.score.rdf import (
@@ -177,7 +177,7 @@ def _sample(
 def _ratio(function: Callable[..., Any], extra: tuple[float, ...]) -> Callable[..., float]:
     """`function` of the mean curves of sums whose last entry is the number of frames."""
 
-    def value(sums: NDArray[np.float64], own: NDArray[np.float64]) -> float:
+    def value(sums: Floats, own: Floats) -> float:
         if not (sums[-1] and own[-1]):
             return float("nan")
         return float(function(sums[:-1] / sums[-1], own[:-1] / own[-1], *extra))

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Sample, Sums
 from egraff_lmp.score.records import RERUNS, Counts, Fact
 
 
-def blocks_of(values: NDArray[np.float64], n_blocks: int) -> list[NDArray[np.float64]]:
+def blocks_of(values: Floats, n_blocks: int) -> list[Floats]:
     """At most `n_blocks` blocks of consecutive frames of an array (T, ...)."""
     return np.array_split(values, max(1, min(n_blocks, len(values))))
 
 
-def block_sums(terms: NDArray[np.float64], n_blocks: int) -> Sums:
+def block_sums(terms: Floats, n_blocks: int) -> Sums:
     """What the frames (T, D) of each block add up to, (K, D)."""
     return np.array([block.sum(axis=0) for block in blocks_of(terms, n_blocks)])
 
 
-def finite_terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def finite_terms(values: Floats) -> Floats:
     """Terms (T, 2) of a mean over the finite entries of a series (T,): value and number."""
     finite = np.isfinite(values)
     return np.column_stack([np.where(finite, values, 0.0), finite])

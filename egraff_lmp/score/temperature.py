@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 from ase.units import fs, kB
-from numpy.typing import NDArray
 
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.unwrap import masses_of
 
 
-def kinetic_temperature(
-    velocities: NDArray[np.float64], species: tuple[str, ...]
-) -> NDArray[np.float64]:
+def kinetic_temperature(velocities: Floats, species: tuple[str, ...]) -> Floats:
     """T in K, (T,), from velocities (T, N, 3) in A/ps (metal units) of N elements."""
     moving = velocities / (1000 * fs)  # A/ps in ASE's unit of velocity
     twice_kinetic = np.einsum("n,tni,tni->t", masses_of(species), moving, moving)

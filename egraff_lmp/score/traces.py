@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.score.align import Pairing, pair_in_time
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric
 from egraff_lmp.score.records import Counts, Fact, Series
 from egraff_lmp.score.sums import distinct
@@ -25,7 +25,7 @@ class Trace:
         facts: how frames were paired.
     """
 
-    values: NDArray[np.float64]
+    values: Floats
     step_fs: float | None
     facts: tuple[Fact, ...] = ()
 
@@ -83,7 +83,7 @@ def series(
                 yield Series(metric.key, mode, comparison, number, one.step_fs, part)
 
 
-def cut(values: NDArray[np.float64], lengths: Sequence[int]) -> list[NDArray[np.float64]]:
+def cut(values: Floats, lengths: Sequence[int]) -> list[Floats]:
     """A series (T,) of rollouts one after the other, rollout by rollout; () for a single one."""
     ends = list(accumulate(lengths, initial=0))
     return [values[a:b] for a, b in pairwise(ends)] if ends[-1] == len(values) else [values]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.bootstrap import bootstrap_interval, resampling_units
 from egraff_lmp.score.diffusivity import (
     EXPONENT_TOLERANCE,
@@ -42,7 +42,7 @@ class Path:
         step_fs: time between frames.
     """
 
-    x: NDArray[np.float64]
+    x: Floats
     species: tuple[str, ...]
     step_fs: float
 
@@ -75,7 +75,7 @@ class Motion:
     """
 
     blocks: Sums
-    time_fs: NDArray[np.float64] | None
+    time_fs: Floats | None
 
     @classmethod
     def of(

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.records import Fact
 
@@ -38,9 +38,7 @@ class AmbiguousStep(EgraffError):
         self.frame = frame
 
 
-def unwrapped(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: Sequence[bool]
-) -> NDArray[np.float64]:
+def unwrapped(positions: Floats, cell: Floats, pbc: Sequence[bool]) -> Floats:
     """Positions (T, N, 3) in A that are continuous in time.
 
     Args:
@@ -71,7 +69,7 @@ def unwrapped(
     return x
 
 
-def followed(frames: Frames, whose: str) -> NDArray[np.float64] | Fact:
+def followed(frames: Frames, whose: str) -> Floats | Fact:
     """Unwrapped positions up to the first frame that is not finite, (T', N, 3), or why not.
 
     Args:
@@ -88,9 +86,7 @@ def followed(frames: Frames, whose: str) -> NDArray[np.float64] | Fact:
         return Fact("cannot-follow", {"whose": whose, "frame": error.frame})
 
 
-def without_drift(
-    positions: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def without_drift(positions: Floats, masses: Floats) -> Floats:
     """Positions (T, N, 3) with the centre of mass of every frame at the origin.
 
     Args:
@@ -101,7 +97,7 @@ def without_drift(
     return positions - centre[:, None]
 
 
-def masses_of(species: Sequence[str]) -> NDArray[np.float64]:
+def masses_of(species: Sequence[str]) -> Floats:
     """Standard atomic masses in amu, (N,)."""
     return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in species])
 

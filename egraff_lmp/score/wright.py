@@ -7,12 +7,13 @@ A. C. Wright, J. Non-Cryst. Solids 159 (1993) 264; Grimley, Wright and Sinclair,
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 ACCEPTED_BELOW = 9.0  # %, rooted form
 
 
-def wright_factor(g: NDArray[np.float64], g_ref: NDArray[np.float64]) -> float:
+def wright_factor(g: Floats, g_ref: Floats) -> float:
     """R_chi = 100 sqrt( sum (g - g_ref)^2 / sum g_ref^2 ) in %, the rooted form.
 
     Args:
@@ -22,7 +23,7 @@ def wright_factor(g: NDArray[np.float64], g_ref: NDArray[np.float64]) -> float:
     return float(100 * np.sqrt(_ratio(g, g_ref)))
 
 
-def wright_factor_unrooted(g: NDArray[np.float64], g_ref: NDArray[np.float64]) -> float:
+def wright_factor_unrooted(g: Floats, g_ref: Floats) -> float:
     """100 sum (g - g_ref)^2 / sum g_ref^2 in %, eq. 2 of EGraFFBench, as its script computed it.
 
     Not to be held against the 9 % rule: 9 % here is 30 % in the rooted form.
@@ -30,6 +31,6 @@ def wright_factor_unrooted(g: NDArray[np.float64], g_ref: NDArray[np.float64]) -
     return 100 * _ratio(g, g_ref)
 
 
-def _ratio(g: NDArray[np.float64], g_ref: NDArray[np.float64]) -> float:
+def _ratio(g: Floats, g_ref: Floats) -> float:
     norm = float(np.sum(g_ref**2))
     return float(np.sum((g - g_ref) ** 2)) / norm if norm > 0 else float("nan")
