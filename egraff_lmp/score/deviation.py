@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from egraff_lmp.score.align import SAME_FRAME_A, Pairing
-from egraff_lmp.score.divergence import divergence_time
 from egraff_lmp.score.metric import Context, Metric, Sample
 from egraff_lmp.score.records import TRAJECTORY, Fact
-from egraff_lmp.score.rmsd import rmsd
+from egraff_lmp.score.rmsd import divergence_time, rmsd
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, mean, rows
 from egraff_lmp.score.traces import (
     Trace,
@@ -18,9 +17,9 @@ from egraff_lmp.score.traces import (
     counts,
     paired_in_time,
     pairing_facts,
+    present,
     reasons,
     series,
-    traced,
 )
 from egraff_lmp.score.unwrap import followed, masses_of
 
@@ -28,7 +27,7 @@ from egraff_lmp.score.unwrap import followed, masses_of
 def deviations(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     """Mean RMSD of the rollouts at equal times."""
     found = _deviations(context)
-    known = [one for one in traced(found) if np.isfinite(one.values).any()]
+    known = [one for one in present(found) if np.isfinite(one.values).any()]
     if not known:
         yield absent(context, TRAJECTORY, reasons(found) or [Fact("no-finite-values")])
         return
@@ -49,7 +48,7 @@ def divergence_times(context: Context, metric: Metric, mode: str) -> Iterator[Sa
     """Mean time until a rollout has left the reference that it started from."""
     threshold, found = context.options.rmsd_threshold, _deviations(context)
     timed = [one if isinstance(one, Fact) else _why_no_time(one) or one for one in found]
-    known = traced(timed)
+    known = present(timed)
     if not known:
         yield absent(context, TRAJECTORY, reasons(timed))
         return

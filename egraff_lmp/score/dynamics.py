@@ -35,9 +35,9 @@ from egraff_lmp.score.traces import (
     cut,
     paired_in_time,
     pairing_facts,
+    present,
     reasons,
     series,
-    traced,
 )
 from egraff_lmp.score.violation import (
     force_violation,
@@ -66,7 +66,7 @@ def violations(quantity: str, function: Violation) -> Samples:
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         for comparison in (TRAJECTORY, RERUN_REFERENCE, *own_frames(context)):
             found, floor = followed(context, comparison, quantity, function)
-            if traced(found):
+            if present(found):
                 yield _sample(context, metric, mode, comparison, found, floor)
             else:
                 yield absent(context, comparison, reasons(found))
@@ -98,7 +98,7 @@ def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     """FV at the end of the rollouts over that at their beginning, on their own frames."""
     for comparison in own_frames(context):
         found, _ = followed(context, comparison, FORCES, force_violation)
-        known = traced(found)
+        known = present(found)
         if not known:
             yield absent(context, comparison, reasons(found))
             continue
@@ -139,7 +139,7 @@ def _sample(
     found: Traces,
     floor: float | None,
 ) -> Sample:
-    of_rollouts, known = comparison == TRAJECTORY, traced(found)
+    of_rollouts, known = comparison == TRAJECTORY, present(found)
     rollouts = [block_sums(log_terms(one.values), context.options.n_blocks) for one in known]
     total = np.concatenate(rollouts).sum(axis=0)
     facts = [*pairing_facts(found), *reasons(found)]
@@ -178,7 +178,7 @@ def _follow(
     context: Context, comparison: str, quantity: str, function: Violation
 ) -> tuple[Traces, float | None]:
     paired = context.shared(("paired", comparison), lambda: _paired(context, comparison))
-    truths = [pairing.truth for pairing in paired if isinstance(pairing, Pairing)]
+    truths = [pairing.truth for pairing in present(paired)]
     zero = _mean_energy([context.reference, *truths])
 
     def trace(number: int, pairing: Pairing | Fact) -> Trace | Fact:
@@ -191,7 +191,7 @@ def _follow(
         return Trace(values, pairing.truth.timestep_fs, pairing.facts)
 
     found = [trace(number, pairing) for number, pairing in enumerate(paired)]
-    if not traced(found):
+    if not present(found):
         return found, None
     truth = context.reference if comparison == TRAJECTORY else truths[0]
     half, values = len(truth) // 2, _quantity(truth, quantity, zero)

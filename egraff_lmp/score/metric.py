@@ -15,7 +15,7 @@ import numpy as np
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.options import Options
+from egraff_lmp.score.options import EGRAFF, Options
 from egraff_lmp.score.records import Counts, Curves, Fact, Judge, Lifetime, Series
 
 if TYPE_CHECKING:  # a rollout has a cost, and costs make samples
@@ -119,8 +119,7 @@ class Sample:
             the frames of a block.
         reference: the same of the reference, (K', D'); none where it does not enter.
         value: of sums over blocks (D,) and of the reference's (D',).
-        floor: reference against reference; HALVES takes `value` of its second half of blocks
-            against the first.
+        floor: reference against reference, see `sums.halves`.
         counts: frames and starts.
         window: frames, times and distances that it covers.
         absence: why there is no value; nothing else matters then.
@@ -137,7 +136,7 @@ class Sample:
     rollouts: Sequence[Sums] = ()
     reference: Sums = field(default_factory=lambda: np.zeros((0, 0)))
     value: Value = lambda sums, own: np.nan
-    floor: float | Halves | None = None
+    floor: float | None = None
     counts: Counts = field(default_factory=Counts)
     window: Fact | None = None
     absence: Fact | None = None
@@ -154,14 +153,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Halves:
-    """The floor is the value of the second half of the reference's blocks against the first."""
-
-
-HALVES = Halves()
-
-
-@dataclass(frozen=True)
 class Metric:
     """One row of the table.
 
@@ -169,10 +160,10 @@ class Metric:
         key: its name in JSON, CSV and documentation.
         label: short name in tables.
         samples: yields what each of its values is computed from, in one of its modes.
-        modes: where it is computed, "egraff", "paper" or both.
         unit: "1" for pure numbers.
-        bounds: range of the value.
         doc: one line on what it is.
+        modes: where it is computed, "egraff", "paper" or both.
+        bounds: range of the value.
         accepted_below: acceptance limit, in its unit.
         uncorrelated: the value that two unrelated frames give.
         systems: what it is defined for, "bulk" (periodic), "molecule" or both.
@@ -186,10 +177,10 @@ class Metric:
     key: str
     label: str
     samples: Samples
-    modes: tuple[str, ...]
     unit: str
-    bounds: tuple[float, float]
     doc: str
+    modes: tuple[str, ...] = (EGRAFF,)
+    bounds: tuple[float, float] = (0.0, np.inf)
     accepted_below: float | None = None
     uncorrelated: float | None = None
     systems: tuple[str, ...] = (BULK, MOLECULE)

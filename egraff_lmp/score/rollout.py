@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from ase.units import fs, kB
+
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_dump import DumpedRun, read_dumped_run
 from egraff_lmp.data.lammps_log import LammpsLog, read_lammps_log
@@ -24,7 +27,7 @@ from egraff_lmp.runs.record import Record, read_record
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.records import Fact, RunEnd
-from egraff_lmp.score.temperature import kinetic_temperature
+from egraff_lmp.score.unwrap import masses_of
 
 LOGS = ("log.*.lammps", "log.lammps")
 NOT_STATED = "not stated"
@@ -107,6 +110,21 @@ def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> Floats 
     if found is None and run.velocities is not None:
         found = kinetic_temperature(run.velocities, run.frames.species)
     return found
+
+
+def kinetic_temperature(velocities: Floats, species: tuple[str, ...]) -> Floats:
+    """T(t) = sum_i m_i |v_i(t)|^2 / ((3 N - 3) k_B) in K, (T,), as LAMMPS' `compute temp` has it.
+
+    Three degrees of freedom belong to the centre of mass, whose motion counts in the sum
+    nevertheless.
+
+    Args:
+        velocities: (T, N, 3) in A/ps (metal units).
+        species: element of each of N atoms.
+    """
+    moving = velocities / (1000 * fs)  # A/ps in ASE's unit of velocity
+    twice_kinetic = np.einsum("n,tni,tni->t", masses_of(species), moving, moving)
+    return np.asarray(twice_kinetic / (max(3 * len(species) - 3, 1) * kB))
 
 
 def _end(run: DumpedRun, log: LammpsLog | None, record: Record | None) -> RunEnd | None:

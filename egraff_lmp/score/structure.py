@@ -11,7 +11,7 @@ import numpy as np
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Samples, Sums, Value
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
 from egraff_lmp.score.rdf import (
     BIN_WIDTH,
@@ -22,9 +22,9 @@ from egraff_lmp.score.rdf import (
     pair_histogram,
     paper_r_max,
 )
-from egraff_lmp.score.records import STRUCTURE, TOTAL, Counts, Curves, Fact
+from egraff_lmp.score.records import STRUCTURE, TOTAL, Curves, Fact
 from egraff_lmp.score.stability import WINDOW_FS
-from egraff_lmp.score.sums import absent
+from egraff_lmp.score.sums import absent, counts_of, halves
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,15 @@ def structure(
     curve: str,
     function: Callable[..., float],
     *,
-    parts: bool = False,
     integral: bool = False,
     of_volume: bool = False,
 ) -> Samples:
     """Samples of a function of two curves.
 
     Args:
-        curve: which one, see `PairHistogram.curve_blocks`.
+        curve: which one, see `PairHistogram.curve_blocks`; but for the paper's, which is total
+            alone, also for each pair of elements.
         function: (curve, reference curve) to a number.
-        parts: also for each pair of elements.
         integral: the function takes the bin width in A as a third argument.
         of_volume: the value scales with the volume, so that there is none without a cell.
     """
@@ -68,7 +67,7 @@ def structure(
             return
         found = distances(context)[mode]
         extra = (found.reference.bin_width,) if integral else ()
-        for part in (TOTAL, *found.reference.names) if parts else (TOTAL,):
+        for part in (TOTAL,) if curve == "paper_rdf" else (TOTAL, *found.reference.names):
             yield _sample(context, found, mode, curve, part, _ratio(function, extra), of_volume)
 
     return samples
@@ -153,19 +152,15 @@ def _sample(
         absence = Fact("no-finite-frame")
     bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
     of_curves = curve != "paper_rdf"  # a curve of its own in the other mode
+    own = blocks(reference)
     return Sample(
         comparison=STRUCTURE,
         part=part,
         rollouts=[blocks(one) for one in found.rollouts],
-        reference=blocks(reference),
+        reference=own,
         value=value,
-        floor=HALVES,
-        counts=Counts(
-            frames=int(merged.n_frames.sum()),
-            frames_reference=int(reference.n_frames.sum()),
-            starts=len(found.rollouts),
-            failed=merged.n_failed,
-        ),
+        floor=halves(value, own),
+        counts=counts_of(context, int(merged.n_frames.sum()), int(reference.n_frames.sum())),
         window=Fact("distances", {"skip": context.options.skip, **bins}),
         absence=absence,
         undefined=Fact("no-distances", {"part": part}),

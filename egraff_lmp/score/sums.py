@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.metric import Context, Sample, Sums
+from egraff_lmp.score.metric import Context, Sample, Sums, Value
 from egraff_lmp.score.records import RERUNS, Counts, Fact
 
 
@@ -32,6 +32,12 @@ def mean(sums: Sums, own: Sums | None = None) -> float:
     return float(sums[0] / sums[-1]) if sums[-1] else float("nan")
 
 
+def halves(value: Value, reference: Sums) -> float | None:
+    """The floor: `value` of the second half of the reference's blocks against the first."""
+    half = len(reference) // 2
+    return value(reference[-half:].sum(axis=0), reference[:half].sum(axis=0)) if half else None
+
+
 def rows(values: Iterable[float]) -> list[Sums]:
     """For each rollout the block (1, 2) of a mean over rollouts."""
     return [np.array([[value, 1.0]]) for value in values]
@@ -43,6 +49,12 @@ def absent(context: Context, comparison: str, why: Sequence[Fact], part: str = "
     return Sample(
         comparison, part, absence=why[0], facts=tuple(why[1:]), counts=Counts(starts=starts)
     )
+
+
+def counts_of(context: Context, frames: int, frames_reference: int) -> Counts:
+    """Counts of a value of these finite frames of rollouts and of the reference."""
+    failed = sum(map(len, context.kept)) - frames
+    return Counts(frames, frames_reference, len(context.kept), failed=failed)
 
 
 def distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from egraff_lmp.score.align import Pairing, pair_in_time
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.metric import Context, Metric
+from egraff_lmp.score.metric import Context, Metric, T
 from egraff_lmp.score.records import Counts, Fact, Series
 from egraff_lmp.score.sums import distinct
 
@@ -51,19 +51,19 @@ def paired_in_time(context: Context, skip: int) -> Sequence[Pairing | Fact]:
     ]
 
 
-def traced(found: Traces) -> list[Trace]:
+def present(found: Iterable[T | Fact]) -> list[T]:
     """Those that there are."""
-    return [one for one in found if isinstance(one, Trace)]
+    return [one for one in found if not isinstance(one, Fact)]
 
 
-def reasons(found: Traces) -> tuple[Fact, ...]:
+def reasons(found: Iterable[object]) -> tuple[Fact, ...]:
     """Why the others are not there."""
     return distinct(one for one in found if isinstance(one, Fact))
 
 
 def pairing_facts(found: Traces) -> tuple[Fact, ...]:
     """How their frames were paired."""
-    return distinct(fact for one in traced(found) for fact in one.facts)
+    return distinct(fact for one in present(found) for fact in one.facts)
 
 
 def counts(known: Sequence[Trace], starts: int | None, zero: int = 0) -> Counts:

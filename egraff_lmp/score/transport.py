@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.bootstrap import bootstrap_interval, resampling_units
 from egraff_lmp.score.diffusivity import (
     EXPONENT_TOLERANCE,
     MIN_FRAMES,
@@ -22,11 +22,13 @@ from egraff_lmp.score.diffusivity import (
     exponent,
     fit_lags,
 )
+from egraff_lmp.score.estimate import interval
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
 from egraff_lmp.score.msd import mean_squared_displacement, squared_displacements
 from egraff_lmp.score.options import Options
-from egraff_lmp.score.records import TOTAL, TRANSPORT, Counts, Fact, Series
-from egraff_lmp.score.sums import absent, mean, rows
+from egraff_lmp.score.records import TOTAL, TRANSPORT, Fact, Series
+from egraff_lmp.score.sums import absent, counts_of, mean, rows
+from egraff_lmp.score.traces import present, reasons
 from egraff_lmp.score.unwrap import followed, masses_of, without_drift
 
 MSD, DISPLACEMENT = "msd", "displacement"
@@ -38,25 +40,18 @@ class Path:
 
     Attributes:
         x: (T, N, 3) in A, unwrapped, without drift.
-        species: element of each atom.
+        species: (N,) element of each atom.
         step_fs: time between frames.
     """
 
     x: Floats
-    species: tuple[str, ...]
+    species: NDArray[np.str_]
     step_fs: float
 
     @property
     def length_fs(self) -> float:
         """Time from the first frame to the last."""
         return (len(self.x) - 1) * self.step_fs
-
-    def of(self, part: str) -> Path:
-        """The same of the atoms of one element, or of all."""
-        if part == TOTAL:
-            return self
-        chosen = np.array(self.species) == part
-        return replace(self, x=self.x[:, chosen], species=(part,) * int(chosen.sum()))
 
     def n_lags(self, until_fs: float) -> int:
         """Frames within a time."""
@@ -112,10 +107,10 @@ def diffusivity_errors(kind: str) -> Samples:
         if isinstance(paths, Fact):
             yield absent(context, TRANSPORT, [paths], TOTAL)
             return
-        for part in (TOTAL, *sorted(set(context.reference.species))):
-            sample = _sample(context, kind, part, [path.of(part) for path in paths])
-            series = _series(paths[1:], mode) if (kind, part) == (MSD, TOTAL) else ()
-            yield replace(sample, series=series)
+        yield _sample(context, kind, TOTAL, paths, _series(paths[1:], mode) if kind == MSD else ())
+        for part in sorted(set(context.reference.species)):
+            chosen = [replace(path, x=path.x[:, path.species == part]) for path in paths]
+            yield _sample(context, kind, part, chosen)
 
     return samples
 
@@ -124,15 +119,14 @@ def _paths(context: Context) -> list[Path] | Fact:
     """Of the reference and of each rollout, or why they cannot be had."""
     if not context.rollouts:
         return Fact("no-rollouts")
-    names = ["reference", *(f"rollout {k + 1}" for k in range(len(context.kept)))]
-    paths = []
-    for whose, frames in zip(names, (context.reference, *context.kept), strict=True):
-        found = _path(frames, whose)
-        if isinstance(found, Fact):
-            return found
-        paths.append(found)
+    every = {"reference": context.reference}
+    every |= {f"rollout {number}": frames for number, frames in enumerate(context.kept, 1)}
+    found = [_path(frames, whose) for whose, frames in every.items()]
+    if lacking := reasons(found):
+        return lacking[0]
+    paths = present(found)
     until_fs = min(path.length_fs for path in paths)
-    for whose, path in zip(names, paths, strict=True):
+    for whose, path in zip(every, paths, strict=True):
         if path.n_lags(until_fs) < MIN_FRAMES:
             return _too_few(whose, path.n_lags(until_fs))
     window = context.options.fit_window
@@ -151,14 +145,17 @@ def _path(frames: Frames, whose: str) -> Path | Fact:
         return x
     if len(x) < MIN_FRAMES:
         return _too_few(whose, len(x))
-    return Path(without_drift(x, masses_of(frames.species)), frames.species, frames.timestep_fs)
+    x = without_drift(x, masses_of(frames.species))
+    return Path(x, np.array(frames.species), frames.timestep_fs)
 
 
 def _too_few(whose: str, frames: int) -> Fact:
     return Fact("too-few-frames", {"whose": whose, "frames": frames, "needed": MIN_FRAMES})
 
 
-def _sample(context: Context, kind: str, part: str, paths: Sequence[Path]) -> Sample:
+def _sample(
+    context: Context, kind: str, part: str, paths: Sequence[Path], series: tuple[Series, ...] = ()
+) -> Sample:
     options, until_fs = context.options, min(path.length_fs for path in paths)
     own, *theirs = (
         Motion.of(path, kind, until_fs, options.fit_window, options.n_blocks) for path in paths
@@ -172,7 +169,6 @@ def _sample(context: Context, kind: str, part: str, paths: Sequence[Path]) -> Sa
     if first.time_fs is not None:
         lags = {"first_fs": float(first.time_fs[0]), "last_fs": float(first.time_fs[-1])}
         window = Fact("lags", lags)
-    n_frames = sum(len(path.x) for path in paths[1:])
     return Sample(
         TRANSPORT,
         part,
@@ -180,15 +176,11 @@ def _sample(context: Context, kind: str, part: str, paths: Sequence[Path]) -> Sa
         reference=own.blocks,
         value=error,
         floor=_floor(paths[0], kind, until_fs, options.fit_window),
-        counts=Counts(
-            frames=n_frames,
-            frames_reference=len(paths[0].x),
-            starts=len(theirs),
-            failed=sum(map(len, context.kept)) - n_frames,
-        ),
+        counts=counts_of(context, sum(len(path.x) for path in paths[1:]), len(paths[0].x)),
         window=window,
         facts=(*_facts("rollouts", theirs, options), *_facts("reference", [own], options)),
         draws_reference=kind == MSD,
+        series=series,
     )
 
 
@@ -206,16 +198,14 @@ def _floor(path: Path, kind: str, until_fs: float, window: tuple[float, float]) 
 
 def _facts(whose: str, motions: Sequence[Motion], options: Options) -> Iterator[Fact]:
     """D with its interval, and whether atoms diffuse at all in the window of the fit."""
-    joined, first = np.concatenate([one.blocks for one in motions]), motions[0]
-    interval = bootstrap_interval(
-        lambda weights: first.diffusivity(weights @ joined),
-        [resampling_units([len(one.blocks) for one in motions])],
-        n_resamples=options.n_resamples,
-        confidence=options.confidence,
-        seed=options.seed,
+    first = motions[0]
+    sample = Sample(
+        TRANSPORT,
+        rollouts=[one.blocks for one in motions],
+        value=lambda sums, own: first.diffusivity(sums),
     )
-    low, high = interval or (None, None)
-    total = joined.sum(axis=0)
+    low, high = interval(sample, options) or (None, None)
+    total = np.concatenate(sample.rollouts).sum(axis=0)
     value = first.diffusivity(total)
     yield Fact("diffusivity", {"whose": whose, "value": value, "low": low, "high": high})
     if first.time_fs is not None:
