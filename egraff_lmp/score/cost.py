@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums
 from egraff_lmp.score.records import COST, Counts, Fact
 from egraff_lmp.score.sums import distinct
 
@@ -107,24 +107,17 @@ def of_a_step(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     )
 
 
-def of_training(attribute: str) -> Samples:
-    """Samples of a cost of the training; none where it is not known.
-
-    Args:
-        attribute: "seconds" or "minutes_per_epoch".
-    """
-
-    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
-        training = context.training
-        found = None if training is None else getattr(training, attribute)
-        if training is None or found is None:
-            return
-        yield Sample(
-            COST,
-            rollouts=[np.array([[found]])],
-            value=lambda sums, own: float(sums[0]),
-            window=Fact("epochs", {"epochs": training.epochs}),
-            spread=False,
-        )
-
-    return samples
+def of_training(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """A cost of the training; none where it is not known, nor of an epoch where there was none."""
+    training = context.training
+    of_epoch = metric.key == "training_time_epoch"
+    if training is None or (of_epoch and not training.epochs):
+        return
+    value = training.seconds / 60 / training.epochs if of_epoch else training.seconds
+    yield Sample(
+        COST,
+        rollouts=[np.array([[value]])],
+        value=lambda sums, own: float(sums[0]),
+        window=Fact("epochs", {"epochs": training.epochs}),
+        spread=False,
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from egraff_lmp.score.align import SAME_FRAME_A, Pairing
-from egraff_lmp.score.metric import Context, Metric, Sample
+from egraff_lmp.score.metric import Context, Metric, Sample, once
 from egraff_lmp.score.records import TRAJECTORY, Fact
 from egraff_lmp.score.rmsd import divergence_time, rmsd
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, mean, rows
@@ -80,15 +80,11 @@ def _why_no_time(deviation: Trace) -> Fact | None:
     return None if deviation.values[0] < SAME_FRAME_A else Fact("starts-elsewhere")
 
 
+@once
 def _deviations(context: Context) -> Traces:
     """RMSD in A of each rollout; `skip` does not apply, as the first frame is the shared one."""
-    return context.shared(
-        "deviations",
-        lambda: [
-            _deviation(pairing, f"rollout {number}")
-            for number, pairing in enumerate(paired_in_time(context, 0), 1)
-        ],
-    )
+    paired = enumerate(paired_in_time(context, 0), 1)
+    return [_deviation(pairing, f"rollout {number}") for number, pairing in paired]
 
 
 def _deviation(pairing: Pairing | Fact, whose: str) -> Trace | Fact:
@@ -110,11 +106,12 @@ def _deviation(pairing: Pairing | Fact, whose: str) -> Trace | Fact:
     return Trace(values, truth.timestep_fs, pairing.facts)
 
 
+@once
 def _floor(context: Context) -> Trace | None:
     """The second half of the reference against the first one, frame by frame."""
     reference, half = context.reference, len(context.reference) // 2
     if not half:
         return None
     halves = Pairing(reference.select(slice(0, half)), reference.select(slice(half, 2 * half)))
-    found = context.shared("deviation floor", lambda: _deviation(halves, "reference"))
+    found = _deviation(halves, "reference")
     return found if isinstance(found, Trace) else None

@@ -18,7 +18,7 @@ import numpy as np
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.align import Pairing
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, once
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
     RERUN_ORACLE,
@@ -80,18 +80,36 @@ def own_frames(context: Context) -> tuple[str, ...]:
     return known or (RERUN_ORACLE,)
 
 
+@once
 def followed(
     context: Context, comparison: str, quantity: str, function: Violation
 ) -> tuple[Traces, float | None]:
-    """A violation frame by frame, worked out once for all modes.
+    """A violation frame by frame.
 
     Returns:
         The traces, and the geometric mean of the two halves of the truth against each other.
     """
-    return context.shared(
-        ("violation", comparison, quantity, function),
-        lambda: _follow(context, comparison, quantity, function),
-    )
+    paired = _paired(context, comparison)
+    truths = [pairing.truth for pairing in present(paired)]
+    zero = _mean_energy([context.reference, *truths])
+
+    def trace(number: int, pairing: Pairing | Fact) -> Trace | Fact:
+        if isinstance(pairing, Fact):
+            return pairing
+        truth, model = (_quantity(side, quantity, zero) for side in (pairing.truth, pairing.model))
+        if truth is None or model is None:
+            return _lacks(comparison, quantity, number, of_truth=truth is None)
+        values = np.asarray(function(truth, model))
+        return Trace(values, pairing.truth.timestep_fs, pairing.facts)
+
+    found = [trace(number, pairing) for number, pairing in enumerate(paired)]
+    if not present(found):
+        return found, None
+    truth = context.reference if comparison == TRAJECTORY else truths[0]
+    half, values = len(truth) // 2, _quantity(truth, quantity, zero)
+    if values is None or not half:
+        return found, None
+    return found, geometric_mean(function(values[:half], values[half : 2 * half]))
 
 
 def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -164,6 +182,7 @@ def _sample(
     )
 
 
+@once
 def _paired(context: Context, comparison: str) -> Sequence[Pairing | Fact]:
     if comparison == TRAJECTORY:
         return paired_in_time(context, context.options.skip)
@@ -172,32 +191,6 @@ def _paired(context: Context, comparison: str) -> Sequence[Pairing | Fact]:
         reference = comparison == RERUN_REFERENCE
         return [Fact("no-rerun-reference" if reference else "no-rerun-oracle")]
     return [Pairing(rerun.truth, rerun.model, rerun.facts)]
-
-
-def _follow(
-    context: Context, comparison: str, quantity: str, function: Violation
-) -> tuple[Traces, float | None]:
-    paired = context.shared(("paired", comparison), lambda: _paired(context, comparison))
-    truths = [pairing.truth for pairing in present(paired)]
-    zero = _mean_energy([context.reference, *truths])
-
-    def trace(number: int, pairing: Pairing | Fact) -> Trace | Fact:
-        if isinstance(pairing, Fact):
-            return pairing
-        truth, model = (_quantity(side, quantity, zero) for side in (pairing.truth, pairing.model))
-        if truth is None or model is None:
-            return _lacks(comparison, quantity, number, of_truth=truth is None)
-        values = np.asarray(function(truth, model))
-        return Trace(values, pairing.truth.timestep_fs, pairing.facts)
-
-    found = [trace(number, pairing) for number, pairing in enumerate(paired)]
-    if not present(found):
-        return found, None
-    truth = context.reference if comparison == TRAJECTORY else truths[0]
-    half, values = len(truth) // 2, _quantity(truth, quantity, zero)
-    if values is None or not half:
-        return found, None
-    return found, geometric_mean(function(values[:half], values[half : 2 * half]))
 
 
 def _lacks(comparison: str, quantity: str, rollout: int, of_truth: bool) -> Fact:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ NOT_FINITE = Fact("not-finite")
 
 Sums = Floats
 Value = Callable[[Sums, Sums], float]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -53,20 +55,10 @@ class Rerun:
 
 @dataclass(frozen=True)
 class Training:
-    """What the training of a model cost.
-
-    Attributes:
-        seconds: wall time.
-        epochs: how many.
-    """
+    """What the training of a model cost: its wall time, and how many epochs it had."""
 
     seconds: float
     epochs: int
-
-    @property
-    def minutes_per_epoch(self) -> float | None:
-        """None for a training without an epoch."""
-        return self.seconds / 60 / self.epochs if self.epochs else None
 
 
 @dataclass(frozen=True)
@@ -88,24 +80,30 @@ class Context:
     reruns: Mapping[str, Rerun] = field(default_factory=dict)
     training: Training | None = None
     ran: Sequence[Rollout] = ()
-    _shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+    _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
     def system(self) -> str:
         """ "bulk" where anything is periodic, else "molecule"."""
         return BULK if any(self.reference.pbc) else MOLECULE
 
-    @property
+    @cached_property
     def kept(self) -> list[Frames]:
         """The rollouts without the frames that are skipped at their beginning."""
-        skip = slice(self.options.skip, None)
-        return self.shared("kept", lambda: [one.frames.select(skip) for one in self.rollouts])
+        return [one.frames.select(slice(self.options.skip, None)) for one in self.rollouts]
 
-    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returns, made once for all metrics that ask for `key`."""
-        if key not in self._shared:
-            self._shared[key] = make()
-        return self._shared[key]  # type: ignore[return-value]
+
+def once(make: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Context, P], T]:
+    """`make` of a context and other arguments, called once for all metrics that ask for it."""
+
+    @wraps(make)
+    def made(context: Context, *args: P.args, **names: P.kwargs) -> T:
+        key = (make, *args)
+        if key not in context._known:
+            context._known[key] = make(context, *args, **names)
+        return context._known[key]
+
+    return made
 
 
 @dataclass(frozen=True)

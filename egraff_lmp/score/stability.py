@@ -15,7 +15,8 @@ violated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,19 +53,18 @@ def broken_bond(
         threshold: in A.
         names: of the B bonds, to tell which it was.
     """
-    if not lengths.size:
-        return None
     deviation = np.abs(lengths - equilibrium)
-    frame = _first((deviation <= threshold).all(axis=1))
-    if frame is None:
-        return None
-    worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
-    found: dict[str, str | float] = {
-        "bond": names[worst] if names else "",
-        "length": float(lengths[frame, worst]),
-        "equilibrium": float(equilibrium[worst]),
-    }
-    return RunEnd(frame, Fact("broken-bond", found))
+
+    def cause(frame: int) -> Fact:
+        worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
+        found: dict[str, str | float] = {
+            "bond": names[worst] if names else "",
+            "length": float(lengths[frame, worst]),
+            "equilibrium": float(equilibrium[worst]),
+        }
+        return Fact("broken-bond", found)
+
+    return _end((deviation <= threshold).all(axis=1), cause)
 
 
 def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEnd | None:
@@ -75,22 +75,22 @@ def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEn
         first_frames: (W,) index of the first frame of each window.
         threshold: Delta in A.
     """
-    window = _first(errors <= threshold)
-    if window is None:
-        return None
-    found = {"error": float(errors[window]), "allowed": threshold}
-    return RunEnd(int(first_frames[window]), Fact("rdf-departure", found))
+
+    def cause(window: int) -> Fact:
+        return Fact("rdf-departure", {"error": float(errors[window]), "allowed": threshold})
+
+    end = _end(errors <= threshold, cause)
+    return None if end is None else replace(end, frame=int(first_frames[end.frame]))
 
 
 def not_finite(*arrays: Floats | None) -> RunEnd | None:
     """The first frame with a value that is not finite in arrays (T, ...); None entries pass."""
-    firsts = [
-        _first(np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
+    fine = [
+        np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
         for array in arrays
         if array is not None
     ]
-    frame = min((first for first in firsts if first is not None), default=None)
-    return None if frame is None else RunEnd(frame, Fact("not-finite-value"))
+    return _end(np.all(fine, axis=0), lambda frame: Fact("not-finite-value"))
 
 
 def temperature_out_of_bounds(
@@ -108,11 +108,12 @@ def temperature_out_of_bounds(
     low, high = (bound * target_kelvin for bound in bounds)
     # A rollout may start at rest: what is cold counts only after it has been warm.
     warm = np.maximum.accumulate(np.nan_to_num(temperature_kelvin) >= low)
-    frame = _first((temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm))
-    if frame is None:
-        return None
-    found = {"kelvin": float(temperature_kelvin[frame]), "low": low, "high": high}
-    return RunEnd(frame, Fact("temperature-out-of-bounds", found))
+
+    def cause(frame: int) -> Fact:
+        kelvin = float(temperature_kelvin[frame])
+        return Fact("temperature-out-of-bounds", {"kelvin": kelvin, "low": low, "high": high})
+
+    return _end((temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm), cause)
 
 
 def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
@@ -121,7 +122,7 @@ def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
     return min(found, key=lambda end: end.frame) if found else None
 
 
-def _first(kept: Bools | np.bool_) -> int | None:
-    """Index of the first entry (T,) that is False, so that NaN, which compares false, counts."""
+def _end(kept: Bools | np.bool_, cause: Callable[[int], Fact]) -> RunEnd | None:
+    """At the first entry (T,) that is False, so that NaN, which compares false, counts."""
     violated = np.flatnonzero(~kept)
-    return int(violated[0]) if violated.size else None
+    return RunEnd(int(violated[0]), cause(int(violated[0]))) if violated.size else None

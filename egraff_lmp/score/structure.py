@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value, once
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
 from egraff_lmp.score.rdf import (
     BIN_WIDTH,
@@ -22,7 +20,7 @@ from egraff_lmp.score.rdf import (
     pair_histogram,
     paper_r_max,
 )
-from egraff_lmp.score.records import STRUCTURE, TOTAL, Curves, Fact
+from egraff_lmp.score.records import STRUCTURE, TOTAL, Fact
 from egraff_lmp.score.stability import WINDOW_FS
 from egraff_lmp.score.sums import absent, counts_of, halves
 
@@ -45,11 +43,7 @@ class Distances:
 
 
 def structure(
-    curve: str,
-    function: Callable[..., float],
-    *,
-    integral: bool = False,
-    of_volume: bool = False,
+    curve: str, function: Callable[..., float], *, integral: bool = False, of_volume: bool = False
 ) -> Samples:
     """Samples of a function of two curves.
 
@@ -67,29 +61,28 @@ def structure(
             return
         found = distances(context)[mode]
         extra = (found.reference.bin_width,) if integral else ()
+
+        def value(sums: Sums, own: Sums) -> float:
+            """Of the mean curves; the last of the sums is the number of frames."""
+            if not (sums[-1] and own[-1]):
+                return float("nan")
+            return float(function(sums[:-1] / sums[-1], own[:-1] / own[-1], *extra))
+
         for part in (TOTAL,) if curve == "paper_rdf" else (TOTAL, *found.reference.names):
-            yield _sample(context, found, mode, curve, part, _ratio(function, extra), of_volume)
+            sample = _sample(context, found, mode, curve, part, value)
+            lacking = of_volume and not found.volume
+            yield replace(sample, absence=Fact("no-volume")) if lacking else sample
 
     return samples
 
 
+@once
 def distances(context: Context) -> dict[str, Distances]:
-    """Pair distances of a scoring by mode, counted once for all metrics and modes.
+    """Pair distances of a scoring by mode.
 
     Raises:
         EgraffError: no frame of the reference is finite.
     """
-    return context.shared("distances", lambda: _count(context))
-
-
-def n_windows(frames: Frames) -> int:
-    """Windows of tau (1 ps) in a trajectory; 1 where it is shorter or states no time."""
-    if frames.timestep_fs is None:
-        return 1
-    return max(1, int(len(frames) * frames.timestep_fs / WINDOW_FS + 1e-6))
-
-
-def _count(context: Context) -> dict[str, Distances]:
     reference, kept, options = context.reference, context.kept, context.options
     ranges = {
         EGRAFF: (
@@ -114,6 +107,13 @@ def _count(context: Context) -> dict[str, Distances]:
     return found
 
 
+def n_windows(frames: Frames) -> int:
+    """Windows of tau (1 ps) in a trajectory; 1 where it is shorter or states no time."""
+    if frames.timestep_fs is None:
+        return 1
+    return max(1, int(len(frames) * frames.timestep_fs / WINDOW_FS + 1e-6))
+
+
 def _histograms(
     frames: Frames, ranges: Mapping[str, tuple[float, float, bool]], options: Options
 ) -> dict[str, PairHistogram]:
@@ -132,27 +132,18 @@ def _histograms(
 
 
 def _sample(
-    context: Context,
-    found: Distances,
-    mode: str,
-    curve: str,
-    part: str,
-    value: Value,
-    of_volume: bool,
+    context: Context, found: Distances, mode: str, curve: str, part: str, value: Value
 ) -> Sample:
     def blocks(histogram: PairHistogram) -> Sums:
         curves = histogram.curve_blocks(curve, part, found.volume)
         return np.column_stack([curves, histogram.n_frames])
 
     reference, merged = found.reference, merge(found.rollouts)
-    absence = None
-    if of_volume and not found.volume:
-        absence = Fact("no-volume")
-    elif not merged.n_frames.sum():
-        absence = Fact("no-finite-frame")
+    frames, own = int(merged.n_frames.sum()), blocks(reference)
     bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
+    kind = "paper_rdf" if mode == PAPER else "rdf"
+    sides = {"reference": reference, "rollouts": merged}
     of_curves = curve != "paper_rdf"  # a curve of its own in the other mode
-    own = blocks(reference)
     return Sample(
         comparison=STRUCTURE,
         part=part,
@@ -160,28 +151,10 @@ def _sample(
         reference=own,
         value=value,
         floor=halves(value, own),
-        counts=counts_of(context, int(merged.n_frames.sum()), int(reference.n_frames.sum())),
+        counts=counts_of(context, frames, int(reference.n_frames.sum())),
         window=Fact("distances", {"skip": context.options.skip, **bins}),
-        absence=absence,
+        absence=None if frames else Fact("no-finite-frame"),
         undefined=Fact("no-distances", {"part": part}),
         distribution="g" if reference.periodic or not of_curves else "h",
-        curves=curves_of(found, merged, mode),
+        curves={f"{mode} {side}": one.curves(kind, found.volume) for side, one in sides.items()},
     )
-
-
-def _ratio(function: Callable[..., Any], extra: tuple[float, ...]) -> Callable[..., float]:
-    """`function` of the mean curves of sums whose last entry is the number of frames."""
-
-    def value(sums: Floats, own: Floats) -> float:
-        if not (sums[-1] and own[-1]):
-            return float("nan")
-        return float(function(sums[:-1] / sums[-1], own[:-1] / own[-1], *extra))
-
-    return value
-
-
-def curves_of(found: Distances, merged: PairHistogram, mode: str) -> dict[str, Curves]:
-    """The curves of reference and rollouts, for figures."""
-    kind = "paper_rdf" if mode == PAPER else "rdf"
-    named = {"reference": found.reference, "rollouts": merged}
-    return {f"{mode} {name}": one.curves(kind, found.volume) for name, one in named.items()}

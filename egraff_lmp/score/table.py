@@ -45,11 +45,11 @@ from egraff_lmp.score.wright import ACCEPTED_BELOW, wright_factor, wright_factor
 # Wall times: known before any rollout is scored, and no part of the record of a benchmark.
 COSTS = (
     Metric(
-        "training_time", "training", of_training("seconds"), "s", "wall time of the training",
+        "training_time", "training", of_training, "s", "wall time of the training",
         sees=NOTHING,
     ),
     Metric(
-        "training_time_epoch", "training, an epoch", of_training("minutes_per_epoch"), "min/epoch",
+        "training_time_epoch", "training, an epoch", of_training, "min/epoch",
         "wall time of an epoch of the training", modes=(PAPER,), sees=NOTHING,
     ),
     Metric(

@@ -23,7 +23,7 @@ from egraff_lmp.score.diffusivity import (
     fit_lags,
 )
 from egraff_lmp.score.estimate import interval
-from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, once
 from egraff_lmp.score.msd import mean_squared_displacement, squared_displacements
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import TOTAL, TRANSPORT, Fact, Series
@@ -103,7 +103,7 @@ def diffusivity_errors(kind: str) -> Samples:
     """
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
-        paths = context.shared("paths", lambda: _paths(context))
+        paths = _paths(context)
         if isinstance(paths, Fact):
             yield absent(context, TRANSPORT, [paths], TOTAL)
             return
@@ -115,6 +115,7 @@ def diffusivity_errors(kind: str) -> Samples:
     return samples
 
 
+@once
 def _paths(context: Context) -> list[Path] | Fact:
     """Of the reference and of each rollout, or why they cannot be had."""
     if not context.rollouts:
