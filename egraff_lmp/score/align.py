@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import gcd
+from typing import Any
 
 import numpy as np
 
@@ -175,16 +176,16 @@ def concatenate(parts: Sequence[Frames]) -> Frames:
                 f"{formula(part.species)}: score them in separate calls."
             )
 
-    def joined(arrays: list[Floats | None]) -> Floats | None:
-        present = [array for array in arrays if array is not None]
-        return np.concatenate(present) if len(present) == len(arrays) else None
+    def joined(name: str) -> Floats | None:
+        arrays = [getattr(part, name) for part in parts]
+        return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
+    labels: dict[str, Any] = {name: joined(name) for name in ("energy", "forces", "stress")}
     return replace(
         parts[0],
         positions=np.concatenate([part.positions for part in parts]),
         cell=np.concatenate([part.cell for part in parts]),
-        energy=joined([part.energy for part in parts]),
-        forces=joined([part.forces for part in parts]),
+        **labels,
         timestep_fs=None,
         source=", ".join(part.source for part in parts),
     )

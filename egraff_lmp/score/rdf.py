@@ -38,6 +38,7 @@ R_MAX_CAP = 10.0  # A; beyond it g is 1 and would only dilute a Wright factor
 N_BLOCKS = 10
 # A molecule may swell by this factor before its distances are lumped together as "beyond".
 MOLECULE_MARGIN = 1.25
+_OF_BLOCKS = ("counts", "volume_counts", "n_frames")  # arrays whose first axis are the blocks
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class PairHistogram:
         bin_width: in A.
         counts: (K, P, B + 1) pairs found, summed over the frames of a block; the last column is
             the pairs beyond r_max, filled for molecules only.
-        volume_counts: (K, P, B + 1) the same, each frame weighted by its volume in A^3.
+        volume_counts: (K, P, B + 1) the same, each frame weighted by its volume in A^3, molecules
+            by 1.
         n_frames: (K,) finite frames of each block.
         n_failed: frames left out because a position or the cell was not finite.
         periodic: g(r) if True, h(r) if False.
@@ -102,16 +104,12 @@ class PairHistogram:
         """
         if kind == "probability":
             return self._pair(self.counts, pair)[0]
+        weighted, n_pairs = self._pair(self.volume_counts, pair)
         shells = 4 * np.pi / 3 * np.diff(self.edges**3)
         if kind == "paper_rdf":
-            counts, _ = self._pair(self.volume_counts if self.periodic else self.counts, pair)
             scale = 1.0 if self.periodic else float(volume or 1.0)
-            return counts[:, :-1] * scale * 2 / (self.n_atoms**2 * shells)
-        if self.periodic:
-            counts, n_pairs = self._pair(self.volume_counts, pair)
-            return counts[:, :-1] / (n_pairs * shells)
-        counts, n_pairs = self._pair(self.counts, pair)
-        return counts[:, :-1] / (n_pairs * self.bin_width)
+            return weighted[:, :-1] * scale * 2 / (self.n_atoms**2 * shells)
+        return weighted[:, :-1] / (n_pairs * (shells if self.periodic else self.bin_width))
 
     def curves(self, kind: str = "rdf", volume: float | None = None) -> Curves:
         """Means over all frames of "rdf" or "paper_rdf", NaN where there are none.
@@ -155,12 +153,8 @@ class PairHistogram:
 
     def _blocks(self, of: Callable[[NDArray[Any]], NDArray[Any]]) -> PairHistogram:
         """The same with other blocks; `of` takes and returns arrays whose first axis they are."""
-        return replace(
-            self,
-            counts=of(self.counts),
-            volume_counts=of(self.volume_counts),
-            n_frames=of(self.n_frames),
-        )
+        changed: dict[str, Any] = {name: of(getattr(self, name)) for name in _OF_BLOCKS}
+        return replace(self, **changed)
 
     def _pair(self, counts: Floats, pair: str) -> tuple[Floats, float]:
         """Counts (K, B + 1) and number of pairs of atoms of one name."""
@@ -199,7 +193,8 @@ def pair_histogram(
     n_pairs = np.array(list(numbers.values()))
     n_blocks = max(1, min(n_blocks, len(kept)))
     counts, volume_counts = np.zeros((2, n_blocks, len(numbers), n_bins + 1))
-    volumes = np.abs(np.linalg.det(kept.cell))
+    periodic = is_periodic(frames)
+    volumes = np.abs(np.linalg.det(kept.cell)) if periodic else np.ones(len(kept))
     blocks = np.arange(len(kept)) * n_blocks // max(1, len(kept))
     found = frame_counts(kept, n_bins, bin_width)
     for block, volume, frame in zip(blocks, volumes, found, strict=True):
@@ -207,13 +202,12 @@ def pair_histogram(
         volume_counts[block] += volume * frame
     n_frames = np.bincount(blocks, minlength=n_blocks)
     # Beyond r_max: every pair not seen in a molecule, nothing in bulk.
-    counts[..., -1] = volume_counts[..., -1] = 0
-    if not is_periodic(frames):
-        counts[..., -1] = n_frames[:, None] * n_pairs - counts.sum(axis=-1)
+    seen = counts[..., :-1].sum(axis=-1)
+    counts[..., -1] = 0 if periodic else n_frames[:, None] * n_pairs - seen
     return PairHistogram(
         names=tuple(numbers), n_pairs=n_pairs, n_atoms=frames.n_atoms, bin_width=bin_width,
         counts=counts, volume_counts=volume_counts, n_frames=n_frames,
-        n_failed=int((~good).sum()), periodic=is_periodic(frames),
+        n_failed=int((~good).sum()), periodic=periodic,
     )  # fmt: skip
 
 
@@ -262,13 +256,10 @@ def radial_distribution(
 
 def merge(histograms: Sequence[PairHistogram]) -> PairHistogram:
     """The blocks of several histograms of the same bins and elements, one after the other."""
-    return replace(
-        histograms[0],
-        counts=np.concatenate([h.counts for h in histograms]),
-        volume_counts=np.concatenate([h.volume_counts for h in histograms]),
-        n_frames=np.concatenate([h.n_frames for h in histograms]),
-        n_failed=sum(h.n_failed for h in histograms),
-    )
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in histograms]) for name in _OF_BLOCKS
+    }
+    return replace(histograms[0], n_failed=sum(one.n_failed for one in histograms), **joined)
 
 
 def half_height(frames: Frames) -> float:

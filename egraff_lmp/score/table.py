@@ -13,13 +13,19 @@ from egraff_lmp.score.accuracy import (
     root_mean_square,
     root_mean_square_of_reference,
 )
-from egraff_lmp.score.coordination import coordination_error
 from egraff_lmp.score.cost import of_a_step, of_training
-from egraff_lmp.score.curve_error import curve_error
+from egraff_lmp.score.curves import (
+    ACCEPTED_BELOW,
+    coordination_error,
+    curve_error,
+    jensen_shannon,
+    jensen_shannon_paper,
+    wright_factor,
+    wright_factor_unrooted,
+)
 from egraff_lmp.score.deviation import deviations, divergence_times
 from egraff_lmp.score.dynamics import growth, violations
 from egraff_lmp.score.free_energy import free_energies
-from egraff_lmp.score.jsd import jensen_shannon, jensen_shannon_paper
 from egraff_lmp.score.lifetime import lifetimes
 from egraff_lmp.score.metric import (
     BULK,
@@ -40,7 +46,6 @@ from egraff_lmp.score.violation import (
     energy_violation_released,
     force_violation,
 )
-from egraff_lmp.score.wright import ACCEPTED_BELOW, wright_factor, wright_factor_unrooted
 
 # Wall times: known before any rollout is scored, and no part of the record of a benchmark.
 COSTS = (

@@ -54,18 +54,17 @@ def unwrapped(positions: Floats, cell: Floats, pbc: Sequence[bool]) -> Floats:
         return positions
     periodic = np.asarray(pbc, dtype=np.float64)
     inverse = np.linalg.inv(cell)
-    x = np.empty_like(positions)
-    x[0] = positions[0]
-    previous = _wrapped(positions[0], cell[0], inverse[0], periodic)
-    for t in range(1, len(positions)):
-        current = _wrapped(positions[t], cell[t], inverse[t], periodic)
-        step = current - previous
-        fraction = step @ inverse[t]
-        images = np.round(fraction) * periodic
-        if np.max(np.abs(fraction - images) * periodic) > AMBIGUOUS_STEP:
-            raise AmbiguousStep(t)
-        x[t] = x[t - 1] + step - images @ cell[t]
-        previous = current
+    x, previous = positions.copy(), positions[0]
+    for t in range(len(positions)):
+        wrapped = positions[t] - (np.floor(positions[t] @ inverse[t]) * periodic) @ cell[t]
+        if t:
+            step = wrapped - previous
+            fraction = step @ inverse[t]
+            images = np.round(fraction) * periodic
+            if np.max(np.abs(fraction - images) * periodic) > AMBIGUOUS_STEP:
+                raise AmbiguousStep(t)
+            x[t] = x[t - 1] + step - images @ cell[t]
+        previous = wrapped
     return x
 
 
@@ -100,7 +99,3 @@ def without_drift(positions: Floats, masses: Floats) -> Floats:
 def masses_of(species: Sequence[str]) -> Floats:
     """Standard atomic masses in amu, (N,)."""
     return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in species])
-
-
-def _wrapped(positions, cell, inverse, periodic):  # type: ignore[no-untyped-def]
-    return positions - (np.floor(positions @ inverse) * periodic) @ cell
