@@ -49,10 +49,7 @@ def force_errors(kind: Kind) -> Samples:
 
 
 def _errors(
-    kind: Kind,
-    what: str,
-    labels: Callable[[Frames], Floats | None],
-    per_atom: bool = False,
+    kind: Kind, what: str, labels: Callable[[Frames], Floats | None], per_atom: bool = False
 ) -> Samples:
     terms, value = kind
 

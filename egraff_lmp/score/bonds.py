@@ -19,12 +19,7 @@ RADII_FACTOR = 1.25
 
 
 def bonds_of(species: Sequence[str], positions: Floats) -> Ints:
-    """Pairs of bonded atoms, (B, 2), first index the smaller one.
-
-    Args:
-        species: element of each of N atoms.
-        positions: (N, 3) in A of a molecule that is whole.
-    """
+    """Pairs of bonded atoms, (B, 2), the smaller index first, of a whole molecule (N, 3) in A."""
     atoms = Atoms(species, positions)
     bonds = np.column_stack(neighbor_list("ij", atoms, natural_cutoffs(atoms, RADII_FACTOR)))
     bonds = bonds[bonds[:, 0] < bonds[:, 1]].astype(np.int64)

@@ -59,9 +59,7 @@ def disagreement(members: Sequence[Frames]) -> float:
     return value
 
 
-def _labels(
-    members: Sequence[Frames],
-) -> list[tuple[Floats, Floats]]:
+def _labels(members: Sequence[Frames]) -> list[tuple[Floats, Floats]]:
     """Energies and forces of every member, in the orientation of the first."""
     if len(members) < MIN_MEMBERS:
         raise EgraffError(

@@ -23,16 +23,13 @@ SECONDS_A_DAY = 86400
 
 @dataclass(frozen=True)
 class Cost:
-    """What a rollout cost.
+    """What MD steps of a rollout cost.
 
     Attributes:
-        n_steps: MD steps timed.
-        n_atoms: N.
-        wall_seconds: their wall time, set-up left out.
-        timestep_fs: MD time step, None where it is not known.
-        hardware: its name: processor or accelerator.
-        ranks: MPI ranks.
-        threads: threads of each rank.
+        wall_seconds: of these steps, set-up left out.
+        timestep_fs: None where it is not known.
+        hardware: name of the processor or accelerator.
+        ranks, threads: MPI ranks, and threads of each.
         precision: "float32" or "float64".
     """
 

@@ -53,9 +53,7 @@ def fit_lags(n_frames: int, window: tuple[float, float] = FIT_WINDOW) -> Ints:
 def diffusivity(msd: Floats, time_fs: Floats) -> float:
     """D = slope / 6 of the least-squares line through MSD(t), in A^2/ps (1e-8 m^2/s).
 
-    Args:
-        msd: (L,) in A^2 in the window.
-        time_fs: (L,) lags in fs, at least two different ones.
+    Of (L,) in A^2 at lags in fs, of which at least two differ.
     """
     centred = time_fs - time_fs.mean()
     return float(A2_PER_FS_TO_A2_PER_PS * (centred @ msd) / (centred @ centred) / 6)
@@ -72,9 +70,7 @@ def exponent(msd: Floats, time_fs: Floats) -> float:
 def diffusivity_eq4(positions: Floats, step_fs: float) -> float:
     """Eq. 4 of Fu et al.: |x(T) - x(0)|^2 / (6 T), mean over atoms, in A^2/ps.
 
-    Args:
-        positions: (T, N, 3) in A of the atoms that are followed, unwrapped.
-        step_fs: time between frames.
+    Of positions (T, N, 3) in A, unwrapped.
     """
     squared = ((positions[-1] - positions[0]) ** 2).sum(axis=1).mean()
     return float(A2_PER_FS_TO_A2_PER_PS * squared / (6 * step_fs * (len(positions) - 1)))

@@ -84,11 +84,7 @@ def own_frames(context: Context) -> tuple[str, ...]:
 def followed(
     context: Context, comparison: str, quantity: str, function: Violation
 ) -> tuple[Traces, float | None]:
-    """A violation frame by frame.
-
-    Returns:
-        The traces, and the geometric mean of the two halves of the truth against each other.
-    """
+    """A violation frame by frame, and its mean of the halves of the truth against each other."""
     paired = _paired(context, comparison)
     truths = [pairing.truth for pairing in present(paired)]
     zero = _mean_energy([context.reference, *truths])
@@ -150,12 +146,7 @@ def _first_and_last(values: Values) -> Values:
 
 
 def _sample(
-    context: Context,
-    metric: Metric,
-    mode: str,
-    comparison: str,
-    found: Traces,
-    floor: float | None,
+    context: Context, metric: Metric, mode: str, comparison: str, found: Traces, floor: float | None
 ) -> Sample:
     of_rollouts, known = comparison == TRAJECTORY, present(found)
     rollouts = [block_sums(log_terms(one.values), context.options.n_blocks) for one in known]
@@ -190,7 +181,7 @@ def _paired(context: Context, comparison: str) -> Sequence[Pairing | Fact]:
     if rerun is None:
         reference = comparison == RERUN_REFERENCE
         return [Fact("no-rerun-reference" if reference else "no-rerun-oracle")]
-    return [Pairing(rerun.truth, rerun.model, rerun.facts)]
+    return [rerun]
 
 
 def _lacks(comparison: str, quantity: str, rollout: int, of_truth: bool) -> Fact:

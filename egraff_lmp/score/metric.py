@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.align import Pairing
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.options import EGRAFF, Options
 from egraff_lmp.score.records import Counts, Curves, Fact, Judge, Lifetime, Series
@@ -35,22 +36,17 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Rerun:
+class Rerun(Pairing):
     """The same frames with the energies and forces of the ground truth and of the model.
 
     Attributes:
-        truth, model: T frames each.
         judge: the committee, where `truth` is one.
         lengths: frames of each rollout, where they are those of rollouts one after the other; ()
             where they are one sequence.
-        facts: what was done to them.
     """
 
-    truth: Frames
-    model: Frames
     judge: Judge | None = None
     lengths: tuple[int, ...] = ()
-    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ CHUNK = 4_000_000
 def mean_squared_displacement(positions: Floats) -> Floats:
     """MSD in A^2 at lags of 0 to T - 1 frames, (T,).
 
-    Args:
-        positions: (T, N, 3) in A, unwrapped and without drift (see `unwrap`).
+    Of positions (T, N, 3) in A, unwrapped and without drift (see `unwrap`).
     """
     n_frames, n_atoms = positions.shape[:2]
     total = np.zeros(n_frames)

@@ -112,11 +112,7 @@ class PairHistogram:
         return weighted[:, :-1] / (n_pairs * (shells if self.periodic else self.bin_width))
 
     def curves(self, kind: str = "rdf", volume: float | None = None) -> Curves:
-        """Means over all frames of "rdf" or "paper_rdf", NaN where there are none.
-
-        Args:
-            kind, volume: see `curve_blocks`.
-        """
+        """Means over all frames of "rdf" or "paper_rdf", NaN where there are none."""
         pairs = (TOTAL,) if kind == "paper_rdf" else (TOTAL, *self.names)
         n_frames = int(self.n_frames.sum())
         with np.errstate(invalid="ignore"):
@@ -242,12 +238,9 @@ def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool
 def radial_distribution(
     frames: Frames, r_max: float | None = None, bin_width: float = BIN_WIDTH
 ) -> Curves:
-    """g(r) of bulk or h(r) of a molecule, total and for each pair of elements.
+    """g(r) of bulk or h(r) of a molecule, total and for each pair of elements, of finite frames.
 
-    Args:
-        frames: finite ones are averaged over.
-        r_max: in A; `default_r_max` if None.
-        bin_width: in A.
+    Lengths are in A, r_max is `default_r_max` if None.
     """
     if r_max is None:
         r_max = default_r_max([frames])

@@ -308,13 +308,9 @@ class Scores:
         part: str | None = None,
         mode: str | None = None,
     ) -> Score:
-        """The value of metric `key`.
+        """The value of metric `key`, the first one of those that fit.
 
-        Args:
-            key: row of `METRICS`.
-            comparison: needed for metrics of several comparisons.
-            part: "total" where there are parts and none is given.
-            mode: needed only for a metric of both modes.
+        Where there are parts and none is given it is the total.
 
         Raises:
             KeyError: no such value was computed.

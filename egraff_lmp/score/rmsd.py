@@ -21,12 +21,7 @@ from egraff_lmp.score.arrays import Floats
 THRESHOLD_A = 0.5
 
 
-def rmsd(
-    positions: Floats,
-    reference: Floats,
-    masses: Floats,
-    superpose: bool = False,
-) -> Floats:
+def rmsd(positions: Floats, reference: Floats, masses: Floats, superpose: bool = False) -> Floats:
     """RMSD(t) in A, (T,); NaN where a frame is not finite.
 
     Args:
@@ -50,14 +45,12 @@ def divergence_time(
 ) -> tuple[float, bool]:
     """Time in fs of the first frame beyond the threshold, and whether there was one.
 
+    Without such a frame it is the length of the series, a lower bound.
+
     Args:
         rmsd: (T,) in A from the shared frame on; a value that is not finite counts as beyond.
         step_fs: time between frames.
         threshold: in A.
-
-    Returns:
-        The time, and True; without such a frame the length of the series (a lower bound), and
-        False.
     """
     # Not (rmsd <= threshold), so that NaN is beyond.
     beyond = np.flatnonzero(~(rmsd <= threshold))

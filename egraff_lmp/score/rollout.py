@@ -8,6 +8,7 @@ the end from the dump itself (atoms that are missing), the log, and the `rollout
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,7 +85,9 @@ def read_rollout(
     run = read_dumped_run(path, timestep_fs)
     if run.timestep_fs is None and log is not None and log.timestep_fs is not None:
         run = run.with_timestep(log.timestep_fs)
-    record = _record(path.parent)
+    record = None
+    with suppress(EgraffError):  # a damaged record says nothing of the frames, which were read
+        record = read_record(path.parent)
     lasted, asked = _times_fs(run, record)
     return Rollout(
         frames=run.frames,
@@ -94,13 +97,6 @@ def read_rollout(
         lasted_fs=lasted,
         asked_fs=asked,
     )
-
-
-def _record(folder: Path) -> Record | None:
-    try:
-        return read_record(folder)
-    except EgraffError:  # a damaged record says nothing of the frames, which were read
-        return None
 
 
 def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> Floats | None:
@@ -116,11 +112,7 @@ def kinetic_temperature(velocities: Floats, species: tuple[str, ...]) -> Floats:
     """T(t) = sum_i m_i |v_i(t)|^2 / ((3 N - 3) k_B) in K, (T,), as LAMMPS' `compute temp` has it.
 
     Three degrees of freedom belong to the centre of mass, whose motion counts in the sum
-    nevertheless.
-
-    Args:
-        velocities: (T, N, 3) in A/ps (metal units).
-        species: element of each of N atoms.
+    nevertheless. Velocities are (T, N, 3) in A/ps (metal units).
     """
     moving = velocities / (1000 * fs)  # A/ps in ASE's unit of velocity
     twice_kinetic = np.einsum("n,tni,tni->t", masses_of(species), moving, moving)

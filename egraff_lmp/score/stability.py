@@ -68,10 +68,10 @@ def broken_bond(
 
 
 def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEnd | None:
-    """Eq. 8: the first window whose g(r) is too far from the reference.
+    """Eq. 8: the first window of length tau whose g(r) is too far from the reference.
 
     Args:
-        errors: (W,) integrals of |g_ref - g| in A over windows of the length tau.
+        errors: (W,) integrals of |g_ref - g| in A.
         first_frames: (W,) index of the first frame of each window.
         threshold: Delta in A.
     """
@@ -98,13 +98,7 @@ def temperature_out_of_bounds(
     target_kelvin: float,
     bounds: tuple[float, float] = TEMPERATURE_BOUNDS,
 ) -> RunEnd | None:
-    """The first frame whose kinetic temperature leaves bounds, in multiples of the target.
-
-    Args:
-        temperature_kelvin: (T,) in K.
-        target_kelvin: of the thermostat.
-        bounds: lowest and highest as multiples of the target.
-    """
+    """The first frame whose kinetic temperature (T,) leaves bounds, multiples of the target."""
     low, high = (bound * target_kelvin for bound in bounds)
     # A rollout may start at rest: what is cold counts only after it has been warm.
     warm = np.maximum.accumulate(np.nan_to_num(temperature_kelvin) >= low)

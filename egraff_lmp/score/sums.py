@@ -67,12 +67,6 @@ def distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:
 
 
 def frames_window(frames: int, step_fs: float | None, rollouts: int) -> Fact:
-    """How long what was compared is: that of the first rollout, where there are several.
-
-    Args:
-        frames: of the first.
-        step_fs: time between them, or None where it is not known.
-        rollouts: how many there are; 1 for reruns.
-    """
+    """How long what was compared is: the first of so many rollouts (1 for reruns)."""
     fs = (frames - 1) * step_fs if step_fs else None
     return Fact("frames", {"frames": frames, "fs": fs, "rollouts": rollouts})

@@ -24,13 +24,7 @@ DIGITS = 9
 
 @dataclass(frozen=True)
 class Run:
-    """One rollout of which it is known what was asked.
-
-    Attributes:
-        lasted_fs: until LAMMPS stopped.
-        whole_fs: until its first bond broke, where that was earlier.
-        asked_fs: what was asked for.
-    """
+    """One rollout of which it is known what was asked; it was whole until its first bond broke."""
 
     lasted_fs: float
     whole_fs: float

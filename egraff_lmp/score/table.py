@@ -27,14 +27,7 @@ from egraff_lmp.score.deviation import deviations, divergence_times
 from egraff_lmp.score.dynamics import growth, violations
 from egraff_lmp.score.free_energy import free_energies
 from egraff_lmp.score.lifetime import lifetimes
-from egraff_lmp.score.metric import (
-    BULK,
-    MOLECULE,
-    NOTHING,
-    SEES_DYNAMICS,
-    SEES_ENERGIES,
-    Metric,
-)
+from egraff_lmp.score.metric import BULK, MOLECULE, NOTHING, SEES_DYNAMICS, SEES_ENERGIES, Metric
 from egraff_lmp.score.options import MODES, PAPER
 from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, SURVIVAL
 from egraff_lmp.score.structure import structure

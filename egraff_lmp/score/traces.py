@@ -35,12 +35,7 @@ Traces = Sequence[Trace | Fact]
 
 
 def paired_in_time(context: Context, skip: int) -> Sequence[Pairing | Fact]:
-    """Each rollout beside the reference at equal times, or why that cannot be.
-
-    Args:
-        context: what is scored.
-        skip: frames left out at the beginning of every rollout.
-    """
+    """Each rollout without its first frames beside the reference at equal times, or why not."""
     if not context.rollouts:
         return [Fact("no-rollouts")]
     if not context.options.time_series:

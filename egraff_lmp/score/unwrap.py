@@ -71,9 +71,7 @@ def unwrapped(positions: Floats, cell: Floats, pbc: Sequence[bool]) -> Floats:
 def followed(frames: Frames, whose: str) -> Floats | Fact:
     """Unwrapped positions up to the first frame that is not finite, (T', N, 3), or why not.
 
-    Args:
-        frames: a time series.
-        whose: "reference", "rollout 2", for the reason.
+    `whose` frames they are, "reference" or "rollout 2", is for the reason.
     """
     bad = np.flatnonzero(~finite_frames(frames))
     until = int(bad[0]) if bad.size else len(frames)
@@ -86,11 +84,9 @@ def followed(frames: Frames, whose: str) -> Floats | Fact:
 
 
 def without_drift(positions: Floats, masses: Floats) -> Floats:
-    """Positions (T, N, 3) with the centre of mass of every frame at the origin.
+    """Unwrapped positions (T, N, 3) with the centre of mass of every frame at the origin.
 
-    Args:
-        positions: (T, N, 3) in A, unwrapped.
-        masses: (N,) in amu.
+    Masses are (N,) in amu.
     """
     centre = np.einsum("tnx,n->tx", positions, masses / masses.sum())
     return positions - centre[:, None]

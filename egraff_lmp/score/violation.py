@@ -70,12 +70,7 @@ def geometric_mean(values: Floats) -> float:
 
 
 def is_uncorrelated(value: float, uncorrelated: float) -> bool:
-    """Whether a violation tells nothing of a model, as unrelated frames give the same.
-
-    Args:
-        value: geometric mean over the frames of a trajectory comparison.
-        uncorrelated: what two unrelated frames give.
-    """
+    """Whether the mean over a trajectory is what unrelated frames give, and so tells nothing."""
     return abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE
 
 
