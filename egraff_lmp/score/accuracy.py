@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
@@ -38,19 +37,8 @@ root_mean_square: Kind = (lambda error, truth: _mean_of_frame(error**2), _root_m
 root_mean_square_of_reference: Kind = (lambda error, truth: _mean_of_frame(truth**2), _root_mean)
 
 
-def energy_errors(kind: Kind, of_structure: bool = False) -> Samples:
-    """Samples of an error of the energy in meV, per atom or of all atoms together."""
-    return _errors(kind, "energies", lambda frames: frames.energy, per_atom=not of_structure)
-
-
-def force_errors(kind: Kind) -> Samples:
-    """Samples of an error of the force components in meV/A."""
-    return _errors(kind, "forces", lambda frames: frames.forces)
-
-
-def _errors(
-    kind: Kind, what: str, labels: Callable[[Frames], Floats | None], per_atom: bool = False
-) -> Samples:
+def errors(what: str, kind: Kind, per_atom: bool = False) -> Samples:
+    """Samples of an error of "energies" in meV, of all atoms or per atom, or "forces" in meV/A."""
     terms, value = kind
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -58,7 +46,10 @@ def _errors(
         if rerun is None:
             yield absent(context, RERUN_REFERENCE, [Fact("no-rerun-reference")])
             return
-        truth, model = labels(rerun.truth), labels(rerun.model)
+        truth, model = (
+            frames.forces if what == "forces" else frames.energy
+            for frames in (rerun.truth, rerun.model)
+        )
         if truth is None or model is None:
             whose = "ground truth" if truth is None else "model"
             lacking = Fact("no-labels", {"whose": whose, "what": what})

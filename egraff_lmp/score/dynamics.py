@@ -204,7 +204,6 @@ def _quantity(frames: Frames, quantity: str, zero: float) -> Values | None:
 
 def _mean_energy(candidates: Sequence[Frames]) -> float:
     """Mean energy in eV of the first frames that have any."""
-    for frames in candidates:
-        if frames.energy is not None and np.isfinite(frames.energy).any():
-            return float(np.mean(frames.energy[np.isfinite(frames.energy)]))
-    return 0.0
+    known = (frames.energy for frames in candidates if frames.energy is not None)
+    finite = (energy[np.isfinite(energy)] for energy in known)
+    return next((float(np.mean(energy)) for energy in finite if energy.size), 0.0)

@@ -95,7 +95,3 @@ class Options:
         ):
             if not fine:
                 raise EgraffError(f"expected {expected}.")
-
-    def start_of(self, rollout: int) -> int:
-        """Reference frame that rollout number `rollout` started from."""
-        return self.starts[rollout] if self.starts else 0

@@ -56,7 +56,10 @@ def score_trajectory(
         reference=reference,
         rollouts=[one for number, one in enumerate(rollouts) if number not in left_out],
         options=options,
-        reruns={name: _paired(name, rerun) for name, rerun in reruns.items()},
+        reruns={
+            name: replace(one, **vars(pair_reruns(one.truth, one.model, name)))
+            for name, one in reruns.items()
+        },
         training=training,
         ran=rollouts,
     )
@@ -139,11 +142,6 @@ def _without_short(
         return replace(options, skip=max(0, min(lengths) - 1)), ()
     starts = tuple(s for number, s in enumerate(options.starts) if number not in short)
     return replace(options, starts=starts), tuple(short)
-
-
-def _paired(name: str, rerun: Rerun) -> Rerun:
-    pairing = pair_reruns(rerun.truth, rerun.model, name)
-    return replace(rerun, truth=pairing.truth, model=pairing.model, facts=pairing.facts)
 
 
 def _describe(frames: Frames) -> Source:

@@ -59,11 +59,8 @@ def counts_of(context: Context, frames: int, frames_reference: int) -> Counts:
 
 def distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     """The facts in their order, each once."""
-    found: list[Fact] = []
-    for fact in facts:
-        if fact not in found:
-            found.append(fact)
-    return tuple(found)
+    found = list(facts)
+    return tuple(fact for number, fact in enumerate(found) if fact not in found[:number])
 
 
 def frames_window(frames: int, step_fs: float | None, rollouts: int) -> Fact:

@@ -7,8 +7,7 @@ a row here.
 from __future__ import annotations
 
 from egraff_lmp.score.accuracy import (
-    energy_errors,
-    force_errors,
+    errors,
     mean_absolute,
     root_mean_square,
     root_mean_square_of_reference,
@@ -147,32 +146,33 @@ _ROWS = (
         "frames, over that of the first fifth", sees=SEES_DYNAMICS,
     ),
     Metric(
-        "energy_mae", "energy MAE", energy_errors(mean_absolute), "meV/atom",
+        "energy_mae", "energy MAE", errors("energies", mean_absolute, per_atom=True), "meV/atom",
         "mean absolute error of the energy per atom on reference frames",
         sees=SEES_ENERGIES, title="Energy error (MAE)",
     ),
     Metric(
-        "energy_rmse", "energy RMSE", energy_errors(root_mean_square), "meV/atom",
-        "root mean square error of the energy per atom on reference frames", sees=SEES_ENERGIES,
+        "energy_rmse", "energy RMSE", errors("energies", root_mean_square, per_atom=True),
+        "meV/atom", "root mean square error of the energy per atom on reference frames",
+        sees=SEES_ENERGIES,
     ),
     Metric(
         "energy_mae_structure", "energy MAE of the structure",
-        energy_errors(mean_absolute, of_structure=True), "meV",
+        errors("energies", mean_absolute), "meV",
         "mean absolute error of the energy of all atoms together on reference frames",
         modes=(PAPER,), sees=SEES_ENERGIES,
     ),
     Metric(
-        "force_mae", "force MAE", force_errors(mean_absolute), "meV/A",
+        "force_mae", "force MAE", errors("forces", mean_absolute), "meV/A",
         "mean absolute error of a force component on reference frames", modes=MODES,
         sees=SEES_DYNAMICS, title="Force error (MAE)", headline=(RERUN_REFERENCE,),
     ),
     Metric(
-        "force_rmse", "force RMSE", force_errors(root_mean_square), "meV/A",
+        "force_rmse", "force RMSE", errors("forces", root_mean_square), "meV/A",
         "root mean square error of a force component on reference frames", sees=SEES_DYNAMICS,
     ),
     Metric(
         "force_rms_reference", "rms force of the reference",
-        force_errors(root_mean_square_of_reference), "meV/A",
+        errors("forces", root_mean_square_of_reference), "meV/A",
         "root mean square of a force component of the reference frames, beside the errors",
         better="", sees=NOTHING,
     ),

@@ -40,9 +40,10 @@ def paired_in_time(context: Context, skip: int) -> Sequence[Pairing | Fact]:
         return [Fact("no-rollouts")]
     if not context.options.time_series:
         return [Fact("no-time-series")]
+    starts = context.options.starts or (0,) * len(context.rollouts)
     return [
-        pair_in_time(context.reference, one.frames, context.options.start_of(number), skip)
-        for number, one in enumerate(context.rollouts)
+        pair_in_time(context.reference, one.frames, start, skip)
+        for one, start in zip(context.rollouts, starts, strict=True)
     ]
 
 
