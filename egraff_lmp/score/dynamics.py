@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score import traces
 from egraff_lmp.score.align import Pairing
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, once
@@ -28,17 +29,6 @@ from egraff_lmp.score.records import (
     Fact,
 )
 from egraff_lmp.score.sums import absent, block_sums, frames_window
-from egraff_lmp.score.traces import (
-    Trace,
-    Traces,
-    counts,
-    cut,
-    paired_in_time,
-    pairing_facts,
-    present,
-    reasons,
-    series,
-)
 from egraff_lmp.score.violation import (
     force_violation,
     geometric_mean,
@@ -65,11 +55,8 @@ def violations(quantity: str, function: Violation) -> Samples:
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         for comparison in (TRAJECTORY, RERUN_REFERENCE, *own_frames(context)):
-            found, floor = followed(context, comparison, quantity, function)
-            if present(found):
-                yield _sample(context, metric, mode, comparison, found, floor)
-            else:
-                yield absent(context, comparison, reasons(found))
+            known = followed(context, comparison, quantity, function)
+            yield _sample(context, metric, mode, comparison, *known)
 
     return samples
 
@@ -83,23 +70,23 @@ def own_frames(context: Context) -> tuple[str, ...]:
 @once
 def followed(
     context: Context, comparison: str, quantity: str, function: Violation
-) -> tuple[Traces, float | None]:
+) -> tuple[traces.Traces, float | None]:
     """A violation frame by frame, and its mean of the halves of the truth against each other."""
     paired = _paired(context, comparison)
-    truths = [pairing.truth for pairing in present(paired)]
+    truths = [pairing.truth for pairing in traces.present(paired)]
     zero = _mean_energy([context.reference, *truths])
 
-    def trace(number: int, pairing: Pairing | Fact) -> Trace | Fact:
+    def trace(number: int, pairing: Pairing | Fact) -> traces.Trace | Fact:
         if isinstance(pairing, Fact):
             return pairing
         truth, model = (_quantity(side, quantity, zero) for side in (pairing.truth, pairing.model))
         if truth is None or model is None:
             return _lacks(comparison, quantity, number, of_truth=truth is None)
         values = np.asarray(function(truth, model))
-        return Trace(values, pairing.truth.timestep_fs, pairing.facts)
+        return traces.Trace(values, pairing.truth.timestep_fs, pairing.facts)
 
     found = [trace(number, pairing) for number, pairing in enumerate(paired)]
-    if not present(found):
+    if not traces.present(found):
         return found, None
     truth = context.reference if comparison == TRAJECTORY else truths[0]
     half, values = len(truth) // 2, _quantity(truth, quantity, zero)
@@ -112,11 +99,11 @@ def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     """FV at the end of the rollouts over that at their beginning, on their own frames."""
     for comparison in own_frames(context):
         found, _ = followed(context, comparison, FORCES, force_violation)
-        known = present(found)
+        known = traces.present(found)
         if not known:
-            yield absent(context, comparison, reasons(found))
+            yield absent(context, comparison, traces.reasons(found))
             continue
-        parts = cut(known[0].values, context.reruns[comparison].lengths)
+        parts = traces.cut(known[0].values, context.reruns[comparison].lengths)
         rollouts = [_first_and_last(part)[None] for part in parts if len(part)]
         yield Sample(
             comparison,
@@ -125,7 +112,7 @@ def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
             counts=Counts(frames=sum(map(len, parts)), frames_reference=sum(map(len, parts))),
             window=Fact("first-and-last", {"parts": GROWTH_PARTS, "rollouts": len(rollouts)}),
             undefined=Fact("no-violation-at-an-end"),
-            facts=pairing_facts(found),
+            facts=traces.pairing_facts(found),
             judge=context.reruns[comparison].judge,
             draws_starts=True,
         )
@@ -146,12 +133,19 @@ def _first_and_last(values: Values) -> Values:
 
 
 def _sample(
-    context: Context, metric: Metric, mode: str, comparison: str, found: Traces, floor: float | None
+    context: Context,
+    metric: Metric,
+    mode: str,
+    comparison: str,
+    found: traces.Traces,
+    floor: float | None,
 ) -> Sample:
-    of_rollouts, known = comparison == TRAJECTORY, present(found)
+    of_rollouts, known = comparison == TRAJECTORY, traces.present(found)
+    if not known:
+        return absent(context, comparison, traces.reasons(found))
     rollouts = [block_sums(log_terms(one.values), context.options.n_blocks) for one in known]
     total = np.concatenate(rollouts).sum(axis=0)
-    facts = [*pairing_facts(found), *reasons(found)]
+    facts = [*traces.pairing_facts(found), *traces.reasons(found)]
     if len(known) < len(found):
         facts.insert(0, Fact("rollouts-used", {"used": len(known), "of": len(found)}))
     value, limit = mean_of_logs(total), metric.uncorrelated
@@ -164,19 +158,21 @@ def _sample(
         rollouts=rollouts,
         value=mean_of_logs,
         floor=floor,
-        counts=counts(known, len(found) if of_rollouts else None, int(total[2] - total[1])),
+        counts=traces.counts(known, len(found) if of_rollouts else None, int(total[2] - total[1])),
         window=frames_window(len(known[0].values), known[0].step_fs, len(found)),
         undefined=Fact("no-finite-values"),
         facts=tuple(facts),
         judge=None if rerun is None else rerun.judge,
-        series=tuple(series(metric, mode, comparison, found, rerun.lengths if rerun else ())),
+        series=tuple(
+            traces.series(metric, mode, comparison, found, rerun.lengths if rerun else ())
+        ),
     )
 
 
 @once
 def _paired(context: Context, comparison: str) -> Sequence[Pairing | Fact]:
     if comparison == TRAJECTORY:
-        return paired_in_time(context, context.options.skip)
+        return traces.paired_in_time(context, context.options.skip)
     rerun = context.reruns.get(comparison)
     if rerun is None:
         reference = comparison == RERUN_REFERENCE

@@ -9,17 +9,9 @@ import numpy as np
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score import rdf
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value, once
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
-from egraff_lmp.score.rdf import (
-    BIN_WIDTH,
-    PairHistogram,
-    bins_within,
-    default_r_max,
-    merge,
-    pair_histogram,
-    paper_r_max,
-)
 from egraff_lmp.score.records import STRUCTURE, TOTAL, Fact
 from egraff_lmp.score.stability import WINDOW_FS
 from egraff_lmp.score.sums import absent, counts_of, halves
@@ -36,10 +28,10 @@ class Distances:
     """
 
     volume: float
-    reference: PairHistogram
-    rollouts: Sequence[PairHistogram]
-    fine_reference: PairHistogram
-    fine_rollouts: Sequence[PairHistogram]
+    reference: rdf.PairHistogram
+    rollouts: Sequence[rdf.PairHistogram]
+    fine_reference: rdf.PairHistogram
+    fine_rollouts: Sequence[rdf.PairHistogram]
 
 
 def structure(
@@ -86,11 +78,11 @@ def distances(context: Context) -> dict[str, Distances]:
     reference, kept, options = context.reference, context.kept, context.options
     ranges = {
         EGRAFF: (
-            default_r_max([reference, *kept]) if options.r_max is None else options.r_max,
+            rdf.default_r_max([reference, *kept]) if options.r_max is None else options.r_max,
             options.bin_width,
             False,
         ),
-        PAPER: (paper_r_max(reference), BIN_WIDTH, True),
+        PAPER: (rdf.paper_r_max(reference), rdf.BIN_WIDTH, True),
     }
     asked = {mode: ranges[mode] for mode in modes_of(options.mode)}
     counted = [_histograms(frames, asked, options) for frames in (reference, *kept)]
@@ -116,16 +108,16 @@ def n_windows(frames: Frames) -> int:
 
 def _histograms(
     frames: Frames, ranges: Mapping[str, tuple[float, float, bool]], options: Options
-) -> dict[str, PairHistogram]:
+) -> dict[str, rdf.PairHistogram]:
     """Histograms by mode in fine blocks: whole parts of windows, at least `n_blocks` of them."""
     windows = n_windows(frames)
     n_blocks = windows * -(-options.n_blocks // windows)
-    bins = {mode: bins_within(frames, *asked) for mode, asked in ranges.items()}
+    bins = {mode: rdf.bins_within(frames, *asked) for mode, asked in ranges.items()}
     counted = {}
     for width in {width for _, width, _ in ranges.values()}:
         # Counted once, to the longest range of the modes of this width.
         most = max(bins[mode] for mode in ranges if ranges[mode][1] == width)
-        counted[width] = pair_histogram(
+        counted[width] = rdf.pair_histogram(
             frames, most * width, width, n_blocks=n_blocks, all_images=True
         )
     return {mode: counted[ranges[mode][1]].shortened(number) for mode, number in bins.items()}
@@ -134,11 +126,11 @@ def _histograms(
 def _sample(
     context: Context, found: Distances, mode: str, curve: str, part: str, value: Value
 ) -> Sample:
-    def blocks(histogram: PairHistogram) -> Sums:
+    def blocks(histogram: rdf.PairHistogram) -> Sums:
         curves = histogram.curve_blocks(curve, part, found.volume)
         return np.column_stack([curves, histogram.n_frames])
 
-    reference, merged = found.reference, merge(found.rollouts)
+    reference, merged = found.reference, rdf.merge(found.rollouts)
     frames, own = int(merged.n_frames.sum()), blocks(reference)
     bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
     kind = "paper_rdf" if mode == PAPER else "rdf"

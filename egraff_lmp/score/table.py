@@ -6,6 +6,7 @@ a row here.
 
 from __future__ import annotations
 
+from egraff_lmp.score import curves, violation
 from egraff_lmp.score.accuracy import (
     errors,
     mean_absolute,
@@ -13,15 +14,6 @@ from egraff_lmp.score.accuracy import (
     root_mean_square_of_reference,
 )
 from egraff_lmp.score.cost import of_a_step, of_training
-from egraff_lmp.score.curves import (
-    ACCEPTED_BELOW,
-    coordination_error,
-    curve_error,
-    jensen_shannon,
-    jensen_shannon_paper,
-    wright_factor,
-    wright_factor_unrooted,
-)
 from egraff_lmp.score.deviation import deviations, divergence_times
 from egraff_lmp.score.dynamics import growth, violations
 from egraff_lmp.score.free_energy import free_energies
@@ -32,12 +24,6 @@ from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, SURVIVAL
 from egraff_lmp.score.structure import structure
 from egraff_lmp.score.survival import finished, shortest, survived
 from egraff_lmp.score.transport import diffusivity_errors
-from egraff_lmp.score.violation import (
-    UNCORRELATED,
-    energy_violation,
-    energy_violation_released,
-    force_violation,
-)
 
 # Wall times: known before any rollout is scored, and no part of the record of a benchmark.
 COSTS = (
@@ -74,42 +60,44 @@ COSTS = (
 
 _ROWS = (
     Metric(
-        "wf", "WF", structure("rdf", wright_factor), "%",
+        "wf", "WF", structure("rdf", curves.wright_factor), "%",
         "Wright's factor 100 sqrt(sum (g - g_ref)^2 / sum g_ref^2); rooted: the 9 % rule applies",
-        accepted_below=ACCEPTED_BELOW, title="Wright's factor of g(r)", headline=(STRUCTURE,),
+        accepted_below=curves.ACCEPTED_BELOW, title="Wright's factor of g(r)",
+        headline=(STRUCTURE,),
     ),
     Metric(
-        "jsd", "JSD", structure("probability", jensen_shannon), "bit",
+        "jsd", "JSD", structure("probability", curves.jensen_shannon), "bit",
         "Jensen-Shannon divergence, base 2, of the normalised pair-distance distributions p(r)",
         bounds=(0.0, 1.0), title="JSD of pair distances", headline=(STRUCTURE,),
     ),
     Metric(
-        "wf_unrooted", "WF unrooted", structure("paper_rdf", wright_factor_unrooted), "%",
+        "wf_unrooted", "WF unrooted", structure("paper_rdf", curves.wright_factor_unrooted), "%",
         "Wright's factor without the root, as in the paper's script; the 9 % rule does not apply",
         modes=(PAPER,),
     ),
     Metric(
-        "jsd_raw", "JSD raw g", structure("paper_rdf", jensen_shannon_paper, of_volume=True), "1",
+        "jsd_raw", "JSD raw g",
+        structure("paper_rdf", curves.jensen_shannon_paper, of_volume=True), "1",
         "mean over bins of the divergence terms of raw g(r), natural log; scales with V/N^2",
         modes=(PAPER,),
     ),
     Metric(
-        "rdf_mae", "RDF MAE", structure("rdf", curve_error, integral=True), "A",
+        "rdf_mae", "RDF MAE", structure("rdf", curves.curve_error, integral=True), "A",
         "integral of |g - g_ref| dr up to r_max", systems=(BULK,),
     ),
     Metric(
-        "rdf_mae_eq3", "RDF MAE eq. 3", structure("paper_rdf", curve_error, integral=True), "A",
-        "the same on the total g over N rho, eq. 2 and 3 of Fu et al. (2023)",
+        "rdf_mae_eq3", "RDF MAE eq. 3", structure("paper_rdf", curves.curve_error, integral=True),
+        "A", "the same on the total g over N rho, eq. 2 and 3 of Fu et al. (2023)",
         modes=(PAPER,), systems=(BULK,),
     ),
     Metric(
         "coordination_error", "neighbours error",
-        structure("rdf", coordination_error, integral=True), "%",
+        structure("rdf", curves.coordination_error, integral=True), "%",
         "difference of the number of nearest neighbours, up to the first minimum of the "
         "reference's g(r), from that of the reference", systems=(BULK,),
     ),
     Metric(
-        "h_mae", "h(r) MAE", structure("rdf", curve_error, integral=True), "1",
+        "h_mae", "h(r) MAE", structure("rdf", curves.curve_error, integral=True), "1",
         "integral of |h - h_ref| dr of the pair distances of a molecule (Fu et al., 2023)",
         modes=MODES, bounds=(0.0, 2.0), systems=(MOLECULE,),
     ),
@@ -119,25 +107,26 @@ _ROWS = (
         systems=(MOLECULE,),
     ),
     Metric(
-        "ev", "EV", violations("relative_energy", energy_violation), "1",
+        "ev", "EV", violations("relative_energy", violation.energy_violation), "1",
         "geometric mean of eq. 4 on energies per atom relative to the mean of the reference",
         bounds=(0.0, 2.0), sees=SEES_ENERGIES, title="Energy violation",
         headline=(RERUN_REFERENCE,),
     ),
     Metric(
-        "ev_eq4", "EV eq. 4", violations("total_energy", energy_violation), "1",
+        "ev_eq4", "EV eq. 4", violations("total_energy", violation.energy_violation), "1",
         "geometric mean of eq. 4 as printed, on total energies with their arbitrary zero",
         modes=(PAPER,), bounds=(0.0, 2.0), sees=SEES_ENERGIES,
     ),
     Metric(
-        "ev_released", "EV tables", violations("total_energy", energy_violation_released), "1",
+        "ev_released", "EV tables",
+        violations("total_energy", violation.energy_violation_released), "1",
         "geometric mean of |E^ - E|/(|E^| + |E|), which the paper's tables hold (times 1e5)",
         modes=(PAPER,), bounds=(0.0, 1.0), sees=SEES_ENERGIES,
     ),
     Metric(
-        "fv", "FV", violations("forces", force_violation), "1",
+        "fv", "FV", violations("forces", violation.force_violation), "1",
         "geometric mean of |F^ - F|/(|F^| + |F|); 0.7071 is what unrelated forces give",
-        modes=MODES, bounds=(0.0, 1.0), uncorrelated=UNCORRELATED, sees=SEES_DYNAMICS,
+        modes=MODES, bounds=(0.0, 1.0), uncorrelated=violation.UNCORRELATED, sees=SEES_DYNAMICS,
         title="Force violation", headline=(RERUN_REFERENCE,),
     ),
     Metric(
