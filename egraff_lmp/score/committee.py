@@ -25,8 +25,7 @@ MIN_MEMBERS = 2
 def committee_mean(members: Sequence[Frames]) -> Frames:
     """The members' mean energies (T,) in eV and forces (T, N, 3) in eV/A on the same frames.
 
-    Args:
-        members: the frames as each member evaluated them (`egraff_lmp.rollout.rerun`).
+    Each member evaluated them in a rerun (`egraff_lmp.rollout.rerun`).
 
     Raises:
         EgraffError: fewer than two members, other frames, or one without energies and forces.

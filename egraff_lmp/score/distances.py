@@ -64,12 +64,8 @@ def frame_counts(frames: Frames, n_bins: int, bin_width: float) -> Iterator[Floa
     """Pairs found in each bin, frame by frame, (P, n_bins + 1), in the order of `pair_numbers`.
 
     Every periodic image within the range counts, so that below half the smallest cell height it
-    is the nearest one. The last column holds some, not all, of the pairs beyond the last bin.
-
-    Args:
-        frames: finite frames only.
-        n_bins: bins from 0 to n_bins * bin_width.
-        bin_width: in A.
+    is the nearest one. Bins go from 0 to n_bins * bin_width in A; the last column holds some, not
+    all, of the pairs beyond them. Frames have to be finite.
     """
     elements, kinds = np.unique(frames.species, return_inverse=True)
     names = list(pair_numbers(frames.species))

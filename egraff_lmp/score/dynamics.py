@@ -41,8 +41,7 @@ from egraff_lmp.score.violation import (
 RELATIVE_ENERGY, TOTAL_ENERGY, FORCES = "relative_energy", "total_energy", "forces"
 GROWTH_PARTS = 5  # the last fifth of a rollout against its first one
 
-Values = Floats
-Violation = Callable[[Values, Values], Values]
+Violation = Callable[[Floats, Floats], Floats]
 
 
 def violations(quantity: str, function: Violation) -> Samples:
@@ -109,7 +108,7 @@ def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
             comparison,
             rollouts=rollouts,
             value=_growth,
-            counts=Counts(frames=sum(map(len, parts)), frames_reference=sum(map(len, parts))),
+            counts=Counts(len(known[0].values), len(known[0].values)),
             window=Fact("first-and-last", {"parts": GROWTH_PARTS, "rollouts": len(rollouts)}),
             undefined=Fact("no-violation-at-an-end"),
             facts=traces.pairing_facts(found),
@@ -125,7 +124,7 @@ def _growth(sums: Sums, own: Sums) -> float:
     return float(np.exp(last / n_last - first / n_first))
 
 
-def _first_and_last(values: Values) -> Values:
+def _first_and_last(values: Floats) -> Floats:
     """Sum of logarithms and number of entries of the first and of the last fifth, (4,)."""
     length = max(1, len(values) // GROWTH_PARTS)
     terms = log_terms(values)[:, :2]
@@ -190,10 +189,10 @@ def _lacks(comparison: str, quantity: str, rollout: int, of_truth: bool) -> Fact
     return Fact("no-labels", {"whose": whose, "what": what})
 
 
-def _quantity(frames: Frames, quantity: str, zero: float) -> Values | None:
-    if quantity == FORCES or frames.energy is None:
-        return frames.forces if quantity == FORCES else None
-    if quantity == TOTAL_ENERGY:
+def _quantity(frames: Frames, quantity: str, zero: float) -> Floats | None:
+    if quantity == FORCES:
+        return frames.forces
+    if quantity == TOTAL_ENERGY or frames.energy is None:
         return frames.energy
     return relative_energies(frames.energy, zero, frames.n_atoms)
 

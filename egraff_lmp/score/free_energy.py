@@ -24,7 +24,6 @@ from egraff_lmp.score.sums import blocks_of, counts_of
 
 N_BINS = 60
 BOLTZMANN_EV_PER_KELVIN = 8.617333262e-5
-ANGLES = ("phi", "psi")
 
 
 def dihedral(positions: Floats, atoms: Sequence[int]) -> Floats:
@@ -89,7 +88,7 @@ def free_energies(context: Context, metric: Metric, mode: str) -> Iterator[Sampl
     if not good.size or not kept or any(one.species != reference.species for one in kept):
         return
     bonds = bonds_of(reference.species, reference.positions[good[0]])
-    for name, atoms in zip(ANGLES, backbone(reference.species, bonds) or (), strict=False):
+    for name, atoms in zip(("phi", "psi"), backbone(reference.species, bonds) or (), strict=False):
         yield _sample(context, name, atoms)
 
 

@@ -62,7 +62,7 @@ class Criteria:
         """Where bonds or g(r) leave their limits; `fine` are the pair distances of the frames."""
         if self.bonds is not None:
             lengths = bond_lengths(frames.positions, self.bonds.pairs)
-            return broken_bond(lengths, self.bonds.equilibrium, BOND_THRESHOLD_A, self.bonds.names)
+            return broken_bond(lengths, self.bonds.equilibrium, self.bonds.names)
         windows = fine.coarsened(n_windows(frames))
         # Windows are of finite frames; what is not finite has its own criterion.
         finite = np.flatnonzero(finite_frames(frames))

@@ -27,8 +27,6 @@ BULK, MOLECULE = "bulk", "molecule"
 SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES = "structure", "dynamics", "energies"
 NOTHING = ""  # of a cost: negative controls are not ranked by it
 
-NOT_FINITE = Fact("not-finite")
-
 Sums = Floats
 Value = Callable[[Sums, Sums], float]
 P = ParamSpec("P")
@@ -134,7 +132,7 @@ class Sample:
     counts: Counts = field(default_factory=Counts)
     window: Fact | None = None
     absence: Fact | None = None
-    undefined: Fact = NOT_FINITE
+    undefined: Fact = field(default_factory=lambda: Fact("not-finite"))
     facts: tuple[Fact, ...] = ()
     distribution: str = ""
     judge: Judge | None = None

@@ -45,10 +45,6 @@ def score_trajectory(
     Raises:
         EgraffError: another composition or periodicity, no frames, or choices out of range.
     """
-    try:
-        import MDAnalysis  # noqa: F401  an optional package, asked for before anything is counted
-    except ImportError:
-        raise require("MDAnalysis", "score") from None
     options, reruns = Options(**choices), reruns or {}
     _check(reference, rollouts, reruns, options)
     options, left_out = _without_short(rollouts, options)
@@ -88,9 +84,7 @@ def score_trajectory(
 def cost_scores(costs: Sequence[Cost | None], training: Training | None) -> tuple[Score, ...]:
     """The rows of the table that tell what a model cost, without scoring anything.
 
-    Args:
-        costs: of its rollouts, None where one is not known.
-        training: of the model, or None where it is not known.
+    Costs are of its rollouts and of its training, None where one is not known.
     """
     none = np.zeros((0, 0, 3))
     nothing = Frames((), none, np.zeros((0, 3, 3)), (False,) * 3, None, None, None, "nothing")
@@ -107,6 +101,10 @@ def cost_scores(costs: Sequence[Cost | None], training: Training | None) -> tupl
 def _check(
     reference: Frames, rollouts: Sequence[Rollout], reruns: Mapping[str, Rerun], options: Options
 ) -> None:
+    try:
+        import MDAnalysis  # noqa: F401  an optional package, asked for before anything is counted
+    except ImportError:
+        raise require("MDAnalysis", "score") from None
     unknown = sorted(set(reruns) - set(RERUNS))
     if unknown:
         raise EgraffError(f"expected reruns named {' or '.join(RERUNS)}, got '{unknown[0]}'.")

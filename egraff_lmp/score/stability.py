@@ -39,32 +39,23 @@ def rdf_threshold(species: Iterable[str]) -> tuple[float, bool]:
     return BULK_THRESHOLD_A, False
 
 
-def broken_bond(
-    lengths: Floats,
-    equilibrium: Floats,
-    threshold: float = BOND_THRESHOLD_A,
-    names: Sequence[str] = (),
-) -> RunEnd | None:
-    """Eq. 9: the first frame in which a bond deviates by more than the threshold.
+def broken_bond(lengths: Floats, equilibrium: Floats, names: Sequence[str] = ()) -> RunEnd | None:
+    """Eq. 9: the first frame in which a bond deviates by more than `BOND_THRESHOLD_A`.
 
     Args:
         lengths: (T, B) in A.
         equilibrium: (B,) b_ij in A.
-        threshold: in A.
         names: of the B bonds, to tell which it was.
     """
     deviation = np.abs(lengths - equilibrium)
 
     def cause(frame: int) -> Fact:
         worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
-        found: dict[str, str | float] = {
-            "bond": names[worst] if names else "",
-            "length": float(lengths[frame, worst]),
-            "equilibrium": float(equilibrium[worst]),
-        }
-        return Fact("broken-bond", found)
+        length, expected = float(lengths[frame, worst]), float(equilibrium[worst])
+        bond = names[worst] if names else ""
+        return Fact("broken-bond", {"bond": bond, "length": length, "equilibrium": expected})
 
-    return _end((deviation <= threshold).all(axis=1), cause)
+    return _end((deviation <= BOND_THRESHOLD_A).all(axis=1), cause)
 
 
 def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEnd | None:

@@ -92,9 +92,8 @@ class Path:
 def diffusivity_errors(kind: str) -> Samples:
     """Samples of |D - D_ref|, in total and by element.
 
-    Args:
-        kind: "msd" for D of the fit, with the MSD of every rollout over the lag as a series, or
-            "displacement" for D by eq. 4 of Fu et al.
+    D is that of the fit ("msd", with the MSD of every rollout over the lag as a series) or by eq. 4
+    of Fu et al. ("displacement").
     """
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -102,9 +101,13 @@ def diffusivity_errors(kind: str) -> Samples:
         if isinstance(paths, Fact):
             yield absent(context, TRANSPORT, [paths], TOTAL)
             return
-        series = _series(paths[1:], mode) if kind == MSD else ()
         if kind != MSD:
             paths = [replace(path, lags=NO_LAGS) for path in paths]
+        series = tuple(
+            Series(MSD, mode, TRANSPORT, number, path.step_fs, mean_squared_displacement(path.x))
+            for number, path in enumerate(paths[1:])
+            if kind == MSD
+        )
         yield replace(_sample(context, TOTAL, paths), series=series)
         for part in sorted(set(context.reference.species)):
             chosen = [replace(path, x=path.x[:, path.species == part]) for path in paths]
@@ -194,10 +197,3 @@ def _floor(path: Path, until_fs: float, window: tuple[float, float]) -> float | 
     halves = [replace(whole, x=x).blocks() for x in (path.x[:half], path.x[half:])]
     first, second = (whole.diffusivity(blocks.sum(axis=0)) for blocks in halves)
     return abs(second - first)
-
-
-def _series(paths: Sequence[Path], mode: str) -> tuple[Series, ...]:
-    return tuple(
-        Series(MSD, mode, TRANSPORT, number, path.step_fs, mean_squared_displacement(path.x))
-        for number, path in enumerate(paths)
-    )

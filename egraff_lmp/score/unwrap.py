@@ -41,10 +41,8 @@ class AmbiguousStep(EgraffError):
 def unwrapped(positions: Floats, cell: Floats, pbc: Sequence[bool]) -> Floats:
     """Positions (T, N, 3) in A that are continuous in time.
 
-    Args:
-        positions: (T, N, 3) in A, wrapped or not.
-        cell: (T, 3, 3) in A, rows are lattice vectors.
-        pbc: periodicity; without any the positions are returned as they are.
+    They may be wrapped or not; cells (T, 3, 3) in A have lattice vectors as rows. Without any
+    periodicity they are returned as they are.
 
     Raises:
         AmbiguousStep: an atom moves by almost half a cell between two frames: no time series, or
