@@ -74,12 +74,11 @@ def _weights(units: tuple[tuple[int, ...], ...], n_resamples: int, seed: int) ->
     """How often each block is drawn, one array (n_resamples, K) for each sample; not writable."""
     rng = np.random.default_rng(seed)
     sizes = [max(unit) + 1 if unit else 0 for unit in units]
-    drawn: list[list[Ints]] = [[] for _ in units]
-    for _ in range(n_resamples):
-        for unit, size, rows in zip(units, sizes, drawn, strict=True):
-            often = np.bincount(rng.integers(0, size, size), minlength=size)
-            rows.append(often[list(unit)])
-    weights = tuple(np.array(rows, dtype=np.float64) for rows in drawn)
+    weights = tuple(np.empty((n_resamples, len(unit))) for unit in units)
+    for draw in range(n_resamples):
+        for unit, size, often in zip(units, sizes, weights, strict=True):
+            drawn = np.bincount(rng.integers(0, size, size), minlength=size)
+            often[draw] = drawn[list(unit)]
     for array in weights:
         array.flags.writeable = False
     return weights

@@ -80,11 +80,15 @@ def followed(
             return pairing
         truth, model = (_quantity(side, quantity, zero) for side in (pairing.truth, pairing.model))
         if truth is None or model is None:
-            return _lacks(comparison, quantity, number, of_truth=truth is None)
+            sides = ("ground truth", "model")
+            if comparison == TRAJECTORY:
+                sides = ("reference", f"rollout {number}")
+            what = "forces" if quantity == FORCES else "energies"
+            return Fact("no-labels", {"whose": sides[truth is not None], "what": what})
         values = np.asarray(function(truth, model))
         return traces.Trace(values, pairing.truth.timestep_fs, pairing.facts)
 
-    found = [trace(number, pairing) for number, pairing in enumerate(paired)]
+    found = [trace(number, pairing) for number, pairing in enumerate(paired, 1)]
     if not traces.present(found):
         return found, None
     truth = context.reference if comparison == TRAJECTORY else truths[0]
@@ -177,16 +181,6 @@ def _paired(context: Context, comparison: str) -> Sequence[Pairing | Fact]:
         reference = comparison == RERUN_REFERENCE
         return [Fact("no-rerun-reference" if reference else "no-rerun-oracle")]
     return [rerun]
-
-
-def _lacks(comparison: str, quantity: str, rollout: int, of_truth: bool) -> Fact:
-    """Which side holds no energies or forces."""
-    if comparison == TRAJECTORY:
-        whose = "reference" if of_truth else f"rollout {rollout + 1}"
-    else:
-        whose = "ground truth" if of_truth else "model"
-    what = "forces" if quantity == FORCES else "energies"
-    return Fact("no-labels", {"whose": whose, "what": what})
 
 
 def _quantity(frames: Frames, quantity: str, zero: float) -> Floats | None:

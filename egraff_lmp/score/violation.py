@@ -39,8 +39,10 @@ def energy_violation_released(truth: Floats, model: Floats) -> Floats:
 def force_violation(truth: Floats, model: Floats) -> Floats:
     """FV(t) of eq. 4, (T,) from forces (T, N, 3); the norm runs over all atoms and components."""
     # Frame by frame: the difference of whole trajectories would be a third one in memory.
-    difference = np.array([_norm(a - b) for a, b in zip(model, truth, strict=True)])
-    norms = np.array([_norm(a) + _norm(b) for a, b in zip(model, truth, strict=True)])
+    pairs, norm = list(zip(model, truth, strict=True)), np.linalg.norm
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.array([norm(a - b) for a, b in pairs])
+        norms = np.array([norm(a) + norm(b) for a, b in pairs])
     return _divide(difference, norms)
 
 
@@ -72,12 +74,6 @@ def geometric_mean(values: Floats) -> float:
 def is_uncorrelated(value: float, uncorrelated: float) -> bool:
     """Whether the mean over a trajectory is what unrelated frames give, and so tells nothing."""
     return abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE
-
-
-def _norm(forces: Floats) -> float:
-    flat = forces.ravel()
-    with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.sqrt(flat @ flat))
 
 
 def _divide(numerator: Floats, denominator: Floats) -> Floats:
