@@ -92,7 +92,7 @@ def once(make: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Con
 
     @wraps(make)
     def made(context: Context, *args: P.args, **names: P.kwargs) -> T:
-        key = (make, *args)
+        key = (make, args, tuple(names.items()))
         if key not in context._known:
             context._known[key] = make(context, *args, **names)
         return context._known[key]

@@ -7,7 +7,7 @@ neighbouring blocks overlap by the lag, so such an interval is too narrow rather
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Path:
     x: Floats
     species: NDArray[np.str_]
     step_fs: float
-    lags: Ints = field(default_factory=lambda: NO_LAGS)
+    lags: Ints
 
     @property
     def length_fs(self) -> float:
@@ -145,7 +145,7 @@ def _path(frames: Frames, whose: str) -> Path | Fact:
     if len(x) < MIN_FRAMES:
         return _too_few(whose, len(x))
     x = without_drift(x, masses_of(frames.species))
-    return Path(x, np.array(frames.species), frames.timestep_fs)
+    return Path(x, np.array(frames.species), frames.timestep_fs, NO_LAGS)
 
 
 def _too_few(whose: str, frames: int) -> Fact:
