@@ -53,7 +53,7 @@ class PairHistogram:
         counts: (K, P, B + 1) pairs found, summed over the frames of a block; the last column is
             the pairs beyond r_max, filled for molecules only.
         volume_counts: (K, P, B + 1) the same, each frame weighted by its volume in A^3, molecules
-            by 1.
+            by 1; nothing is read from its last column.
         n_frames: (K,) finite frames of each block.
         n_failed: frames left out because a position or the cell was not finite.
         periodic: g(r) if True, h(r) if False.
