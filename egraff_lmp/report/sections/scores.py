@@ -12,7 +12,7 @@ from typing import Any
 
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.figures.base import colour_of
-from egraff_lmp.report.numbers import DASH, number
+from egraff_lmp.report.numbers import DASH, number, span
 from egraff_lmp.report.sections.head import title_of
 from egraff_lmp.report.words import (
     COMPARED,
@@ -156,16 +156,11 @@ def _cell(score: Score | None, footnotes: Notes) -> dict[str, str]:
         sample += f" / {number(score.counts.starts)}"
     return {
         "value": number(score.value),
-        "interval": interval_text(score) or DASH,
+        "interval": span(score.interval) or DASH,
         "baseline": number(score.floor),
         "sample": sample,
         "marks": ",\u2009".join(footnotes.mark(text) for text in (window, rest) if text),
     }
-
-
-def interval_text(score: Score) -> str:
-    """The interval of a value, "" without one."""
-    return "\u202f–\u202f".join(number(v) for v in score.interval or ())
 
 
 # --- several systems
@@ -277,7 +272,7 @@ def _entry(result: ModelResult | None, score: Score | None) -> dict[str, Any]:
     of_starts = score.unit == "starts"
     return {
         "text": f"{score.value:.0f} of {score.counts.starts}" if of_starts else number(score.value),
-        "aside": interval_text(score),
+        "aside": span(score.interval),
         "sort": repr(score.value),
         "state": "broken" if troubles else "ok",
         "hint": "; ".join(hints),
