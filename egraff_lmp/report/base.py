@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from egraff_lmp.report.figures.base import PageFigure
+from egraff_lmp.report.figures.base import PageFigure, colour_of
 from egraff_lmp.results.controls import ControlVerdict, verdicts
 from egraff_lmp.results.record import Model, Results, System
 
@@ -55,6 +55,10 @@ class Page:
     def verdicts(self) -> tuple[ControlVerdict, ...]:
         """On the scores of the negative controls."""
         return verdicts(self.results)
+
+    def colour(self, model: Model) -> str:
+        """Of a model, as in the figures."""
+        return colour_of(self.results, model.name)
 
     def figures_of(self, section: str) -> list[PageFigure]:
         """The figures that stand in a section."""

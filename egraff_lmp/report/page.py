@@ -16,7 +16,7 @@ from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.report.base import Page, Section
 from egraff_lmp.report.figures import draw_all, write_files
-from egraff_lmp.report.numbers import number
+from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
 from egraff_lmp.report.sections.head import header, setup, summary
 from egraff_lmp.report.sections.paper import paper
@@ -28,9 +28,10 @@ from egraff_lmp.report.sections.tail import (
     provenance,
     troubles,
 )
+from egraff_lmp.report.words import COMPARED, ranks_of, title_of, trouble_words, unit_of
 from egraff_lmp.results.export import export, to_csv, to_dict
 from egraff_lmp.results.record import Results
-from egraff_lmp.score.words import counted
+from egraff_lmp.score.words import counted, listed
 
 SCORES, TABLE = "scores.json", "scores.csv"
 SECTIONS = (
@@ -151,5 +152,10 @@ def _environment() -> Any:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"counted": counted, "number": number, "g": "{:g}".format}
+    environment.globals["COMPARED"] = COMPARED
+    environment.filters |= {
+        "counted": counted, "g": "{:g}".format, "listed": listed, "number": number,
+        "ranks": ranks_of, "span": span, "title_of": title_of, "trouble_words": trouble_words,
+        "unit": unit_of,
+    }  # fmt: skip
     return environment

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from egraff_lmp.report.figures import base
 from egraff_lmp.report.figures.base import Material, PageFigure, Row
 from egraff_lmp.report.numbers import number
-from egraff_lmp.report.words import UNITS
+from egraff_lmp.report.words import unit_of
 from egraff_lmp.score.table import METRICS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
                 values[i, j] = found[0]
                 data.append((system, model, metric.key, found[0]))
         if np.isfinite(values).any():
-            unit = UNITS.get(metric.unit, metric.unit)
+            unit = unit_of(metric.unit)
             panels.append((f"{metric.label} ({unit})" if unit else metric.label, values))
     if not panels:
         return
