@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = tuple[object, ...]  # of a figure's data
+# (system, model) to a value and its interval.
+Values = dict[tuple[str, str], tuple[float, tuple[float, float] | None]]
 
 # Dots an inch: 10.5 inches of width are sharp on a page of 74 rem, and small enough to be many.
 DPI = 120
@@ -47,12 +50,10 @@ _STYLE = Path(__file__).with_name("page.mplstyle")
 _WORDS = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 
 
-def colour_of(results: Results, model: str) -> str:
-    """Of a model, the same in every figure; negative controls are grey."""
-    controls = {one.name for one in results.models if one.control is not None}
-    alike = [m.name for m in results.models if (m.name in controls) == (model in controls)]
-    colours = GREYS if model in controls else COLOURS
-    return colours[alike.index(model) % len(colours)]
+def colours_of(results: Results) -> dict[str, str]:
+    """Name of a model to its colour, the same in every figure; negative controls are grey."""
+    colours, greys = cycle(COLOURS), cycle(GREYS)
+    return {one.name: next(colours if one.control is None else greys) for one in results.models}
 
 
 @dataclass(frozen=True)
@@ -89,24 +90,25 @@ class Material:
     @cached_property
     def colours(self) -> dict[str, str]:
         """Title of a model to its colour, for a legend."""
-        return {title: self.colour(model) for model, title in self.titles.items()}
+        return dict(zip(self.titles.values(), colours_of(self.results).values(), strict=True))
 
     def colour(self, model: str) -> str:
-        """See `colour_of`."""
-        return colour_of(self.results, model)
+        """See `colours_of`."""
+        return self.colours[self.titles[model]]
 
     def scores(self, system: str, model: str) -> Scores | None:
         """The record of a scoring, None without one."""
         result = self.found.get((system, model))
         return None if result is None else result.scores
 
-    def value(
-        self, system: str, model: str, key: str, comparison: str, mode: str = "egraff"
-    ) -> tuple[float, tuple[float, float] | None] | None:
-        """A value and its interval, or None."""
-        result = self.found.get((system, model))
-        score = None if result is None else result.find(key, comparison, mode)
-        return None if score is None or score.value is None else (score.value, score.interval)
+    def values(self, key: str, comparison: str, mode: str = "egraff") -> Values:
+        """Those that there are, in the order of systems and models."""
+        found: Values = {}
+        for place in product(self.labels, self.models):
+            score = place in self.found and self.found[place].find(key, comparison, mode)
+            if score and score.value is not None:
+                found[place] = score.value, score.interval
+        return found
 
     def curves(self, system: str, key: str, comparison: str = TRAJECTORY) -> dict[str, Curve]:
         """A quantity over time, of every model that has it.
@@ -284,9 +286,10 @@ def draw_lines(
     """
     found = {m: curve for m, curve in curves.items() if curve is not None}
     ordinary = {m: curve for m, curve in found.items() if m not in material.controls}
-    for model, curve in (ordinary or found).items():
+    shown = ordinary or found
+    for model, curve in shown.items():
         draw_line(axis, curve, material.colour(model))
-    if log and _positive(axis):
+    if log and shown and all(any(y > 0 for y in curve.y) for curve in shown.values()):
         plain_log(axis)
     if ordinary:
         axis.margins(x=0.02)
@@ -323,11 +326,6 @@ def curve_rows(curve: Curve, *place: object) -> list[Row]:
     band: list[tuple[object, object]] = list(zip(curve.low, curve.high, strict=True))
     band = band or [("", "")] * len(curve.x)
     return [(*place, x, y, *b) for x, y, b in zip(curve.x, curve.y, band, strict=True)]
-
-
-def _positive(axis: Axes) -> bool:
-    values = [np.asarray(line.get_ydata(), dtype=float) for line in axis.get_lines()]
-    return bool(values) and all(np.any(v > 0) for v in values)
 
 
 def plain_log(axis: Axes, which: str = "y") -> None:

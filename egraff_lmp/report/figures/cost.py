@@ -18,11 +18,10 @@ _PANELS = {
 def draw(material: Material) -> Iterator[PageFigure]:
     """A line a cell, a point a model, times on logarithmic scales."""
     data = [
-        (cell, model, key, found[0])
+        (*place, key, value)
         for key in _PANELS
-        for cell in material.labels
-        for model in material.models
-        if (found := material.value(cell, model, key, COST)) is not None and found[0] > 0
+        for place, (value, _) in material.values(key, COST).items()
+        if value > 0
     ]
     cells = [c for c in material.labels if any(row[0] == c for row in data)]
     if not cells:

@@ -30,17 +30,14 @@ def draw(material: Material) -> Iterator[PageFigure]:
     """
     panels: list[tuple[str, NDArray[np.float64]]] = []
     data: list[Row] = []
+    places = list(product(material.labels, material.models))
     for metric in METRICS.values():
         if metric.better != "lower" or not metric.headline:
             continue
-        values = np.full((len(material.labels), len(material.models)), np.nan)
-        for (i, system), (j, model) in product(
-            enumerate(material.labels), enumerate(material.models)
-        ):
-            found = material.value(system, model, metric.key, metric.headline[0])
-            if found is not None:
-                values[i, j] = found[0]
-                data.append((system, model, metric.key, found[0]))
+        found = material.values(metric.key, metric.headline[0])
+        data += [(*place, metric.key, value) for place, (value, _) in found.items()]
+        tiles = (found.get(place, (np.nan, None)) for place in places)
+        values = np.array([value for value, _ in tiles]).reshape(len(material.labels), -1)
         if np.isfinite(values).any():
             unit = unit_of(metric.unit)
             panels.append((f"{metric.label} ({unit})" if unit else metric.label, values))

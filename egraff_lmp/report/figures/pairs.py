@@ -23,16 +23,16 @@ _EDGE = 1.03  # a negative control beyond is drawn there
 def draw(material: Material) -> Iterator[PageFigure]:
     """Four panels, a point for each model and cell."""
     data: list[Row] = []
-    found = {(c, k): shares(material, c, k) for c in material.labels for k in MEASURES}
+    found = {measure: shares(material, measure) for measure in MEASURES}
     if not any(found.values()):
         return
     with base.canvas(1, 4, 2.6, top=0.42, wspace=0.36, left=0.6) as (figure, axes):
         for axis, panel in zip(axes.flat, _PANELS, strict=True):
             x, y = panel
             for model in material.models:
-                shown = [(cell, found[cell, x][model], found[cell, y][model])
+                shown = [(cell, found[x][cell, model], found[y][cell, model])
                          for cell in material.labels
-                         if model in found[cell, x] and model in found[cell, y]]  # fmt: skip
+                         if (cell, model) in found[x].keys() & found[y].keys()]  # fmt: skip
                 points = np.minimum([(a[1], b[1]) for _, a, b in shown], _EDGE).reshape(-1, 2)
                 axis.scatter(*points.T, s=24, alpha=0.75, color=material.colour(model),
                              linewidths=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import pi
 from typing import Any
@@ -27,19 +28,23 @@ _ENOUGH = 3  # corners of a polygon
 _EDGE = 105  # per cent; a negative control beyond is drawn there
 
 
-def shares(material: Material, cell: str, measure: str) -> dict[str, tuple[float, float]]:
-    """Model to (value, value over the largest of the ordinary models, 0 where all are 0)."""
-    found = {m: material.value(cell, m, *MEASURES[measure]) for m in material.models}
-    values = {m: v[0] for m, v in found.items() if v is not None}
-    ordinary = [v for m, v in values.items() if m not in material.controls]
-    largest = max(ordinary or values.values(), default=0.0)
-    return {m: (v, v / largest if largest > 0 else 0.0) for m, v in values.items()}
+def shares(material: Material, measure: str) -> dict[tuple[str, str], tuple[float, float]]:
+    """(cell, model) to (value, it over the largest of the ordinary models, 0 where all are 0)."""
+    found = {}
+    values = material.values(*MEASURES[measure])
+    for (cell, model), (value, _) in values.items():
+        here = {m: v for (c, m), (v, _) in values.items() if c == cell}
+        ordinary = [v for m, v in here.items() if m not in material.controls]
+        largest = max(ordinary or here.values())
+        found[cell, model] = value, value / largest if largest > 0 else 0.0
+    return found
 
 
 def draw(material: Material) -> Iterator[PageFigure]:
     """A polar panel a cell."""
-    by_cell = {c: {k: shares(material, c, k) for k in MEASURES} for c in material.labels}
-    cells = [c for c, found in by_cell.items() if sum(map(bool, found.values())) >= _ENOUGH]
+    measured = {k: shares(material, k) for k in MEASURES}
+    known = Counter(cell for of in measured.values() for cell in {cell for cell, _ in of})
+    cells = [cell for cell in material.labels if known[cell] >= _ENOUGH]
     for ending, group in material.groups(cells):
         columns = min(4, len(group))
         data: list[Row] = []
@@ -50,7 +55,9 @@ def draw(material: Material) -> Iterator[PageFigure]:
         ) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes, group, strict=True):
                 for model in material.models:
-                    found = {k: of[model] for k, of in by_cell[cell].items() if model in of}
+                    found = {
+                        k: of[cell, model] for k, of in measured.items() if (cell, model) in of
+                    }
                     data += [(cell, model, k, v, 100 * share) for k, (v, share) in found.items()]
                     _polygon(axis, {k: 100 * share for k, (_, share) in found.items()},
                              material.colour(model))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The head of the page, the cards and findings of one system, and what was run on it."""
+"""The head of the page, and the cards and findings of one system."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ def header(page: Page) -> Mapping[str, Any]:
     return {"states": Counter(result.state for _, result in page.results)}
 
 
-def summary(page: Page) -> Mapping[str, Any] | None:
+def summary(page: Page) -> Mapping[str, Any]:
     """A card for each model with its headline metrics, and what the numbers mean."""
-    if page.single is None:
-        return None
-    models = page.single.models
+    models = page.systems[0].models
     shown = [metric for metric in METRICS.values() if metric.headline]
     return {
         "cards": [(one, [(metric, _best(one, metric.key)) for metric in shown]) for one in models],
@@ -43,8 +41,3 @@ def _best(result: ModelResult, key: str) -> Score | None:
     """The value of the best comparison that has one."""
     found = (result.find(key, comparison) for comparison in _BEST_FIRST)
     return next((one for one in found if one is not None and one.value is not None), None)
-
-
-def setup(page: Page) -> Mapping[str, Any] | None:
-    """What was run: reference and protocol of one system."""
-    return None if page.single is None else {}

@@ -57,11 +57,9 @@ GROUPS = (
 # --- one system
 
 
-def groups(page: Page) -> Mapping[str, Any] | None:
+def groups(page: Page) -> Mapping[str, Any]:
     """The tables of one system; a group without any value says so."""
-    if page.single is None:
-        return None
-    found = [(group, _group_table(page.single, group)) for group in GROUPS]
+    found = [(group, _group_table(page.systems[0], group)) for group in GROUPS]
     return {"groups": [one for one in found if one[1] is not None or one[0].mode == EGRAFF]}
 
 
@@ -113,18 +111,14 @@ def _cell(score: Score | None, footnotes: dict[str, str]) -> tuple[Score | None,
 # --- several systems
 
 
-def headlines(page: Page) -> Mapping[str, Any] | None:
+def headlines(page: Page) -> Mapping[str, Any]:
     """The headline metrics of several systems, a table each."""
-    if page.single is not None:
-        return None
     wanted = ((m, comparison, EGRAFF, "") for m in METRICS.values() for comparison in m.headline)
     return {"tables": list(_tables(page, wanted))}
 
 
 def more(page: Page) -> Mapping[str, Any] | None:
     """Every other value of several systems; those of pairs of elements stand on their pages."""
-    if page.single is not None:
-        return None
     known = {
         (s.key, s.comparison, s.mode, s.part.replace(TOTAL, ""))
         for _, result in page.results

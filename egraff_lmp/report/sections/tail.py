@@ -9,20 +9,13 @@ from egraff_lmp.report.base import Page
 from egraff_lmp.report.words import no_information, troubles_words
 
 
-def heat_map(page: Page) -> Mapping[str, Any] | None:
-    """The headline metrics of several systems at one glance."""
-    return None if page.single is not None else {}
-
-
 def figures(page: Page) -> Mapping[str, Any] | None:
     """The figures over several systems."""
     return {} if page.figures_of("figures") else None
 
 
-def troubles(page: Page) -> Mapping[str, Any] | None:
+def troubles(page: Page) -> Mapping[str, Any]:
     """What went wrong on each system; models with one state and reason share a line."""
-    if page.single is not None:
-        return None  # the summary of the system says so
     found: dict[tuple[str, str, str], list[str]] = {}
     for system, result in page.results:
         if result.troubles:
