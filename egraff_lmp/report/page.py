@@ -15,6 +15,7 @@ from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.fileio import write_json, write_text
 from egraff_lmp.report.base import Page, Section
 from egraff_lmp.report.figures import draw_all, write_files
+from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
 from egraff_lmp.report.sections.head import header, summary
@@ -113,11 +114,7 @@ def check_installed() -> None:
         raise require(error.name or "matplotlib", "report") from None
 
 
-def render(
-    results: Results,
-    figures: Sequence[Any] = (),
-    **where: Any,
-) -> str:
+def render(results: Results, figures: Sequence[PageFigure] = (), **where: Any) -> str:
     """The page as text, with figures that are already drawn; arguments as in `Page`."""
     page = Page(results, figures, **where)
     shown = [
@@ -126,13 +123,7 @@ def render(
         if section.single in (None, page.single is not None)
         and (context := section.context(page)) is not None
     ]
-    titled = [(section.name, section.title) for section, _ in shown if section.title]
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        page=page,
-        navigation=titled,
-        sections=[(section.name, context) for section, context in shown],
-    )
+    return _environment().get_template("page.html.j2").render(page=page, sections=shown)
 
 
 def _environment() -> Any:

@@ -215,7 +215,12 @@ def panels(
 
 
 def finish(
-    figure: Figure, name: str, data: Sequence[Row], ending: str = "", **values: float
+    figure: Figure,
+    name: str,
+    data: Sequence[Row],
+    colours: Mapping[str, Any] | None = None,
+    ending: str = "",
+    **values: float,
 ) -> PageFigure:
     """Render a figure, in PALETTE colours: a third of the bytes, and no eye sees it.
 
@@ -223,12 +228,15 @@ def finish(
         figure: the drawing.
         name: of its words.
         data: rows of what is drawn.
+        colours: names in a legend to their colours, None for no legend.
         ending: of its own name, as of `Material.groups`.
         values: numbers in its caption.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # optional
     from PIL import Image  # optional
 
+    if colours is not None:
+        _legend(figure, colours)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
@@ -246,7 +254,7 @@ def finish(
     )  # fmt: skip
 
 
-def legend(figure: Figure, colours: Mapping[str, Any]) -> None:
+def _legend(figure: Figure, colours: Mapping[str, Any]) -> None:
     """One legend above all axes: a line for each name, then what has a label in the axes."""
     from matplotlib.lines import Line2D  # optional
 

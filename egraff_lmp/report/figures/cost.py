@@ -39,5 +39,4 @@ def draw(material: Material) -> Iterator[PageFigure]:
             axis.tick_params(labelsize=8)
         axes[0, 0].set_yticks(range(len(cells)), [material.labels[c] for c in cells], fontsize=8)
         axes[0, 0].set_ylim(len(cells) - 0.5, -0.5)
-        base.legend(figure, material.colours)
-        yield base.finish(figure, "cost", data)
+        yield base.finish(figure, "cost", data, material.colours)

@@ -37,5 +37,4 @@ def draw(material: Material) -> Iterator[PageFigure]:
         axis.set(xlim=(0, 104), ylim=(len(systems) - 0.45, -0.55))
         axis.set_xlabel("share of the asked length (%)", fontsize=9)
         axis.grid(axis="y", visible=False)
-        base.legend(figure, material.colours)
-        yield base.finish(figure, "stability", data)
+        yield base.finish(figure, "stability", data, material.colours)

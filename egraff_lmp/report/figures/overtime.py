@@ -52,8 +52,7 @@ def _by_cell(material: Material, key: str, name: str, ordinate: str) -> Iterator
                     low, high = axis.get_ylim()
                     axis.set_ylim(min(low, 0.55 * UNCORRELATED), max(high, 1.0))
             _label(axes, [material.labels[cell] for cell in cells], columns, ordinate)
-            base.legend(figure, material.colours)
-            yield base.finish(figure, name, data, ending)
+            yield base.finish(figure, name, data, material.colours, ending)
 
 
 def _by_model(material: Material, key: str, name: str, ordinate: str) -> Iterator[PageFigure]:
@@ -83,8 +82,8 @@ def _by_model(material: Material, key: str, name: str, ordinate: str) -> Iterato
                 data += base.curve_rows(curve, cell, model)
         axes[0].set_ylim(top=top or None)
         _label(axes, [material.titles[model] for model in models], columns, ordinate)
-        base.legend(figure, {material.labels[c]: colour for c, colour in colours.items()})
-        yield base.finish(figure, name, data)
+        legend = {material.labels[c]: colour for c, colour in colours.items()}
+        yield base.finish(figure, name, data, legend)
 
 
 def _label(axes: Sequence[Axes], titles: Sequence[str], columns: int, ordinate: str) -> None:

@@ -41,5 +41,4 @@ def draw(material: Material) -> Iterator[PageFigure]:
             axis.set(xlim=(-0.04, 1.06), ylim=(-0.04, 1.06))
             axis.set_xlabel(panel[x], fontsize=9)
             axis.set_ylabel(panel[y], fontsize=9)
-        base.legend(figure, material.colours)
-        yield base.finish(figure, "fig7-pairs", data)
+        yield base.finish(figure, "fig7-pairs", data, material.colours)

@@ -66,8 +66,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
                 axis.set_ylim(0, _EDGE)
                 axis.set_yticks([25, 50, 75, 100], ["", "50", "", "100 %"], fontsize=6.5)
                 axis.set_title(material.labels[cell], fontsize=9, loc="center", pad=11)
-            base.legend(figure, material.colours)
-            yield base.finish(figure, "fig6-radar", data, ending)
+            yield base.finish(figure, "fig6-radar", data, material.colours, ending)
 
 
 def _polygon(axis: Any, found: Mapping[str, float], colour: str) -> None:

@@ -36,8 +36,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
                 data += _row(line, material, cell)
             for axis in axes[-1]:
                 axis.set_xlabel("r (Å)", fontsize=8)
-            base.legend(figure, material.colours)
-            yield base.finish(figure, "fig3-rdf", data, ending, cut=CUT)
+            yield base.finish(figure, "fig3-rdf", data, material.colours, ending, cut=CUT)
 
 
 def _row(axes: Sequence[Axes], material: Material, cell: str) -> list[Row]:

@@ -35,8 +35,7 @@ def draw_rdf(material: Material) -> Iterator[PageFigure]:
             axis.set_ylim(bottom=0)
             if known.kind == "g":
                 axis.axhline(1, color="#8c959f", lw=0.7, ls=":")
-        base.legend(figure, material.colours)
-        yield base.finish(figure, "structure", data)
+        yield base.finish(figure, "structure", data, material.colours)
 
 
 def draw_violation(material: Material) -> Iterator[PageFigure]:
@@ -60,8 +59,7 @@ def draw_violation(material: Material) -> Iterator[PageFigure]:
             if key == "fv":
                 base.draw_unrelated(axis)
                 axis.set_ylim(bottom=min(0.2, axis.get_ylim()[0]), top=1.0)
-        base.legend(figure, material.colours)
-        yield base.finish(figure, "violation", data)
+        yield base.finish(figure, "violation", data, material.colours)
 
 
 def draw_learning(material: Material) -> Iterator[PageFigure]:
@@ -82,8 +80,7 @@ def draw_learning(material: Material) -> Iterator[PageFigure]:
             data += base.draw_lines(axis, curves, material, quantity, log=True)
             axis.set(xlabel="epoch", ylabel=title)
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        base.legend(figure, material.colours)
-        yield base.finish(figure, "learning", data)
+        yield base.finish(figure, "learning", data, material.colours)
 
 
 def draw_temperature(material: Material) -> Iterator[PageFigure]:

@@ -30,8 +30,7 @@ def draw(material: Material) -> Iterator[PageFigure]:
         ) as (figure, axes):
             for axis, panel in zip(axes, _PANELS, strict=True):
                 data += _bars(axis, material, group, panel, found[panel])
-            base.legend(figure, material.colours)
-            yield base.finish(figure, "fig4-violation", data, ending)
+            yield base.finish(figure, "fig4-violation", data, material.colours, ending)
 
 
 def _bars(
