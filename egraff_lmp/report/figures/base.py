@@ -237,9 +237,9 @@ def finish(
 
     if colours is not None:
         _legend(figure, colours)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    sheet = FigureCanvasAgg(figure)
+    sheet.draw()
+    picture = Image.fromarray(np.asarray(sheet.buffer_rgba())[..., :3].copy())
     picture = picture.quantize(PALETTE, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette = picture.getpalette() or []
     picture.putpalette([255 if v >= NEARLY_WHITE else v for v in palette])

@@ -139,14 +139,13 @@ def check_rows(rows: Iterable[PaperRow]) -> None:
     Raises:
         EgraffError: one of them is unknown; all known ones are listed.
     """
-    known = known_rows()
+    known = {
+        row: f"'{row.dataset}'" + (f" with '{row.condition}'" if row.condition else "")
+        for row in known_rows()
+    }
     for row in rows:
         if row not in known:
             raise EgraffError(
                 f"expected a row of the paper's tables, got dataset '{row.dataset}' with condition "
-                f"'{row.condition}': use one of {'; '.join(_quoted(k) for k in known)}."
+                f"'{row.condition}': use one of {'; '.join(known.values())}."
             )
-
-
-def _quoted(row: PaperRow) -> str:
-    return f"'{row.dataset}'" + (f" with '{row.condition}'" if row.condition else "")

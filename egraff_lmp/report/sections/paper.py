@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import hypot
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.numbers import DASH, number, span
@@ -120,7 +121,7 @@ def _part(
                 "entries": [
                     {
                         "parts": [
-                            *(_mean(field, systems, *form) for form in column.forms.items()),
+                            *(_ours(field, systems, *form) for form in column.forms.items()),
                             _printed(table, row, field, column),
                         ]
                     }
@@ -132,13 +133,13 @@ def _part(
     }
 
 
-def _mean(field: Field, systems: Sequence[System], mode: str, pick: Pick) -> dict[str, str]:
+def _ours(field: Field, systems: Sequence[System], mode: str, pick: Pick) -> dict[str, str]:
     """One of our two numbers: the mean over the systems that have it, or a dash with the reason."""
     if field.model is None:
         return _entry("this force field is not part of this run")
     if not systems:
         return _entry("no system of this run stands for this row")
-    scores, values, reasons = [], [], []
+    scores, reasons, hints = [], [], []
     for system in systems:
         result = system.result(field.model)
         score = None if result is None else result.find(pick.key, pick.comparison, mode)
@@ -146,35 +147,30 @@ def _mean(field: Field, systems: Sequence[System], mode: str, pick: Pick) -> dic
             reasons.append(f"{system.name}: {_reason(result, score)}")
         else:
             scores.append(score)
-            values.append(pick.factor * score.value)
     if not scores:
         return _entry("; ".join(reasons))
-    mean, hints = fmean(values), []
+    mean, interval = _mean(scores, pick.factor)
     if len(systems) > 1:
         hints.append(f"mean of {len(scores)} of {len(systems)} systems")
     if reasons:
         hints.append(f"without {'; '.join(reasons)}")
     hint = "; ".join(filter(None, [*hints, _window(scores[0])]))
     count = f" ({len(scores)}/{len(systems)})" if reasons else ""
-    spread = _interval(mean, values, [score.interval for score in scores], pick.factor)
-    return _entry(hint, number(mean) + count, span(spread), repr(mean))
+    return _entry(hint, number(mean) + count, span(interval), repr(mean))
 
 
-def _interval(
-    mean: float,
-    values: Sequence[float],
-    intervals: Sequence[tuple[float, float] | None],
-    factor: float,
-) -> tuple[float, float] | None:
-    """Interval of a mean of independent values: their distances add in squares."""
-    known = [one for one in intervals if one is not None]
-    if len(known) < len(values):
-        return None
-    below, above = (
-        hypot(*(factor * end - value for end, value in zip(ends, values, strict=True)))
-        for ends in zip(*known, strict=True)
-    )
-    return mean - below / len(values), mean + above / len(values)
+def _mean(scores: Sequence[Score], factor: float) -> tuple[float, tuple[float, float] | None]:
+    """`factor` times the mean of independent values, and its interval.
+
+    The distances of the values from the ends of their intervals add in squares.
+    """
+    mean = factor * fmean(one.value for one in scores if one.value is not None)
+    known = [(one.value, *one.interval) for one in scores if one.interval is not None]
+    if len(known) < len(scores):
+        return mean, None
+    values, low, high = np.array(known, dtype=float).T
+    below, above = (factor * np.linalg.norm(end - values) / len(values) for end in (low, high))
+    return mean, (float(mean - below), float(mean + above))
 
 
 def _window(score: Score) -> str:
