@@ -44,16 +44,6 @@ class Page:
         systems = self.results.systems
         return systems[0] if len(systems) == 1 else None
 
-    @property
-    def systems(self) -> tuple[System, ...]:
-        """All systems, in the order of rows."""
-        return self.results.systems
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        """All models, in the order of columns."""
-        return self.results.models
-
     @cached_property
     def verdicts(self) -> tuple[ControlVerdict, ...]:
         """On the scores of the negative controls."""

@@ -13,23 +13,23 @@ from urllib.parse import quote
 
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.report import words
 from egraff_lmp.report.base import Page, Section
 from egraff_lmp.report.figures import draw_all, write_files
 from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
-from egraff_lmp.report.sections.head import header, summary
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
-from egraff_lmp.report.sections.tail import figures, limits, provenance, troubles
-from egraff_lmp.report.words import COMPARED, ranks_of, title_of, trouble_words, unit_of
+from egraff_lmp.report.sections.summary import summary
+from egraff_lmp.report.sections.tail import figures, provenance, troubles
 from egraff_lmp.results.export import export, to_csv, to_dict
 from egraff_lmp.results.record import Results
 from egraff_lmp.score.words import counted, listed
 
 SCORES, TABLE = "scores.json", "scores.csv"
 SECTIONS = (
-    Section("header", "", header),
+    Section("header", ""),
     Section("summary", "Summary", summary, single=True),
     Section("map", "At one glance", single=False),
     Section("setup", "What was run", single=True),
@@ -41,7 +41,7 @@ SECTIONS = (
     Section("controls", "Negative controls", controls),
     # The summary of a single system says so itself.
     Section("troubles", "What failed", troubles, single=False),
-    Section("limits", "Limits", limits),
+    Section("limits", "Limits"),
     Section("provenance", "Provenance", provenance),
 )
 
@@ -135,10 +135,10 @@ def _environment() -> Any:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals["COMPARED"] = COMPARED
+    environment.globals["COMPARED"] = words.COMPARED
     environment.filters |= {
-        "counted": counted, "g": "{:g}".format, "listed": listed, "number": number,
-        "ranks": ranks_of, "span": span, "title_of": title_of, "trouble_words": trouble_words,
-        "unit": unit_of,
+        "counted": counted, "g": "{:g}".format, "listed": listed, "number": number, "span": span,
+        "no_information": words.no_information, "ranks": words.ranks_of,
+        "title_of": words.title_of, "trouble_words": words.trouble_words, "unit": words.unit_of,
     }  # fmt: skip
     return environment

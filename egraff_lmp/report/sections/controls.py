@@ -8,7 +8,6 @@ from typing import Any
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.words import (
     VERDICTS,
-    no_information,
     reason_words,
     verdict_name,
     verdict_sentences,
@@ -27,7 +26,7 @@ def controls(page: Page) -> Mapping[str, Any] | None:
     for name in dict.fromkeys(v.control for v in page.verdicts):
         mine = [v for v in page.verdicts if v.control == name]
         found = {(verdict_name(v), v.cell): v for v in mine}
-        columns = [s for s in page.systems if any(v.cell == s.name for v in mine)]
+        columns = [s for s in page.results.systems if any(v.cell == s.name for v in mine)]
         rows = [
             {
                 "label": label,
@@ -42,7 +41,6 @@ def controls(page: Page) -> Mapping[str, Any] | None:
         "tables": tables,
         "sentences": verdict_sentences(page.verdicts),
         "marks": list(VERDICTS.values()),
-        "no_information": no_information(page.results),
     }
 
 

@@ -49,10 +49,10 @@ class Field:
 def paper(page: Page) -> Mapping[str, Any] | None:
     """The paper's tables rebuilt; one system alone shows them where it stands in one."""
     single = page.single is not None
-    tables = rebuilt(page.systems, fields_of(page.models), only_ours=single)
+    tables = rebuilt(page.results.systems, fields_of(page.results.models), only_ours=single)
     if single and not tables:
         return None
-    elsewhere = [] if single else untouched(page.systems)
+    elsewhere = [] if single else untouched(page.results.systems)
     return {"tables": tables, "untouched": elsewhere, "source": SOURCE}
 
 

@@ -59,7 +59,7 @@ GROUPS = (
 
 def groups(page: Page) -> Mapping[str, Any]:
     """The tables of one system; a group without any value says so."""
-    found = [(group, _group_table(page.systems[0], group)) for group in GROUPS]
+    found = [(group, _group_table(page.results.systems[0], group)) for group in GROUPS]
     return {"groups": [one for one in found if one[1] is not None or one[0].mode == EGRAFF]}
 
 
@@ -142,8 +142,8 @@ def _tables(page: Page, wanted: Iterable[tuple[Metric, str, str, str]]) -> Itera
     for metric, comparison, mode, part in wanted:
         rows: list[dict[str, Any]] = []
         unit = metric.unit
-        for system in page.systems:
-            results = [system.result(model.name) for model in page.models]
+        for system in page.results.systems:
+            results = [system.result(model.name) for model in page.results.models]
             scores = [
                 None if one is None else one.find(metric.key, comparison, mode, part)
                 for one in results
@@ -170,7 +170,7 @@ def _best(page: Page, metric: Metric, scores: Sequence[Score | None]) -> Score |
     """The best ordinary model; none where there is nothing to compare or all are equal."""
     known = [
         score
-        for model, score in zip(page.models, scores, strict=True)
+        for model, score in zip(page.results.models, scores, strict=True)
         if score is not None and score.value is not None and model.control is None
     ]
     if len({score.value for score in known}) < 2 or not metric.better:

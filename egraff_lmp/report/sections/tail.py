@@ -1,4 +1,4 @@
-"""Figures, what failed, what the numbers cannot say, and where they come from."""
+"""Figures, what failed, and where the numbers come from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from egraff_lmp.report.base import Page
-from egraff_lmp.report.words import no_information, troubles_words
+from egraff_lmp.report.words import troubles_words
 
 
 def figures(page: Page) -> Mapping[str, Any] | None:
@@ -24,17 +24,12 @@ def troubles(page: Page) -> Mapping[str, Any]:
     return {"troubles": found}
 
 
-def limits(page: Page) -> Mapping[str, Any]:
-    """What the numbers cannot say: of the benchmark, then of each system."""
-    return {"no_information": no_information(page.results) if not page.verdicts else ""}
-
-
 def provenance(page: Page) -> Mapping[str, Any]:
     """Hardware and versions; all else is in the records of the page."""
     if page.single is not None:
         return {"machine": page.single.machine}
     machines: dict[str, dict[str, None]] = {"written": {page.written: None}}
-    for one in page.systems:
+    for one in page.results.systems:
         for name, value in one.machine.items():
             if name != "written":
                 machines.setdefault(name, {})[value] = None

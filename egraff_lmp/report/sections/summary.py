@@ -1,8 +1,7 @@
-"""The head of the page, and the cards and findings of one system."""
+"""The cards and findings of one system."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,14 +21,9 @@ _BEST_FIRST = (
 )
 
 
-def header(page: Page) -> Mapping[str, Any]:
-    """Title, what was run, and the way to other pages and files."""
-    return {"states": Counter(result.state for _, result in page.results)}
-
-
 def summary(page: Page) -> Mapping[str, Any]:
     """A card for each model with its headline metrics, and what the numbers mean."""
-    models = page.systems[0].models
+    models = page.results.systems[0].models
     shown = [metric for metric in METRICS.values() if metric.headline]
     return {
         "cards": [(one, [(metric, _best(one, metric.key)) for metric in shown]) for one in models],
