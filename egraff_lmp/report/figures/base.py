@@ -105,8 +105,9 @@ class Material:
         """Those that there are, in the order of systems and models."""
         found: Values = {}
         for place in product(self.labels, self.models):
-            score = place in self.found and self.found[place].find(key, comparison, mode)
-            if score and score.value is not None:
+            result = self.found.get(place)
+            score = None if result is None else result.find(key, comparison, mode)
+            if score is not None and score.value is not None:
                 found[place] = score.value, score.interval
         return found
 

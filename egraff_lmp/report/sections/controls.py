@@ -6,12 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from egraff_lmp.report.base import Page
-from egraff_lmp.report.words import (
-    VERDICTS,
-    reason_words,
-    verdict_name,
-    verdict_sentences,
-)
+from egraff_lmp.report.words import VERDICTS, reason_words, verdict_name, verdict_sentences
 from egraff_lmp.results.controls import ControlVerdict
 from egraff_lmp.results.ranking import NOT_LAST, TELLS
 from egraff_lmp.score.records import STABILITY
