@@ -150,6 +150,9 @@ class TrainConfig(Section):
     overrides: dict[str, Any] = Field(default={}, description="settings on top of the preset")
     r_max: float = Field(default=5.0, gt=0, description="A")
     species: list[str] | None = Field(default=None, description="type order; alphabetical if none")
+    start_from: str | None = Field(
+        default=None, description="checkpoint whose weights the training begins with (fine-tuning)"
+    )
     dtype: Literal["float32", "float64"] = "float32"
     reference: ReferenceConfig = ReferenceConfig()
     loss: LossConfig = LossConfig()
@@ -209,7 +212,8 @@ class TrainConfig(Section):
     def sha256(self) -> str:
         """Hash of all that decides the course of the training.
 
-        Hence not of the bounds of its end, nor of the data's paths, whose content is hashed apart.
+        Hence not of the bounds of its end, nor of the paths of the data and of `start_from`, whose
+        contents are hashed apart.
         """
         paths = {"train": True, "validation": True, "test": True}
         course = self.model_dump(
@@ -229,7 +233,7 @@ class TrainConfig(Section):
 
 
 SHIPPED = Path(__file__).parent / "configs"
-_NOT_THE_COURSE = ("threads", "device", "tensorboard", "memory_gb", "kernels")
+_NOT_THE_COURSE = ("start_from", "threads", "device", "tensorboard", "memory_gb", "kernels")
 # Keys that earlier versions did not know, and the value that does what they did: with it, a config
 # has the hash that it had, and its run can be resumed.
 _LATER = {

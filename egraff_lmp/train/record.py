@@ -29,15 +29,26 @@ SELF_TEST_ATOMS = 200  # the self-test frame is stored as text in every deployed
 
 
 def make_record(
-    config: TrainConfig, parts: Parts, graphs: Sequence[Graph], base: Path | None
+    config: TrainConfig,
+    parts: Parts,
+    graphs: Sequence[Graph],
+    base: Path | None,
+    species: tuple[str, ...] | None = None,
 ) -> Record:
-    """The record of a training that starts now; `graphs` are those of the training part.
+    """The record of a training that starts now.
+
+    Args:
+        config: what to train.
+        parts: the frames.
+        graphs: those of the training part.
+        base: folder that relative paths start from.
+        species: elements in type order; those of the config, or of the frames, if None.
 
     Raises:
         EgraffError: unknown force field or preset, unfit reference energies.
     """
     entry = force_field(config.forcefield)
-    species = species_order(parts, config.species)
+    species = species_order(parts, config.species) if species is None else species
     isolated = {**parts.isolated_ev, **isolated_atoms(config, base)}
     method = chosen_method(config.reference.method, species, isolated)
     if method == "isolated_atoms" and parts.isolated_ev:

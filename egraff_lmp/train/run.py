@@ -38,6 +38,7 @@ from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
 from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
+from egraff_lmp.train.start import begin_with, begun_from, read_start, require_known
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
@@ -113,15 +114,26 @@ def train(
 
 def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) -> TrainResult:
     parts = read_parts(config, base)
-    graphs = _graphs(parts, species_order(parts, config.species), config.r_max)
+    start = read_start(config, base)
+    if start is None:
+        species = species_order(parts, config.species)
+    else:
+        require_known(start, [*parts.train, *parts.validation, *parts.test])
+        species = start.record.species
+    graphs = _graphs(parts, species, config.r_max)
     _check_distances(graphs["train"], config.r_max)
-    record = make_record(config, parts, graphs["train"], base)
+    record = make_record(config, parts, graphs["train"], base, species)
+    if start is not None:
+        record = begun_from(start, record, parts.train, config)
     previous = _previous(out / LAST, record)
     torch.manual_seed(config.seed)
     if previous is not None:
         # Of the same data: a run that an earlier release began did not record it.
         record = replace(previous.record, training_range=record.training_range)
-    module = ForceFieldModule(record.build(), config, stress_rms(parts.train))
+    model = record.build()
+    if start is not None:
+        begin_with(model, start, config.dtype)
+    module = ForceFieldModule(model, config, stress_rms(parts.train))
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
@@ -164,7 +176,7 @@ def _previous(path: Path, record: Record) -> Checkpoint | None:
     if not path.exists():
         return None
     previous = load_checkpoint(path)
-    for what, identity in (("config", _config_hash), ("data", _data_hashes)):
+    for what, identity in (("config", _config_hash), ("data", _data_hashes), ("start", _start)):
         if identity(previous.record) != identity(record):
             raise EgraffError(
                 f"{path.parent}: expected an empty folder or one of the same run, got a run with "
@@ -175,6 +187,10 @@ def _previous(path: Path, record: Record) -> Checkpoint | None:
 
 def _config_hash(record: Record) -> str:
     return str(record.provenance["config_sha256"])
+
+
+def _start(record: Record) -> str | None:
+    return (record.provenance.get("start") or {}).get("sha256")
 
 
 def _data_hashes(record: Record) -> dict[str, str]:
