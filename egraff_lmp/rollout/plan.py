@@ -100,7 +100,10 @@ class Plan:
             # What was checked here is what LAMMPS loads, whatever happens to the file meanwhile.
             "sha256": self.model_sha256,
         }
-        return values | ({"restart": RESUMED} if self.restart else {})
+        if self.restart:
+            # The outputs are cut off before the step of the restart, see `restart.cut_outputs`.
+            values |= {"restart": RESUMED, "rewrite_first": "yes"}
+        return values
 
     @property
     def command(self) -> list[str]:
