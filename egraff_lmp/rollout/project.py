@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ DATA = "structure.data"
 SHELL = "run.sh"
 SLURM = "job.slurm"
 _QUOTED = ("model", "data", "elements", "boundary")
+_REPEATED = """\
+# Repeated, it goes on from the newest restart file, or says that it is finished; with
+# {script} -var steps 20000 it goes on to these steps. Further arguments go to LAMMPS.
+# Results of other settings are overwritten with --force alone."""
 
 
 @dataclass(frozen=True)
@@ -140,20 +145,17 @@ def _deck_text(deck: Path, settings: Mapping[str, str]) -> str:
 
 
 def _shell_text(deck: str, ranks: int) -> str:
-    lmp = shlex.quote(lammps_program())
-    mpiexec = shlex.quote(mpi_program("mpiexec"))
     return f"""#!/bin/bash
 # Runs the deck on this machine: ./{SHELL}, or RANKS=4 ./{SHELL}.
-# Further arguments go to LAMMPS: ./{SHELL} -var steps 20000.
+{_REPEATED.format(script=f"./{SHELL}")}
+# Ctrl-C ends dynamics with a restart file (a minimisation has none, and begins anew).
 set -euo pipefail
 cd "$(dirname "${{BASH_SOURCE[0]}}")"
-exec {mpiexec} -n "${{RANKS:-{ranks}}}" {lmp} -in {deck} "$@"
+{_command(deck, f"${{RANKS:-{ranks}}}")}
 """
 
 
 def _slurm_text(deck: str, ranks: int) -> str:
-    lmp = shlex.quote(lammps_program())
-    mpiexec = shlex.quote(mpi_program("mpiexec"))
     return f"""#!/bin/bash
 #SBATCH --job-name=egraff
 #SBATCH --ntasks={ranks}
@@ -164,9 +166,17 @@ def _slurm_text(deck: str, ranks: int) -> str:
 # The mpiexec of this environment starts its ranks through Slurm. With a LAMMPS of the site, use
 # its launcher instead: srun lmp -in {deck}.
 # Two minutes before the time limit Slurm says so: restart.final is written, the status is 75.
-# To go on: sbatch {SLURM} -var restart restart.final. After a crash or a kill restart.a or
-# restart.b, the newer, is the last state.
+{_REPEATED.format(script=f"sbatch {SLURM}")}
 set -euo pipefail
 cd "$SLURM_SUBMIT_DIR"
-exec {mpiexec} -n "$SLURM_NTASKS" {lmp} -in {deck} "$@"
+{_command(deck, "$SLURM_NTASKS")}
 """
+
+
+def _command(deck: str, ranks: str) -> str:
+    python, lmp = shlex.quote(sys.executable), shlex.quote(lammps_program())
+    mpiexec = shlex.quote(mpi_program("mpiexec"))
+    return f"""\
+# egraff_lmp.cli.script looks at the results, prints the command, and becomes it.
+exec {python} -m egraff_lmp.cli.script \\
+    {mpiexec} -n "{ranks}" {lmp} -in {deck} "$@\""""
