@@ -15,7 +15,7 @@ from egraff_lmp.cli.console import errors
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import require_writable
 from egraff_lmp.locking import locked
-from egraff_lmp.rollout.again import carry_out, decide, read_request
+from egraff_lmp.rollout.again import carry_out, decide, read_request, warning
 from egraff_lmp.rollout.run import LOCK_SECONDS
 
 
@@ -27,6 +27,7 @@ def start(words: Sequence[str]) -> None:
     """
     request = read_request(words)
     require_writable(request.folder)
+    caution = warning(request)
     request.folder.mkdir(parents=True, exist_ok=True)
     with locked(request.folder, LOCK_SECONDS) as lock:
         found = decide(request)
@@ -34,6 +35,7 @@ def start(words: Sequence[str]) -> None:
         _say(found.message)
         if not found.command:
             return
+        _say(f"egraff: warning: {caution}" if caution else "")
         _say(shlex.join(found.command))
         os.set_inheritable(lock, True)  # LAMMPS holds the folder from here on
         try:

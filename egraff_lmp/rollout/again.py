@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from egraff_lmp.contract import read_contract, stress_warning
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file, write_json
+from egraff_lmp.rollout.box import require_cell_for_pressure
 from egraff_lmp.rollout.knobs import Knobs, given_variables
 from egraff_lmp.rollout.restart import (
     RESTARTS,
@@ -143,6 +145,22 @@ def decide(request: Request) -> Start:
         command += ["-log", f"log.{starts - 1}.lammps"]
     message = f"{folder}: goes on from {restart.path.name}, step {restart.step} of {steps}."
     return Start(message, tuple(command), restart, {**known, "starts": starts})
+
+
+def warning(request: Request) -> str:
+    """One sentence where the cell follows a stress that the model never learnt, else "".
+
+    Raises:
+        EgraffError: a cell that is to change, and is not periodic; or no deployed model.
+    """
+    values = request.values
+    if "coupling" not in values and values.get("relax_box", "no") == "no":
+        return ""
+    require_cell_for_pressure(values.get("boundary", "p p p"), str(request.folder))
+    if "coeff" in values or not Path(values.get("model", "")).is_file():
+        return ""
+    what = "npt" if "coupling" in values else "relax_box"
+    return stress_warning(read_contract(values["model"]), what)
 
 
 def carry_out(request: Request, start: Start) -> None:
