@@ -39,7 +39,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def require_writable(folder: str | Path) -> None:
     """Say before the work, and not after it, that its results cannot be written into `folder`.
 
-    Where it does not exist, the nearest folder above it that does decides. Nothing is written.
+    Where it does not exist, the nearest folder above it that does decides. No file is left.
 
     Raises:
         EgraffError: a file in its place or above it, or no permission to write.
@@ -57,11 +57,18 @@ def require_writable(folder: str | Path) -> None:
             f"{folder}: expected a folder to write results into, got {why} at {found}: choose "
             "another folder."
         )
-    if not os.access(found, os.W_OK | os.X_OK):
-        raise EgraffError(
-            f"{folder}: expected a folder to write results into, got no permission to write in "
-            f"{found}: choose another folder, or change its permissions."
-        )
+    why = "no permission to write"
+    if os.access(found, os.W_OK | os.X_OK):
+        try:
+            # Where the permissions allow it, the file system may not: read-only, full, another's.
+            with tempfile.TemporaryFile(dir=found):
+                return
+        except OSError as error:
+            why = str(error.strerror)
+    raise EgraffError(
+        f"{folder}: expected a folder to write results into, got '{why}' in {found}: choose "
+        "another folder, or see to its permissions and space."
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -28,7 +29,20 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the nearest folder that exists."""
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
-    with pytest.raises(EgraffError, match=f"no permission to write in {tmp_path}: choose another"):
+    with pytest.raises(
+        EgraffError, match=f"got 'no permission to write' in {tmp_path}: choose another"
+    ):
         require_writable(tmp_path / "a" / "b")
     (tmp_path / "a").mkdir()
     require_writable(tmp_path / "a" / "b")
+
+
+def test_permission_and_yet_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that is read-only, full, or somebody else's."""
+
+    def full(dir: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("egraff_lmp.fileio.tempfile.TemporaryFile", full)
+    with pytest.raises(EgraffError, match="got 'No space left on device' in"):
+        require_writable(tmp_path / "a")

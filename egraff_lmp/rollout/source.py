@@ -15,8 +15,10 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.untrusted import check_element, check_packed_text
 
-# Formats that ASE reads, and its own name of them; None: it finds it out.
-_OF_ASE = {"extxyz": "extxyz", "ase": None}
+# What ASE reads, by key of the format or ending of the name, and its own name of it; None: it finds
+# it out. By the ending are those that show neither in their first bytes nor in a pattern of names.
+_ENDINGS = ("cfg", "gen", "magres", "mol", "sdf")
+_OF_ASE = {"extxyz": "extxyz", "ase": None, **{ending: ending for ending in _ENDINGS}}
 
 
 def read_structure(
@@ -64,7 +66,9 @@ def _image(path: Path, frame: int, error: EgraffError) -> Structure:
     from ase.io import read
 
     check_packed_text(path)
-    key = detect_format(path).key
+    key = path.suffix[1:].lower()
+    if key not in _OF_ASE:
+        key = detect_format(path).key
     if key not in _OF_ASE:
         raise error
     try:

@@ -112,7 +112,7 @@ def test_a_data_file_with_the_elements_of_its_masses(tmp_path, cdte, tiny_model)
 def test_a_folder_that_cannot_be_written(tmp_path, structure, tiny_model, monkeypatch):
     """It is said before anything is read."""
     monkeypatch.setattr("egraff_lmp.fileio.os.access", lambda *args: False)
-    with pytest.raises(EgraffError, match="no permission to write in") as error:
+    with pytest.raises(EgraffError, match="no permission to write' in") as error:
         init_project(tmp_path / "deep" / "a", "gone.xyz", tmp_path / "gone.pt", 300)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "deep").exists()

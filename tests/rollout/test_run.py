@@ -228,7 +228,7 @@ def test_constant_pressure_without_stress_labels_is_warned_of_once(
 
 def test_a_folder_that_cannot_be_written_is_said_first(make_settings, monkeypatch):
     monkeypatch.setattr("egraff_lmp.fileio.os.access", lambda *args: False)
-    with pytest.raises(EgraffError, match="no permission to write in"):
+    with pytest.raises(EgraffError, match="no permission to write' in"):
         run_rollout(make_config(make_settings(structure="gone.traj")))
 
 

@@ -10,10 +10,9 @@ from egraff_lmp.rollout.datafile import Structure, write_data_file
 from egraff_lmp.rollout.source import read_structure
 
 
-@pytest.mark.parametrize("name", ["POSCAR", "a.cif", "a b.extxyz", "a.traj", "a.gen", "a.in"])
+@pytest.mark.parametrize("name", ["POSCAR", "a.cif", "a b.extxyz", "a.traj", "a.gen"])
 def test_what_ase_reads(tmp_path, cdte, name):
-    options = {"format": "aims"} if name == "a.in" else {}
-    write(tmp_path / name, cdte, **options)
+    write(tmp_path / name, cdte)
     found = read_structure(str(tmp_path / name))
     assert sorted(found.species) == sorted(cdte.get_chemical_symbols())
     assert found.pbc == (True, True, True)
