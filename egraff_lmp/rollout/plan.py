@@ -123,9 +123,10 @@ def make_plan(config: RolloutConfig) -> Plan:
         EgraffError: missing files, elements that do not fit, or a folder that holds another
             rollout or cannot be written into.
     """
-    require_writable(config.path(config.out_dir))
-    potential = _potential(config)
     out_dir = config.path(config.out_dir)
+    if not _is_finished(config, out_dir):
+        require_writable(out_dir)
+    potential = _potential(config)
     check_out_dir(out_dir)
     text, elements, boundary, source = _start(config, potential)
     if config.ensemble == "npt":
@@ -163,6 +164,15 @@ def make_plan(config: RolloutConfig) -> Plan:
         config, out_dir, deck, text, variables, identity, model_sha256, inputs, record, restart,
         warning,
     )  # fmt: skip
+
+
+def _is_finished(config: RolloutConfig, out_dir: Path) -> bool:
+    """Whether results that are only read lie in the folder, as far as can be seen."""
+    try:
+        record = read_record(out_dir)
+    except OSError:
+        return False
+    return record is not None and record.status == "finished" and record.n_steps >= config.n_steps
 
 
 def _potential(config: RolloutConfig) -> Potential:

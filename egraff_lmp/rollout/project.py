@@ -13,7 +13,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import require_writable, write_text
 from egraff_lmp.paths import mpi_program
 from egraff_lmp.rollout.box import require_cell_for_pressure
-from egraff_lmp.rollout.datafile import data_text, type_order
+from egraff_lmp.rollout.datafile import Structure, data_text, type_order
 from egraff_lmp.rollout.deck import deck_path, number
 from egraff_lmp.rollout.launch import lammps_program
 from egraff_lmp.rollout.potential import check_name, element_words
@@ -80,8 +80,7 @@ def init_project(
         force: overwrite files that exist.
 
     Raises:
-        EgraffError: elements that the model does not know, files that exist, wrong values, a
-            folder that cannot be written into.
+        EgraffError: unknown elements, files that exist, wrong values, no place to write.
     """
     _check(folder, ensemble, temperature_kelvin, timestep_fs, n_steps, ranks)
     deck = deck_path(ensemble)
@@ -90,18 +89,10 @@ def init_project(
     check_name(model)
     start = read_structure(structure, frame, elements=elements)
     order = type_order(start.species, contract.species, start.source)
-    settings = {
-        "model": str(model),
-        "data": DATA,
-        "elements": element_words(order),
-        "boundary": start.box().boundary,
-        "steps": str(n_steps),
-    }
+    settings = {"model": str(model), **_settings(start, order, ensemble, n_steps)}
     if ensemble != "minimise":
         settings["temperature"] = number(temperature_kelvin)
         settings["timestep_fs"] = number(timestep_fs)
-    if ensemble == "npt":
-        require_cell_for_pressure(settings["boundary"], start.source)
     masses = dict(zip(contract.species, contract.masses_amu, strict=True))
     texts = {
         DATA: data_text(start, order, masses_amu=masses),
@@ -119,6 +110,20 @@ def init_project(
         f"bash {shlex.quote(str(folder / SHELL))}",
         stress_warning(contract, "npt") if ensemble == "npt" else "",
     )
+
+
+def _settings(
+    start: Structure, order: Sequence[str], ensemble: str, n_steps: int
+) -> dict[str, str]:
+    boundary = start.box().boundary
+    if ensemble == "npt":
+        require_cell_for_pressure(boundary, start.source)
+    return {
+        "data": DATA,
+        "elements": element_words(order),
+        "boundary": boundary,
+        "steps": str(n_steps),
+    }
 
 
 def _check(

@@ -232,6 +232,14 @@ def test_a_folder_that_cannot_be_written_is_said_first(make_settings, monkeypatc
         run_rollout(make_config(make_settings(structure="gone.traj")))
 
 
+def test_a_finished_rollout_in_a_folder_that_cannot_be_written(make_settings, monkeypatch):
+    result = run_rollout(make_config(make_settings(n_steps=10)))
+    monkeypatch.setattr("egraff_lmp.fileio.os.access", lambda *args: False)
+    assert run_rollout(make_config(make_settings(n_steps=10))) == result
+    with pytest.raises(EgraffError, match="no permission to write' in"):
+        run_rollout(make_config(make_settings(n_steps=20)))
+
+
 def _same(one, two, until=None) -> float:
     """Largest difference of positions in A over common frames up to step `until`."""
     pytest.importorskip("MDAnalysis")
