@@ -26,6 +26,9 @@ class EgraffCalculator(Calculator):
         device: "cpu", "cuda" or "cuda:N".
         sha256: what the file must have; it is not loaded otherwise. A model file is a program.
 
+    The precision is that of the file; there are no other arguments, and an unknown one is a
+    TypeError.
+
     Raises:
         EgraffError: not a deployed file, another hash, an unknown element, no such device.
     """
@@ -38,9 +41,8 @@ class EgraffCalculator(Calculator):
         device: str = "cpu",
         *,
         sha256: str | None = None,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__()
         self.model = DeployedModel(model, device, sha256=sha256)
 
     def calculate(

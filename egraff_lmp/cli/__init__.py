@@ -7,6 +7,7 @@ is imported inside the function, so that `egraff --help` is instant.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
@@ -22,14 +23,33 @@ COMMANDS = (
     "inspect",
     "train",
     "deploy",
+    "eval",
     "compare",
     "verify",
+    "relax",
+    "eos",
+    "elastic",
+    "phonons",
+    "neb",
     "init",
     "run",
     "score",
     "bench",
     "report",
 )
+# What a user can mend: no permission, a full or read-only disk, a folder where a file should be.
+_OF_THE_DISK = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+}
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended: 128 + SIGINT
 
 
@@ -69,6 +89,15 @@ def main() -> None:
         sys.exit(STOPPED)
     except EgraffError as error:
         errors.print(f"egraff: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        errors.print(
+            f"egraff: {error.filename or 'a file'}: expected to read or write it, got "
+            f"\"{error.strerror}\": make room or change permissions, or choose another folder.",
+            style="red", highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as stop:
         # typer turns Ctrl-C within a command into SystemExit(130)

@@ -60,6 +60,15 @@ def command(
         int | None,
         typer.Option(min=1, help="Number of epochs, in place of stop.max_epochs of the config."),
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A key of the config and its value, such as optimiser.learning_rate=0.002, in "
+            "place of the file's; the option may be repeated.",
+        ),
+    ] = None,
     measure: Annotated[
         bool,
         typer.Option(
@@ -72,8 +81,9 @@ def command(
 ) -> None:
     """Train a force field; repeating the command resumes it.
 
-    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png and result.json. Exit status 75 after
-    a batch system's signal, 130 after Ctrl-C: the same command goes on from the last epoch.
+    Writes best.ckpt, last.ckpt, log.csv, learning_curve.png, parity.png and result.json. Exit
+    status 75 after a batch system's signal, 130 after Ctrl-C: the same command goes on from the
+    last epoch.
     """
     from egraff_lmp.train.config import load_config, named_config, shipped_configs
 
@@ -92,7 +102,9 @@ def command(
             "n_train": n_train,
             "n_validation": n_validation,
         }
-        settings = named_config(config, {k: v for k, v in options.items() if v is not None})
+        settings = named_config(
+            config, {k: v for k, v in options.items() if v is not None}, changes or ()
+        )
     elif train_on or validation or test or n_train or n_validation:
         names = ", ".join(shipped_configs())
         raise EgraffError(
@@ -106,7 +118,7 @@ def command(
             "no such file."
         )
     else:
-        settings, base = load_config(path), path.resolve().parent
+        settings, base = load_config(path, changes or ()), path.resolve().parent
     if max_epochs is not None:
         stop = settings.stop.model_copy(update={"max_epochs": max_epochs})
         settings = settings.model_copy(update={"stop": stop})

@@ -1,6 +1,7 @@
 """Files that ASE reads: extended XYZ, its database, VASP output, trajectories and the like.
 
-One file holds one composition: the same elements in the same order in every frame.
+As `Frames` a file holds one composition: the same elements in the same order in every frame. As a
+`Collection` it may hold several, isolated atoms among them.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
-from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.collection import Collection
+from egraff_lmp.data.frames import WEIGHTED, Frames
+from egraff_lmp.data.label_names import LabelKeys, LabelReader
 from egraff_lmp.errors import EgraffError
 
-# Where labels are kept when the writer avoided ASE's own names (MACE's convention first).
-ENERGY_KEYS = ("REF_energy", "dft_energy", "DFT_energy", "Energy")
-FORCE_KEYS = ("REF_forces", "dft_forces", "DFT_forces", "force", "Forces")
+ISOLATED = "isolatedatom"  # MACE's config_type of a frame whose energy is a free atom's
 
 
 def is_xyz(path: Path) -> bool:
@@ -49,24 +49,42 @@ def is_ase(path: Path) -> bool:
 
 def read_xyz(path: Path) -> Frames:
     """Frames of an extended-XYZ file."""
-    return _read(path, "extxyz")
+    return frames_from_images(_images(path, "extxyz"), str(path))
 
 
 def read_any(path: Path) -> Frames:
     """Frames of any other file that ASE reads."""
-    return _read(path, None)
+    return frames_from_images(_images(path, None), str(path))
 
 
 def read_database(path: Path) -> Frames:
     """Frames of an ASE database, in order of their ids."""
+    return frames_from_images(_rows(path), str(path))
+
+
+def collect_xyz(path: Path, keys: LabelKeys) -> Collection:
+    """All compositions of an extended-XYZ file."""
+    return collection_from_images(_images(path, "extxyz"), str(path), keys)
+
+
+def collect_any(path: Path, keys: LabelKeys) -> Collection:
+    """All compositions of any other file that ASE reads."""
+    return collection_from_images(_images(path, None), str(path), keys)
+
+
+def collect_database(path: Path, keys: LabelKeys) -> Collection:
+    """All compositions of an ASE database."""
+    return collection_from_images(_rows(path), str(path), keys)
+
+
+def _rows(path: Path) -> list[Any]:
     from ase.db import connect
 
     try:
         _require_tables(path)
-        images = [row.toatoms() for row in connect(str(path), serial=True).select(sort="id")]
+        return [row.toatoms() for row in connect(str(path), serial=True).select(sort="id")]
     except Exception as error:
         raise _unreadable(path, error) from None
-    return frames_from_images(images, str(path))
 
 
 def _require_tables(path: Path) -> None:
@@ -78,7 +96,7 @@ def _require_tables(path: Path) -> None:
             raise ValueError("a database without the tables of ASE")
 
 
-def frames_from_images(images: Sequence[Any], source: str) -> Frames:
+def frames_from_images(images: Sequence[Any], source: str, keys: LabelKeys | None = None) -> Frames:
     """Frames of a list of `ase.Atoms` of one composition.
 
     Raises:
@@ -88,30 +106,110 @@ def frames_from_images(images: Sequence[Any], source: str) -> Frames:
     if not images:
         raise EgraffError(f"{source}: expected at least one frame, got none.")
     species = tuple(images[0].get_chemical_symbols())
-    pbc = tuple(bool(flag) for flag in images[0].pbc)
+    pbc = _pbc(images[0])
     for index, atoms in enumerate(images):
         if tuple(atoms.get_chemical_symbols()) != species:
             raise EgraffError(
                 f"{source}: expected the same elements in the same order in every frame, got "
                 f"{atoms.get_chemical_formula()} in frame {index} and "
-                f"{images[0].get_chemical_formula()} in frame 0: write one file per composition."
+                f"{images[0].get_chemical_formula()} in frame 0: write one file per composition "
+                "(`egraff train` and `egraff eval` take several in one file)."
             )
-        if tuple(bool(flag) for flag in atoms.pbc) != pbc:
+        if _pbc(atoms) != pbc:
             raise EgraffError(f"{source}: expected one periodicity, frame {index} has another.")
+    return _frames(images, np.arange(len(images)), source, _labels(images, source, keys))
+
+
+def collection_from_images(
+    images: Sequence[Any], source: str, keys: LabelKeys | None = None
+) -> Collection:
+    """The frames of a list of `ase.Atoms`, grouped by composition, periodicity and stress.
+
+    A single atom is no frame but the energy of an isolated one where its `config_type` is
+    IsolatedAtom, or nothing is periodic.
+
+    Raises:
+        EgraffError: no frames, an isolated atom without an energy or with two, or energies or
+            forces on some of the frames of a composition only.
+    """
+    labels = _labels(images, source, keys)
+    isolated: dict[str, float] = {}
+    members: dict[tuple[Any, ...], list[int]] = {}
+    for index, atoms in enumerate(images):
+        if _is_isolated(atoms):
+            _add_isolated(isolated, atoms, labels.energy(atoms), f"{source}, frame {index}")
+            continue
+        kind = (tuple(atoms.get_chemical_symbols()), _pbc(atoms), labels.stress(atoms) is None)
+        members.setdefault(kind, []).append(index)
+    if not members:
+        raise EgraffError(
+            f"{source}: expected at least one frame"
+            f"{' beside isolated atoms' if isolated else ''}, got none."
+        )
+    which = [np.array(indices, dtype=np.int64) for indices in members.values()]
+    groups = [_frames(images, indices, source, labels) for indices in which]
+    return Collection(tuple(groups), tuple(which), isolated, source)
+
+
+def _labels(images: Sequence[Any], source: str, keys: LabelKeys | None) -> LabelReader:
+    return LabelReader(images, source, LabelKeys() if keys is None else keys)
+
+
+def _pbc(atoms: Any) -> tuple[bool, bool, bool]:
+    x, y, z = (bool(flag) for flag in atoms.pbc)
+    return x, y, z
+
+
+def _is_isolated(atoms: Any) -> bool:
+    named = str(atoms.info.get("config_type", "")).replace("_", "").lower() == ISOLATED
+    return len(atoms) == 1 and (named or not any(atoms.pbc))
+
+
+def _add_isolated(isolated: dict[str, float], atoms: Any, energy: float | None, where: str) -> None:
+    (symbol,) = atoms.get_chemical_symbols()
+    if energy is None or not np.isfinite(energy):
+        raise EgraffError(
+            f"{where}: expected the energy of an isolated {symbol} atom, it has none: remove this "
+            "frame, or give it one."
+        )
+    if isolated.setdefault(symbol, energy) != energy:
+        raise EgraffError(
+            f"{where}: expected one energy of an isolated {symbol} atom, got {energy:g} eV here "
+            f"and {isolated[symbol]:g} eV before: keep one of them."
+        )
+
+
+def _frames(
+    images: Sequence[Any], which: NDArray[np.int64], source: str, labels: LabelReader
+) -> Frames:
+    """The frames `which`, all of one composition."""
+    chosen = [images[index] for index in which]
+    # A group with some is read as one without.
+    stress = [value for atoms in chosen if (value := labels.stress(atoms)) is not None]
     return Frames(
-        species=species,
-        positions=np.stack([atoms.positions for atoms in images]).astype(np.float64),
-        cell=np.stack([np.asarray(atoms.cell) for atoms in images]).astype(np.float64),
-        pbc=(pbc[0], pbc[1], pbc[2]),
-        energy=_gather([_energy(atoms) for atoms in images], "an energy", source),
-        forces=_gather([_forces(atoms) for atoms in images], "forces", source),
-        stress=_stresses(images),
+        species=tuple(chosen[0].get_chemical_symbols()),
+        positions=np.stack([atoms.positions for atoms in chosen]).astype(np.float64),
+        cell=np.stack([np.asarray(atoms.cell) for atoms in chosen]).astype(np.float64),
+        pbc=_pbc(chosen[0]),
+        energy=_gather([labels.energy(atoms) for atoms in chosen], which, "an energy", source),
+        forces=_gather([labels.forces(atoms) for atoms in chosen], which, "forces", source),
+        stress=np.stack(stress) if len(stress) == len(chosen) else None,
         timestep_fs=None,
         source=source,
+        weights=_weights(chosen),
     )
 
 
-def _read(path: Path, file_format: str | None) -> Frames:
+def _weights(images: Sequence[Any]) -> NDArray[np.float64] | None:
+    """(T, 3) as MACE's files give them; None where no frame has any."""
+    names = ("config_weight", *(f"config_{label}_weight" for label in WEIGHTED))
+    if not any(name in atoms.info for atoms in images for name in names):
+        return None
+    table = np.array([[float(a.info.get(name, 1.0)) for name in names] for a in images])
+    return table[:, :1] * table[:, 1:]
+
+
+def _images(path: Path, file_format: str | None) -> list[Any]:
     from ase.io import read
 
     try:
@@ -122,7 +220,7 @@ def _read(path: Path, file_format: str | None) -> Frames:
         )
     except Exception as error:  # each of ASE's readers raises what it likes
         raise _unreadable(path, error) from None
-    return frames_from_images(images, str(path))
+    return list(images)
 
 
 def _unreadable(path: Path, error: Exception) -> EgraffError:
@@ -132,37 +230,10 @@ def _unreadable(path: Path, error: Exception) -> EgraffError:
     )
 
 
-def _energy(atoms: Any) -> float | None:
-    results = {} if atoms.calc is None else atoms.calc.results
-    # `free_energy` is what the forces of a smeared calculation belong to, but sets state `energy`.
-    for value in (results.get("energy"), *(atoms.info.get(key) for key in ENERGY_KEYS)):
-        if value is not None:
-            return float(value)
-    return None
-
-
-def _forces(atoms: Any) -> NDArray[np.float64] | None:
-    results = {} if atoms.calc is None else atoms.calc.results
-    for value in (results.get("forces"), *(atoms.arrays.get(key) for key in FORCE_KEYS)):
-        if value is not None:
-            return np.asarray(value, dtype=np.float64)
-    return None
-
-
-def _stresses(images: Sequence[Any]) -> NDArray[np.float64] | None:
-    """(T, 3, 3) where every frame has a stress; a file with some is read as one without."""
-    found = []
-    for atoms in images:
-        value = None if atoms.calc is None else atoms.calc.results.get("stress")
-        if value is None:
-            return None
-        value = np.asarray(value, dtype=np.float64)
-        found.append(voigt_6_to_full_3x3_stress(value) if value.shape == (6,) else value)
-    return np.stack(found)
-
-
-def _gather(values: list[Any], what: str, source: str) -> NDArray[np.float64] | None:
-    missing = [index for index, value in enumerate(values) if value is None]
+def _gather(
+    values: list[Any], which: NDArray[np.int64], what: str, source: str
+) -> NDArray[np.float64] | None:
+    missing = [index for index, value in zip(which, values, strict=True) if value is None]
     if len(missing) == len(values):
         return None
     if missing:

@@ -38,6 +38,7 @@ def require_finite(frames: Frames) -> None:
         "energy": frames.energy,
         "forces": frames.forces,
         "stress": frames.stress,
+        "weights": frames.weights,
     }
     for name, array in arrays.items():
         if array is None:
@@ -68,5 +69,6 @@ def unit_suspicion(frames: Frames) -> str | None:
         return None
     return (
         f"{frames.source}: the root-mean-square force is {rms:.1f}, too large for eV/A and usual "
-        "for kcal/mol/A: divide energies and forces by 23.06 if so."
+        "for kcal/mol/A: if so, `egraff data convert FILE out.npz --energy-unit kcal/mol` makes a "
+        "file in eV."
     )

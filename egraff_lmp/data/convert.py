@@ -118,7 +118,7 @@ def convert_part(
         "licence": entry.licence,
         "split": entry.split,
         "order": entry.order_of(part),
-        "temperature_kelvin": entry.temperature_kelvin,
+        "temperature_kelvin": entry.temperature_of(part),
         "citations": [asdict(citation) for citation in entry.citations],
     }
     return _write(frames, out, entry.path(part), f"{entry.key}:{part}", facts)

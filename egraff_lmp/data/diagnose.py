@@ -72,7 +72,7 @@ def check_set(
                 order,
                 entry.frame_stride_fs.get(name) if order == SERIES else entry.step_fs,
                 entry.gaps() if order == ORDERED else None,
-                entry.temperature_kelvin,
+                entry.temperature_of(name),
                 entry.r_max if r_max is None else r_max,
                 entry.n_frames.get(name),
             )

@@ -75,6 +75,7 @@ class DataSet:
         groups: role in the paper's tasks (train, crystal, test) to parts, for compositions.
         whole: parts that hold the frames of other parts by construction.
         remote: part to its downloadable files.
+        part_temperatures: of parts that are not of the first condition, in K.
     """
 
     key: str
@@ -96,11 +97,16 @@ class DataSet:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
     remote: Mapping[str, tuple[RemoteFile, ...]] = field(default_factory=dict)
+    part_temperatures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def temperature_kelvin(self) -> float:
         """Temperature of the first condition."""
         return self.conditions[0].temperature_kelvin
+
+    def temperature_of(self, part: str) -> float:
+        """Temperature in K at which the frames of a part were drawn, as its authors say."""
+        return self.part_temperatures.get(part, self.temperature_kelvin)
 
     @property
     def timestep_fs(self) -> float:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
+
+WEIGHTED = ("energy", "forces", "stress")  # columns of `Frames.weights`
+
+
+def formula(species: Sequence[str]) -> str:
+    """Elements with counts, alphabetically: Ge40Te160."""
+    counts = Counter(species)
+    return "".join(f"{name}{counts[name]}" for name in sorted(counts))
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,8 @@ class Frames:
         timestep_fs: time between consecutive frames, or None where they are no time series.
         source: where they come from, for messages and provenance.
         stress: (T, 3, 3) in eV/A^3, positive under tension (ASE's sign), or None.
+        weights: (T, 3), what a training's loss multiplies the errors of energy, forces and stress
+            of each frame by, or None where all are 1.
     """
 
     species: tuple[str, ...]
@@ -36,6 +48,7 @@ class Frames:
     timestep_fs: float | None
     source: str
     stress: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         frames, atoms = self.positions.shape[0], len(self.species)
@@ -45,6 +58,7 @@ class Frames:
             "energy": (self.energy, (frames,)),
             "forces": (self.forces, (frames, atoms, 3)),
             "stress": (self.stress, (frames, 3, 3)),
+            "weights": (self.weights, (frames, len(WEIGHTED))),
         }
         for name, (array, shape) in expected.items():
             if array is not None and array.shape != shape:
@@ -61,6 +75,11 @@ class Frames:
         """Number of atoms N."""
         return len(self.species)
 
+    @property
+    def formula(self) -> str:
+        """Elements with counts, alphabetically: Ge40Te160."""
+        return formula(self.species)
+
     def select(self, which: slice | NDArray[np.int64]) -> Frames:
         """The frames `which`; the time step survives only a slice (its stride is applied)."""
         step = None
@@ -73,13 +92,15 @@ class Frames:
             energy=None if self.energy is None else self.energy[which],
             forces=None if self.forces is None else self.forces[which],
             stress=None if self.stress is None else self.stress[which],
+            weights=None if self.weights is None else self.weights[which],
             timestep_fs=step,
         )
 
     def sha256(self) -> str:
-        """Hash of species, positions, cell and labels: names a split in a model card."""
+        """Hash of species, positions, cell, labels and weights: names a split in a model card."""
         digest = hashlib.sha256(" ".join(self.species).encode())
-        for array in (self.positions, self.cell, self.energy, self.forces, self.stress):
+        labels = (self.energy, self.forces, self.stress, self.weights)
+        for array in (self.positions, self.cell, *labels):
             if array is not None:
                 digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()

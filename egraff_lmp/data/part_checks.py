@@ -24,6 +24,7 @@ SLOPE_TOLERANCE = 0.25
 # A time step or stride that is off by 12 % makes a quarter in temperature.
 TEMPERATURE_TOLERANCE = 0.25
 DRIFT_SIGMAS = 2.0
+SURFACE_SIGMAS = 3.0
 # d / (r_i + r_j) of nearest neighbours is 0.9 to 1.3 in molecules, metals and salts.
 BOND_SCALE = (0.5, 1.7)
 # Forces of a frame that sum to more than this share of a random sum do not belong to a force field
@@ -177,6 +178,31 @@ def _temperature(measured: Measured) -> list[Finding]:
     return [Finding("temperature", WARNING, part.name, message, values)]
 
 
+def _surface(measured: Measured) -> list[Finding]:
+    """Temperature of the virial theorem against the stated one: whose surface the frames are of."""
+    part = measured.part
+    found = timeline.virial_temperature(measured.frames)
+    stated = part.temperature_kelvin
+    if found is None or not np.isfinite(found.kelvin):
+        return []
+    size = f"{found.kelvin:.0f} +- {found.error_kelvin:.0f} K"
+    values = {
+        "virial_temperature_kelvin": round(found.kelvin, 1),
+        "virial_temperature_error_kelvin": round(found.error_kelvin, 1),
+    }
+    message = f"by the virial theorem the forces are those of {size}"
+    if stated is None:
+        return [Finding("surface", NOTE, part.name, f"{message}.", values)]
+    off = abs(found.kelvin - stated)
+    if off <= max(TEMPERATURE_TOLERANCE * stated, SURFACE_SIGMAS * found.error_kelvin):
+        return [Finding("surface", NOTE, part.name, f"{message}, stated are {stated:g} K.", values)]
+    message += (
+        f", stated are {stated:g} K: the frames were not drawn at that temperature from the "
+        "surface that the forces are of, so that no rollout at it has their structure."
+    )
+    return [Finding("surface", WARNING, part.name, message, values)]
+
+
 def _units(measured: Measured) -> list[Finding]:
     """Forces in kcal/mol/A, lengths in bohr or nm."""
     part, frames = measured.part, measured.frames
@@ -254,6 +280,7 @@ CHECKS = (
     Check("order", "shuffled frames, gaps in time", _order),
     Check("work", "dE against -F.dx", _work),
     Check("temperature", "temperature of consecutive frames", _temperature),
+    Check("surface", "temperature by the virial theorem", _surface),
     Check("units", "unit mix-ups", _units),
     Check("net force", "forces that do not sum to zero", _net_force),
     Check("cells", "cells below twice the cutoff", _cells),

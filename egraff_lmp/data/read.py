@@ -11,7 +11,9 @@ from pathlib import Path
 
 from egraff_lmp.data import ase_io, cp2k, deepmd, dictionary, npz, published_npz, store
 from egraff_lmp.data.check import check_labels
+from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.label_names import LabelKeys
 from egraff_lmp.data.lammps_data import is_lammps_data, read_lammps_data
 from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.data.lammps_scan import is_lammps_dump
@@ -30,6 +32,8 @@ class Format:
         read: the reader; raises EgraffError.
         labelled: ab-initio data, whose labels must be finite. A rollout may hold non-finite
             values: there they are a result.
+        collect: reader of files with several compositions and labels under names of the user's
+            choice; None where the format has neither.
     """
 
     key: str
@@ -37,6 +41,7 @@ class Format:
     detect: Callable[[Path], bool]
     read: Callable[[Path], Frames]
     labelled: bool = True
+    collect: Callable[[Path, LabelKeys], Collection] | None = None
 
 
 def _read_lammps_dump(path: Path) -> Frames:
@@ -66,9 +71,27 @@ _ROWS = (
     Format("lammps-dump", "LAMMPS dump", is_lammps_dump, _read_lammps_dump, labelled=False),
     Format("lammps-data", "LAMMPS data file", is_lammps_data, _read_lammps_data),
     Format("cp2k", "CP2K trajectory", cp2k.is_cp2k, cp2k.read_cp2k),
-    Format("extxyz", "extended XYZ", ase_io.is_xyz, ase_io.read_xyz),
-    Format("ase-db", "ASE database", ase_io.is_database, ase_io.read_database),
-    Format("ase", "any other file that ASE reads", ase_io.is_ase, ase_io.read_any),
+    Format(
+        "extxyz",
+        "extended XYZ",
+        ase_io.is_xyz,
+        ase_io.read_xyz,
+        collect=ase_io.collect_xyz,
+    ),
+    Format(
+        "ase-db",
+        "ASE database",
+        ase_io.is_database,
+        ase_io.read_database,
+        collect=ase_io.collect_database,
+    ),
+    Format(
+        "ase",
+        "any other file that ASE reads",
+        ase_io.is_ase,
+        ase_io.read_any,
+        collect=ase_io.collect_any,
+    ),
 )
 FORMATS: dict[str, Format] = {row.key: row for row in _ROWS}  # in order of detection
 
@@ -89,18 +112,47 @@ def read_frames(
             labels.
     """
     path = Path(path)
-    if format is not None and format not in FORMATS:
-        raise EgraffError(f"expected a format out of {', '.join(FORMATS)}, got '{format}'.")
-    if not path.exists():
-        raise EgraffError(f"{path}: expected a data file or folder, there is none: check the path.")
-    check_packed_text(path)
-    row = detect_format(path) if format is None else FORMATS[format]
+    row = _row(path, format)
     frames = row.read(path)
     if not len(frames):
         raise EgraffError(f"{path}: expected at least one frame, got none.")
     if row.labelled:
         check_labels(frames)
     return frames if timestep_fs is None else replace(frames, timestep_fs=timestep_fs)
+
+
+def read_collection(path: str | Path, keys: LabelKeys | None = None) -> Collection:
+    """Frames of a file or folder that may hold several compositions and isolated atoms.
+
+    Args:
+        path: file or folder.
+        keys: names of the labels, in formats that ASE reads.
+
+    Raises:
+        EgraffError: as `read_frames`, or `keys` for a format whose labels have fixed names.
+    """
+    path, keys = Path(path), LabelKeys() if keys is None else keys
+    row = _row(path, None)
+    if row.collect is None:
+        if keys.any():
+            raise EgraffError(
+                f"{path}: expected no energy_key, forces_key or stress_key, as the names of the "
+                f"labels are fixed in a {row.title}: leave them out."
+            )
+        return Collection.of(read_frames(path))
+    found = row.collect(path, keys)
+    for frames in found.groups:
+        check_labels(frames)
+    return found
+
+
+def _row(path: Path, format: str | None) -> Format:
+    if format is not None and format not in FORMATS:
+        raise EgraffError(f"expected a format out of {', '.join(FORMATS)}, got '{format}'.")
+    if not path.exists():
+        raise EgraffError(f"{path}: expected a data file or folder, there is none: check the path.")
+    check_packed_text(path)
+    return detect_format(path) if format is None else FORMATS[format]
 
 
 def detect_format(path: Path) -> Format:

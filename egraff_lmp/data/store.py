@@ -2,6 +2,7 @@
 
     positions (T, N, 3) A, cell (T, 3, 3) A, pbc (3,), species (N,),
     and where there are any: energy (T,) eV, forces (T, N, 3) eV/A, stress (T, 3, 3) eV/A^3,
+    weights (T, 3) of the errors of these three in a training,
     header: JSON with format, version, units, time step, provenance and the SHA-256 of the content
 
 All numbers are float64, nothing is pickled. The reader recomputes the hash, so what was converted
@@ -34,7 +35,7 @@ UNITS = {
     "stress": "eV/A^3",
     "timestep_fs": "fs",
 }
-_ARRAYS = ("positions", "cell", "energy", "forces", "stress")
+_ARRAYS = ("positions", "cell", "energy", "forces", "stress", "weights")
 
 
 def is_store(path: Path) -> bool:
@@ -116,6 +117,7 @@ def read_store(path: Path) -> Frames:
         stress=arrays.get("stress"),
         timestep_fs=None if step is None else float(step),
         source=str(path),
+        weights=arrays.get("weights"),
     )
 
 

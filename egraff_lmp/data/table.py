@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from egraff_lmp.contract.schema import Citation
+from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.entry import (
     DATA_VARIABLE,
     INDEPENDENT,
@@ -26,7 +27,8 @@ from egraff_lmp.data.entry import (
     data_root,
 )
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.data.read import read_frames
+from egraff_lmp.data.label_names import LabelKeys
+from egraff_lmp.data.read import read_collection, read_frames
 from egraff_lmp.errors import EgraffError
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "DATA_VARIABLE",
     "Condition",
     "DataSet",
+    "collect_source",
     "data_root",
     "data_set",
     "read_source",
@@ -54,11 +57,26 @@ def read_source(source: str, base: Path | None = None) -> Frames:
         source: a part of a data set, or a path ($VARIABLES and ~ are expanded).
         base: folder that relative paths start from; None is the working directory.
     """
+    part = _part(source)
+    return read_frames(_path(source, base)) if part is None else part
+
+
+def collect_source(
+    source: str, base: Path | None = None, keys: LabelKeys | None = None
+) -> Collection:
+    """As `read_source`, of a source that may hold several compositions; see `read_collection`."""
+    part = _part(source)
+    return read_collection(_path(source, base), keys) if part is None else Collection.of(part)
+
+
+def _part(source: str) -> Frames | None:
     key, separator, part = source.partition(":")
-    if separator and key in DATA_SETS:
-        return DATA_SETS[key].read(part)
+    return DATA_SETS[key].read(part) if separator and key in DATA_SETS else None
+
+
+def _path(source: str, base: Path | None) -> Path:
     path = Path(os.path.expandvars(source)).expanduser()
-    return read_frames(path if base is None else base / path)
+    return path if base is None else base / path
 
 
 _EGRAFFBENCH = Citation(
@@ -301,6 +319,7 @@ _ROWS = (
         split="train at 300 K; by the spread of their energies val is the 300 K and test the "
         "600 K test set",
         n_frames={"train": 500, "val": 1669, "test": 2138, "train_300K": 500},
+        part_temperatures={"test": 600.0},
         order=INDEPENDENT,
         whole=("train_300K",),
         remote=_repository_files(_3BPA_FILES),

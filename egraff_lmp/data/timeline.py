@@ -139,6 +139,47 @@ def kinetic_temperatures(
     return np.asarray(twice_kinetic / (freedom * kB))
 
 
+@dataclass(frozen=True)
+class VirialTemperature:
+    """Temperature at which frames would be drawn from the surface of their forces.
+
+    Attributes:
+        kelvin: the mean.
+        error_kelvin: its standard error, from blocks of frames.
+    """
+
+    kelvin: float
+    error_kelvin: float
+
+
+VIRIAL_BLOCKS = 10
+
+
+def virial_temperature(frames: Frames) -> VirialTemperature | None:
+    """T = -<sum_i x_i . F_i> / ((3 N - 3) k_B) of a molecule, by the virial theorem.
+
+    Every coordinate but those of the centre of mass has <x dU/dx> = k_B T where frames are drawn
+    from exp(-U / k_B T) and nothing leaves to infinity. It holds for the forces that stand in the
+    data: frames that were drawn with another method's forces have another temperature, which may be
+    negative.
+
+    Returns:
+        None without forces, for fewer than `VIRIAL_BLOCKS` frames, where nothing changes, for a
+        single atom, and for what is no molecule on its own: in a periodic cell, frames that reach
+        over half of it.
+    """
+    if frames.forces is None or frames.n_atoms < 2 or len(frames) < VIRIAL_BLOCKS:
+        return None
+    centred = frames.positions - frames.positions.mean(axis=1, keepdims=True)
+    if any(frames.pbc) and 2 * np.ptp(centred, axis=1).max() >= smallest_height(frames):
+        return None
+    virial = -np.einsum("tni,tni->t", centred, frames.forces)
+    each = virial / ((3 * frames.n_atoms - 3) * kB)
+    blocks = np.array([block.mean() for block in np.array_split(each, VIRIAL_BLOCKS)])
+    error = float(blocks.std(ddof=1) / np.sqrt(VIRIAL_BLOCKS))
+    return VirialTemperature(float(each.mean()), error) if error else None
+
+
 def smallest_height(frames: Frames) -> float:
     """Smallest distance between opposite faces of the cells along periodic directions, in A.
 

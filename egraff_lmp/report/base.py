@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from egraff_lmp.report.figures.base import PageFigure
+from egraff_lmp.report.figures.base import PageFigure, colours_of
 from egraff_lmp.results.controls import ControlVerdict, verdicts
 from egraff_lmp.results.record import Model, Results, System
 
@@ -33,7 +34,9 @@ class Page:
     folder: Path | None = None
     files: str = ""
     tables: str = ""
-    written: str = ""
+    written: str = field(
+        default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds")
+    )
 
     @property
     def single(self) -> System | None:
@@ -41,20 +44,14 @@ class Page:
         systems = self.results.systems
         return systems[0] if len(systems) == 1 else None
 
-    @property
-    def systems(self) -> tuple[System, ...]:
-        """All systems, in the order of rows."""
-        return self.results.systems
-
-    @property
-    def models(self) -> tuple[Model, ...]:
-        """All models, in the order of columns."""
-        return self.results.models
-
     @cached_property
     def verdicts(self) -> tuple[ControlVerdict, ...]:
         """On the scores of the negative controls."""
         return verdicts(self.results)
+
+    def colour(self, model: Model) -> str:
+        """Of a model, as in the figures."""
+        return colours_of(self.results)[model.name]
 
     def figures_of(self, section: str) -> list[PageFigure]:
         """The figures that stand in a section."""
@@ -74,9 +71,12 @@ class Section:
     Attributes:
         name: of its template in `sections/`.
         title: in the navigation, "" where it does not stand there.
-        context: what its template is filled with; None where it has nothing to show.
+        context: what its template is filled with, beside the page; None where it has nothing to
+            show.
+        single: whether it is for pages of one system, or else of several; None is for both.
     """
 
     name: str
     title: str
-    context: Callable[[Page], Mapping[str, Any] | None]
+    context: Callable[[Page], Mapping[str, Any] | None] = lambda page: {}
+    single: bool | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from egraff_lmp.report.numbers import NBSP, number
+from egraff_lmp.report.words import ranks_of
 from egraff_lmp.results.record import ModelResult
 from egraff_lmp.score.records import (
     COST,
@@ -29,25 +30,32 @@ def findings(models: Sequence[ModelResult], names: Sequence[str]) -> list[str]:
         models: of one system.
         names: of the models, for a reader.
     """
-    sentences = []
+    sentences, timed = [], []
     for model, name in zip(models, names, strict=True):
-        parts = list(filter(None, (make(model) for make in _OF_A_MODEL)))
-        if parts:
-            sentences.append(f"{name}: " + " ".join(parts))
-    sentences += _speed(models, names)
+        parts = [
+            make(score, score.value, model)
+            for key, comparison, make in _SENTENCES
+            if (score := model.find(key, comparison)) is not None and score.value is not None
+        ]
+        if any(parts):
+            sentences.append(f"{name}: " + " ".join(filter(None, parts)))
+        cost = model.find("us_per_atom_step", COST)
+        if cost is not None and cost.value is not None:
+            ranks = ranks_of(cost)
+            aside = "" if ranks is None else f" on {counted(ranks, 'rank')}"
+            timed.append((cost.value, f"{name} {number(cost.value)} µs per atom and step{aside}"))
+    if len(timed) > 1:
+        fastest_first = sorted(timed, key=lambda one: one[0])
+        sentences.append(f"Speed: {', '.join(words for _, words in fastest_first)}.")
     return sentences or ["No model gave a result that could be summed up; the reasons stand below."]
 
 
-def _known(model: ModelResult, key: str, comparison: str) -> tuple[Score, float] | None:
+def _value(model: ModelResult, key: str, comparison: str) -> float | None:
     score = model.find(key, comparison)
-    return None if score is None or score.value is None else (score, score.value)
+    return None if score is None else score.value
 
 
-def _structure(model: ModelResult) -> str:
-    found = _known(model, "wf", STRUCTURE)
-    if found is None:
-        return ""
-    score, value = found
+def _structure(score: Score, value: float, model: ModelResult) -> str:
     limit = METRICS["wf"].accepted_below or 0.0
     text = (
         f"its {score.distribution or 'g'}(r) differs from the reference by a Wright's factor of "
@@ -65,12 +73,8 @@ def _structure(model: ModelResult) -> str:
     return text + "."
 
 
-def _endurance(model: ModelResult) -> str:
+def _endurance(score: Score, value: float, model: ModelResult) -> str:
     """How long the rollouts stayed physical, and what the first violation was."""
-    found = _known(model, "stability", STABILITY)
-    if found is None:
-        return ""
-    score, value = found
     ended = [
         (life.time_fs, say_end(k, life))
         for k, life in enumerate(score.lifetimes, 1)
@@ -84,83 +88,61 @@ def _endurance(model: ModelResult) -> str:
     )
 
 
-def _accuracy(model: ModelResult) -> str:
-    found = _known(model, "force_mae", RERUN_REFERENCE)
-    if found is None:
-        return ""
-    text = f"On held-out frames its forces are wrong by {number(found[1])} meV/\u2060Å on average"
-    rmse = _known(model, "force_rmse", RERUN_REFERENCE)
-    scale = _known(model, "force_rms_reference", RERUN_REFERENCE)
-    if rmse is not None and scale is not None and scale[1] > 0:
-        share = number(100 * rmse[1] / scale[1], 2)
+def _accuracy(score: Score, value: float, model: ModelResult) -> str:
+    text = f"On held-out frames its forces are wrong by {number(value)} meV/\u2060Å on average"
+    rmse = _value(model, "force_rmse", RERUN_REFERENCE)
+    scale = _value(model, "force_rms_reference", RERUN_REFERENCE)
+    if rmse is not None and scale:
+        share = number(100 * rmse / scale, 2)
         text += f" (the root mean square error is {share}{NBSP}% of the force itself)"
     return text + "."
 
 
-def _oracle(model: ModelResult) -> str:
-    found = _known(model, "fv", RERUN_ORACLE)
-    if found is None:
-        return ""
+def _oracle(score: Score, value: float, model: ModelResult) -> str:
     return (
         f"Along its own trajectories, checked against the exact reference, the force violation is "
-        f"{number(found[1])} (0 is exact, 0.7071 is no relation at all)."
-        + _drift(model, RERUN_ORACLE)
+        f"{number(value)} (0 is exact, 0.7071 is no relation at all)." + _drift(score, model)
     )
 
 
-def _committee(model: ModelResult) -> str:
+def _committee(score: Score, value: float, model: ModelResult) -> str:
     """What the other models say of its trajectories, and how far they are from each other."""
-    found = _known(model, "fv", RERUN_COMMITTEE)
-    if found is None:
-        return ""
-    judge = found[0].judge
+    judge = score.judge
     among = f"; among each other these give {number(judge.disagreement)}" if judge else ""
     return (
         f"Along its own trajectories, the force violation by the mean of the other models is "
-        f"{number(found[1])}{among}." + _drift(model, RERUN_COMMITTEE)
+        f"{number(value)}{among}." + _drift(score, model)
     )
 
 
-def _drift(model: ModelResult, comparison: str) -> str:
+def _drift(score: Score, model: ModelResult) -> str:
     """Whether the force violation grows along the rollouts, "" where it does not."""
-    found = _known(model, "fv_growth", comparison)
-    if found is None or found[1] < DRIFT_FACTOR:
+    growth = _value(model, "fv_growth", score.comparison)
+    if growth is None or growth < DRIFT_FACTOR:
         return ""
     return (
-        f" It grows along them, to {number(found[1], 2)} times what it was at their beginning: the "
-        "rollouts leave the configurations that the model was trained on, which no error on "
-        "held-out frames shows."
+        f" It grows along them, to {number(growth, 2)} times what it was at their "
+        "beginning: the rollouts leave the configurations that the model was trained on, which no "
+        "error on held-out frames shows."
     )
 
 
-def _trajectory(model: ModelResult) -> str:
+def _trajectory(score: Score, value: float, model: ModelResult) -> str:
     """That FV at equal times says nothing, where it does not."""
-    found = _known(model, "fv", TRAJECTORY)
-    fact = None if found is None else found[0].fact("no-information")
-    if found is None or fact is None:
+    fact = score.fact("no-information")
+    if fact is None:
         return ""
-    floor = found[0].floor
-    aside = "" if floor is None else f" (two halves of the reference: {floor:.4f})"
+    aside = "" if score.floor is None else f" (two halves of the reference: {score.floor:.4f})"
     sentence = say(fact)
     return f"{sentence[:1].upper()}{sentence[1:]}{aside}."
 
 
-def _speed(models: Sequence[ModelResult], names: Sequence[str]) -> list[str]:
-    timed = []
-    for model, name in zip(models, names, strict=True):
-        found = _known(model, "us_per_atom_step", COST)
-        if found is not None:
-            machine = found[0].fact("machine")
-            ranks = machine.values.get("ranks") if machine is not None else None
-            timed.append((found[1], name, ranks))
-    if len(timed) < 2:
-        return []
-    words = ", ".join(
-        f"{name} {number(us)} µs per atom and step"
-        + (f" on {counted(ranks, 'rank')}" if isinstance(ranks, int) else "")
-        for us, name, ranks in sorted(timed, key=lambda one: one[0])
-    )
-    return [f"Speed: {words}."]
-
-
-_OF_A_MODEL = (_structure, _endurance, _accuracy, _oracle, _committee, _trajectory)
+# Which values there are sentences on, in the order of the summary.
+_SENTENCES = (
+    ("wf", STRUCTURE, _structure),
+    ("stability", STABILITY, _endurance),
+    ("force_mae", RERUN_REFERENCE, _accuracy),
+    ("fv", RERUN_ORACLE, _oracle),
+    ("fv", RERUN_COMMITTEE, _committee),
+    ("fv", TRAJECTORY, _trajectory),
+)

@@ -28,3 +28,8 @@ def number(value: float | int | None, digits: int = 3) -> str:
     if not -3 <= power < 5:
         return f"{mantissa}{_THIN_SPACE}×{_THIN_SPACE}10{str(power).translate(_SUPERSCRIPT)}"
     return f"{value:.{max(0, digits - 1 - power)}f}"
+
+
+def span(interval: tuple[float, float] | None) -> str:
+    """The two ends of an interval, "" without one."""
+    return f"{_THIN_SPACE}{DASH}{_THIN_SPACE}".join(map(number, interval or ()))

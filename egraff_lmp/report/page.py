@@ -1,51 +1,47 @@
 """The page of a benchmark: sections in order, filled from records, in one self-contained file.
 
 No network, figures embedded; a few lines of script sort tables. A page of one system looks into it,
-a page of several compares them: every section decides by itself whether it has something to show.
+a page of several compares them: every section decides whether it has something to show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.report import words
 from egraff_lmp.report.base import Page, Section
 from egraff_lmp.report.figures import draw_all, write_files
-from egraff_lmp.report.numbers import number
+from egraff_lmp.report.figures.base import PageFigure
+from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
-from egraff_lmp.report.sections.head import header, setup, summary
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
-from egraff_lmp.report.sections.tail import (
-    figures,
-    heat_map,
-    limits,
-    provenance,
-    troubles,
-)
+from egraff_lmp.report.sections.summary import summary
+from egraff_lmp.report.sections.tail import figures, provenance, troubles
 from egraff_lmp.results.export import export, to_csv, to_dict
 from egraff_lmp.results.record import Results
-from egraff_lmp.score.words import counted
+from egraff_lmp.score.words import counted, listed
 
 SCORES, TABLE = "scores.json", "scores.csv"
 SECTIONS = (
-    Section("header", "", header),
-    Section("summary", "Summary", summary),
-    Section("map", "At one glance", heat_map),
-    Section("setup", "What was run", setup),
-    Section("headlines", "Scores", headlines),
-    Section("groups", "Scores", groups),
-    Section("more", "All other scores", more),
+    Section("header", ""),
+    Section("summary", "Summary", summary, single=True),
+    Section("map", "At one glance", single=False),
+    Section("setup", "What was run", single=True),
+    Section("headlines", "Scores", headlines, single=False),
+    Section("groups", "Scores", groups, single=True),
+    Section("more", "All other scores", more, single=False),
     Section("paper", "The paper's tables", paper),
     Section("figures", "Figures", figures),
     Section("controls", "Negative controls", controls),
-    Section("troubles", "What failed", troubles),
-    Section("limits", "Limits", limits),
+    # The summary of a single system says so itself.
+    Section("troubles", "What failed", troubles, single=False),
+    Section("limits", "Limits"),
     Section("provenance", "Provenance", provenance),
 )
 
@@ -118,28 +114,16 @@ def check_installed() -> None:
         raise require(error.name or "matplotlib", "report") from None
 
 
-def render(
-    results: Results,
-    figures: Sequence[Any] = (),
-    *,
-    folder: Path | None = None,
-    files: str = "",
-    tables: str = "",
-    written: str | None = None,
-) -> str:
+def render(results: Results, figures: Sequence[PageFigure] = (), **where: Any) -> str:
     """The page as text, with figures that are already drawn; arguments as in `Page`."""
-    if written is None:
-        written = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    page = Page(results, figures, folder, files, tables, written)
-    found = [(section, section.context(page)) for section in SECTIONS]
-    shown = [(section, context) for section, context in found if context is not None]
-    titled = [(section.name, section.title) for section, _ in shown if section.title]
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        page=page,
-        navigation=titled,
-        sections=[(section.name, context) for section, context in shown],
-    )
+    page = Page(results, figures, **where)
+    shown = [
+        (section, context)
+        for section in SECTIONS
+        if section.single in (None, page.single is not None)
+        and (context := section.context(page)) is not None
+    ]
+    return _environment().get_template("page.html.j2").render(page=page, sections=shown)
 
 
 def _environment() -> Any:
@@ -151,5 +135,10 @@ def _environment() -> Any:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"counted": counted, "number": number, "g": "{:g}".format}
+    environment.globals["COMPARED"] = words.COMPARED
+    environment.filters |= {
+        "counted": counted, "g": "{:g}".format, "listed": listed, "number": number, "span": span,
+        "no_information": words.no_information, "ranks": words.ranks_of,
+        "title_of": words.title_of, "trouble_words": words.trouble_words, "unit": words.unit_of,
+    }  # fmt: skip
     return environment

@@ -13,7 +13,7 @@ from egraff_lmp.results.ranking import (
     NOT_LAST,
     TELLS,
 )
-from egraff_lmp.results.record import Results, Stage, System, Trouble
+from egraff_lmp.results.record import ModelResult, Results, System, Trouble
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
     RERUN_ORACLE,
@@ -48,6 +48,12 @@ VERDICTS = {
     NO_INFORMATION: ("∅", "carries no information"),
     NOT_AVAILABLE: ("–", "not available"),
 }
+# What a score does not tell of a control.
+_SHORTCOMINGS = {
+    CANNOT: "cannot tell {control} in {where} ({why})",
+    NOT_LAST: "sees that {control} is wrong in {where}, where {who} {are} no better",
+    NOT_BEYOND: "has {control} last in {where}, but not beyond the intervals ({why})",
+}
 _AGAINST = "{control} {value:.3g}, best model {best} {best_value:.3g}"
 REASONS = {
     "control-without-score": "{control} has no score",
@@ -61,6 +67,28 @@ REASONS = {
     "beyond": _AGAINST,
     "overlap": _AGAINST + "; not told apart",
 }
+
+
+def title_of(result: ModelResult) -> str:
+    """A model for a reader: its name, and its architecture where that is known and another."""
+    name = result.model.name
+    if result.card is None:
+        return name
+    known = "".join(filter(str.isalnum, result.card.architecture.lower()))
+    same = known.startswith("".join(filter(str.isalnum, name.lower())))
+    return result.card.architecture if same else f"{name}: {result.card.architecture}"
+
+
+def unit_of(unit: str) -> str:
+    """A unit for a reader, "" of pure numbers."""
+    return UNITS.get(unit, unit)
+
+
+def ranks_of(score: Score) -> int | None:
+    """MPI ranks that a cost was measured on, None where that is not known."""
+    machine = score.fact("machine")
+    ranks = None if machine is None else machine.values.get("ranks")
+    return ranks if isinstance(ranks, int) else None
 
 
 def score_name(key: str, comparison: str, part: str = "") -> str:
@@ -101,12 +129,6 @@ def troubles_words(troubles: Iterable[Trouble]) -> str:
     return " ".join(map(trouble_words, troubles))
 
 
-def stage_words(stage: Stage) -> str:
-    """The state of a stage."""
-    state = stage.state if stage.fresh else f"{stage.state} earlier"
-    return state if stage.attempts < 2 else f"{state}, {stage.attempts} attempts"
-
-
 def reason_words(reason: Fact) -> str:
     """What decided a verdict."""
     values = {
@@ -126,37 +148,23 @@ def verdict_name(verdict: ControlVerdict) -> str:
     return score_name(verdict.key, verdict.comparison, verdict.part)
 
 
-def where(verdict: ControlVerdict) -> str:
-    """The system of a verdict."""
-    return f"{verdict.system}, {verdict.temperature_kelvin:g} K"
-
-
 def verdict_sentences(found: Sequence[ControlVerdict]) -> list[str]:
     """One for each score and control that it does not tell on some system."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for verdict in found:
-        told = _verdict_words(verdict)
-        if told:
-            grouped.setdefault((verdict_name(verdict), verdict.control), []).append(told)
-    return [f"{name} {'; it '.join(parts)}." for (name, _), parts in grouped.items()]
-
-
-def _verdict_words(verdict: ControlVerdict) -> str:
-    who, place = verdict.ranking.no_better, f"{verdict.control} in {where(verdict)}"
-    behind = f"{listed(who)} at or behind it; " if who else ""
-    why = behind + reason_words(verdict.ranking.reason)
-    if verdict.ranking.verdict == CANNOT:
-        return f"cannot tell {place} ({why})"
-    if verdict.ranking.verdict == NOT_LAST:
-        are = "is" if len(who) == 1 else "are"
-        return (
-            f"sees that {verdict.control} is wrong in {where(verdict)}, where {listed(who)} {are} "
-            "no better"
+        sentence = _SHORTCOMINGS.get(verdict.ranking.verdict)
+        if sentence is None:
+            continue
+        who = listed(verdict.ranking.no_better) if verdict.ranking.no_better else ""
+        told = sentence.format(
+            who=who,
+            are="is" if len(verdict.ranking.no_better) == 1 else "are",
+            control=verdict.control,
+            where=f"{verdict.system}, {verdict.temperature_kelvin:g} K",
+            why=(f"{who} at or behind it; " if who else "") + reason_words(verdict.ranking.reason),
         )
-    if verdict.ranking.verdict == NOT_BEYOND:
-        last = f"{verdict.control} last in {where(verdict)}"
-        return f"has {last}, but not beyond the intervals ({why})"
-    return ""
+        grouped.setdefault((verdict_name(verdict), verdict.control), []).append(told)
+    return [f"{name} {'; it '.join(parts)}." for (name, _), parts in grouped.items()]
 
 
 def no_information(results: Results) -> str:

@@ -14,8 +14,7 @@ from pydantic import TypeAdapter
 
 from egraff_lmp.results.controls import ControlVerdict, verdicts
 from egraff_lmp.results.record import Results, Trouble
-from egraff_lmp.score.record_table import table_text
-from egraff_lmp.score.records import SCHEMA, Score, text_of_schema
+from egraff_lmp.score.records import SCHEMA, Score, table_text, text_of_schema
 
 KIND = "egraff benchmark scores"
 SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # `make schema` writes it

@@ -1,4 +1,4 @@
-"""Scores of rollouts: metrics as pure functions on arrays, one file each, one table."""
+"""Scores of rollouts: metrics as pure functions on arrays, one file a family, one table."""
 
 from egraff_lmp.score.metric import Metric, Rerun, Training
 from egraff_lmp.score.rdf import radial_distribution

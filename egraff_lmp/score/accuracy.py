@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
 from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_window, mean
@@ -20,7 +19,7 @@ from egraff_lmp.score.sums import absent, block_sums, finite_terms, frames_windo
 MEV = 1000.0
 
 # Of errors and true values (T,) or (T, N, 3) to a term for each frame, (T,).
-Terms = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+Terms = Callable[[Floats, Floats], Floats]
 Kind = tuple[Terms, Value]
 
 
@@ -28,7 +27,7 @@ def _root_mean(sums: Sums, own: Sums | None = None) -> float:
     return float(np.sqrt(mean(sums)))
 
 
-def _mean_of_frame(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean_of_frame(values: Floats) -> Floats:
     return values.reshape(len(values), -1).mean(axis=1)
 
 
@@ -38,22 +37,8 @@ root_mean_square: Kind = (lambda error, truth: _mean_of_frame(error**2), _root_m
 root_mean_square_of_reference: Kind = (lambda error, truth: _mean_of_frame(truth**2), _root_mean)
 
 
-def energy_errors(kind: Kind, of_structure: bool = False) -> Samples:
-    """Samples of an error of the energy in meV, per atom or of all atoms together."""
-    return _errors(kind, "energies", lambda frames: frames.energy, per_atom=not of_structure)
-
-
-def force_errors(kind: Kind) -> Samples:
-    """Samples of an error of the force components in meV/A."""
-    return _errors(kind, "forces", lambda frames: frames.forces)
-
-
-def _errors(
-    kind: Kind,
-    what: str,
-    labels: Callable[[Frames], NDArray[np.float64] | None],
-    per_atom: bool = False,
-) -> Samples:
+def errors(what: str, kind: Kind, per_atom: bool = False) -> Samples:
+    """Samples of an error of "energies" in meV, of all atoms or per atom, or "forces" in meV/A."""
     terms, value = kind
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -61,7 +46,10 @@ def _errors(
         if rerun is None:
             yield absent(context, RERUN_REFERENCE, [Fact("no-rerun-reference")])
             return
-        truth, model = labels(rerun.truth), labels(rerun.model)
+        truth, model = (
+            frames.forces if what == "forces" else frames.energy
+            for frames in (rerun.truth, rerun.model)
+        )
         if truth is None or model is None:
             whose = "ground truth" if truth is None else "model"
             lacking = Fact("no-labels", {"whose": whose, "what": what})

@@ -1,39 +1,43 @@
-"""Which frames may be compared with which: composition, atom order, time steps, same frames."""
+"""Which frames may be compared with which: composition, atom order, time steps, same frames.
+
+LAMMPS wants the first lattice vector along x and the second in the xy plane, and turns any other
+cell (LiPS) there before it runs. Distances do not notice; forces set side by side do, and are
+turned back.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import gcd
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.orient import oriented_like
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.records import Fact
 
 # Dumps of 6 significant digits and float32 coordinates both stay below this.
 SAME_FRAME_A = 2e-3
 # Time steps written with few digits (1.209 fs) still divide each other to this.
 STRIDE_TOLERANCE = 1e-3
+# Cells that differ by more than this (relative) are not one cell seen from two sides.
+STRAIN = 0.1
+# Rotations smaller than this (rad) are digits of the cell, not a rotation.
+ANGLE = 1e-4
 TURNED = Fact("forces-turned-back")
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Frames set against each other.
-
-    Attributes:
-        truth, model: T frames each.
-        facts: what was done (time steps, orientation).
-    """
+    """T frames of the ground truth and of the model, and what was done to set them side by side."""
 
     truth: Frames
     model: Frames
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[Fact, ...] = field(default=(), kw_only=True)
 
 
 def check_composition(reference: Frames, trajectory: Frames) -> None:
@@ -97,7 +101,8 @@ def pair_in_time(reference: Frames, trajectory: Frames, start: int, skip: int) -
     if frames == 0:
         return Fact("no-common-times")
     model, turned = oriented_like(reference, model.select(slice(0, frames)))
-    return Pairing(truth.select(slice(0, frames)), model, (fact, TURNED) if turned else (fact,))
+    facts = (fact, TURNED) if turned else (fact,)
+    return Pairing(truth.select(slice(0, frames)), model, facts=facts)
 
 
 def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
@@ -124,7 +129,45 @@ def pair_reruns(truth: Frames, model: Frames, comparison: str) -> Pairing:
             f"{where}: expected the positions of {truth.source}, got positions up to "
             f"{distance:.3g} A away: rerun these very frames, in their order."
         )
-    return Pairing(truth, model, (TURNED,) if turned else ())
+    return Pairing(truth, model, facts=(TURNED,) if turned else ())
+
+
+def rotation_between(cell: Floats, other: Floats) -> Floats | None:
+    """The proper rotation Q with other @ Q close to cell, (3, 3); None where there is none.
+
+    The nearest rotation is taken from the polar decomposition of other^-1 cell. Where one cell is
+    left-handed and the other is not, two lattice vectors have been exchanged (LAMMPS needs a
+    right-handed cell); the exchange that fits best is undone. Cells are (3, 3) in A, rows are
+    lattice vectors.
+    """
+    if not (np.isfinite(cell).all() and np.isfinite(other).all()):
+        return None
+    if min(abs(np.linalg.det(cell)), abs(np.linalg.det(other))) == 0:
+        return None
+    same_hand = np.linalg.det(cell) * np.linalg.det(other) > 0
+    orders = [[0, 1, 2]] if same_hand else [[1, 0, 2], [0, 2, 1], [2, 1, 0]]
+    changes = [np.linalg.svd(np.linalg.solve(other[order], cell)) for order in orders]
+    u, stretch, v = min(changes, key=lambda change: np.abs(change[1] - 1).max())
+    return u @ v if np.abs(stretch - 1).max() < STRAIN else None
+
+
+def oriented_like(truth: Frames, model: Frames) -> tuple[Frames, bool]:
+    """`model` with positions, cells and forces turned like `truth`, and whether that was needed.
+
+    It is left as it is where no rotation relates the first cells, and without a cell.
+    """
+    if not all(truth.pbc) or not len(truth) or not len(model):
+        return model, False
+    rotation = rotation_between(truth.cell[0], model.cell[0])
+    if rotation is None or np.abs(rotation - np.eye(3)).max() < ANGLE:
+        return model, False
+    turned = replace(
+        model,
+        positions=model.positions @ rotation,
+        cell=model.cell @ rotation,
+        forces=None if model.forces is None else model.forces @ rotation,
+    )
+    return turned, True
 
 
 def _reduced_formula(species: tuple[str, ...]) -> dict[str, int]:
@@ -153,7 +196,7 @@ def _largest_distance(a: Frames, b: Frames) -> float:
     largest = 0.0
     # Frame by frame: no further arrays of the size of the trajectory.
     for x, y, cell in zip(a.positions, b.positions, a.cell, strict=True):
-        difference: NDArray[np.float64] = x - y
+        difference: Floats = x - y
         if images:
             fractional = difference @ np.linalg.inv(cell)
             difference = (fractional - np.round(fractional)) @ cell
@@ -175,16 +218,16 @@ def concatenate(parts: Sequence[Frames]) -> Frames:
                 f"{formula(part.species)}: score them in separate calls."
             )
 
-    def joined(arrays: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
-        present = [array for array in arrays if array is not None]
-        return np.concatenate(present) if len(present) == len(arrays) else None
+    def joined(name: str) -> Floats | None:
+        arrays = [getattr(part, name) for part in parts]
+        return None if any(array is None for array in arrays) else np.concatenate(arrays)
 
+    labels: dict[str, Any] = {name: joined(name) for name in ("energy", "forces", "stress")}
     return replace(
         parts[0],
         positions=np.concatenate([part.positions for part in parts]),
         cell=np.concatenate([part.cell for part in parts]),
-        energy=joined([part.energy for part in parts]),
-        forces=joined([part.forces for part in parts]),
+        **labels,
         timestep_fs=None,
         source=", ".join(part.source for part in parts),
     )

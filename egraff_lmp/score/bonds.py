@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats, Ints
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.stability import BOND_THRESHOLD_A
 
@@ -18,20 +18,15 @@ from egraff_lmp.score.stability import BOND_THRESHOLD_A
 RADII_FACTOR = 1.25
 
 
-def bonds_of(species: Sequence[str], positions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Pairs of bonded atoms, (B, 2), first index the smaller one.
-
-    Args:
-        species: element of each of N atoms.
-        positions: (N, 3) in A of a molecule that is whole.
-    """
+def bonds_of(species: Sequence[str], positions: Floats) -> Ints:
+    """Pairs of bonded atoms, (B, 2), the smaller index first, of a whole molecule (N, 3) in A."""
     atoms = Atoms(species, positions)
     bonds = np.column_stack(neighbor_list("ij", atoms, natural_cutoffs(atoms, RADII_FACTOR)))
     bonds = bonds[bonds[:, 0] < bonds[:, 1]].astype(np.int64)
     return bonds[np.lexsort((bonds[:, 1], bonds[:, 0]))]
 
 
-def bond_lengths(positions: NDArray[np.float64], bonds: NDArray[np.int64]) -> NDArray[np.float64]:
+def bond_lengths(positions: Floats, bonds: Ints) -> Floats:
     """Lengths in A, (T, B), of bonds (B, 2) in frames (T, N, 3)."""
     i, j = bonds.T
     return np.asarray(np.linalg.norm(positions[:, i] - positions[:, j], axis=-1))
@@ -48,8 +43,8 @@ class WatchedBonds:
         unwatched: names of bonds that break in the reference itself.
     """
 
-    pairs: NDArray[np.int64]
-    equilibrium: NDArray[np.float64]
+    pairs: Ints
+    equilibrium: Floats
     names: tuple[str, ...]
     unwatched: tuple[str, ...]
 

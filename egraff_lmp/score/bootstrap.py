@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats, Ints
 
 MIN_STARTS = 3  # fewer starts than this say nothing about their own spread
 N_RESAMPLES = 400
 CONFIDENCE = 0.95
 
 
-def resampling_units(blocks_per_start: Sequence[int]) -> NDArray[np.int64]:
+def resampling_units(blocks_per_start: Sequence[int]) -> Ints:
     """What each block is drawn together with, (K,): its start if there are enough, else itself."""
     if len(blocks_per_start) >= MIN_STARTS:
         return np.repeat(np.arange(len(blocks_per_start)), blocks_per_start)
@@ -27,7 +28,7 @@ def resampling_units(blocks_per_start: Sequence[int]) -> NDArray[np.int64]:
 
 def bootstrap_interval(
     statistic: Callable[..., float],
-    units: Sequence[NDArray[np.int64]],
+    units: Sequence[Ints],
     *,
     bounds: tuple[float, float] = (-np.inf, np.inf),
     n_resamples: int = N_RESAMPLES,
@@ -69,18 +70,15 @@ def bootstrap_interval(
 
 
 @lru_cache(maxsize=16)  # all metrics of a scoring draw the same blocks
-def _weights(
-    units: tuple[tuple[int, ...], ...], n_resamples: int, seed: int
-) -> tuple[NDArray[np.float64], ...]:
+def _weights(units: tuple[tuple[int, ...], ...], n_resamples: int, seed: int) -> tuple[Floats, ...]:
     """How often each block is drawn, one array (n_resamples, K) for each sample; not writable."""
     rng = np.random.default_rng(seed)
     sizes = [max(unit) + 1 if unit else 0 for unit in units]
-    drawn: list[list[NDArray[np.int64]]] = [[] for _ in units]
-    for _ in range(n_resamples):
-        for unit, size, rows in zip(units, sizes, drawn, strict=True):
-            often = np.bincount(rng.integers(0, size, size), minlength=size)
-            rows.append(often[list(unit)])
-    weights = tuple(np.array(rows, dtype=np.float64) for rows in drawn)
+    weights = tuple(np.empty((n_resamples, len(unit))) for unit in units)
+    for draw in range(n_resamples):
+        for unit, size, often in zip(units, sizes, weights, strict=True):
+            drawn = np.bincount(rng.integers(0, size, size), minlength=size)
+            often[draw] = drawn[list(unit)]
     for array in weights:
         array.flags.writeable = False
     return weights

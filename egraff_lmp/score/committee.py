@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.align import pair_reruns
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.violation import force_violation, geometric_mean
 
 MIN_MEMBERS = 2
@@ -25,8 +25,7 @@ MIN_MEMBERS = 2
 def committee_mean(members: Sequence[Frames]) -> Frames:
     """The members' mean energies (T,) in eV and forces (T, N, 3) in eV/A on the same frames.
 
-    Args:
-        members: the frames as each member evaluated them (`egraff_lmp.rollout.rerun`).
+    Each member evaluated them in a rerun (`egraff_lmp.rollout.rerun`).
 
     Raises:
         EgraffError: fewer than two members, other frames, or one without energies and forces.
@@ -59,9 +58,7 @@ def disagreement(members: Sequence[Frames]) -> float:
     return value
 
 
-def _labels(
-    members: Sequence[Frames],
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _labels(members: Sequence[Frames]) -> list[tuple[Floats, Floats]]:
     """Energies and forces of every member, in the orientation of the first."""
     if len(members) < MIN_MEMBERS:
         raise EgraffError(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums
 from egraff_lmp.score.records import COST, Counts, Fact
 from egraff_lmp.score.sums import distinct
 
@@ -23,16 +23,13 @@ SECONDS_A_DAY = 86400
 
 @dataclass(frozen=True)
 class Cost:
-    """What a rollout cost.
+    """What MD steps of a rollout cost.
 
     Attributes:
-        n_steps: MD steps timed.
-        n_atoms: N.
-        wall_seconds: their wall time, set-up left out.
-        timestep_fs: MD time step, None where it is not known.
-        hardware: its name: processor or accelerator.
-        ranks: MPI ranks.
-        threads: threads of each rank.
+        wall_seconds: of these steps, set-up left out.
+        timestep_fs: None where it is not known.
+        hardware: name of the processor or accelerator.
+        ranks, threads: MPI ranks, and threads of each.
         precision: "float32" or "float64".
     """
 
@@ -75,69 +72,49 @@ class Cost:
         )  # fmt: skip
 
 
-# Of wall seconds, steps, steps times atoms, and simulated fs.
+# Row of the table to its value, of wall seconds, steps, steps times atoms, and simulated fs.
 _OF_SUMS: dict[str, Callable[[float, float, float, float], float]] = {
     "ms_per_step": lambda seconds, steps, atom_steps, fs: 1e3 * seconds / steps,
-    "us_per_atom_and_step": lambda seconds, steps, atom_steps, fs: 1e6 * seconds / atom_steps,
+    "us_per_atom_step": lambda seconds, steps, atom_steps, fs: 1e6 * seconds / atom_steps,
     "frames_per_second": lambda seconds, steps, atom_steps, fs: steps / seconds,
     "ns_per_day": lambda seconds, steps, atom_steps, fs: 1e-6 * fs * SECONDS_A_DAY / seconds,
     "minutes_per_1000_steps": lambda seconds, steps, atom_steps, fs: 1e3 * seconds / steps / 60,
 }
 
 
-def of_a_step(attribute: str) -> Samples:
-    """Samples of a cost of all steps of the rollouts whose cost is known; none without one.
-
-    Args:
-        attribute: "ms_per_step", "us_per_atom_and_step", "frames_per_second", "ns_per_day" or
-            "minutes_per_1000_steps".
-    """
-    function = _OF_SUMS[attribute]
-
-    def value(sums: Sums, own: Sums) -> float:
-        return function(*sums.tolist())
-
-    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
-        costs = [one.cost for one in context.ran if one.cost is not None]
-        if attribute == "ns_per_day":
-            costs = [cost for cost in costs if cost.timestep_fs is not None]
-        if not costs:
-            return
-        facts = distinct(cost.machine for cost in costs)
-        if len(costs) < len(context.ran):
-            known = {"rollouts": len(costs), "of": len(context.ran)}
-            facts = (Fact("rollouts-timed", known), *facts)
-        yield Sample(
-            COST,
-            rollouts=[cost.sums[None] for cost in costs],
-            value=value,
-            counts=Counts(starts=len(costs)),
-            window=Fact("timed-steps", {"steps": sum(cost.n_steps for cost in costs)}),
-            facts=facts,
-            spread=False,
-        )
-
-    return samples
+def of_a_step(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """A cost of all steps of the rollouts whose cost is known; none without one."""
+    costs = [one.cost for one in context.ran if one.cost is not None]
+    if metric.key == "ns_per_day":
+        costs = [cost for cost in costs if cost.timestep_fs is not None]
+    if not costs:
+        return
+    facts = distinct(cost.machine for cost in costs)
+    if len(costs) < len(context.ran):
+        known = {"rollouts": len(costs), "of": len(context.ran)}
+        facts = (Fact("rollouts-timed", known), *facts)
+    yield Sample(
+        COST,
+        rollouts=[cost.sums[None] for cost in costs],
+        value=lambda sums, own: _OF_SUMS[metric.key](*sums.tolist()),
+        counts=Counts(starts=len(costs)),
+        window=Fact("timed-steps", {"steps": sum(cost.n_steps for cost in costs)}),
+        facts=facts,
+        spread=False,
+    )
 
 
-def of_training(attribute: str) -> Samples:
-    """Samples of a cost of the training; none where it is not known.
-
-    Args:
-        attribute: "seconds" or "minutes_per_epoch".
-    """
-
-    def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
-        training = context.training
-        found = None if training is None else getattr(training, attribute)
-        if training is None or found is None:
-            return
-        yield Sample(
-            COST,
-            rollouts=[np.array([[found]])],
-            value=lambda sums, own: float(sums[0]),
-            window=Fact("epochs", {"epochs": training.epochs}),
-            spread=False,
-        )
-
-    return samples
+def of_training(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """A cost of the training; none where it is not known, nor of an epoch where there was none."""
+    training = context.training
+    of_epoch = metric.key == "training_time_epoch"
+    if training is None or (of_epoch and not training.epochs):
+        return
+    value = training.seconds / 60 / training.epochs if of_epoch else training.seconds
+    yield Sample(
+        COST,
+        rollouts=[np.array([[value]])],
+        value=lambda sums, own: float(sums[0]),
+        window=Fact("epochs", {"epochs": training.epochs}),
+        spread=False,
+    )

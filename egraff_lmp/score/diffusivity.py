@@ -15,9 +15,9 @@ one, a single time origin and no offset: it counts the ballistic start and vibra
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats, Ints
 
 # Window of lags as fractions of the trajectory: beyond a third there are too few independent
 # origins, and below a tenth atoms may not have left their cages.
@@ -29,7 +29,7 @@ EXPONENT_TOLERANCE = 0.2
 A2_PER_FS_TO_A2_PER_PS = 1000.0
 
 
-def fit_lags(n_frames: int, window: tuple[float, float] = FIT_WINDOW) -> NDArray[np.int64]:
+def fit_lags(n_frames: int, window: tuple[float, float] = FIT_WINDOW) -> Ints:
     """At most `N_LAGS` lags in frames, evenly spread over the window, (L,).
 
     Raises:
@@ -50,18 +50,16 @@ def fit_lags(n_frames: int, window: tuple[float, float] = FIT_WINDOW) -> NDArray
     return np.unique(np.round(lags).astype(np.int64))
 
 
-def diffusivity(msd: NDArray[np.float64], time_fs: NDArray[np.float64]) -> float:
+def diffusivity(msd: Floats, time_fs: Floats) -> float:
     """D = slope / 6 of the least-squares line through MSD(t), in A^2/ps (1e-8 m^2/s).
 
-    Args:
-        msd: (L,) in A^2 in the window.
-        time_fs: (L,) lags in fs, at least two different ones.
+    Of (L,) in A^2 at lags in fs, of which at least two differ.
     """
     centred = time_fs - time_fs.mean()
     return float(A2_PER_FS_TO_A2_PER_PS * (centred @ msd) / (centred @ centred) / 6)
 
 
-def exponent(msd: NDArray[np.float64], time_fs: NDArray[np.float64]) -> float:
+def exponent(msd: Floats, time_fs: Floats) -> float:
     """d log MSD / d log t over the window; NaN if nothing moves."""
     if not (msd > 0).all():
         return float("nan")
@@ -69,12 +67,10 @@ def exponent(msd: NDArray[np.float64], time_fs: NDArray[np.float64]) -> float:
     return float(x @ np.log(msd) / (x @ x))
 
 
-def diffusivity_eq4(positions: NDArray[np.float64], step_fs: float) -> float:
+def diffusivity_eq4(positions: Floats, step_fs: float) -> float:
     """Eq. 4 of Fu et al.: |x(T) - x(0)|^2 / (6 T), mean over atoms, in A^2/ps.
 
-    Args:
-        positions: (T, N, 3) in A of the atoms that are followed, unwrapped.
-        step_fs: time between frames.
+    Of positions (T, N, 3) in A, unwrapped.
     """
     squared = ((positions[-1] - positions[0]) ** 2).sum(axis=1).mean()
     return float(A2_PER_FS_TO_A2_PER_PS * squared / (6 * step_fs * (len(positions) - 1)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Bools, Floats
 
 # Pairs at a time: arrays of 8 MB.
 AT_A_TIME = 1_000_000
@@ -18,7 +19,7 @@ AT_A_TIME = 1_000_000
 EDGE = 1e-9
 
 
-def cell_heights(cell: NDArray[np.float64]) -> NDArray[np.float64]:
+def cell_heights(cell: Floats) -> Floats:
     """Distances between opposite faces of cells (..., 3, 3) with a volume, in A, (..., 3)."""
     return np.asarray(1 / np.linalg.norm(np.linalg.inv(cell), axis=-2))
 
@@ -37,7 +38,7 @@ def is_periodic(frames: Frames) -> bool:
     return all(frames.pbc)
 
 
-def finite_frames(frames: Frames) -> NDArray[np.bool_]:
+def finite_frames(frames: Frames) -> Bools:
     """Which frames have finite positions and a finite cell (of non-zero volume if periodic)."""
     good = np.asarray(np.isfinite(frames.positions).all(axis=(1, 2)))
     good &= np.isfinite(frames.cell).all(axis=(1, 2))
@@ -59,16 +60,12 @@ def pair_numbers(species: tuple[str, ...]) -> dict[str, float]:
     return {name: number for name, number in numbers.items() if number}
 
 
-def frame_counts(frames: Frames, n_bins: int, bin_width: float) -> Iterator[NDArray[np.float64]]:
+def frame_counts(frames: Frames, n_bins: int, bin_width: float) -> Iterator[Floats]:
     """Pairs found in each bin, frame by frame, (P, n_bins + 1), in the order of `pair_numbers`.
 
     Every periodic image within the range counts, so that below half the smallest cell height it
-    is the nearest one. The last column holds some, not all, of the pairs beyond the last bin.
-
-    Args:
-        frames: finite frames only.
-        n_bins: bins from 0 to n_bins * bin_width.
-        bin_width: in A.
+    is the nearest one. Bins go from 0 to n_bins * bin_width in A; the last column holds some, not
+    all, of the pairs beyond them. Frames have to be finite.
     """
     elements, kinds = np.unique(frames.species, return_inverse=True)
     names = list(pair_numbers(frames.species))
@@ -91,8 +88,8 @@ def frame_counts(frames: Frames, n_bins: int, bin_width: float) -> Iterator[NDAr
 
 
 def pair_distances(
-    positions: NDArray[np.float64], cell: NDArray[np.float64] | None, r_max: float
-) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]]:
+    positions: Floats, cell: Floats | None, r_max: float
+) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer], Floats]]:
     """Unordered pairs of atoms i and j, and their distances in A, (M,) each, in portions.
 
     Args:

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score import traces
 from egraff_lmp.score.align import Pairing
-from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums
+from egraff_lmp.score.arrays import Floats
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, once
 from egraff_lmp.score.records import (
     RERUN_COMMITTEE,
     RERUN_ORACLE,
@@ -28,17 +29,6 @@ from egraff_lmp.score.records import (
     Fact,
 )
 from egraff_lmp.score.sums import absent, block_sums, frames_window
-from egraff_lmp.score.traces import (
-    Trace,
-    Traces,
-    counts,
-    cut,
-    paired_in_time,
-    pairing_facts,
-    reasons,
-    series,
-    traced,
-)
 from egraff_lmp.score.violation import (
     force_violation,
     geometric_mean,
@@ -51,8 +41,7 @@ from egraff_lmp.score.violation import (
 RELATIVE_ENERGY, TOTAL_ENERGY, FORCES = "relative_energy", "total_energy", "forces"
 GROWTH_PARTS = 5  # the last fifth of a rollout against its first one
 
-Values = NDArray[np.float64]
-Violation = Callable[[Values, Values], Values]
+Violation = Callable[[Floats, Floats], Floats]
 
 
 def violations(quantity: str, function: Violation) -> Samples:
@@ -65,11 +54,8 @@ def violations(quantity: str, function: Violation) -> Samples:
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         for comparison in (TRAJECTORY, RERUN_REFERENCE, *own_frames(context)):
-            found, floor = followed(context, comparison, quantity, function)
-            if traced(found):
-                yield _sample(context, metric, mode, comparison, found, floor)
-            else:
-                yield absent(context, comparison, reasons(found))
+            known = followed(context, comparison, quantity, function)
+            yield _sample(context, metric, mode, comparison, *known)
 
     return samples
 
@@ -80,38 +66,56 @@ def own_frames(context: Context) -> tuple[str, ...]:
     return known or (RERUN_ORACLE,)
 
 
+@once
 def followed(
     context: Context, comparison: str, quantity: str, function: Violation
-) -> tuple[Traces, float | None]:
-    """A violation frame by frame, worked out once for all modes.
+) -> tuple[traces.Traces, float | None]:
+    """A violation frame by frame, and its mean of the halves of the truth against each other."""
+    paired = _paired(context, comparison)
+    truths = [pairing.truth for pairing in traces.present(paired)]
+    zero = _mean_energy([context.reference, *truths])
 
-    Returns:
-        The traces, and the geometric mean of the two halves of the truth against each other.
-    """
-    return context.shared(
-        ("violation", comparison, quantity, function),
-        lambda: _follow(context, comparison, quantity, function),
-    )
+    def trace(number: int, pairing: Pairing | Fact) -> traces.Trace | Fact:
+        if isinstance(pairing, Fact):
+            return pairing
+        truth, model = (_quantity(side, quantity, zero) for side in (pairing.truth, pairing.model))
+        if truth is None or model is None:
+            sides = ("ground truth", "model")
+            if comparison == TRAJECTORY:
+                sides = ("reference", f"rollout {number}")
+            what = "forces" if quantity == FORCES else "energies"
+            return Fact("no-labels", {"whose": sides[truth is not None], "what": what})
+        values = np.asarray(function(truth, model))
+        return traces.Trace(values, pairing.truth.timestep_fs, pairing.facts)
+
+    found = [trace(number, pairing) for number, pairing in enumerate(paired, 1)]
+    if not traces.present(found):
+        return found, None
+    truth = context.reference if comparison == TRAJECTORY else truths[0]
+    half, values = len(truth) // 2, _quantity(truth, quantity, zero)
+    if values is None or not half:
+        return found, None
+    return found, geometric_mean(function(values[:half], values[half : 2 * half]))
 
 
 def growth(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     """FV at the end of the rollouts over that at their beginning, on their own frames."""
     for comparison in own_frames(context):
         found, _ = followed(context, comparison, FORCES, force_violation)
-        known = traced(found)
+        known = traces.present(found)
         if not known:
-            yield absent(context, comparison, reasons(found))
+            yield absent(context, comparison, traces.reasons(found))
             continue
-        parts = cut(known[0].values, context.reruns[comparison].lengths)
+        parts = traces.cut(known[0].values, context.reruns[comparison].lengths)
         rollouts = [_first_and_last(part)[None] for part in parts if len(part)]
         yield Sample(
             comparison,
             rollouts=rollouts,
             value=_growth,
-            counts=Counts(frames=sum(map(len, parts)), frames_reference=sum(map(len, parts))),
+            counts=Counts(len(known[0].values), len(known[0].values)),
             window=Fact("first-and-last", {"parts": GROWTH_PARTS, "rollouts": len(rollouts)}),
             undefined=Fact("no-violation-at-an-end"),
-            facts=pairing_facts(found),
+            facts=traces.pairing_facts(found),
             judge=context.reruns[comparison].judge,
             draws_starts=True,
         )
@@ -124,7 +128,7 @@ def _growth(sums: Sums, own: Sums) -> float:
     return float(np.exp(last / n_last - first / n_first))
 
 
-def _first_and_last(values: Values) -> Values:
+def _first_and_last(values: Floats) -> Floats:
     """Sum of logarithms and number of entries of the first and of the last fifth, (4,)."""
     length = max(1, len(values) // GROWTH_PARTS)
     terms = log_terms(values)[:, :2]
@@ -136,13 +140,15 @@ def _sample(
     metric: Metric,
     mode: str,
     comparison: str,
-    found: Traces,
+    found: traces.Traces,
     floor: float | None,
 ) -> Sample:
-    of_rollouts, known = comparison == TRAJECTORY, traced(found)
+    of_rollouts, known = comparison == TRAJECTORY, traces.present(found)
+    if not known:
+        return absent(context, comparison, traces.reasons(found))
     rollouts = [block_sums(log_terms(one.values), context.options.n_blocks) for one in known]
     total = np.concatenate(rollouts).sum(axis=0)
-    facts = [*pairing_facts(found), *reasons(found)]
+    facts = [*traces.pairing_facts(found), *traces.reasons(found)]
     if len(known) < len(found):
         facts.insert(0, Fact("rollouts-used", {"used": len(known), "of": len(found)}))
     value, limit = mean_of_logs(total), metric.uncorrelated
@@ -155,72 +161,38 @@ def _sample(
         rollouts=rollouts,
         value=mean_of_logs,
         floor=floor,
-        counts=counts(known, len(found) if of_rollouts else None, int(total[2] - total[1])),
+        counts=traces.counts(known, len(found) if of_rollouts else None, int(total[2] - total[1])),
         window=frames_window(len(known[0].values), known[0].step_fs, len(found)),
         undefined=Fact("no-finite-values"),
         facts=tuple(facts),
         judge=None if rerun is None else rerun.judge,
-        series=tuple(series(metric, mode, comparison, found, rerun.lengths if rerun else ())),
+        series=tuple(
+            traces.series(metric, mode, comparison, found, rerun.lengths if rerun else ())
+        ),
     )
 
 
+@once
 def _paired(context: Context, comparison: str) -> Sequence[Pairing | Fact]:
     if comparison == TRAJECTORY:
-        return paired_in_time(context, context.options.skip)
+        return traces.paired_in_time(context, context.options.skip)
     rerun = context.reruns.get(comparison)
     if rerun is None:
         reference = comparison == RERUN_REFERENCE
         return [Fact("no-rerun-reference" if reference else "no-rerun-oracle")]
-    return [Pairing(rerun.truth, rerun.model, rerun.facts)]
+    return [rerun]
 
 
-def _follow(
-    context: Context, comparison: str, quantity: str, function: Violation
-) -> tuple[Traces, float | None]:
-    paired = context.shared(("paired", comparison), lambda: _paired(context, comparison))
-    truths = [pairing.truth for pairing in paired if isinstance(pairing, Pairing)]
-    zero = _mean_energy([context.reference, *truths])
-
-    def trace(number: int, pairing: Pairing | Fact) -> Trace | Fact:
-        if isinstance(pairing, Fact):
-            return pairing
-        truth, model = (_quantity(side, quantity, zero) for side in (pairing.truth, pairing.model))
-        if truth is None or model is None:
-            return _lacks(comparison, quantity, number, of_truth=truth is None)
-        values = np.asarray(function(truth, model))
-        return Trace(values, pairing.truth.timestep_fs, pairing.facts)
-
-    found = [trace(number, pairing) for number, pairing in enumerate(paired)]
-    if not traced(found):
-        return found, None
-    truth = context.reference if comparison == TRAJECTORY else truths[0]
-    half, values = len(truth) // 2, _quantity(truth, quantity, zero)
-    if values is None or not half:
-        return found, None
-    return found, geometric_mean(function(values[:half], values[half : 2 * half]))
-
-
-def _lacks(comparison: str, quantity: str, rollout: int, of_truth: bool) -> Fact:
-    """Which side holds no energies or forces."""
-    if comparison == TRAJECTORY:
-        whose = "reference" if of_truth else f"rollout {rollout + 1}"
-    else:
-        whose = "ground truth" if of_truth else "model"
-    what = "forces" if quantity == FORCES else "energies"
-    return Fact("no-labels", {"whose": whose, "what": what})
-
-
-def _quantity(frames: Frames, quantity: str, zero: float) -> Values | None:
-    if quantity == FORCES or frames.energy is None:
-        return frames.forces if quantity == FORCES else None
-    if quantity == TOTAL_ENERGY:
+def _quantity(frames: Frames, quantity: str, zero: float) -> Floats | None:
+    if quantity == FORCES:
+        return frames.forces
+    if quantity == TOTAL_ENERGY or frames.energy is None:
         return frames.energy
     return relative_energies(frames.energy, zero, frames.n_atoms)
 
 
 def _mean_energy(candidates: Sequence[Frames]) -> float:
     """Mean energy in eV of the first frames that have any."""
-    for frames in candidates:
-        if frames.energy is not None and np.isfinite(frames.energy).any():
-            return float(np.mean(frames.energy[np.isfinite(frames.energy)]))
-    return 0.0
+    known = (frames.energy for frames in candidates if frames.energy is not None)
+    finite = (energy[np.isfinite(energy)] for energy in known)
+    return next((float(np.mean(energy)) for energy in finite if energy.size), 0.0)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.score.bootstrap import MIN_STARTS, bootstrap_interval, resampling_units
-from egraff_lmp.score.metric import Halves, Metric, Sample
+from egraff_lmp.score.metric import Metric, Sample, Sums
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.records import Resampled, Score
 
@@ -30,15 +28,39 @@ def estimate(metric: Metric, mode: str, sample: Sample, options: Options) -> Sco
         value = _finite(sample.value(np.concatenate(sample.rollouts).sum(axis=0), own))
     if value is None:
         return replace(score, absence=sample.undefined)
-    blocks = [len(one) for one in sample.rollouts]
-    interval = _interval(metric, sample, blocks, options) if sample.spread else None
+    between = interval(sample, options, metric.bounds) if sample.spread else None
     return replace(
         score,
         value=value,
-        interval=interval,
-        resampled=None if interval is None else _resampled(blocks),
-        floor=_floor(sample),
+        interval=between,
+        resampled=None if between is None else _resampled([len(one) for one in sample.rollouts]),
+        floor=_finite(sample.floor),
         per_start=tuple(_finite(sample.value(one.sum(axis=0), own)) for one in sample.rollouts),
+    )
+
+
+def interval(
+    sample: Sample, options: Options, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float] | None:
+    """Confidence interval of the value of a sample, within its bounds; see `bootstrap`."""
+    blocks = [len(one) for one in sample.rollouts]
+    if sample.draws_starts and len(blocks) < MIN_STARTS:
+        return None
+    joined, reference = np.concatenate(sample.rollouts), sample.reference
+    own, units = reference.sum(axis=0), [resampling_units(blocks)]
+    if len(reference) and sample.draws_reference:
+        units.append(resampling_units([len(reference)]))
+
+    def statistic(w: Sums, v: Sums | None = None) -> float:
+        return sample.value(w @ joined, own if v is None else v @ reference)
+
+    return bootstrap_interval(
+        statistic,
+        units,
+        bounds=bounds,
+        n_resamples=options.n_resamples,
+        confidence=options.confidence,
+        seed=options.seed,
     )
 
 
@@ -46,41 +68,8 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
 
-def _interval(
-    metric: Metric, sample: Sample, blocks: list[int], options: Options
-) -> tuple[float, float] | None:
-    if sample.draws_starts and len(blocks) < MIN_STARTS:
-        return None
-    joined, reference = np.concatenate(sample.rollouts), sample.reference
-    own = reference.sum(axis=0)
-    units = [resampling_units(blocks)]
-    if len(reference) and sample.draws_reference:
-        units.append(resampling_units([len(reference)]))
-
-    def statistic(w: NDArray[np.float64], v: NDArray[np.float64] | None = None) -> float:
-        return sample.value(w @ joined, own if v is None else v @ reference)
-
-    return bootstrap_interval(
-        statistic,
-        units,
-        bounds=metric.bounds,
-        n_resamples=options.n_resamples,
-        confidence=options.confidence,
-        seed=options.seed,
-    )
-
-
-def _floor(sample: Sample) -> float | None:
-    if not isinstance(sample.floor, Halves):
-        return _finite(sample.floor)
-    reference, half = sample.reference, len(sample.reference) // 2
-    if not half:
-        return None
-    return _finite(sample.value(reference[-half:].sum(axis=0), reference[:half].sum(axis=0)))
-
-
-def _resampled(blocks: Sequence[int]) -> Resampled:
+def _resampled(blocks: list[int]) -> Resampled:
     """What `resampling_units` draws."""
-    units = resampling_units(blocks)
-    number = int(units.max()) + 1 if units.size else 0
-    return Resampled(number, "blocks" if number == sum(blocks) != len(blocks) else "starts")
+    if len(blocks) >= MIN_STARTS or sum(blocks) == len(blocks):
+        return Resampled(len(blocks), "starts")
+    return Resampled(sum(blocks), "blocks")

@@ -10,17 +10,23 @@ finite.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats, Ints
+from egraff_lmp.score.bonds import bonds_of
+from egraff_lmp.score.distances import finite_frames
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.records import STRUCTURE, Fact
+from egraff_lmp.score.sums import blocks_of, counts_of
 
 N_BINS = 60
 BOLTZMANN_EV_PER_KELVIN = 8.617333262e-5
 
 
-def dihedral(positions: NDArray[np.float64], atoms: Sequence[int]) -> NDArray[np.float64]:
+def dihedral(positions: Floats, atoms: Sequence[int]) -> Floats:
     """Dihedral angle of four atoms in rad, in (-pi, pi], IUPAC sign, (T,) from (T, N, 3)."""
     a, b, c, d = (positions[:, atom] for atom in atoms)
     axis = c - b
@@ -30,21 +36,21 @@ def dihedral(positions: NDArray[np.float64], atoms: Sequence[int]) -> NDArray[np
     return np.arctan2(sine, np.einsum("tx,tx->t", first, second))
 
 
-def angle_counts(angles: NDArray[np.float64], n_bins: int = N_BINS) -> NDArray[np.float64]:
+def angle_counts(angles: Floats, n_bins: int = N_BINS) -> Floats:
     """Histogram of angles in rad over [-pi, pi), (n_bins,)."""
     turns = (angles + np.pi) / (2 * np.pi)
     bins = ((turns - np.floor(turns)) * n_bins).astype(np.intp) % n_bins
     return np.bincount(bins, minlength=n_bins).astype(np.float64)
 
 
-def surface(counts: NDArray[np.float64], temperature_kelvin: float) -> NDArray[np.float64]:
+def surface(counts: Floats, temperature_kelvin: float) -> Floats:
     """F in eV of counts (...), lowest bin 0; empty bins as if half a frame had been seen."""
     energy = BOLTZMANN_EV_PER_KELVIN * temperature_kelvin
     free = -energy * np.log(np.maximum(counts, 0.5) / counts.sum())
     return np.asarray(free - free.min())
 
 
-def free_energy_error(f: NDArray[np.float64], f_ref: NDArray[np.float64]) -> float:
+def free_energy_error(f: Floats, f_ref: Floats) -> float:
     """Integral of |F - F_ref| over [-pi, pi) in eV rad, from values on bins of equal width.
 
     Both are aligned at their lowest bin.
@@ -52,39 +58,72 @@ def free_energy_error(f: NDArray[np.float64], f_ref: NDArray[np.float64]) -> flo
     return float(np.abs((f - f.min()) - (f_ref - f_ref.min())).mean() * 2 * np.pi)
 
 
-def backbone(
-    species: Sequence[str], bonds: NDArray[np.int64]
-) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def backbone(species: Sequence[str], bonds: Ints) -> tuple[tuple[int, ...], ...] | None:
     """Atoms of phi (C, N, CA, C) and of psi (N, CA, C, N) of a dipeptide; None if it is none.
 
     A chain C(=O)-N-CA-C(=O)-N, whose carbonyl carbons bear an oxygen and whose nitrogens a
     hydrogen; one such chain, or it is not clear which angles are meant.
     """
-    neighbours: dict[int, list[int]] = {atom: [] for atom in range(len(species))}
-    for i, j in bonds.tolist():
-        neighbours[i].append(j)
-        neighbours[j].append(i)
-
-    def holds(atom: int, element: str) -> bool:
-        return any(species[other] == element for other in neighbours[atom])
-
-    chains = [[atom] for atom, element in enumerate(species) if element == "C" and holds(atom, "O")]
-    for element in "NCCN":
+    elements = np.array(species)
+    bonded = np.zeros((len(species), len(species)), dtype=bool)
+    bonded[bonds[:, 0], bonds[:, 1]] = bonded[bonds[:, 1], bonds[:, 0]] = True
+    with_oxygen, with_hydrogen = (bonded[:, elements == e].any(axis=1) for e in "OH")
+    carbonyl, alpha = (elements == "C") & with_oxygen, (elements == "C") & ~with_oxygen
+    amide = (elements == "N") & with_hydrogen
+    chains = [[atom] for atom in np.flatnonzero(carbonyl).tolist()]
+    for kind in (amide, alpha, carbonyl, amide):
         chains = [
-            [*chain, other]
+            [*chain, atom]
             for chain in chains
-            for other in neighbours[chain[-1]]
-            if species[other] == element and other not in chain
+            for atom in np.flatnonzero(bonded[chain[-1]] & kind).tolist()
+            if atom not in chain
         ]
-    chains = [
-        chain
-        for chain in chains
-        if holds(chain[3], "O")
-        and not holds(chain[2], "O")
-        and holds(chain[1], "H")
-        and holds(chain[4], "H")
-        and all(b in neighbours[a] for a, b in pairwise(chain))
-    ]
-    if len(chains) != 1:
-        return None
-    return tuple(chains[0][:4]), tuple(chains[0][1:])
+    return (tuple(chains[0][:4]), tuple(chains[0][1:])) if len(chains) == 1 else None
+
+
+def free_energies(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """Errors of F(phi) and F(psi) of unbiased rollouts; none where there is no such backbone."""
+    reference, kept = context.reference, context.kept
+    good = np.flatnonzero(finite_frames(reference))
+    if not good.size or not kept or any(one.species != reference.species for one in kept):
+        return
+    bonds = bonds_of(reference.species, reference.positions[good[0]])
+    for name, atoms in zip(("phi", "psi"), backbone(reference.species, bonds) or (), strict=False):
+        yield _sample(context, name, atoms)
+
+
+def _sample(context: Context, name: str, atoms: tuple[int, ...]) -> Sample:
+    kelvin, n_blocks = context.options.temperature_kelvin, context.options.n_blocks
+    own, *theirs = (
+        _blocks(frames, atoms, n_blocks) for frames in (context.reference, *context.kept)
+    )
+    visited, seen = np.concatenate(theirs).sum(axis=0), own.sum(axis=0)
+    counts = counts_of(context, int(visited.sum()), int(seen.sum()))
+    if kelvin is None or not (visited.any() and seen.any()):
+        why = Fact("no-temperature" if kelvin is None else "no-finite-frame")
+        return Sample(STRUCTURE, name, counts=counts, absence=why)
+
+    def error(sums: Sums, reference: Sums) -> float:
+        if not (sums.any() and reference.any()):
+            return float("nan")
+        return free_energy_error(surface(sums, kelvin), surface(reference, kelvin))
+
+    half, unseen = len(own) // 2, int(((visited == 0) & (seen > 0)).sum())
+    missed = Fact("bins-not-visited", {"bins": unseen, "of": N_BINS})
+    return Sample(
+        STRUCTURE,
+        name,
+        rollouts=theirs,
+        reference=own,
+        value=error,
+        floor=error(own[half:].sum(axis=0), own[:half].sum(axis=0)) if half else None,
+        counts=counts,
+        window=Fact("angle-bins", {"bins": N_BINS, "kelvin": kelvin}),
+        facts=(missed,) if unseen else (),
+    )
+
+
+def _blocks(frames: Frames, atoms: tuple[int, ...], n_blocks: int) -> Floats:
+    """Histograms of an angle by block of consecutive frames, (K, n_bins)."""
+    angles = dihedral(frames.positions[finite_frames(frames)], atoms)
+    return np.array([angle_counts(part) for part in blocks_of(angles, n_blocks)])

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.bonds import WatchedBonds, bond_lengths, watched_bonds
 from egraff_lmp.score.distances import finite_frames
-from egraff_lmp.score.metric import Context, Metric, Sample
+from egraff_lmp.score.metric import Context, Metric, Sample, once
 from egraff_lmp.score.options import EGRAFF, PAPER, Options
 from egraff_lmp.score.rdf import PairHistogram
 from egraff_lmp.score.records import STABILITY, TOTAL, Counts, Fact, Lifetime, RunEnd
@@ -44,27 +45,24 @@ class Criteria:
 
     Attributes:
         mode: "egraff" or "paper".
-        species: element of each atom.
-        equilibrium: pair distances of the reference.
-        bonds: those of a molecule that are watched, or None in bulk.
+        reference: the frames that set them.
+        equilibrium: pair distances of these.
     """
 
     mode: str
-    species: tuple[str, ...]
+    reference: Frames
     equilibrium: PairHistogram
-    bonds: WatchedBonds | None
 
-    @classmethod
-    def of(cls, mode: str, reference: Frames, equilibrium: PairHistogram) -> Criteria:
-        """Those that the frames of a reference set."""
-        bonds = None if equilibrium.periodic else watched_bonds(reference, mode)
-        return cls(mode, reference.species, equilibrium, bonds)
+    @cached_property
+    def bonds(self) -> WatchedBonds | None:
+        """Those of a molecule that are watched, or None in bulk."""
+        return None if self.equilibrium.periodic else watched_bonds(self.reference, self.mode)
 
     def structural_end(self, frames: Frames, fine: PairHistogram) -> RunEnd | None:
         """Where bonds or g(r) leave their limits; `fine` are the pair distances of the frames."""
         if self.bonds is not None:
             lengths = bond_lengths(frames.positions, self.bonds.pairs)
-            return broken_bond(lengths, self.bonds.equilibrium, BOND_THRESHOLD_A, self.bonds.names)
+            return broken_bond(lengths, self.bonds.equilibrium, self.bonds.names)
         windows = fine.coarsened(n_windows(frames))
         # Windows are of finite frames; what is not finite has its own criterion.
         finite = np.flatnonzero(finite_frames(frames))
@@ -74,12 +72,12 @@ class Criteria:
         return rdf_departure(
             self.window_errors(windows),
             finite[np.minimum(starts, finite.size - 1)],
-            rdf_threshold(self.species)[0],
+            rdf_threshold(self.reference.species)[0],
         )
 
-    def window_errors(self, windows: PairHistogram) -> NDArray[np.float64]:
+    def window_errors(self, windows: PairHistogram) -> Floats:
         """Integral of |g - g_ref| of each window in A, (W,); of the worst partial in water."""
-        own, partials = self.equilibrium, rdf_threshold(self.species)[1]
+        own, partials = self.equilibrium, rdf_threshold(self.reference.species)[1]
         # The partial g of Fu et al. is normalised by the numbers of pairs, as ours.
         kind = "paper_rdf" if self.mode == PAPER and not partials else "rdf"
         frames = np.maximum(1, windows.n_frames)[:, None]
@@ -117,22 +115,19 @@ def lifetimes(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         floor=_floor(mode, context.reference, found),
         counts=counts,
         window=frames_window(len(first), first.timestep_fs, len(context.kept)),
-        facts=tuple(_facts(context, Criteria.of(mode, context.reference, found.reference), found)),
+        facts=tuple(_facts(context, Criteria(mode, context.reference, found.reference), found)),
         lifetimes=lives,
         draws_starts=True,
     )
 
 
+@once
 def lifetimes_of(context: Context, mode: str) -> tuple[Lifetime, ...]:
     """Of each rollout that is scored; () where one of them states no time."""
-    return context.shared(("lifetimes", mode), lambda: _lifetimes(context, mode))
-
-
-def _lifetimes(context: Context, mode: str) -> tuple[Lifetime, ...]:
     if not all(frames.timestep_fs for frames in context.kept):
         return ()
     found = distances(context)[mode]
-    criteria = Criteria.of(mode, context.reference, found.reference)
+    criteria = Criteria(mode, context.reference, found.reference)
     skip = context.options.skip
     return tuple(
         _lifetime(criteria, frames, fine, _told_ends(context.options, one, mode), skip)
@@ -167,7 +162,7 @@ def _lifetime(
     return Lifetime((skipped + last) * float(frames.timestep_fs or 0.0), end)
 
 
-def _told_energies(frames: Frames) -> NDArray[np.float64] | None:
+def _told_energies(frames: Frames) -> Floats | None:
     """Energies (T,) without the NaN of steps that no thermo row tells of.
 
     A model whose energy is NaN has forces of NaN too: NaN beside finite forces is a missing row.
@@ -187,14 +182,14 @@ def _floor(mode: str, reference: Frames, found: Distances) -> float | None:
     part, rest = found.fine_reference.halves()
     if not (part.n_frames.sum() and finite_frames(first).any()):
         return None
-    return _lifetime(Criteria.of(mode, first, part), second, rest).time_fs
+    return _lifetime(Criteria(mode, first, part), second, rest).time_fs
 
 
 def _facts(context: Context, criteria: Criteria, found: Distances) -> Iterator[Fact]:
     """What the limits were, and what the reference itself keeps of them."""
     own = criteria.equilibrium
     if criteria.bonds is None:
-        threshold, partials = rdf_threshold(criteria.species)
+        threshold, partials = rdf_threshold(criteria.reference.species)
         which = {"allowed": threshold, "fs": WINDOW_FS, "r_max": own.r_max}
         yield Fact("partials-of-windows" if partials else "total-of-windows", which)
     else:

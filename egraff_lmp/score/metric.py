@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score.options import Options
+from egraff_lmp.score.align import Pairing
+from egraff_lmp.score.arrays import Floats
+from egraff_lmp.score.options import EGRAFF, Options
 from egraff_lmp.score.records import Counts, Curves, Fact, Judge, Lifetime, Series
 
 if TYPE_CHECKING:  # a rollout has a cost, and costs make samples
@@ -25,48 +27,32 @@ BULK, MOLECULE = "bulk", "molecule"
 SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES = "structure", "dynamics", "energies"
 NOTHING = ""  # of a cost: negative controls are not ranked by it
 
-NOT_FINITE = Fact("not-finite")
-
-Sums = NDArray[np.float64]
+Sums = Floats
 Value = Callable[[Sums, Sums], float]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Rerun:
+class Rerun(Pairing):
     """The same frames with the energies and forces of the ground truth and of the model.
 
     Attributes:
-        truth, model: T frames each.
         judge: the committee, where `truth` is one.
         lengths: frames of each rollout, where they are those of rollouts one after the other; ()
             where they are one sequence.
-        facts: what was done to them.
     """
 
-    truth: Frames
-    model: Frames
     judge: Judge | None = None
     lengths: tuple[int, ...] = ()
-    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the training of a model cost.
-
-    Attributes:
-        seconds: wall time.
-        epochs: how many.
-    """
+    """What the training of a model cost: its wall time, and how many epochs it had."""
 
     seconds: float
     epochs: int
-
-    @property
-    def minutes_per_epoch(self) -> float | None:
-        """None for a training without an epoch."""
-        return self.seconds / 60 / self.epochs if self.epochs else None
 
 
 @dataclass(frozen=True)
@@ -88,24 +74,30 @@ class Context:
     reruns: Mapping[str, Rerun] = field(default_factory=dict)
     training: Training | None = None
     ran: Sequence[Rollout] = ()
-    _shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+    _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
     def system(self) -> str:
         """ "bulk" where anything is periodic, else "molecule"."""
         return BULK if any(self.reference.pbc) else MOLECULE
 
-    @property
+    @cached_property
     def kept(self) -> list[Frames]:
         """The rollouts without the frames that are skipped at their beginning."""
-        skip = slice(self.options.skip, None)
-        return self.shared("kept", lambda: [one.frames.select(skip) for one in self.rollouts])
+        return [one.frames.select(slice(self.options.skip, None)) for one in self.rollouts]
 
-    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returns, made once for all metrics that ask for `key`."""
-        if key not in self._shared:
-            self._shared[key] = make()
-        return self._shared[key]  # type: ignore[return-value]
+
+def once(make: Callable[Concatenate[Context, P], T]) -> Callable[Concatenate[Context, P], T]:
+    """`make` of a context and other arguments, called once for all metrics that ask for it."""
+
+    @wraps(make)
+    def made(context: Context, *args: P.args, **names: P.kwargs) -> T:
+        key = (make, args, tuple(names.items()))
+        if key not in context._known:
+            context._known[key] = make(context, *args, **names)
+        return context._known[key]
+
+    return made
 
 
 @dataclass(frozen=True)
@@ -119,8 +111,7 @@ class Sample:
             the frames of a block.
         reference: the same of the reference, (K', D'); none where it does not enter.
         value: of sums over blocks (D,) and of the reference's (D',).
-        floor: reference against reference; HALVES takes `value` of its second half of blocks
-            against the first.
+        floor: reference against reference, see `sums.halves`.
         counts: frames and starts.
         window: frames, times and distances that it covers.
         absence: why there is no value; nothing else matters then.
@@ -137,11 +128,11 @@ class Sample:
     rollouts: Sequence[Sums] = ()
     reference: Sums = field(default_factory=lambda: np.zeros((0, 0)))
     value: Value = lambda sums, own: np.nan
-    floor: float | Halves | None = None
+    floor: float | None = None
     counts: Counts = field(default_factory=Counts)
     window: Fact | None = None
     absence: Fact | None = None
-    undefined: Fact = NOT_FINITE
+    undefined: Fact = field(default_factory=lambda: Fact("not-finite"))
     facts: tuple[Fact, ...] = ()
     distribution: str = ""
     judge: Judge | None = None
@@ -154,14 +145,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Halves:
-    """The floor is the value of the second half of the reference's blocks against the first."""
-
-
-HALVES = Halves()
-
-
-@dataclass(frozen=True)
 class Metric:
     """One row of the table.
 
@@ -169,10 +152,10 @@ class Metric:
         key: its name in JSON, CSV and documentation.
         label: short name in tables.
         samples: yields what each of its values is computed from, in one of its modes.
-        modes: where it is computed, "egraff", "paper" or both.
         unit: "1" for pure numbers.
-        bounds: range of the value.
         doc: one line on what it is.
+        modes: where it is computed, "egraff", "paper" or both.
+        bounds: range of the value.
         accepted_below: acceptance limit, in its unit.
         uncorrelated: the value that two unrelated frames give.
         systems: what it is defined for, "bulk" (periodic), "molecule" or both.
@@ -186,10 +169,10 @@ class Metric:
     key: str
     label: str
     samples: Samples
-    modes: tuple[str, ...]
     unit: str
-    bounds: tuple[float, float]
     doc: str
+    modes: tuple[str, ...] = (EGRAFF,)
+    bounds: tuple[float, float] = (0.0, np.inf)
     accepted_below: float | None = None
     uncorrelated: float | None = None
     systems: tuple[str, ...] = (BULK, MOLECULE)

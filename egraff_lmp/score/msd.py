@@ -9,17 +9,17 @@ the fast Fourier transform in O(T log T) (Calandrini et al., Collection SFN 12 (
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats, Ints
 
 # Floats held at a time: 32 MB; more atoms than that are taken in turns.
 CHUNK = 4_000_000
 
 
-def mean_squared_displacement(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_squared_displacement(positions: Floats) -> Floats:
     """MSD in A^2 at lags of 0 to T - 1 frames, (T,).
 
-    Args:
-        positions: (T, N, 3) in A, unwrapped and without drift (see `unwrap`).
+    Of positions (T, N, 3) in A, unwrapped and without drift (see `unwrap`).
     """
     n_frames, n_atoms = positions.shape[:2]
     total = np.zeros(n_frames)
@@ -36,9 +36,7 @@ def mean_squared_displacement(positions: NDArray[np.float64]) -> NDArray[np.floa
     return np.maximum(total / (n_frames - np.arange(n_frames)) / n_atoms, 0.0)
 
 
-def squared_displacements(
-    positions: NDArray[np.float64], lags: NDArray[np.int64], n_blocks: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def squared_displacements(positions: Floats, lags: Ints, n_blocks: int) -> tuple[Floats, Floats]:
     """Sums of squared displacements at some lags, kept apart by block of time origins.
 
     Args:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.bootstrap import CONFIDENCE, N_RESAMPLES
 from egraff_lmp.score.diffusivity import FIT_WINDOW, MIN_FRAMES, fit_lags
-from egraff_lmp.score.divergence import THRESHOLD_A
 from egraff_lmp.score.rdf import BIN_WIDTH, N_BLOCKS
 from egraff_lmp.score.records import MODES
+from egraff_lmp.score.rmsd import THRESHOLD_A
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 
 EGRAFF, PAPER = MODES
@@ -95,7 +95,3 @@ class Options:
         ):
             if not fine:
                 raise EgraffError(f"expected {expected}.")
-
-    def start_of(self, rollout: int) -> int:
-        """Reference frame that rollout number `rollout` started from."""
-        return self.starts[rollout] if self.starts else 0

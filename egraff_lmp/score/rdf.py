@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats, Ints
 from egraff_lmp.score.distances import (
     cell_heights,
     finite_frames,
@@ -37,6 +38,7 @@ R_MAX_CAP = 10.0  # A; beyond it g is 1 and would only dilute a Wright factor
 N_BLOCKS = 10
 # A molecule may swell by this factor before its distances are lumped together as "beyond".
 MOLECULE_MARGIN = 1.25
+_OF_BLOCKS = ("counts", "volume_counts", "n_frames")  # arrays whose first axis are the blocks
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,20 @@ class PairHistogram:
         bin_width: in A.
         counts: (K, P, B + 1) pairs found, summed over the frames of a block; the last column is
             the pairs beyond r_max, filled for molecules only.
-        volume_counts: (K, P, B + 1) the same, each frame weighted by its volume in A^3.
+        volume_counts: (K, P, B + 1) the same, each frame weighted by its volume in A^3, molecules
+            by 1; nothing is read from its last column.
         n_frames: (K,) finite frames of each block.
         n_failed: frames left out because a position or the cell was not finite.
         periodic: g(r) if True, h(r) if False.
     """
 
     names: tuple[str, ...]
-    n_pairs: NDArray[np.float64]
+    n_pairs: Floats
     n_atoms: int
     bin_width: float
-    counts: NDArray[np.float64]
-    volume_counts: NDArray[np.float64]
-    n_frames: NDArray[np.int64]
+    counts: Floats
+    volume_counts: Floats
+    n_frames: Ints
     n_failed: int
     periodic: bool
 
@@ -77,18 +80,16 @@ class PairHistogram:
         return self.n_bins * self.bin_width
 
     @property
-    def edges(self) -> NDArray[np.float64]:
+    def edges(self) -> Floats:
         """(B + 1,) bin edges in A."""
         return np.arange(self.n_bins + 1, dtype=np.float64) * self.bin_width
 
     @property
-    def r(self) -> NDArray[np.float64]:
+    def r(self) -> Floats:
         """(B,) bin centres in A."""
         return (np.arange(self.n_bins, dtype=np.float64) + 0.5) * self.bin_width
 
-    def curve_blocks(
-        self, kind: str, pair: str, volume: float | None = None
-    ) -> NDArray[np.float64]:
+    def curve_blocks(self, kind: str, pair: str, volume: float | None = None) -> Floats:
         """What each block adds to a curve, (K, B) or (K, B + 1).
 
         The sum over blocks divided by the number of frames is the curve; blocks drawn for a
@@ -103,23 +104,15 @@ class PairHistogram:
         """
         if kind == "probability":
             return self._pair(self.counts, pair)[0]
+        weighted, n_pairs = self._pair(self.volume_counts, pair)
         shells = 4 * np.pi / 3 * np.diff(self.edges**3)
         if kind == "paper_rdf":
-            counts, _ = self._pair(self.volume_counts if self.periodic else self.counts, pair)
             scale = 1.0 if self.periodic else float(volume or 1.0)
-            return counts[:, :-1] * scale * 2 / (self.n_atoms**2 * shells)
-        if self.periodic:
-            counts, n_pairs = self._pair(self.volume_counts, pair)
-            return counts[:, :-1] / (n_pairs * shells)
-        counts, n_pairs = self._pair(self.counts, pair)
-        return counts[:, :-1] / (n_pairs * self.bin_width)
+            return weighted[:, :-1] * scale * 2 / (self.n_atoms**2 * shells)
+        return weighted[:, :-1] / (n_pairs * (shells if self.periodic else self.bin_width))
 
     def curves(self, kind: str = "rdf", volume: float | None = None) -> Curves:
-        """Means over all frames of "rdf" or "paper_rdf", NaN where there are none.
-
-        Args:
-            kind, volume: see `curve_blocks`.
-        """
+        """Means over all frames of "rdf" or "paper_rdf", NaN where there are none."""
         pairs = (TOTAL,) if kind == "paper_rdf" else (TOTAL, *self.names)
         n_frames = int(self.n_frames.sum())
         with np.errstate(invalid="ignore"):
@@ -148,7 +141,7 @@ class PairHistogram:
         if n_bins >= self.n_bins:
             return self
 
-        def cut(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        def cut(counts: Floats) -> Floats:
             beyond = counts[..., n_bins:].sum(axis=-1, keepdims=True) * (not self.periodic)
             return np.concatenate([counts[..., :n_bins], beyond], axis=-1)
 
@@ -156,14 +149,10 @@ class PairHistogram:
 
     def _blocks(self, of: Callable[[NDArray[Any]], NDArray[Any]]) -> PairHistogram:
         """The same with other blocks; `of` takes and returns arrays whose first axis they are."""
-        return replace(
-            self,
-            counts=of(self.counts),
-            volume_counts=of(self.volume_counts),
-            n_frames=of(self.n_frames),
-        )
+        changed: dict[str, Any] = {name: of(getattr(self, name)) for name in _OF_BLOCKS}
+        return replace(self, **changed)
 
-    def _pair(self, counts: NDArray[np.float64], pair: str) -> tuple[NDArray[np.float64], float]:
+    def _pair(self, counts: Floats, pair: str) -> tuple[Floats, float]:
         """Counts (K, B + 1) and number of pairs of atoms of one name."""
         if pair == TOTAL:
             return counts.sum(axis=1), float(self.n_pairs.sum())
@@ -200,7 +189,8 @@ def pair_histogram(
     n_pairs = np.array(list(numbers.values()))
     n_blocks = max(1, min(n_blocks, len(kept)))
     counts, volume_counts = np.zeros((2, n_blocks, len(numbers), n_bins + 1))
-    volumes = np.abs(np.linalg.det(kept.cell))
+    periodic = is_periodic(frames)
+    volumes = np.abs(np.linalg.det(kept.cell)) if periodic else np.ones(len(kept))
     blocks = np.arange(len(kept)) * n_blocks // max(1, len(kept))
     found = frame_counts(kept, n_bins, bin_width)
     for block, volume, frame in zip(blocks, volumes, found, strict=True):
@@ -208,13 +198,12 @@ def pair_histogram(
         volume_counts[block] += volume * frame
     n_frames = np.bincount(blocks, minlength=n_blocks)
     # Beyond r_max: every pair not seen in a molecule, nothing in bulk.
-    counts[..., -1] = volume_counts[..., -1] = 0
-    if not is_periodic(frames):
-        counts[..., -1] = n_frames[:, None] * n_pairs - counts.sum(axis=-1)
+    seen = counts[..., :-1].sum(axis=-1)
+    counts[..., -1] = 0 if periodic else n_frames[:, None] * n_pairs - seen
     return PairHistogram(
         names=tuple(numbers), n_pairs=n_pairs, n_atoms=frames.n_atoms, bin_width=bin_width,
         counts=counts, volume_counts=volume_counts, n_frames=n_frames,
-        n_failed=int((~good).sum()), periodic=is_periodic(frames),
+        n_failed=int((~good).sum()), periodic=periodic,
     )  # fmt: skip
 
 
@@ -249,12 +238,9 @@ def bins_within(frames: Frames, r_max: float, bin_width: float, all_images: bool
 def radial_distribution(
     frames: Frames, r_max: float | None = None, bin_width: float = BIN_WIDTH
 ) -> Curves:
-    """g(r) of bulk or h(r) of a molecule, total and for each pair of elements.
+    """g(r) of bulk or h(r) of a molecule, total and for each pair of elements, of finite frames.
 
-    Args:
-        frames: finite ones are averaged over.
-        r_max: in A; `default_r_max` if None.
-        bin_width: in A.
+    Lengths are in A, r_max is `default_r_max` if None.
     """
     if r_max is None:
         r_max = default_r_max([frames])
@@ -263,13 +249,10 @@ def radial_distribution(
 
 def merge(histograms: Sequence[PairHistogram]) -> PairHistogram:
     """The blocks of several histograms of the same bins and elements, one after the other."""
-    return replace(
-        histograms[0],
-        counts=np.concatenate([h.counts for h in histograms]),
-        volume_counts=np.concatenate([h.volume_counts for h in histograms]),
-        n_frames=np.concatenate([h.n_frames for h in histograms]),
-        n_failed=sum(h.n_failed for h in histograms),
-    )
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in histograms]) for name in _OF_BLOCKS
+    }
+    return replace(histograms[0], n_failed=sum(one.n_failed for one in histograms), **joined)
 
 
 def half_height(frames: Frames) -> float:

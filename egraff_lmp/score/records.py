@@ -5,10 +5,12 @@ Records hold names and numbers alone; sentences are made of them by `words`, for
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +27,6 @@ from pydantic import (
 )
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.record_table import table_text
 
 SCHEMA = 2
 KIND = "egraff scores"
@@ -47,6 +48,14 @@ COMPARISONS = (
 MODES = ("egraff", "paper")
 RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 TOTAL = "total"
+# Columns of a table of values with their units; value, interval and floor are in the row's unit.
+_COLUMNS = {
+    "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",
+    "interval_low": "see unit", "interval_high": "see unit", "floor": "see unit",
+    "frames": "frames", "frames_reference": "frames", "starts": "starts", "zero": "frames",
+    "failed": "frames", "resampled_units": "", "resampled_of": "", "distribution": "",
+    "window": "", "absence": "", "facts": "",
+}  # fmt: skip
 
 
 def _array(values: Any) -> NDArray[np.float64]:
@@ -299,13 +308,9 @@ class Scores:
         part: str | None = None,
         mode: str | None = None,
     ) -> Score:
-        """The value of metric `key`.
+        """The value of metric `key`, the first one of those that fit.
 
-        Args:
-            key: row of `METRICS`.
-            comparison: needed for metrics of several comparisons.
-            part: "total" where there are parts and none is given.
-            mode: needed only for a metric of both modes.
+        Where there are parts and none is given it is the total.
 
         Raises:
             KeyError: no such value was computed.
@@ -358,6 +363,43 @@ class Scores:
     def to_csv(self) -> str:
         """The values as a table: names of the columns, their units, then a row for each value."""
         return table_text([{}] * len(self.scores), self.scores)
+
+
+def table_row(score: Score) -> dict[str, Any]:
+    """One value on one level; facts are JSON, as their numbers differ from metric to metric."""
+    low, high = score.interval or (None, None)
+    plain = {name: getattr(score, name) for name in _COLUMNS if hasattr(score, name)}
+    facts = [asdict(fact) for fact in score.facts]
+    return {
+        **plain, "interval_low": low, "interval_high": high, **asdict(score.counts),
+        "resampled_units": score.resampled and score.resampled.units,
+        "resampled_of": score.resampled and score.resampled.of,
+        "window": score.window and json.dumps(asdict(score.window)),
+        "absence": score.absence and json.dumps(asdict(score.absence)),
+        "facts": json.dumps(facts) if facts else None,
+    }  # fmt: skip
+
+
+def table_text(
+    prefixes: Iterable[Mapping[str, Any]],
+    scores: Iterable[Score],
+    units: Mapping[str, str] | None = None,
+) -> str:
+    """CSV text of values.
+
+    Args:
+        prefixes: for each value, what stands before it in its row.
+        scores: the values.
+        units: names of the columns of the prefixes, with their units.
+    """
+    columns = {**(units or {}), **_COLUMNS}
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(columns)
+    for prefix, score in zip(prefixes, scores, strict=True):
+        writer.writerow({**prefix, **table_row(score)})
+    return stream.getvalue()
 
 
 @cache

@@ -8,11 +8,12 @@ the end from the dump itself (atoms that are missing), the log, and the `rollout
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from ase.units import fs, kB
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_dump import DumpedRun, read_dumped_run
@@ -24,9 +25,10 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.runs.messages import physical_reason
 from egraff_lmp.runs.record import Record, read_record
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.records import Fact, RunEnd
-from egraff_lmp.score.temperature import kinetic_temperature
+from egraff_lmp.score.unwrap import masses_of
 
 LOGS = ("log.*.lammps", "log.lammps")
 NOT_STATED = "not stated"
@@ -46,7 +48,7 @@ class Rollout:
     """
 
     frames: Frames
-    temperature_kelvin: NDArray[np.float64] | None = None
+    temperature_kelvin: Floats | None = None
     end: RunEnd | None = None
     cost: Cost | None = None
     lasted_fs: float | None = None
@@ -83,7 +85,9 @@ def read_rollout(
     run = read_dumped_run(path, timestep_fs)
     if run.timestep_fs is None and log is not None and log.timestep_fs is not None:
         run = run.with_timestep(log.timestep_fs)
-    record = _record(path.parent)
+    record = None
+    with suppress(EgraffError):  # a damaged record says nothing of the frames, which were read
+        record = read_record(path.parent)
     lasted, asked = _times_fs(run, record)
     return Rollout(
         frames=run.frames,
@@ -95,20 +99,24 @@ def read_rollout(
     )
 
 
-def _record(folder: Path) -> Record | None:
-    try:
-        return read_record(folder)
-    except EgraffError:  # a damaged record says nothing of the frames, which were read
-        return None
-
-
-def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> NDArray[np.float64] | None:
+def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> Floats | None:
     found = read_thermo(thermo).temperature_at(run.steps) if thermo.is_file() else None
     if found is None and log is not None:
         found = at_steps(run.steps, log.step, log.temperature_kelvin)
     if found is None and run.velocities is not None:
         found = kinetic_temperature(run.velocities, run.frames.species)
     return found
+
+
+def kinetic_temperature(velocities: Floats, species: tuple[str, ...]) -> Floats:
+    """T(t) = sum_i m_i |v_i(t)|^2 / ((3 N - 3) k_B) in K, (T,), as LAMMPS' `compute temp` has it.
+
+    Three degrees of freedom belong to the centre of mass, whose motion counts in the sum
+    nevertheless. Velocities are (T, N, 3) in A/ps (metal units).
+    """
+    moving = velocities / (1000 * fs)  # A/ps in ASE's unit of velocity
+    twice_kinetic = np.einsum("n,tni,tni->t", masses_of(species), moving, moving)
+    return np.asarray(twice_kinetic / (max(3 * len(species) - 3, 1) * kB))
 
 
 def _end(run: DumpedRun, log: LammpsLog | None, record: Record | None) -> RunEnd | None:

@@ -45,10 +45,6 @@ def score_trajectory(
     Raises:
         EgraffError: another composition or periodicity, no frames, or choices out of range.
     """
-    try:
-        import MDAnalysis  # noqa: F401  an optional package, asked for before anything is counted
-    except ImportError:
-        raise require("MDAnalysis", "score") from None
     options, reruns = Options(**choices), reruns or {}
     _check(reference, rollouts, reruns, options)
     options, left_out = _without_short(rollouts, options)
@@ -56,7 +52,10 @@ def score_trajectory(
         reference=reference,
         rollouts=[one for number, one in enumerate(rollouts) if number not in left_out],
         options=options,
-        reruns={name: _paired(name, rerun) for name, rerun in reruns.items()},
+        reruns={
+            name: replace(one, **vars(pair_reruns(one.truth, one.model, name)))
+            for name, one in reruns.items()
+        },
         training=training,
         ran=rollouts,
     )
@@ -85,9 +84,7 @@ def score_trajectory(
 def cost_scores(costs: Sequence[Cost | None], training: Training | None) -> tuple[Score, ...]:
     """The rows of the table that tell what a model cost, without scoring anything.
 
-    Args:
-        costs: of its rollouts, None where one is not known.
-        training: of the model, or None where it is not known.
+    Costs are of its rollouts and of its training, None where one is not known.
     """
     none = np.zeros((0, 0, 3))
     nothing = Frames((), none, np.zeros((0, 3, 3)), (False,) * 3, None, None, None, "nothing")
@@ -104,6 +101,10 @@ def cost_scores(costs: Sequence[Cost | None], training: Training | None) -> tupl
 def _check(
     reference: Frames, rollouts: Sequence[Rollout], reruns: Mapping[str, Rerun], options: Options
 ) -> None:
+    try:
+        import MDAnalysis  # noqa: F401  an optional package, asked for before anything is counted
+    except ImportError:
+        raise require("MDAnalysis", "score") from None
     unknown = sorted(set(reruns) - set(RERUNS))
     if unknown:
         raise EgraffError(f"expected reruns named {' or '.join(RERUNS)}, got '{unknown[0]}'.")
@@ -139,11 +140,6 @@ def _without_short(
         return replace(options, skip=max(0, min(lengths) - 1)), ()
     starts = tuple(s for number, s in enumerate(options.starts) if number not in short)
     return replace(options, starts=starts), tuple(short)
-
-
-def _paired(name: str, rerun: Rerun) -> Rerun:
-    pairing = pair_reruns(rerun.truth, rerun.model, name)
-    return replace(rerun, truth=pairing.truth, model=pairing.model, facts=pairing.facts)
 
 
 def _describe(frames: Frames) -> Source:

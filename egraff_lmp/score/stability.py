@@ -15,11 +15,12 @@ violated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from egraff_lmp.score.arrays import Bools, Floats, Ints
 from egraff_lmp.score.records import Fact, RunEnd
 
 BOND_THRESHOLD_A = 0.5
@@ -38,83 +39,66 @@ def rdf_threshold(species: Iterable[str]) -> tuple[float, bool]:
     return BULK_THRESHOLD_A, False
 
 
-def broken_bond(
-    lengths: NDArray[np.float64],
-    equilibrium: NDArray[np.float64],
-    threshold: float = BOND_THRESHOLD_A,
-    names: Sequence[str] = (),
-) -> RunEnd | None:
-    """Eq. 9: the first frame in which a bond deviates by more than the threshold.
+def broken_bond(lengths: Floats, equilibrium: Floats, names: Sequence[str] = ()) -> RunEnd | None:
+    """Eq. 9: the first frame in which a bond deviates by more than `BOND_THRESHOLD_A`.
 
     Args:
         lengths: (T, B) in A.
         equilibrium: (B,) b_ij in A.
-        threshold: in A.
         names: of the B bonds, to tell which it was.
     """
-    if not lengths.size:
-        return None
     deviation = np.abs(lengths - equilibrium)
-    frame = _first((deviation <= threshold).all(axis=1))
-    if frame is None:
-        return None
-    worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
-    found: dict[str, str | float] = {
-        "bond": names[worst] if names else "",
-        "length": float(lengths[frame, worst]),
-        "equilibrium": float(equilibrium[worst]),
-    }
-    return RunEnd(frame, Fact("broken-bond", found))
+
+    def cause(frame: int) -> Fact:
+        worst = int(np.argmax(np.nan_to_num(deviation[frame], nan=np.inf)))
+        length, expected = float(lengths[frame, worst]), float(equilibrium[worst])
+        bond = names[worst] if names else ""
+        return Fact("broken-bond", {"bond": bond, "length": length, "equilibrium": expected})
+
+    return _end((deviation <= BOND_THRESHOLD_A).all(axis=1), cause)
 
 
-def rdf_departure(
-    errors: NDArray[np.float64], first_frames: NDArray[np.int64], threshold: float
-) -> RunEnd | None:
-    """Eq. 8: the first window whose g(r) is too far from the reference.
+def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEnd | None:
+    """Eq. 8: the first window of length tau whose g(r) is too far from the reference.
 
     Args:
-        errors: (W,) integrals of |g_ref - g| in A over windows of the length tau.
+        errors: (W,) integrals of |g_ref - g| in A.
         first_frames: (W,) index of the first frame of each window.
         threshold: Delta in A.
     """
-    window = _first(errors <= threshold)
-    if window is None:
-        return None
-    found = {"error": float(errors[window]), "allowed": threshold}
-    return RunEnd(int(first_frames[window]), Fact("rdf-departure", found))
+
+    def cause(window: int) -> Fact:
+        return Fact("rdf-departure", {"error": float(errors[window]), "allowed": threshold})
+
+    end = _end(errors <= threshold, cause)
+    return None if end is None else replace(end, frame=int(first_frames[end.frame]))
 
 
-def not_finite(*arrays: NDArray[np.float64] | None) -> RunEnd | None:
+def not_finite(*arrays: Floats | None) -> RunEnd | None:
     """The first frame with a value that is not finite in arrays (T, ...); None entries pass."""
-    firsts = [
-        _first(np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
+    fine = [
+        np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
         for array in arrays
         if array is not None
     ]
-    frame = min((first for first in firsts if first is not None), default=None)
-    return None if frame is None else RunEnd(frame, Fact("not-finite-value"))
+    return _end(np.all(fine, axis=0), lambda frame: Fact("not-finite-value"))
 
 
 def temperature_out_of_bounds(
-    temperature_kelvin: NDArray[np.float64],
+    temperature_kelvin: Floats,
     target_kelvin: float,
     bounds: tuple[float, float] = TEMPERATURE_BOUNDS,
 ) -> RunEnd | None:
-    """The first frame whose kinetic temperature leaves bounds, in multiples of the target.
-
-    Args:
-        temperature_kelvin: (T,) in K.
-        target_kelvin: of the thermostat.
-        bounds: lowest and highest as multiples of the target.
-    """
+    """The first frame whose kinetic temperature (T,) leaves bounds, multiples of the target."""
     low, high = (bound * target_kelvin for bound in bounds)
     # A rollout may start at rest: what is cold counts only after it has been warm.
     warm = np.maximum.accumulate(np.nan_to_num(temperature_kelvin) >= low)
-    frame = _first((temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm))
-    if frame is None:
-        return None
-    found = {"kelvin": float(temperature_kelvin[frame]), "low": low, "high": high}
-    return RunEnd(frame, Fact("temperature-out-of-bounds", found))
+
+    def cause(frame: int) -> Fact:
+        kelvin = float(temperature_kelvin[frame])
+        return Fact("temperature-out-of-bounds", {"kelvin": kelvin, "low": low, "high": high})
+
+    return _end((temperature_kelvin <= high) & ((temperature_kelvin >= low) | ~warm), cause)
 
 
 def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
@@ -123,7 +107,7 @@ def first_end(ends: Iterable[RunEnd | None]) -> RunEnd | None:
     return min(found, key=lambda end: end.frame) if found else None
 
 
-def _first(kept: NDArray[np.bool_] | np.bool_) -> int | None:
-    """Index of the first entry (T,) that is False, so that NaN, which compares false, counts."""
+def _end(kept: Bools | np.bool_, cause: Callable[[int], Fact]) -> RunEnd | None:
+    """At the first entry (T,) that is False, so that NaN, which compares false, counts."""
     violated = np.flatnonzero(~kept)
-    return int(violated[0]) if violated.size else None
+    return RunEnd(int(violated[0]), cause(int(violated[0]))) if violated.size else None

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score.metric import HALVES, Context, Metric, Sample, Samples, Sums, Value
+from egraff_lmp.score import rdf
+from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value, once
 from egraff_lmp.score.options import EGRAFF, PAPER, Options, modes_of
-from egraff_lmp.score.rdf import (
-    BIN_WIDTH,
-    PairHistogram,
-    bins_within,
-    default_r_max,
-    merge,
-    pair_histogram,
-    paper_r_max,
-)
-from egraff_lmp.score.records import STRUCTURE, TOTAL, Counts, Curves, Fact
+from egraff_lmp.score.records import STRUCTURE, TOTAL, Fact
 from egraff_lmp.score.stability import WINDOW_FS
-from egraff_lmp.score.sums import absent
+from egraff_lmp.score.sums import absent, counts_of, halves
 
 
 @dataclass(frozen=True)
@@ -38,26 +28,21 @@ class Distances:
     """
 
     volume: float
-    reference: PairHistogram
-    rollouts: Sequence[PairHistogram]
-    fine_reference: PairHistogram
-    fine_rollouts: Sequence[PairHistogram]
+    reference: rdf.PairHistogram
+    rollouts: Sequence[rdf.PairHistogram]
+    fine_reference: rdf.PairHistogram
+    fine_rollouts: Sequence[rdf.PairHistogram]
 
 
 def structure(
-    curve: str,
-    function: Callable[..., float],
-    *,
-    parts: bool = False,
-    integral: bool = False,
-    of_volume: bool = False,
+    curve: str, function: Callable[..., float], *, integral: bool = False, of_volume: bool = False
 ) -> Samples:
     """Samples of a function of two curves.
 
     Args:
-        curve: which one, see `PairHistogram.curve_blocks`.
+        curve: which one, see `PairHistogram.curve_blocks`; but for the paper's, which is total
+            alone, also for each pair of elements.
         function: (curve, reference curve) to a number.
-        parts: also for each pair of elements.
         integral: the function takes the bin width in A as a third argument.
         of_volume: the value scales with the volume, so that there is none without a cell.
     """
@@ -68,37 +53,36 @@ def structure(
             return
         found = distances(context)[mode]
         extra = (found.reference.bin_width,) if integral else ()
-        for part in (TOTAL, *found.reference.names) if parts else (TOTAL,):
-            yield _sample(context, found, mode, curve, part, _ratio(function, extra), of_volume)
+
+        def value(sums: Sums, own: Sums) -> float:
+            """Of the mean curves; the last of the sums is the number of frames."""
+            if not (sums[-1] and own[-1]):
+                return float("nan")
+            return float(function(sums[:-1] / sums[-1], own[:-1] / own[-1], *extra))
+
+        for part in (TOTAL,) if curve == "paper_rdf" else (TOTAL, *found.reference.names):
+            sample = _sample(context, found, mode, curve, part, value)
+            lacking = of_volume and not found.volume
+            yield replace(sample, absence=Fact("no-volume")) if lacking else sample
 
     return samples
 
 
+@once
 def distances(context: Context) -> dict[str, Distances]:
-    """Pair distances of a scoring by mode, counted once for all metrics and modes.
+    """Pair distances of a scoring by mode.
 
     Raises:
         EgraffError: no frame of the reference is finite.
     """
-    return context.shared("distances", lambda: _count(context))
-
-
-def n_windows(frames: Frames) -> int:
-    """Windows of tau (1 ps) in a trajectory; 1 where it is shorter or states no time."""
-    if frames.timestep_fs is None:
-        return 1
-    return max(1, int(len(frames) * frames.timestep_fs / WINDOW_FS + 1e-6))
-
-
-def _count(context: Context) -> dict[str, Distances]:
     reference, kept, options = context.reference, context.kept, context.options
     ranges = {
         EGRAFF: (
-            default_r_max([reference, *kept]) if options.r_max is None else options.r_max,
+            rdf.default_r_max([reference, *kept]) if options.r_max is None else options.r_max,
             options.bin_width,
             False,
         ),
-        PAPER: (paper_r_max(reference), BIN_WIDTH, True),
+        PAPER: (rdf.paper_r_max(reference), rdf.BIN_WIDTH, True),
     }
     asked = {mode: ranges[mode] for mode in modes_of(options.mode)}
     counted = [_histograms(frames, asked, options) for frames in (reference, *kept)]
@@ -115,78 +99,54 @@ def _count(context: Context) -> dict[str, Distances]:
     return found
 
 
+def n_windows(frames: Frames) -> int:
+    """Windows of tau (1 ps) in a trajectory; 1 where it is shorter or states no time."""
+    if frames.timestep_fs is None:
+        return 1
+    return max(1, int(len(frames) * frames.timestep_fs / WINDOW_FS + 1e-6))
+
+
 def _histograms(
     frames: Frames, ranges: Mapping[str, tuple[float, float, bool]], options: Options
-) -> dict[str, PairHistogram]:
+) -> dict[str, rdf.PairHistogram]:
     """Histograms by mode in fine blocks: whole parts of windows, at least `n_blocks` of them."""
     windows = n_windows(frames)
     n_blocks = windows * -(-options.n_blocks // windows)
-    bins = {mode: bins_within(frames, *asked) for mode, asked in ranges.items()}
+    bins = {mode: rdf.bins_within(frames, *asked) for mode, asked in ranges.items()}
     counted = {}
     for width in {width for _, width, _ in ranges.values()}:
         # Counted once, to the longest range of the modes of this width.
         most = max(bins[mode] for mode in ranges if ranges[mode][1] == width)
-        counted[width] = pair_histogram(
+        counted[width] = rdf.pair_histogram(
             frames, most * width, width, n_blocks=n_blocks, all_images=True
         )
     return {mode: counted[ranges[mode][1]].shortened(number) for mode, number in bins.items()}
 
 
 def _sample(
-    context: Context,
-    found: Distances,
-    mode: str,
-    curve: str,
-    part: str,
-    value: Value,
-    of_volume: bool,
+    context: Context, found: Distances, mode: str, curve: str, part: str, value: Value
 ) -> Sample:
-    def blocks(histogram: PairHistogram) -> Sums:
+    def blocks(histogram: rdf.PairHistogram) -> Sums:
         curves = histogram.curve_blocks(curve, part, found.volume)
         return np.column_stack([curves, histogram.n_frames])
 
-    reference, merged = found.reference, merge(found.rollouts)
-    absence = None
-    if of_volume and not found.volume:
-        absence = Fact("no-volume")
-    elif not merged.n_frames.sum():
-        absence = Fact("no-finite-frame")
+    reference, merged = found.reference, rdf.merge(found.rollouts)
+    frames, own = int(merged.n_frames.sum()), blocks(reference)
     bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
+    kind = "paper_rdf" if mode == PAPER else "rdf"
+    sides = {"reference": reference, "rollouts": merged}
     of_curves = curve != "paper_rdf"  # a curve of its own in the other mode
     return Sample(
         comparison=STRUCTURE,
         part=part,
         rollouts=[blocks(one) for one in found.rollouts],
-        reference=blocks(reference),
+        reference=own,
         value=value,
-        floor=HALVES,
-        counts=Counts(
-            frames=int(merged.n_frames.sum()),
-            frames_reference=int(reference.n_frames.sum()),
-            starts=len(found.rollouts),
-            failed=merged.n_failed,
-        ),
+        floor=halves(value, own),
+        counts=counts_of(context, frames, int(reference.n_frames.sum())),
         window=Fact("distances", {"skip": context.options.skip, **bins}),
-        absence=absence,
+        absence=None if frames else Fact("no-finite-frame"),
         undefined=Fact("no-distances", {"part": part}),
         distribution="g" if reference.periodic or not of_curves else "h",
-        curves=curves_of(found, merged, mode),
+        curves={f"{mode} {side}": one.curves(kind, found.volume) for side, one in sides.items()},
     )
-
-
-def _ratio(function: Callable[..., Any], extra: tuple[float, ...]) -> Callable[..., float]:
-    """`function` of the mean curves of sums whose last entry is the number of frames."""
-
-    def value(sums: NDArray[np.float64], own: NDArray[np.float64]) -> float:
-        if not (sums[-1] and own[-1]):
-            return float("nan")
-        return float(function(sums[:-1] / sums[-1], own[:-1] / own[-1], *extra))
-
-    return value
-
-
-def curves_of(found: Distances, merged: PairHistogram, mode: str) -> dict[str, Curves]:
-    """The curves of reference and rollouts, for figures."""
-    kind = "paper_rdf" if mode == PAPER else "rdf"
-    named = {"reference": found.reference, "rollouts": merged}
-    return {f"{mode} {name}": one.curves(kind, found.volume) for name, one in named.items()}

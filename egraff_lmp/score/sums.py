@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from egraff_lmp.score.metric import Context, Sample, Sums
+from egraff_lmp.score.arrays import Floats
+from egraff_lmp.score.metric import Context, Sample, Sums, Value
 from egraff_lmp.score.records import RERUNS, Counts, Fact
 
 
-def blocks_of(values: NDArray[np.float64], n_blocks: int) -> list[NDArray[np.float64]]:
+def blocks_of(values: Floats, n_blocks: int) -> list[Floats]:
     """At most `n_blocks` blocks of consecutive frames of an array (T, ...)."""
     return np.array_split(values, max(1, min(n_blocks, len(values))))
 
 
-def block_sums(terms: NDArray[np.float64], n_blocks: int) -> Sums:
+def block_sums(terms: Floats, n_blocks: int) -> Sums:
     """What the frames (T, D) of each block add up to, (K, D)."""
     return np.array([block.sum(axis=0) for block in blocks_of(terms, n_blocks)])
 
 
-def finite_terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def finite_terms(values: Floats) -> Floats:
     """Terms (T, 2) of a mean over the finite entries of a series (T,): value and number."""
     finite = np.isfinite(values)
     return np.column_stack([np.where(finite, values, 0.0), finite])
@@ -30,6 +30,12 @@ def finite_terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def mean(sums: Sums, own: Sums | None = None) -> float:
     """The first sum over the last, which is a number of entries; NaN where there are none."""
     return float(sums[0] / sums[-1]) if sums[-1] else float("nan")
+
+
+def halves(value: Value, reference: Sums) -> float | None:
+    """The floor: `value` of the second half of the reference's blocks against the first."""
+    half = len(reference) // 2
+    return value(reference[-half:].sum(axis=0), reference[:half].sum(axis=0)) if half else None
 
 
 def rows(values: Iterable[float]) -> list[Sums]:
@@ -45,22 +51,19 @@ def absent(context: Context, comparison: str, why: Sequence[Fact], part: str = "
     )
 
 
+def counts_of(context: Context, frames: int, frames_reference: int) -> Counts:
+    """Counts of a value of these finite frames of rollouts and of the reference."""
+    failed = sum(map(len, context.kept)) - frames
+    return Counts(frames, frames_reference, len(context.kept), failed=failed)
+
+
 def distinct(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     """The facts in their order, each once."""
-    found: list[Fact] = []
-    for fact in facts:
-        if fact not in found:
-            found.append(fact)
-    return tuple(found)
+    found = list(facts)
+    return tuple(fact for number, fact in enumerate(found) if fact not in found[:number])
 
 
 def frames_window(frames: int, step_fs: float | None, rollouts: int) -> Fact:
-    """How long what was compared is: that of the first rollout, where there are several.
-
-    Args:
-        frames: of the first.
-        step_fs: time between them, or None where it is not known.
-        rollouts: how many there are; 1 for reruns.
-    """
+    """How long what was compared is: the first of so many rollouts (1 for reruns)."""
     fs = (frames - 1) * step_fs if step_fs else None
     return Fact("frames", {"frames": frames, "fs": fs, "rollouts": rollouts})

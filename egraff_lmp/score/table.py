@@ -6,230 +6,203 @@ a row here.
 
 from __future__ import annotations
 
-import numpy as np
-
+from egraff_lmp.score import curves, violation
 from egraff_lmp.score.accuracy import (
-    energy_errors,
-    force_errors,
+    errors,
     mean_absolute,
     root_mean_square,
     root_mean_square_of_reference,
 )
-from egraff_lmp.score.conformation import free_energies
-from egraff_lmp.score.coordination import coordination_error
 from egraff_lmp.score.cost import of_a_step, of_training
-from egraff_lmp.score.curve_error import curve_error
 from egraff_lmp.score.deviation import deviations, divergence_times
 from egraff_lmp.score.dynamics import growth, violations
-from egraff_lmp.score.jsd import jensen_shannon, jensen_shannon_paper
+from egraff_lmp.score.free_energy import free_energies
 from egraff_lmp.score.lifetime import lifetimes
-from egraff_lmp.score.metric import (
-    BULK,
-    MOLECULE,
-    NOTHING,
-    SEES_DYNAMICS,
-    SEES_ENERGIES,
-    Metric,
-)
-from egraff_lmp.score.options import EGRAFF, MODES, PAPER
+from egraff_lmp.score.metric import BULK, MOLECULE, NOTHING, SEES_DYNAMICS, SEES_ENERGIES, Metric
+from egraff_lmp.score.options import MODES, PAPER
 from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, SURVIVAL
 from egraff_lmp.score.structure import structure
 from egraff_lmp.score.survival import finished, shortest, survived
 from egraff_lmp.score.transport import diffusivity_errors
-from egraff_lmp.score.violation import (
-    UNCORRELATED,
-    energy_violation,
-    energy_violation_released,
-    force_violation,
-)
-from egraff_lmp.score.wright import ACCEPTED_BELOW, wright_factor, wright_factor_unrooted
-
-_POSITIVE = (0.0, np.inf)
 
 # Wall times: known before any rollout is scored, and no part of the record of a benchmark.
 COSTS = (
     Metric(
-        "training_time", "training", of_training("seconds"), (EGRAFF,), "s", _POSITIVE,
-        "wall time of the training", sees=NOTHING,
+        "training_time", "training", of_training, "s", "wall time of the training",
+        sees=NOTHING,
     ),
     Metric(
-        "training_time_epoch", "training, an epoch", of_training("minutes_per_epoch"), (PAPER,),
-        "min/epoch", _POSITIVE, "wall time of an epoch of the training", sees=NOTHING,
+        "training_time_epoch", "training, an epoch", of_training, "min/epoch",
+        "wall time of an epoch of the training", modes=(PAPER,), sees=NOTHING,
     ),
     Metric(
-        "ms_per_step", "time of a step", of_a_step("ms_per_step"), (EGRAFF,), "ms/step",
-        _POSITIVE, "wall time of the MD loop as LAMMPS reports it, dumps included, set-up left out",
+        "ms_per_step", "time of a step", of_a_step, "ms/step",
+        "wall time of the MD loop as LAMMPS reports it, dumps included, set-up left out",
         sees=NOTHING, title="Time of a step", headline=(COST,),
     ),
     Metric(
-        "us_per_atom_step", "time of a step and atom", of_a_step("us_per_atom_and_step"),
-        (EGRAFF,), "us/atom/step", _POSITIVE, "the same for each atom", sees=NOTHING,
+        "us_per_atom_step", "time of a step and atom", of_a_step, "us/atom/step",
+        "the same for each atom", sees=NOTHING,
     ),
     Metric(
-        "frames_per_second", "steps a second", of_a_step("frames_per_second"), (EGRAFF,), "1/s",
-        _POSITIVE, "FPS of Fu et al. (2023): MD steps a second", better="higher", sees=NOTHING,
+        "frames_per_second", "steps a second", of_a_step, "1/s",
+        "FPS of Fu et al. (2023): MD steps a second", better="higher", sees=NOTHING,
     ),
     Metric(
-        "ns_per_day", "simulated time a day", of_a_step("ns_per_day"), (EGRAFF,), "ns/day",
-        _POSITIVE, "simulated time in a day of wall time", better="higher", sees=NOTHING,
+        "ns_per_day", "simulated time a day", of_a_step, "ns/day",
+        "simulated time in a day of wall time", better="higher", sees=NOTHING,
     ),
     Metric(
-        "minutes_per_1000_steps", "time of 1000 steps", of_a_step("minutes_per_1000_steps"),
-        (PAPER,), "min", _POSITIVE, "wall time of 1000 steps, as in the paper's Table 4",
-        sees=NOTHING,
+        "minutes_per_1000_steps", "time of 1000 steps", of_a_step, "min",
+        "wall time of 1000 steps, as in the paper's Table 4", modes=(PAPER,), sees=NOTHING,
     ),
 )  # fmt: skip
 
 _ROWS = (
     Metric(
-        "wf", "WF", structure("rdf", wright_factor, parts=True), (EGRAFF,), "%", _POSITIVE,
+        "wf", "WF", structure("rdf", curves.wright_factor), "%",
         "Wright's factor 100 sqrt(sum (g - g_ref)^2 / sum g_ref^2); rooted: the 9 % rule applies",
-        accepted_below=ACCEPTED_BELOW, title="Wright's factor of g(r)", headline=(STRUCTURE,),
+        accepted_below=curves.ACCEPTED_BELOW, title="Wright's factor of g(r)",
+        headline=(STRUCTURE,),
     ),
     Metric(
-        "jsd", "JSD", structure("probability", jensen_shannon, parts=True), (EGRAFF,), "bit",
-        (0.0, 1.0),
+        "jsd", "JSD", structure("probability", curves.jensen_shannon), "bit",
         "Jensen-Shannon divergence, base 2, of the normalised pair-distance distributions p(r)",
-        title="JSD of pair distances", headline=(STRUCTURE,),
+        bounds=(0.0, 1.0), title="JSD of pair distances", headline=(STRUCTURE,),
     ),
     Metric(
-        "wf_unrooted", "WF unrooted", structure("paper_rdf", wright_factor_unrooted), (PAPER,),
-        "%", _POSITIVE,
+        "wf_unrooted", "WF unrooted", structure("paper_rdf", curves.wright_factor_unrooted), "%",
         "Wright's factor without the root, as in the paper's script; the 9 % rule does not apply",
+        modes=(PAPER,),
     ),
     Metric(
-        "jsd_raw", "JSD raw g", structure("paper_rdf", jensen_shannon_paper, of_volume=True),
-        (PAPER,), "1", _POSITIVE,
+        "jsd_raw", "JSD raw g",
+        structure("paper_rdf", curves.jensen_shannon_paper, of_volume=True), "1",
         "mean over bins of the divergence terms of raw g(r), natural log; scales with V/N^2",
+        modes=(PAPER,),
     ),
     Metric(
-        "rdf_mae", "RDF MAE", structure("rdf", curve_error, parts=True, integral=True), (EGRAFF,),
-        "A", _POSITIVE, "integral of |g - g_ref| dr up to r_max", systems=(BULK,),
+        "rdf_mae", "RDF MAE", structure("rdf", curves.curve_error, integral=True), "A",
+        "integral of |g - g_ref| dr up to r_max", systems=(BULK,),
     ),
     Metric(
-        "rdf_mae_eq3", "RDF MAE eq. 3", structure("paper_rdf", curve_error, integral=True),
-        (PAPER,), "A", _POSITIVE,
-        "the same on the total g over N rho, eq. 2 and 3 of Fu et al. (2023)", systems=(BULK,),
+        "rdf_mae_eq3", "RDF MAE eq. 3", structure("paper_rdf", curves.curve_error, integral=True),
+        "A", "the same on the total g over N rho, eq. 2 and 3 of Fu et al. (2023)",
+        modes=(PAPER,), systems=(BULK,),
     ),
     Metric(
         "coordination_error", "neighbours error",
-        structure("rdf", coordination_error, parts=True, integral=True), (EGRAFF,), "%", _POSITIVE,
+        structure("rdf", curves.coordination_error, integral=True), "%",
         "difference of the number of nearest neighbours, up to the first minimum of the "
         "reference's g(r), from that of the reference", systems=(BULK,),
     ),
     Metric(
-        "h_mae", "h(r) MAE", structure("rdf", curve_error, parts=True, integral=True), MODES, "1",
-        (0.0, 2.0),
+        "h_mae", "h(r) MAE", structure("rdf", curves.curve_error, integral=True), "1",
         "integral of |h - h_ref| dr of the pair distances of a molecule (Fu et al., 2023)",
-        systems=(MOLECULE,),
+        modes=MODES, bounds=(0.0, 2.0), systems=(MOLECULE,),
     ),
     Metric(
-        "free_energy", "F(angle) MAE", free_energies, (EGRAFF,), "eV rad", _POSITIVE,
+        "free_energy", "F(angle) MAE", free_energies, "eV rad",
         "integral of |F - F_ref| over phi or psi of alanine dipeptide, eq. 6 and 7 of Fu et al.",
         systems=(MOLECULE,),
     ),
     Metric(
-        "ev", "EV", violations("relative_energy", energy_violation), (EGRAFF,), "1", (0.0, 2.0),
+        "ev", "EV", violations("relative_energy", violation.energy_violation), "1",
         "geometric mean of eq. 4 on energies per atom relative to the mean of the reference",
-        sees=SEES_ENERGIES, title="Energy violation", headline=(RERUN_REFERENCE,),
-    ),
-    Metric(
-        "ev_eq4", "EV eq. 4", violations("total_energy", energy_violation), (PAPER,), "1",
-        (0.0, 2.0),
-        "geometric mean of eq. 4 as printed, on total energies with their arbitrary zero",
-        sees=SEES_ENERGIES,
-    ),
-    Metric(
-        "ev_released", "EV tables", violations("total_energy", energy_violation_released),
-        (PAPER,), "1", (0.0, 1.0),
-        "geometric mean of |E^ - E|/(|E^| + |E|), which the paper's tables hold (times 1e5)",
-        sees=SEES_ENERGIES,
-    ),
-    Metric(
-        "fv", "FV", violations("forces", force_violation), MODES, "1", (0.0, 1.0),
-        "geometric mean of |F^ - F|/(|F^| + |F|); 0.7071 is what unrelated forces give",
-        uncorrelated=UNCORRELATED, sees=SEES_DYNAMICS, title="Force violation",
+        bounds=(0.0, 2.0), sees=SEES_ENERGIES, title="Energy violation",
         headline=(RERUN_REFERENCE,),
     ),
     Metric(
-        "fv_growth", "FV growth", growth, (EGRAFF,), "1", _POSITIVE,
-        "FV over the last fifth of the rollouts, by the ground truth or a committee on their own "
-        "frames, over that of the first fifth",
-        sees=SEES_DYNAMICS,
+        "ev_eq4", "EV eq. 4", violations("total_energy", violation.energy_violation), "1",
+        "geometric mean of eq. 4 as printed, on total energies with their arbitrary zero",
+        modes=(PAPER,), bounds=(0.0, 2.0), sees=SEES_ENERGIES,
     ),
     Metric(
-        "energy_mae", "energy MAE", energy_errors(mean_absolute), (EGRAFF,), "meV/atom",
-        _POSITIVE, "mean absolute error of the energy per atom on reference frames",
+        "ev_released", "EV tables",
+        violations("total_energy", violation.energy_violation_released), "1",
+        "geometric mean of |E^ - E|/(|E^| + |E|), which the paper's tables hold (times 1e5)",
+        modes=(PAPER,), bounds=(0.0, 1.0), sees=SEES_ENERGIES,
+    ),
+    Metric(
+        "fv", "FV", violations("forces", violation.force_violation), "1",
+        "geometric mean of |F^ - F|/(|F^| + |F|); 0.7071 is what unrelated forces give",
+        modes=MODES, bounds=(0.0, 1.0), uncorrelated=violation.UNCORRELATED, sees=SEES_DYNAMICS,
+        title="Force violation", headline=(RERUN_REFERENCE,),
+    ),
+    Metric(
+        "fv_growth", "FV growth", growth, "1",
+        "FV over the last fifth of the rollouts, by the ground truth or a committee on their own "
+        "frames, over that of the first fifth", sees=SEES_DYNAMICS,
+    ),
+    Metric(
+        "energy_mae", "energy MAE", errors("energies", mean_absolute, per_atom=True), "meV/atom",
+        "mean absolute error of the energy per atom on reference frames",
         sees=SEES_ENERGIES, title="Energy error (MAE)",
     ),
     Metric(
-        "energy_rmse", "energy RMSE", energy_errors(root_mean_square), (EGRAFF,), "meV/atom",
-        _POSITIVE, "root mean square error of the energy per atom on reference frames",
+        "energy_rmse", "energy RMSE", errors("energies", root_mean_square, per_atom=True),
+        "meV/atom", "root mean square error of the energy per atom on reference frames",
         sees=SEES_ENERGIES,
     ),
     Metric(
         "energy_mae_structure", "energy MAE of the structure",
-        energy_errors(mean_absolute, of_structure=True), (PAPER,), "meV", _POSITIVE,
+        errors("energies", mean_absolute), "meV",
         "mean absolute error of the energy of all atoms together on reference frames",
-        sees=SEES_ENERGIES,
+        modes=(PAPER,), sees=SEES_ENERGIES,
     ),
     Metric(
-        "force_mae", "force MAE", force_errors(mean_absolute), MODES, "meV/A", _POSITIVE,
-        "mean absolute error of a force component on reference frames",
+        "force_mae", "force MAE", errors("forces", mean_absolute), "meV/A",
+        "mean absolute error of a force component on reference frames", modes=MODES,
         sees=SEES_DYNAMICS, title="Force error (MAE)", headline=(RERUN_REFERENCE,),
     ),
     Metric(
-        "force_rmse", "force RMSE", force_errors(root_mean_square), (EGRAFF,), "meV/A", _POSITIVE,
+        "force_rmse", "force RMSE", errors("forces", root_mean_square), "meV/A",
         "root mean square error of a force component on reference frames", sees=SEES_DYNAMICS,
     ),
     Metric(
         "force_rms_reference", "rms force of the reference",
-        force_errors(root_mean_square_of_reference), (EGRAFF,), "meV/A", _POSITIVE,
+        errors("forces", root_mean_square_of_reference), "meV/A",
         "root mean square of a force component of the reference frames, beside the errors",
         better="", sees=NOTHING,
     ),
     Metric(
-        "rmsd", "RMSD", deviations, (EGRAFF,), "A", _POSITIVE,
+        "rmsd", "RMSD", deviations, "A",
         "mean over time of the RMSD of unwrapped positions without drift, mass-weighted",
         sees=SEES_DYNAMICS,
     ),
     Metric(
-        "divergence_time", "divergence time", divergence_times, (EGRAFF,), "fs", _POSITIVE,
+        "divergence_time", "divergence time", divergence_times, "fs",
         "time until the RMSD from a reference with the same first state passes a threshold",
         better="higher", sees=SEES_DYNAMICS,
     ),
     Metric(
-        "diffusivity_error", "|D - D_ref|", diffusivity_errors("msd"), (EGRAFF,), "A^2/ps",
-        _POSITIVE,
+        "diffusivity_error", "|D - D_ref|", diffusivity_errors("msd"), "A^2/ps",
         "error of the diffusivity, slope/6 of the MSD in a window of lags, all time origins",
         systems=(BULK,), sees=SEES_DYNAMICS,
     ),
     Metric(
         "diffusivity_error_eq4", "|D - D_ref| eq. 4", diffusivity_errors("displacement"),
-        (PAPER,), "A^2/ps", _POSITIVE,
-        "the same with D = |x(T) - x(0)|^2/(6 T), eq. 4 of Fu et al. (2023)",
-        systems=(BULK,), sees=SEES_DYNAMICS,
+        "A^2/ps", "the same with D = |x(T) - x(0)|^2/(6 T), eq. 4 of Fu et al. (2023)",
+        modes=(PAPER,), systems=(BULK,), sees=SEES_DYNAMICS,
     ),
     Metric(
-        "stability", "stable for", lifetimes, MODES, "fs", _POSITIVE,
+        "stability", "stable for", lifetimes, "fs",
         "time to the first violation: bonds, g(r) of a window, values that are not finite",
-        better="higher", sees=SEES_DYNAMICS,
+        modes=MODES, better="higher", sees=SEES_DYNAMICS,
     ),
     Metric(
-        "finished_starts", "rollouts that reached their end", finished, (EGRAFF,), "starts",
-        _POSITIVE, "rollouts that did all the steps that were asked for", better="higher",
-        sees=NOTHING, title="Stability: rollouts that reached their end", headline=(SURVIVAL,),
+        "finished_starts", "rollouts that reached their end", finished, "starts",
+        "rollouts that did all the steps that were asked for", better="higher", sees=NOTHING,
+        title="Stability: rollouts that reached their end", headline=(SURVIVAL,),
     ),
     Metric(
-        "shortest_rollout", "shortest rollout", shortest, (EGRAFF,), "fs", _POSITIVE,
+        "shortest_rollout", "shortest rollout", shortest, "fs",
         "length of the rollout that ended first", better="higher", sees=NOTHING,
     ),
     Metric(
-        "survived", "part of the rollouts before they broke", survived, (EGRAFF,), "1",
-        (0.0, 1.0),
+        "survived", "part of the rollouts before they broke", survived, "1",
         "part of the time asked for that all rollouts together were whole; a molecule also ends "
-        "where its first bond breaks",
-        better="higher", sees=NOTHING,
+        "where its first bond breaks", bounds=(0.0, 1.0), better="higher", sees=NOTHING,
     ),
     *COSTS,
 )  # fmt: skip

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.score.align import Pairing, pair_in_time
-from egraff_lmp.score.metric import Context, Metric
+from egraff_lmp.score.arrays import Floats
+from egraff_lmp.score.metric import Context, Metric, T
 from egraff_lmp.score.records import Counts, Fact, Series
 from egraff_lmp.score.sums import distinct
 
@@ -25,7 +25,7 @@ class Trace:
         facts: how frames were paired.
     """
 
-    values: NDArray[np.float64]
+    values: Floats
     step_fs: float | None
     facts: tuple[Fact, ...] = ()
 
@@ -35,35 +35,31 @@ Traces = Sequence[Trace | Fact]
 
 
 def paired_in_time(context: Context, skip: int) -> Sequence[Pairing | Fact]:
-    """Each rollout beside the reference at equal times, or why that cannot be.
-
-    Args:
-        context: what is scored.
-        skip: frames left out at the beginning of every rollout.
-    """
+    """Each rollout without its first frames beside the reference at equal times, or why not."""
     if not context.rollouts:
         return [Fact("no-rollouts")]
     if not context.options.time_series:
         return [Fact("no-time-series")]
+    starts = context.options.starts or (0,) * len(context.rollouts)
     return [
-        pair_in_time(context.reference, one.frames, context.options.start_of(number), skip)
-        for number, one in enumerate(context.rollouts)
+        pair_in_time(context.reference, one.frames, start, skip)
+        for one, start in zip(context.rollouts, starts, strict=True)
     ]
 
 
-def traced(found: Traces) -> list[Trace]:
+def present(found: Iterable[T | Fact]) -> list[T]:
     """Those that there are."""
-    return [one for one in found if isinstance(one, Trace)]
+    return [one for one in found if not isinstance(one, Fact)]
 
 
-def reasons(found: Traces) -> tuple[Fact, ...]:
+def reasons(found: Iterable[object]) -> tuple[Fact, ...]:
     """Why the others are not there."""
     return distinct(one for one in found if isinstance(one, Fact))
 
 
 def pairing_facts(found: Traces) -> tuple[Fact, ...]:
     """How their frames were paired."""
-    return distinct(fact for one in traced(found) for fact in one.facts)
+    return distinct(fact for one in present(found) for fact in one.facts)
 
 
 def counts(known: Sequence[Trace], starts: int | None, zero: int = 0) -> Counts:
@@ -83,7 +79,7 @@ def series(
                 yield Series(metric.key, mode, comparison, number, one.step_fs, part)
 
 
-def cut(values: NDArray[np.float64], lengths: Sequence[int]) -> list[NDArray[np.float64]]:
+def cut(values: Floats, lengths: Sequence[int]) -> list[Floats]:
     """A series (T,) of rollouts one after the other, rollout by rollout; () for a single one."""
     ends = list(accumulate(lengths, initial=0))
     return [values[a:b] for a, b in pairwise(ends)] if ends[-1] == len(values) else [values]

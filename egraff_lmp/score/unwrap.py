@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.records import Fact
 
@@ -38,15 +38,11 @@ class AmbiguousStep(EgraffError):
         self.frame = frame
 
 
-def unwrapped(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: Sequence[bool]
-) -> NDArray[np.float64]:
+def unwrapped(positions: Floats, cell: Floats, pbc: Sequence[bool]) -> Floats:
     """Positions (T, N, 3) in A that are continuous in time.
 
-    Args:
-        positions: (T, N, 3) in A, wrapped or not.
-        cell: (T, 3, 3) in A, rows are lattice vectors.
-        pbc: periodicity; without any the positions are returned as they are.
+    They may be wrapped or not; cells (T, 3, 3) in A have lattice vectors as rows. Without any
+    periodicity they are returned as they are.
 
     Raises:
         AmbiguousStep: an atom moves by almost half a cell between two frames: no time series, or
@@ -56,27 +52,24 @@ def unwrapped(
         return positions
     periodic = np.asarray(pbc, dtype=np.float64)
     inverse = np.linalg.inv(cell)
-    x = np.empty_like(positions)
-    x[0] = positions[0]
-    previous = _wrapped(positions[0], cell[0], inverse[0], periodic)
-    for t in range(1, len(positions)):
-        current = _wrapped(positions[t], cell[t], inverse[t], periodic)
-        step = current - previous
-        fraction = step @ inverse[t]
-        images = np.round(fraction) * periodic
-        if np.max(np.abs(fraction - images) * periodic) > AMBIGUOUS_STEP:
-            raise AmbiguousStep(t)
-        x[t] = x[t - 1] + step - images @ cell[t]
-        previous = current
+    x, previous = positions.copy(), positions[0]
+    for t in range(len(positions)):
+        wrapped = positions[t] - (np.floor(positions[t] @ inverse[t]) * periodic) @ cell[t]
+        if t:
+            step = wrapped - previous
+            fraction = step @ inverse[t]
+            images = np.round(fraction) * periodic
+            if np.max(np.abs(fraction - images) * periodic) > AMBIGUOUS_STEP:
+                raise AmbiguousStep(t)
+            x[t] = x[t - 1] + step - images @ cell[t]
+        previous = wrapped
     return x
 
 
-def followed(frames: Frames, whose: str) -> NDArray[np.float64] | Fact:
+def followed(frames: Frames, whose: str) -> Floats | Fact:
     """Unwrapped positions up to the first frame that is not finite, (T', N, 3), or why not.
 
-    Args:
-        frames: a time series.
-        whose: "reference", "rollout 2", for the reason.
+    `whose` frames they are, "reference" or "rollout 2", is for the reason.
     """
     bad = np.flatnonzero(~finite_frames(frames))
     until = int(bad[0]) if bad.size else len(frames)
@@ -88,23 +81,15 @@ def followed(frames: Frames, whose: str) -> NDArray[np.float64] | Fact:
         return Fact("cannot-follow", {"whose": whose, "frame": error.frame})
 
 
-def without_drift(
-    positions: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Positions (T, N, 3) with the centre of mass of every frame at the origin.
+def without_drift(positions: Floats, masses: Floats) -> Floats:
+    """Unwrapped positions (T, N, 3) with the centre of mass of every frame at the origin.
 
-    Args:
-        positions: (T, N, 3) in A, unwrapped.
-        masses: (N,) in amu.
+    Masses are (N,) in amu.
     """
     centre = np.einsum("tnx,n->tx", positions, masses / masses.sum())
     return positions - centre[:, None]
 
 
-def masses_of(species: Sequence[str]) -> NDArray[np.float64]:
+def masses_of(species: Sequence[str]) -> Floats:
     """Standard atomic masses in amu, (N,)."""
     return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in species])
-
-
-def _wrapped(positions, cell, inverse, periodic):  # type: ignore[no-untyped-def]
-    return positions - (np.floor(positions @ inverse) * periodic) @ cell

@@ -13,41 +13,40 @@ by the triangle inequality; two uncorrelated force vectors of equal norm give 1/
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from egraff_lmp.score.arrays import Floats
 
 UNCORRELATED = 0.5**0.5  # FV of two independent force vectors of equal norm
 # Norms of unrelated forces that differ by a third give 0.714, by a half 0.721.
 UNCORRELATED_TOLERANCE = 0.02
 
 
-def relative_energies(
-    energy: NDArray[np.float64], mean_energy: float, n_atoms: int
-) -> NDArray[np.float64]:
+def relative_energies(energy: Floats, mean_energy: float, n_atoms: int) -> Floats:
     """Energies in eV/atom relative to the mean of the reference, (T,)."""
     return (energy - mean_energy) / n_atoms
 
 
-def energy_violation(truth: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[np.float64]:
+def energy_violation(truth: Floats, model: Floats) -> Floats:
     """EV(t) of eq. 4, (T,) from energies (T,); 0 where both are zero, NaN where not finite."""
     return _divide((model - truth) ** 2, model**2 + truth**2)
 
 
-def energy_violation_released(
-    truth: NDArray[np.float64], model: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def energy_violation_released(truth: Floats, model: Floats) -> Floats:
     """|E^ - E| / (|E^| + |E|), (T,): what the paper's tables hold (times 1e5), not its eq. 4."""
     return _divide(np.abs(model - truth), np.abs(model) + np.abs(truth))
 
 
-def force_violation(truth: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[np.float64]:
+def force_violation(truth: Floats, model: Floats) -> Floats:
     """FV(t) of eq. 4, (T,) from forces (T, N, 3); the norm runs over all atoms and components."""
     # Frame by frame: the difference of whole trajectories would be a third one in memory.
-    difference = np.array([_norm(a - b) for a, b in zip(model, truth, strict=True)])
-    norms = np.array([_norm(a) + _norm(b) for a, b in zip(model, truth, strict=True)])
+    pairs, norm = list(zip(model, truth, strict=True)), np.linalg.norm
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.array([norm(a - b) for a, b in pairs])
+        norms = np.array([norm(a) + norm(b) for a, b in pairs])
     return _divide(difference, norms)
 
 
-def log_terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_terms(values: Floats) -> Floats:
     """Terms (T, 3) of the geometric mean of a series: logarithm, whether positive, whether finite.
 
     What is not finite takes no part in it, nor does what is zero (exact agreement, as in a shared
@@ -59,7 +58,7 @@ def log_terms(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([logs, positive, finite])
 
 
-def mean_of_logs(sums: NDArray[np.float64], own: NDArray[np.float64] | None = None) -> float:
+def mean_of_logs(sums: Floats, own: Floats | None = None) -> float:
     """Geometric mean of the sums (3,) of `log_terms`; 0 if all are zero, NaN if none is finite."""
     logs, positive, finite = sums
     if positive:
@@ -67,30 +66,17 @@ def mean_of_logs(sums: NDArray[np.float64], own: NDArray[np.float64] | None = No
     return 0.0 if finite else float("nan")
 
 
-def geometric_mean(values: NDArray[np.float64]) -> float:
+def geometric_mean(values: Floats) -> float:
     """Geometric mean of the positive entries of a series (T,)."""
     return mean_of_logs(log_terms(values).sum(axis=0))
 
 
 def is_uncorrelated(value: float, uncorrelated: float) -> bool:
-    """Whether a violation tells nothing of a model, as unrelated frames give the same.
-
-    Args:
-        value: geometric mean over the frames of a trajectory comparison.
-        uncorrelated: what two unrelated frames give.
-    """
+    """Whether the mean over a trajectory is what unrelated frames give, and so tells nothing."""
     return abs(value - uncorrelated) <= UNCORRELATED_TOLERANCE
 
 
-def _norm(forces: NDArray[np.float64]) -> float:
-    flat = forces.ravel()
-    with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.sqrt(flat @ flat))
-
-
-def _divide(
-    numerator: NDArray[np.float64], denominator: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         ratio = numerator / denominator
     return np.where((numerator == 0) & (denominator == 0), 0.0, ratio)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from egraff_lmp.data.label_names import LabelKeys
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.overrides import overlaid
 from egraff_lmp.yaml_file import read_yaml
 
 
@@ -26,7 +28,7 @@ class DataConfig(Section):
     """Where the frames come from and how they are split.
 
     A source is a path (relative to the config file; $VARIABLES are expanded) or SET:PART of
-    `egraff_lmp.data.table.DATA_SETS`. Each source holds one composition; counts are per source.
+    `egraff_lmp.data.table.DATA_SETS`. Counts are per source, whatever compositions it holds.
     """
 
     train: list[str] = Field(min_length=1)
@@ -39,29 +41,45 @@ class DataConfig(Section):
     gap: int = Field(default=0, ge=0, description="frames left out between contiguous parts")
     leakage: Literal["error", "warn"] = "error"
     units: Literal["error", "warn"] = Field(
-        default="error", description="forces so large that they seem to be in kcal/mol/A"
+        default="error", description="what forces are that seem to be in kcal/mol/A, not a unit"
     )
+    energy_key: str | None = Field(default=None, description="name of energies in files of ASE")
+    forces_key: str | None = Field(default=None, description="likewise; the usual ones if none")
+    stress_key: str | None = Field(default=None, description="likewise")
+
+    @property
+    def keys(self) -> LabelKeys:
+        """Names of the labels in files that ASE reads."""
+        return LabelKeys(self.energy_key, self.forces_key, self.stress_key)
 
 
 class ReferenceConfig(Section):
-    """The zero of the energies; see `egraff_lmp.train.reference`."""
+    """The zero of the energies; see `egraff_lmp.train.reference`.
 
-    method: Literal["least_squares", "isolated_atoms", "mean", "none"] = "least_squares"
+    auto: the energies of isolated atoms where the training files hold one of each element, else
+    least squares.
+    """
+
+    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none"] = "auto"
     isolated_atoms_ev: dict[str, float] = {}
     isolated_atoms: str | None = Field(default=None, description="file with one-atom frames")
 
 
 class LossConfig(Section):
-    """Weights and form of the errors, all in units of the training scale.
+    """Weights and form of the errors, in units that make zero forces and zero stress a loss of 1.
 
-    squared: mean squares of energies (per atom, or of whole frames), force components and stress
-    components. absolute: mean absolute energies and stress components, and mean lengths of the
-    force errors (Liao & Smidt 2023).
+    Energies and forces are in units of the training scale, the root mean square of the forces, and
+    the stress in units of its own. squared: mean squares of energies (per atom, or of whole
+    frames), force components and stress components. absolute: mean absolute energies and stress
+    components, and mean lengths of the force errors (Liao & Smidt 2023).
     """
 
     energy: float = Field(default=1.0, ge=0)
     forces: float = Field(default=1.0, ge=0)
-    stress: float = Field(default=0.0, ge=0, description="times (1 A^3)^2 if squared")
+    stress: float = Field(default=0.0, ge=0)
+    stress_scale: Literal["rms", "forces"] = Field(
+        default="rms", description="forces: the scale of the forces, as releases up to 0.1 had it"
+    )
     kind: Literal["squared", "absolute"] = "squared"
     energy_per: Literal["atom", "frame"] = "atom"
 
@@ -179,6 +197,11 @@ class TrainConfig(Section):
         return self
 
     @property
+    def learns_stress(self) -> bool:
+        """Whether a stage has the stress in its loss."""
+        return bool(self.loss.stress or (self.second_stage and self.second_stage.stress))
+
+    @property
     def cosine_epochs(self) -> int:
         """Length of the cosine schedule in epochs."""
         return self.schedule.epochs or self.stop.max_epochs
@@ -195,8 +218,12 @@ class TrainConfig(Section):
         )
         if self.schedule.name == "cosine":
             course["schedule"]["epochs"] = self.cosine_epochs
+        if not self.learns_stress:
+            del course["loss"]["stress_scale"]
+        if self.reference.method == "auto":  # where no file held isolated atoms
+            course["reference"]["method"] = "least_squares"
         for (section, key), earlier in _LATER.items():
-            if (course[section] or {}).get(key) == earlier:
+            if (course[section] or {}).get(key, _ABSENT) == earlier:
                 del course[section][key]
         return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
 
@@ -205,11 +232,23 @@ SHIPPED = Path(__file__).parent / "configs"
 _NOT_THE_COURSE = ("threads", "device", "tensorboard", "memory_gb", "kernels")
 # Keys that earlier versions did not know, and the value that does what they did: with it, a config
 # has the hash that it had, and its run can be resumed.
-_LATER = {("optimiser", "weight_decay_on"): "all", ("second_stage", "average"): "uniform"}
+_LATER = {
+    ("optimiser", "weight_decay_on"): "all",
+    ("second_stage", "average"): "uniform",
+    ("loss", "stress_scale"): "forces",
+    ("data", "energy_key"): None,
+    ("data", "forces_key"): None,
+    ("data", "stress_key"): None,
+}
+_ABSENT = object()
 
 
-def load_config(path: str | Path) -> TrainConfig:
+def load_config(path: str | Path, settings: Sequence[str] = ()) -> TrainConfig:
     """The config of a YAML file.
+
+    Args:
+        path: the file.
+        settings: KEY=VALUE each, laid over it; see `egraff_lmp.overrides`.
 
     Raises:
         EgraffError: no such file, no YAML, an unknown key (with the allowed ones), a wrong value.
@@ -226,7 +265,7 @@ def load_config(path: str | Path) -> TrainConfig:
             f"{path}: expected a training config, keys and values in YAML, got "
             f"{type(raw).__name__}: it needs at least `forcefield` and `data: train`."
         )
-    return parse_config(raw, str(path))
+    return parse_config(overlaid(raw, settings), str(path))
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -234,17 +273,18 @@ def shipped_configs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
-def named_config(name: str, data: dict[str, Any]) -> TrainConfig:
+def named_config(name: str, data: dict[str, Any], settings: Sequence[str] = ()) -> TrainConfig:
     """Shipped settings on given data.
 
     Args:
         name: of `shipped_configs`.
         data: the data section, as in a config.
+        settings: KEY=VALUE each, laid over it; see `egraff_lmp.overrides`.
 
     Raises:
         EgraffError: no such name, or wrong data.
     """
-    return parse_config({"inherits": name, "data": data}, name)
+    return parse_config(overlaid({"inherits": name, "data": data}, settings), name)
 
 
 def parse_config(raw: dict[str, Any], where: str) -> TrainConfig:
@@ -318,13 +358,42 @@ def _explain(error: ValidationError) -> str:
     return " ".join(sentences)
 
 
+# What other programs call it.
+_OTHER_NAMES = {
+    "epochs": "stop.max_epochs",
+    "n_epochs": "stop.max_epochs",
+    "max_num_epochs": "stop.max_epochs",
+    "lr": "optimiser.learning_rate",
+    "cutoff": "r_max",
+    "model": "forcefield",
+    "patience": "stop.patience",
+}
+
+
 def _unknown_key(place: list[str]) -> str:
     section = _section(place[:-1])
-    allowed = list(section.model_fields)
-    close = difflib.get_close_matches(place[-1], allowed, n=1)
-    where = f" in '{'.'.join(place[:-1])}'" if len(place) > 1 else ""
-    guess = f" (did you mean '{close[0]}'?)" if close else ""
-    return f"unknown key '{place[-1]}'{where}{guess}; the keys there are {', '.join(allowed)}."
+    name, where = place[-1], f" in '{'.'.join(place[:-1])}'" if len(place) > 1 else ""
+    near = difflib.get_close_matches(name, section.model_fields, n=1)
+    if name in _OTHER_NAMES:
+        near = [_OTHER_NAMES[name]]
+    elif not near:
+        near = [path for path in _paths(TrainConfig) if path.rpartition(".")[2] == name]
+    if near:
+        return f"unknown key '{name}'{where}: did you mean {_either(near)}?"
+    return f"unknown key '{name}'{where}: the keys there are {', '.join(section.model_fields)}."
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(f"'{name}'" for name in names)
+
+
+def _paths(section: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Dotted names of all keys in and below a section."""
+    for name, info in section.model_fields.items():
+        yield above + name
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _paths(kind, f"{above}{name}.")
 
 
 def _section(place: list[str]) -> type[BaseModel]:

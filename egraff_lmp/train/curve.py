@@ -14,6 +14,13 @@ PANELS = (
     ("energy MAE, meV/atom", {"validation_energy_mae_mev_per_atom": "validation"}),
     ("learning rate", {"learning_rate": ""}),
 )
+STRESS = (
+    "stress MAE, meV/A^3",
+    {
+        "validation_stress_mae_mev_per_angstrom3": "validation",
+        "validation_zero_stress_mae_mev_per_angstrom3": "zero stress",
+    },
+)
 
 
 def draw_curve(rows: Sequence[Mapping[str, float]], path: Path, second_stage: int | None) -> None:
@@ -30,11 +37,15 @@ def draw_curve(rows: Sequence[Mapping[str, float]], path: Path, second_stage: in
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+    panels = [*PANELS, STRESS] if all(name in row for row in rows for name in STRESS[1]) else PANELS
+    height = -(-len(panels) // 2)
+    figure = Figure(figsize=(8.0, 2.5 * height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 2, sharex=True).flat
+    axes = list(figure.subplots(height, 2, sharex=True).flat)
+    for axis in axes[len(panels) :]:
+        axis.remove()
     epochs = [row["epoch"] for row in rows]
-    for axis, (title, columns) in zip(axes, PANELS, strict=True):
+    for axis, (title, columns) in zip(axes, panels, strict=False):
         for name, label in columns.items():
             axis.plot(epochs, [row[name] for row in rows], ".-", markersize=3, label=label)
         if second_stage is not None and second_stage < len(rows):
@@ -46,5 +57,6 @@ def draw_curve(rows: Sequence[Mapping[str, float]], path: Path, second_stage: in
             axis.legend(frameon=False)
     for axis in figure.axes[-2:]:
         axis.set_xlabel("epoch")
+        axis.tick_params(labelbottom=True)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ase.data import atomic_numbers
 
+from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.data.split import check_leakage, split_frames
-from egraff_lmp.data.table import DATA_SETS, read_source
+from egraff_lmp.data.split import check_leakage
+from egraff_lmp.data.table import DATA_SETS, collect_source
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import DataConfig, TrainConfig
 from egraff_lmp.train.labels import require_labels
@@ -20,12 +21,19 @@ from egraff_lmp.train.labels import require_labels
 
 @dataclass(frozen=True)
 class Parts:
-    """Frames by use, one entry a source. `sources` names them for provenance."""
+    """Frames by use, one entry a source and composition.
+
+    Attributes:
+        train, validation, test: the frames.
+        sources: their names, for provenance.
+        isolated_ev: element to energy of isolated atoms (eV) in the training sources.
+    """
 
     train: list[Frames]
     validation: list[Frames]
     test: list[Frames]
     sources: dict[str, list[str]]
+    isolated_ev: Mapping[str, float] = field(default_factory=dict)
 
     def by_name(self) -> dict[str, list[Frames]]:
         """Part name to frames, without empty parts."""
@@ -44,14 +52,15 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
     train: list[Frames] = []
     validation: list[Frames] = []
     test: list[Frames] = []
+    isolated: dict[str, float] = {}
     for source in data.train:
-        frames = read_source(source, base)
-        require_labels(frames, config)
+        found = collect_source(source, base, data.keys)
+        require_labels(found, config)
+        _add_isolated(isolated, found)
         for part, target in zip(
-            _split(frames, data, config.seed), (train, validation, test), strict=True
+            _split(found, data, config.seed), (train, validation, test), strict=True
         ):
-            if len(part):
-                target.append(part)
+            target += part
     validation += _held_out(data.validation, data.n_validation, config, base)
     test += _held_out(data.test, data.n_test, config, base)
     parts = Parts(
@@ -63,6 +72,7 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
             "validation": data.validation or data.train,
             "test": data.test or (data.train if test else []),
         },
+        isolated,
     )
     check_leakage(parts.by_name(), policy=data.leakage)
     return parts
@@ -94,7 +104,7 @@ def data_provenance(parts: Parts) -> dict[str, Any]:
     return {
         name: {
             "sources": parts.sources[name],
-            "formulas": [formula(frames.species) for frames in group],
+            "formulas": [frames.formula for frames in group],
             "n_frames": [len(frames) for frames in group],
             "n_atoms": [frames.n_atoms for frames in group],
             "sha256": _joint_hash(group),
@@ -109,13 +119,17 @@ def data_citations(sources: dict[str, list[str]]) -> list[str]:
     return [key for key in DATA_SETS if key in keys]
 
 
-def formula(species: tuple[str, ...]) -> str:
-    """Elements with counts, alphabetically: Ge40Te160."""
-    counts = Counter(species)
-    return "".join(f"{name}{counts[name]}" for name in sorted(counts))
+def _add_isolated(isolated: dict[str, float], found: Collection) -> None:
+    for element, energy in found.isolated_ev.items():
+        if isolated.setdefault(element, energy) != energy:
+            raise EgraffError(
+                f"{found.source}: expected one energy of an isolated {element} atom, got "
+                f"{energy:g} eV here and {isolated[element]:g} eV in another training source: "
+                "keep one of them, or give `reference.isolated_atoms_ev`."
+            )
 
 
-def _split(frames: Frames, data: DataConfig, seed: int) -> list[Frames]:
+def _split(frames: Collection, data: DataConfig, seed: int) -> list[list[Frames]]:
     n_validation = 0 if data.validation else data.n_validation
     n_test = 0 if data.test else (data.n_test or 0)
     if n_validation is None:
@@ -132,20 +146,20 @@ def _split(frames: Frames, data: DataConfig, seed: int) -> list[Frames]:
             "for validation and test: ask for fewer."
         )
     sizes = [n_train, n_validation, n_test]
-    return split_frames(frames, sizes, method=data.split, seed=seed, gap=data.gap)
+    return frames.split(sizes, method=data.split, seed=seed, gap=data.gap)
 
 
 def _held_out(
     sources: list[str], n: int | None, config: TrainConfig, base: Path | None
 ) -> list[Frames]:
-    parts = []
+    parts: list[Frames] = []
     for source in sources:
-        frames = read_source(source, base)
-        require_labels(frames, config)
-        if n is not None:
-            method = config.data.split
-            frames = split_frames(frames, [n], method=method, seed=config.seed)[0]
-        parts.append(frames)
+        found = collect_source(source, base, config.data.keys)
+        require_labels(found, config)
+        if n is None:
+            parts += found.groups
+        else:
+            parts += found.split([n], method=config.data.split, seed=config.seed)[0]
     return parts
 
 

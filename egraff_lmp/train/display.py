@@ -37,7 +37,9 @@ def epoch_line(row: Mapping[str, float], max_epochs: int, left: float | None = N
         f"E {row['validation_energy_mae_mev_per_atom']:.2f} meV/atom",
     ]
     if "validation_stress_mae_mev_per_angstrom3" in row:
-        parts.append(f"S {row['validation_stress_mae_mev_per_angstrom3']:.3g} meV/A^3")
+        zero = row["validation_zero_stress_mae_mev_per_angstrom3"]
+        found = row["validation_stress_mae_mev_per_angstrom3"]
+        parts.append(f"S {found:.3g} meV/A^3 (zero: {zero:.3g})")
     parts += [
         f"lr {row['learning_rate']:.2g}",
         speed(row["frames_per_second"]),

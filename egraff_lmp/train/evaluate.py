@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -131,10 +131,18 @@ class ErrorSums:
         )
 
 
-def evaluate(model: torch.nn.Module, graphs: Sequence[Graph], batch_size: int = 5) -> Errors:
-    """Errors of `model` on `graphs`."""
+def evaluate(
+    model: torch.nn.Module,
+    graphs: Sequence[Graph],
+    batch_size: int = 5,
+    seen: Callable[[Batch, Prediction], None] | None = None,
+) -> Errors:
+    """Errors of `model` on `graphs`; each batch and what is said of it goes to `seen`, too."""
     sums = ErrorSums()
     for start in range(0, len(graphs), batch_size):
         batch = collate(graphs[start : start + batch_size])
-        sums.add(batch, predict(model, batch))
+        found = predict(model, batch)
+        sums.add(batch, found)
+        if seen is not None:
+            seen(batch, found)
     return sums.errors()

@@ -32,6 +32,7 @@ class Graph:
         energy: scalar float64 in eV; NaN where unknown.
         forces: (N, 3) float64 in eV/A; NaN where unknown.
         stress: (3, 3) float64 in eV/A^3; NaN where unknown.
+        weights: (3,) float64 of the errors of energy, forces and stress in a loss.
     """
 
     types: torch.Tensor
@@ -42,6 +43,7 @@ class Graph:
     energy: torch.Tensor
     forces: torch.Tensor
     stress: torch.Tensor
+    weights: torch.Tensor
 
     def edge_vectors(self) -> torch.Tensor:
         """r_j + shift @ cell - r_i in A, (E, 3) float64."""
@@ -66,6 +68,7 @@ class Batch(NamedTuple):
         forces: (N, 3) float64 in eV/A.
         stress: (B, 3, 3) float64 in eV/A^3.
         volume: (B,) float64 in A^3; infinite without a cell.
+        weights: (B, 3) float64 of the errors of energy, forces and stress in a loss.
     """
 
     edge_vectors: torch.Tensor
@@ -78,6 +81,7 @@ class Batch(NamedTuple):
     forces: torch.Tensor
     stress: torch.Tensor
     volume: torch.Tensor
+    weights: torch.Tensor
 
 
 def type_indices(names: Sequence[str], species: Sequence[str], source: str) -> NDArray[np.int64]:
@@ -99,6 +103,8 @@ def type_indices(names: Sequence[str], species: Sequence[str], source: str) -> N
 def build_graphs(frames: Frames, species: Sequence[str], r_max: float) -> list[Graph]:
     """A graph of each frame, with all edges shorter than r_max (A)."""
     types = torch.from_numpy(type_indices(frames.species, species, frames.source))
+    # Of a cluster or a slab the volume, and with it the stress, is nobody's.
+    stress = frames.stress if all(frames.pbc) else None
     graphs = []
     for t in range(len(frames)):
         edges = find_edges(frames.positions[t], frames.cell[t], frames.pbc, r_max)
@@ -116,7 +122,10 @@ def build_graphs(frames: Frames, species: Sequence[str], r_max: float) -> list[G
                 energy=torch.tensor(energy, dtype=torch.float64),
                 forces=torch.tensor(forces, dtype=torch.float64),
                 stress=torch.tensor(
-                    np.full((3, 3), np.nan) if frames.stress is None else frames.stress[t],
+                    np.full((3, 3), np.nan) if stress is None else stress[t], dtype=torch.float64
+                ),
+                weights=torch.tensor(
+                    np.ones(3) if frames.weights is None else frames.weights[t],
                     dtype=torch.float64,
                 ),
             )
@@ -146,6 +155,7 @@ def collate(graphs: Sequence[Graph]) -> Batch:
         forces=joined(graph.forces for graph in graphs),
         stress=joined((graph.stress for graph in graphs), np.stack),
         volume=torch.from_numpy(np.where(volume > 0, volume, np.inf)),
+        weights=joined((graph.weights for graph in graphs), np.stack),
     )
 
 
@@ -186,7 +196,11 @@ def _frames(batch: Batch, which: slice, edges: list[int], atoms: list[int]) -> B
         forces=batch.forces[of_atoms],
         stress=batch.stress[which],
         volume=batch.volume[which],
+        weights=batch.weights[which],
     )
+
+
+_ONE_A_GRAPH = ("cell", "energy", "stress", "weights")
 
 
 def pack(graphs: Sequence[Graph]) -> dict[str, torch.Tensor]:
@@ -204,12 +218,12 @@ def unpack(packed: Mapping[str, torch.Tensor]) -> list[Graph]:
     """Inverse of `pack`; the graphs share its memory."""
     atoms, edges = packed["n_atoms"].tolist(), packed["n_edges"].tolist()
     ones = [1] * len(atoms)
-    lengths = {"cell": ones, "energy": ones, "stress": ones, "edge_index": edges, "shifts": edges}
+    lengths = {**dict.fromkeys(_ONE_A_GRAPH, ones), "edge_index": edges, "shifts": edges}
     columns = {
         field.name: packed[field.name].split(lengths.get(field.name, atoms))
         for field in fields(Graph)
     }
-    shaped = {"edge_index": torch.t, "cell": _first, "energy": _first, "stress": _first}
+    shaped = {"edge_index": torch.t, **dict.fromkeys(_ONE_A_GRAPH, _first)}
     return [
         Graph(**{name: shaped.get(name, _same)(parts[t]) for name, parts in columns.items()})
         for t in range(len(atoms))
@@ -220,7 +234,7 @@ def _flat(name: str, tensor: torch.Tensor) -> torch.Tensor:
     """With what differs between graphs, or else the graphs, along the first axis."""
     if name == "edge_index":
         return tensor.t()
-    return tensor.unsqueeze(0) if name in ("cell", "energy", "stress") else tensor
+    return tensor.unsqueeze(0) if name in _ONE_A_GRAPH else tensor
 
 
 def _first(tensor: torch.Tensor) -> torch.Tensor:

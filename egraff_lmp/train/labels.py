@@ -6,26 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.data.check import require_finite, unit_suspicion
+from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import SAME_POSITION_A
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 
 
-def require_labels(frames: Frames, config: TrainConfig) -> None:
+def require_labels(source: Collection, config: TrainConfig) -> None:
     """Refuse labels that the loss asks for and that are missing or no labels at all.
+
+    Of a source with several compositions some may lack a stress, as clusters do: their errors do
+    not count then.
 
     Raises:
         EgraffError: labels missing, not finite, all zero, repeated in different frames, or in
             other units.
     """
+    for frames in source.groups:
+        other_stress = any(each.stress is not None and all(each.pbc) for each in source.groups)
+        _require(frames, config, stress=not other_stress or all(frames.pbc))
+
+
+def _require(frames: Frames, config: TrainConfig, *, stress: bool) -> None:
+    """`stress`: whether these frames must have one where the loss asks for it."""
     stages: list[LossConfig | SecondStageConfig] = [config.loss]
     if config.second_stage is not None:
         stages.append(config.second_stage)
     wanted = {"energy": frames.energy, "forces": frames.forces, "stress": frames.stress}
     require_finite(frames)
     for name, array in wanted.items():
-        if not max(getattr(stage, name) for stage in stages):
+        if not max(getattr(stage, name) for stage in stages) or (name == "stress" and not stress):
             continue
         if array is None:
             raise EgraffError(
@@ -33,7 +44,7 @@ def require_labels(frames: Frames, config: TrainConfig) -> None:
                 f"source, or set `loss: {{{name}: 0}}` (and in `second_stage`)."
             )
         _require_variety(frames, name, array)
-    if any(stage.stress for stage in stages) and not all(frames.pbc):
+    if stress and config.learns_stress and not all(frames.pbc):
         raise EgraffError(
             f"{frames.source}: expected a periodic system to train on stress, got pbc "
             f"{frames.pbc}: set `loss: {{stress: 0}}`."

@@ -38,10 +38,11 @@ logger = logging.getLogger(__name__)
 class ForceFieldModule(lightning.LightningModule):
     """Trains an `AtomicEnergyModel` on energies, forces and stress.
 
-    The loss is w_E <(dE / N)^2> / s^2 + w_F <dF^2> / s^2 + w_S <dS^2> / s^2: energies per atom,
-    forces and stress per component, in units of the training scale s (eV, eV/A and eV/A^3), so
-    that a model that predicts no forces has a force loss of 1 whatever the material. Other forms
-    are in `LossConfig`.
+    The loss is w_E <(dE / N)^2> / s^2 + w_F <dF^2> / s^2 + w_S <dS^2> / t^2: energies per atom,
+    forces and stress per component, in units of the training scale s (eV and eV/A) and of the
+    root mean square t of the training stresses, so that a model that predicts neither forces nor
+    stress has a loss of 1 of each whatever the material. Weights of single frames multiply their
+    errors; frames without a stress have no error of it. Other forms are in `LossConfig`.
 
     The schedule is stepped here and not by Lightning, whose checkpoints are written before its own
     step and would resume with a stale rate. So is the optimiser: a batch that would take more
@@ -50,13 +51,18 @@ class ForceFieldModule(lightning.LightningModule):
     Args:
         model: what is trained.
         config: its settings.
+        stress_rms: root mean square of the training stresses in eV/A^3.
     """
 
-    def __init__(self, model: AtomicEnergyModel, config: TrainConfig) -> None:
+    def __init__(
+        self, model: AtomicEnergyModel, config: TrainConfig, stress_rms: float = 1.0
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.config = config
+        own = config.loss.stress_scale == "rms"
+        self._stress_scale = stress_rms if own else float(model.get_buffer("scale"))
         self.progress = Progress()
         self.history: list[dict[str, float]] = []
         self.average = None if config.ema_decay is None else MovingAverage(model, config.ema_decay)
@@ -99,6 +105,7 @@ class ForceFieldModule(lightning.LightningModule):
         weights: LossConfig | SecondStageConfig = self.second_stage or config
         scale = self.model.get_buffer("scale")
         size = _size if config.kind == "absolute" else _square
+        of_energy, of_forces, of_stress = batch.weights.unbind(1)
         whole = batch if whole is None else whole
         frames = len(batch.n_atoms) / len(whole.n_atoms)
         atoms = len(batch.types) / len(whole.types)
@@ -106,13 +113,17 @@ class ForceFieldModule(lightning.LightningModule):
         if weights.energy:
             per = batch.n_atoms if config.energy_per == "atom" else torch.ones_like(batch.n_atoms)
             error = (found.energy - batch.energy) / per / scale
-            total = total + weights.energy * frames * size(error.unsqueeze(1)).mean()
+            sizes = _times(size(error.unsqueeze(1)), of_energy)
+            total = total + weights.energy * frames * sizes.mean()
         if weights.forces:
             error = (found.forces - batch.forces) / scale
-            total = total + weights.forces * atoms * size(error).mean()
+            sizes = _times(size(error), of_forces[batch.frame])
+            total = total + weights.forces * atoms * sizes.mean()
         if weights.stress:
-            error = ((found.stress - batch.stress) / scale).reshape(-1, 1)
-            total = total + weights.stress * frames * size(error).mean()
+            error = (found.stress - batch.stress) / self._stress_scale
+            error = torch.where(batch.stress.isfinite(), error, 0.0).reshape(-1, 1)
+            sizes = _times(size(error), of_stress.repeat_interleave(9))
+            total = total + weights.stress * frames * sizes.mean()
         return total
 
     @property
@@ -423,6 +434,11 @@ def _square(error: torch.Tensor) -> torch.Tensor:
 def _size(error: torch.Tensor) -> torch.Tensor:
     """Length of each row; its gradient at zero is zero."""
     return torch.linalg.vector_norm(error, dim=1)
+
+
+def _times(sizes: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Each row times its weight."""
+    return sizes * (weights.unsqueeze(1) if sizes.dim() > 1 else weights)
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

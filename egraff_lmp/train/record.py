@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from egraff_lmp.train.checkpoint import Record, frame_to_plain
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.data import Parts, data_citations, data_provenance, species_order
 from egraff_lmp.train.graphs import Graph, mean_neighbours
-from egraff_lmp.train.reference import force_rms, reference_energies
+from egraff_lmp.train.reference import chosen_method, force_rms, reference_energies
 from egraff_lmp.train.training_range import training_range
+
+logger = logging.getLogger(__name__)
 
 VERSIONED = ("egraff_lmp", "torch", "lightning", "numpy")
 SELF_TEST_ATOMS = 200  # the self-test frame is stored as text in every deployed file
@@ -35,8 +38,11 @@ def make_record(
     """
     entry = force_field(config.forcefield)
     species = species_order(parts, config.species)
-    method = config.reference.method
-    isolated = isolated_atoms(config, base)
+    isolated = {**parts.isolated_ev, **isolated_atoms(config, base)}
+    method = chosen_method(config.reference.method, species, isolated)
+    if method == "isolated_atoms" and parts.isolated_ev:
+        each = ", ".join(f"{name} {isolated[name]:.6g} eV" for name in species)
+        logger.info("The reference energies are those of isolated atoms: %s.", each)
     reference = reference_energies(parts.train, species, method, isolated)
     return Record(
         forcefield=entry.key,
@@ -116,6 +122,7 @@ def _provenance(config: TrainConfig, parts: Parts, entry: ForceField) -> dict[st
         "config_sha256": config.sha256(),
         "data": data_provenance(parts),
         "data_sets": data_citations(parts.sources),
+        "labels": ["energy", "forces", *(["stress"] if config.learns_stress else [])],
         "seed": config.seed,
         "started": now.isoformat(timespec="seconds"),
         "versions": versions(VERSIONED + entry.packages),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 
-METHODS = ("least_squares", "isolated_atoms", "mean", "none")
+METHODS = ("auto", "least_squares", "isolated_atoms", "mean", "none")
 
 
 def reference_energies(
@@ -34,7 +34,8 @@ def reference_energies(
             compositions leave e undetermined (always so for a single composition of several
             elements) the solution of least norm is taken, which still removes the mean exactly.
             "mean" gives every species the mean energy per atom. "isolated_atoms" takes the given
-            energies of free atoms. "none" takes zero.
+            energies of free atoms. "none" takes zero. "auto" is "isolated_atoms" where there is one
+            of each species, else "least_squares".
         isolated_atoms_ev: element to energy, for "isolated_atoms".
 
     Raises:
@@ -42,6 +43,7 @@ def reference_energies(
     """
     if method not in METHODS:
         raise EgraffError(f"expected a reference out of {', '.join(METHODS)}, got '{method}'.")
+    method = chosen_method(method, species, isolated_atoms_ev or {})
     if method == "none":
         return np.zeros(len(species))
     if method == "isolated_atoms":
@@ -54,6 +56,24 @@ def reference_energies(
     root = np.sqrt(weights)
     solution, *_ = np.linalg.lstsq(counts * root[:, None], energies * root, rcond=1e-10)
     return np.asarray(solution, dtype=np.float64)
+
+
+def chosen_method(method: str, species: Sequence[str], isolated_ev: Mapping[str, float]) -> str:
+    """What "auto" stands for with these isolated atoms (element to eV); else `method` itself."""
+    if method != "auto":
+        return method
+    return "isolated_atoms" if set(species) <= set(isolated_ev) else "least_squares"
+
+
+def stress_rms(parts: Sequence[Frames]) -> float:
+    """Root mean square of all stress components in eV/A^3; 1.0 where there are none or all are 0.
+
+    Frames that are not periodic in three directions have none.
+    """
+    known = [part.stress for part in parts if part.stress is not None and all(part.pbc)]
+    squares = sum(float((stress**2).sum()) for stress in known)
+    n = sum(stress.size for stress in known)
+    return float(np.sqrt(squares / n)) if squares > 0 else 1.0
 
 
 def force_rms(parts: Sequence[Frames]) -> float:

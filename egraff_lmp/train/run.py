@@ -32,9 +32,11 @@ from egraff_lmp.train.evaluate import evaluate
 from egraff_lmp.train.graphs import EpochSampler, Graph, build_graphs, pack, unpack
 from egraff_lmp.train.kernels import evaluated_model
 from egraff_lmp.train.module import STATE_KEY, ForceFieldModule
+from egraff_lmp.train.parity import PARITY, Parity
 from egraff_lmp.train.processes import Processes
 from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
+from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 
 RESULT = "result.json"
@@ -62,7 +64,8 @@ class TrainResult:
         frames_per_second: median over the epochs, of training alone; None if no epoch says.
         peak_memory_gb: largest of a process, in an epoch of any start; None likewise.
         stop: why training ended.
-        log: CSV file with one row an epoch; learning_curve.png beside it shows it.
+        log: CSV file with one row an epoch; learning_curve.png beside it shows it, and parity.png
+            predictions of the test (else validation) part against its labels.
     """
 
     checkpoint: Path
@@ -90,7 +93,8 @@ def train(
 
     Args:
         config: what to train.
-        out_dir: folder of last.ckpt, best.ckpt, log.csv, learning_curve.png and result.json.
+        out_dir: folder of last.ckpt, best.ckpt, log.csv, learning_curve.png,
+            parity.png and result.json.
         base: folder that relative paths of the config start from.
         progress: show a bar (terminal) or log a line an epoch.
 
@@ -117,7 +121,7 @@ def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) ->
     if previous is not None:
         # Of the same data: a run that an earlier release began did not record it.
         record = replace(previous.record, training_range=record.training_range)
-    module = ForceFieldModule(record.build(), config)
+    module = ForceFieldModule(record.build(), config, stress_rms(parts.train))
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
@@ -128,7 +132,7 @@ def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) ->
         _fit(module, graphs, callbacks, out / LAST if previous else None)
         if config.devices > 1:  # other processes trained, this one's copy is as it was
             module.on_load_checkpoint({STATE_KEY: load_checkpoint(out / LAST).state})
-    return _result(config, module, graphs.get("test", []), out)
+    return _result(config, module, graphs, out)
 
 
 def _graphs(parts: Parts, species: tuple[str, ...], r_max: float) -> dict[str, list[Graph]]:
@@ -300,13 +304,19 @@ def _accelerator(device: str) -> str:
 
 
 def _result(
-    config: TrainConfig, module: ForceFieldModule, test: Sequence[Graph], out: Path
+    config: TrainConfig,
+    module: ForceFieldModule,
+    graphs: Mapping[str, Sequence[Graph]],
+    out: Path,
 ) -> TrainResult:
     stage = config.second_stage
     draw_curve(module.history, out / PICTURE, None if stage is None else stage.start_epoch)
     best = load_checkpoint(out / BEST)
     model = evaluated_model(best.build(), config)
-    errors = evaluate(model, test, config.batch_size).as_dict() if test else {}
+    part = "test" if graphs.get("test") else "validation"
+    parity = Parity(best.record.species, part)
+    errors = evaluate(model, graphs[part], config.batch_size, parity.add).as_dict()
+    parity.draw(out / PARITY)
     done = module.progress
     # Epochs that an earlier release trained do not say.
     speeds, peaks = (
@@ -318,7 +328,7 @@ def _result(
         best_epoch=done.best_epoch,
         epochs=done.epoch,
         validation=dict(done.best_metrics),
-        test=errors,
+        test=errors if part == "test" else {},
         wall_seconds=done.wall_seconds,
         frames_per_second=statistics.median(speeds) if speeds else None,
         peak_memory_gb=max(peaks, default=None),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase.units import fs, kB
 
+from egraff_lmp.data import timeline
 from egraff_lmp.data.diagnose import check_part, check_paths, check_set
 from egraff_lmp.data.entry import DATA_VARIABLE
 from egraff_lmp.data.finding import PartInput
@@ -139,6 +140,64 @@ def test_forces_that_do_not_sum_to_zero():
     # 900 components of the net force: their mean square is known to 1/sqrt(450), 5 %.
     assert note.values["force_noise_mev_per_angstrom"] == pytest.approx(20, rel=0.1)
     assert "no force field can have a force MAE below about 16" in note.message
+
+
+def springs(kelvin: float, seed: int = 0) -> Frames:
+    """Four atoms with equal springs of no length, drawn from exp(-U / k_B T) exactly.
+
+    U = k/2 sum over pairs |x_i - x_j|^2 = 2 k sum |x_i - centre|^2.
+    """
+    stiffness = 3.0  # eV/A^2
+    rng = np.random.default_rng(seed)
+    positions = rng.normal(size=(4000, 4, 3)) * np.sqrt(kB * kelvin / (4 * stiffness))
+    centred = positions - positions.mean(axis=1, keepdims=True)
+    return Frames(
+        species=("C",) * 4,
+        positions=centred + rng.normal(scale=5.0, size=(4000, 1, 3)),  # wherever it is
+        cell=np.zeros((4000, 3, 3)),
+        pbc=(False, False, False),
+        energy=2 * stiffness * (centred**2).sum(axis=(1, 2)),
+        forces=-4 * stiffness * centred,
+        timestep_fs=None,
+        source="springs",
+    )
+
+
+def surface(frames: Frames, kelvin: float):
+    part = PartInput("p", frames, temperature_kelvin=kelvin)
+    (finding,) = [f for f in check_part(part)[0] if f.check == "surface"]
+    return finding
+
+
+def test_frames_of_another_surface_are_told_by_their_virial():
+    right = surface(springs(500.0), 500.0)
+    assert right.level == "note"
+    error = right.values["virial_temperature_error_kelvin"]
+    # 4000 frames of nine coordinates of relative variance 2 each.
+    assert error == pytest.approx(500 * np.sqrt(2 / 9 / 4000), rel=0.6)
+    assert abs(right.values["virial_temperature_kelvin"] - 500) < 4 * error
+    wrong = surface(springs(500.0), 300.0)
+    assert wrong.level == "warning"
+    assert "no rollout at it has their structure" in wrong.message
+    # Half of the force is the surface of half of the temperature.
+    frames = springs(500.0)
+    assert surface(replace(frames, forces=0.5 * frames.forces), 250.0).level == "note"
+    assert surface(replace(frames, forces=-frames.forces), 500.0).level == "warning"
+
+
+def test_only_a_molecule_has_a_virial_temperature():
+    frames = springs(500.0)
+    boxed = replace(
+        frames, pbc=(True, True, True), cell=np.broadcast_to(20 * np.eye(3), (4000, 3, 3))
+    )
+    assert surface(boxed, 300.0).level == "warning"
+    for other in (
+        replace(boxed, cell=np.broadcast_to(0.5 * np.eye(3), (4000, 3, 3))),
+        replace(frames, forces=None),
+        frames.select(slice(0, 5)),
+        replace(frames, forces=0 * frames.forces),
+    ):
+        assert timeline.virial_temperature(other) is None
 
 
 def test_wrong_temperature_and_time_step():
@@ -337,12 +396,18 @@ def test_lips(ab_initio_data):
 def test_acetylacetone(ab_initio_data):
     _, by = real(ab_initio_data, "acetylacetone", "train", "val", "test")
     assert "the same 650 frames" in by["shared", "val, test"].message
+    assert "-2791 +- 53 K, stated are 300 K" in by["surface", "val"].message
     assert ("shared", "train, test") not in by
 
 
 def test_3bpa(ab_initio_data):
-    result, _ = real(ab_initio_data, "3bpa", "train", "val", "test")
-    assert not result.count("warning")
+    result, by = real(ab_initio_data, "3bpa", "train", "val", "test")
+    # Neither the frames of 300 nor those of 600 K are of the surface that the forces are of.
+    assert {key for key in by if by[key].level == "warning"} == {
+        ("surface", "train"), ("surface", "val"), ("surface", "test")
+    }  # fmt: skip
+    assert "498 +- 31 K, stated are 300 K" in by["surface", "val"].message
+    assert "770 +- 31 K, stated are 600 K" in by["surface", "test"].message
     assert all("work_correlation" not in facts for facts in result.parts.values())
 
 

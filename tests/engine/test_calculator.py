@@ -72,6 +72,10 @@ def test_energies_sum_and_molecules_have_no_stress(made_structures, model):
 def test_misuse(model, tmp_path):
     with pytest.raises(EgraffError, match="there is no such file"):
         EgraffCalculator(tmp_path / "none.pt")
+    with pytest.raises(TypeError, match="devise"):
+        EgraffCalculator(model("nequip", "float64"), devise="cuda")
+    with pytest.raises(TypeError, match="default_dtype"):
+        EgraffCalculator(model("nequip", "float64"), default_dtype="float64")
     atoms = Atoms("Au", pbc=False)
     atoms.calc = EgraffCalculator(model("nequip", "float64"))
     with pytest.raises(EgraffError, match="got Au: use a model that knows them"):

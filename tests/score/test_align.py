@@ -139,5 +139,8 @@ def test_concatenation_keeps_labels_that_all_parts_have():
     assert both.energy.tolist() == [0, 1, 0, 1, 2]
     assert both.forces is None
     assert both.timestep_fs is None
+    assert both.stress is None
+    one, two = (replace(series(n), stress=np.full((n, 3, 3), n)) for n in (2, 3))
+    assert concatenate([one, two]).stress[:, 0, 0].tolist() == [2, 2, 3, 3, 3]
     with pytest.raises(EgraffError, match="score them in separate calls"):
         concatenate([series(2), series(2, species=("Te", "Ge", "Te"))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egraff_lmp.score.coordination import coordination_error, first_minimum
+from egraff_lmp.score.curves import coordination_error, first_minimum
 
 WIDTH = 0.05
 R = (np.arange(160) + 0.5) * WIDTH

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from egraff_lmp.score.curve_error import curve_error
+from egraff_lmp.score.curves import curve_error
 
 
 def test_the_integral_does_not_depend_on_the_bins():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egraff_lmp.score.jsd import jensen_shannon, jensen_shannon_paper
+from egraff_lmp.score.curves import jensen_shannon, jensen_shannon_paper
 
 RNG = np.random.default_rng(0)
 P, Q = RNG.random(50), RNG.random(50)

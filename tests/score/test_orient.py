@@ -9,7 +9,7 @@ import pytest
 from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score.orient import oriented_like, rotation_between
+from egraff_lmp.score.align import oriented_like, rotation_between
 
 LIPS = np.array([[12.05, 0.01, -2.83], [-3.57, 11.15, -3.65], [0.02, 0.08, 12.44]])
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egraff_lmp.score.divergence import divergence_time
-from egraff_lmp.score.rmsd import rmsd
+from egraff_lmp.score.rmsd import divergence_time, rmsd
 
 pytest.importorskip("MDAnalysis")
 

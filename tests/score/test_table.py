@@ -10,9 +10,14 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score import Fact, Rerun, Rollout, RunEnd, Training, score_trajectory
 from egraff_lmp.score.cost import Cost
-from egraff_lmp.score.curve_error import curve_error
+from egraff_lmp.score.curves import (
+    curve_error,
+    jensen_shannon,
+    jensen_shannon_paper,
+    wright_factor,
+    wright_factor_unrooted,
+)
 from egraff_lmp.score.estimate import estimate
-from egraff_lmp.score.jsd import jensen_shannon, jensen_shannon_paper
 from egraff_lmp.score.metric import (
     BULK,
     MOLECULE,
@@ -32,7 +37,6 @@ from egraff_lmp.score.violation import (
     force_violation,
 )
 from egraff_lmp.score.words import explain
-from egraff_lmp.score.wright import wright_factor, wright_factor_unrooted
 
 pytest.importorskip("MDAnalysis")
 

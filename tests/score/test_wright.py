@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egraff_lmp.score.wright import ACCEPTED_BELOW, wright_factor, wright_factor_unrooted
+from egraff_lmp.score.curves import ACCEPTED_BELOW, wright_factor, wright_factor_unrooted
 
 G_REF = np.array([0.0, 2.0, 1.0, 2.0])
 

@@ -20,11 +20,14 @@ def test_minimal_config_has_usable_defaults():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lr": 0.1}, r"unknown key 'lr'; the keys there are forcefield, data, preset"),
-        ({"batchsize": 2}, r"unknown key 'batchsize' \(did you mean 'batch_size'\?\)"),
+        ({"lr": 0.1}, r"unknown key 'lr': did you mean 'optimiser.learning_rate'\?$"),
+        ({"epochs": 5}, r"unknown key 'epochs': did you mean 'stop.max_epochs'\?$"),
+        ({"max_minutes": 5}, r"unknown key 'max_minutes': did you mean 'stop.max_minutes'\?$"),
+        ({"warp": 5}, r"unknown key 'warp': the keys there are forcefield, data, preset"),
+        ({"batchsize": 2}, r"unknown key 'batchsize': did you mean 'batch_size'\?$"),
         (
-            {"optimiser": {"lr": 0.1}},
-            r"unknown key 'lr' in 'optimiser'; the keys there are name, learning_rate",
+            {"optimiser": {"speed": 0.1}},
+            r"unknown key 'speed' in 'optimiser': the keys there are name, learning_rate",
         ),
         ({"dtype": "float16"}, r"'dtype': input should be 'float32' or 'float64', got 'float16'"),
         ({"r_max": -1}, r"'r_max'.*greater than 0, got -1"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from egraff_lmp.data.frames import formula
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.train.data import data_provenance, formula, read_parts, species_order
+from egraff_lmp.train.data import data_provenance, read_parts, species_order
 
 
 def test_split_off_the_training_source(toy_config):

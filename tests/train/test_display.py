@@ -50,8 +50,9 @@ def test_an_epoch_in_words():
         "epoch 3/30  loss 0.25  val 0.5  F 81.2 meV/A  E 1.50 meV/atom  lr 0.005  "
         "25 frames/s, 40 ms a frame  peak 0.81 GB  1:15 left"
     )
-    stress = {**ROW, "validation_stress_mae_mev_per_angstrom3": 3.21}
-    assert "  S 3.21 meV/A^3  " in epoch_line(stress, 30)
+    name = "stress_mae_mev_per_angstrom3"
+    stress = {**ROW, f"validation_{name}": 3.21, f"validation_zero_{name}": 8.54}
+    assert "  S 3.21 meV/A^3 (zero: 8.54)  " in epoch_line(stress, 30)
     assert "left" not in epoch_line(ROW, 30)
 
 

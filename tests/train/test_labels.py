@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.store import write_store
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.labels import require_labels
@@ -61,19 +62,19 @@ BAD = {
 def test_bad_labels_are_named(toy, toy_config, name):
     change, loss, message = BAD[name]
     frames = toy.toy_frames()
-    require_labels(frames, toy_config())
+    require_labels(Collection.of(frames), toy_config())
     with pytest.raises(EgraffError, match=message) as caught:
-        require_labels(replace(frames, **change(frames)), toy_config(loss=loss))
+        require_labels(Collection.of(replace(frames, **change(frames))), toy_config(loss=loss))
     assert frames.source in str(caught.value)
 
 
 def test_what_is_not_trained_on_may_be_a_placeholder(toy, toy_config):
     frames = toy.toy_frames()
     empty = replace(frames, energy=0 * frames.energy)
-    require_labels(empty, toy_config(loss={"energy": 0.0, "forces": 1.0}))
+    require_labels(Collection.of(empty), toy_config(loss={"energy": 0.0, "forces": 1.0}))
     with pytest.raises(EgraffError, match="whose positions differ"):  # the second stage asks
         require_labels(
-            empty,
+            Collection.of(empty),
             toy_config(
                 loss={"energy": 0.0, "forces": 1.0},
                 second_stage={"start_epoch": 1, "energy": 1.0, "forces": 1.0},
@@ -84,9 +85,9 @@ def test_what_is_not_trained_on_may_be_a_placeholder(toy, toy_config):
 def test_repeated_frames_have_their_energy_again(toy, toy_config):
     """A data set may hold a frame several times; half of the energies may agree by chance."""
     frames = toy.toy_frames()
-    require_labels(frames.select(np.array([0, 0, 0, 0, 1])), toy_config())
+    require_labels(Collection.of(frames.select(np.array([0, 0, 0, 0, 1]))), toy_config())
     half = replace(frames, energy=np.where(np.arange(12) < 6, -5.5, frames.energy))
-    require_labels(half, toy_config())
+    require_labels(Collection.of(half), toy_config())
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])

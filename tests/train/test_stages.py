@@ -49,17 +49,24 @@ def batch(toy):
         ({"energy": 0.0, "forces": 3.0}, 3 * (0.3**2 + 0.4**2) / 3 / 4),
         ({"energy": 0.0, "forces": 3.0, "kind": "absolute"}, 3 * 0.5 / 2),
         ({"energy": 1.0, "forces": 0.0, "kind": "absolute", "energy_per": "frame"}, 6 / 2),
-        ({"energy": 0.0, "forces": 0.0, "stress": 5.0}, 5 * 0.01**2 / 4),
+        ({"energy": 0.0, "forces": 0.0, "stress": 5.0}, 5 * 0.01**2 / 0.02**2),
+        (
+            {"energy": 0.0, "forces": 0.0, "stress": 5.0, "stress_scale": "forces"},
+            5 * 0.01**2 / 4,
+        ),
     ],
 )
 def test_loss_by_hand(toy_config, toy, batch, loss, expected):
-    """Errors of 6 eV on 12 atoms, (0.3, 0.4, 0) eV/A and 0.01 eV/A^3, at a scale of 2."""
+    """Errors of 6 eV on 12 atoms, (0.3, 0.4, 0) eV/A and 0.01 eV/A^3, at a scale of 2.
+
+    The root mean square of the training stresses is 0.02 eV/A^3.
+    """
     from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext
 
     context = NetworkContext(toy.SPECIES, toy.R_MAX, 5.0, torch.float64, 0)
     network = toy.TOY.build(toy.TOY.presets["small"], context)
     model = AtomicEnergyModel(network, 2.0, torch.zeros(2))
-    module = ForceFieldModule(model, toy_config(loss=loss, ema_decay=None))
+    module = ForceFieldModule(model, toy_config(loss=loss, ema_decay=None), 0.02)
     batch = batch._replace(stress=torch.zeros(2, 3, 3, dtype=torch.float64))
     found = Prediction(
         batch.energy + 6.0,
@@ -67,6 +74,53 @@ def test_loss_by_hand(toy_config, toy, batch, loss, expected):
         batch.stress + 0.01,
     )
     assert float(module.loss(batch, found)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", ["squared", "absolute"])
+def test_weights_of_frames_multiply_their_errors(toy_config, toy, batch, kind):
+    """A weight of 3 of one label of one frame counts its errors three times, no other's."""
+    from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext
+
+    context = NetworkContext(toy.SPECIES, toy.R_MAX, 5.0, torch.float64, 0)
+    network = toy.TOY.build(toy.TOY.presets["small"], context)
+    model = AtomicEnergyModel(network, 2.0, torch.zeros(2))
+    batch = batch._replace(stress=torch.zeros(2, 3, 3, dtype=torch.float64))
+    for column, name in enumerate(("energy", "forces", "stress")):
+        loss = {"energy": 0.0, "forces": 0.0, "kind": kind, name: 1.0}
+        module = ForceFieldModule(model, toy_config(loss=loss, ema_decay=None), 0.02)
+        errors = torch.tensor([1.0, 2.0])  # of the two frames
+        found = Prediction(
+            batch.energy + errors,
+            batch.forces + errors[batch.frame].unsqueeze(1),
+            batch.stress + errors.view(2, 1, 1),
+        )
+        weighted = batch.weights.clone()
+        weighted[1, column] = 3.0
+        plain = float(module.loss(batch, found))
+        # Errors of 1 and 2: their squares are 1 and 4, their sizes 1 and 2.
+        share = (1 + 3 * 4) / (1 + 4) if kind == "squared" else (1 + 3 * 2) / (1 + 2)
+        changed = float(module.loss(batch._replace(weights=weighted), found))
+        assert changed == pytest.approx(share * plain)
+
+
+def test_frames_without_stress_have_no_error_of_it(toy_config, toy, batch):
+    from egraff_lmp.forcefields import AtomicEnergyModel, NetworkContext
+
+    context = NetworkContext(toy.SPECIES, toy.R_MAX, 5.0, torch.float64, 0)
+    network = toy.TOY.build(toy.TOY.presets["small"], context)
+    model = AtomicEnergyModel(network, 2.0, torch.zeros(2))
+    loss = {"energy": 0.0, "forces": 0.0, "stress": 1.0}
+    module = ForceFieldModule(model, toy_config(loss=loss, ema_decay=None), 0.02)
+    stress = torch.zeros(2, 3, 3, dtype=torch.float64)
+    guess = (stress + 0.01).requires_grad_(True)
+    found = Prediction(batch.energy, batch.forces, guess)
+    whole = module.loss(batch._replace(stress=stress), found).detach()
+    stress[1] = math.nan
+    value = module.loss(batch._replace(stress=stress), found)
+    assert float(value.detach()) == pytest.approx(float(whole) / 2)
+    (gradient,) = torch.autograd.grad(value, guess)
+    assert gradient[0].all()
+    assert not gradient[1].any()
 
 
 def test_stress_is_the_strain_derivative(toy, batch):
@@ -228,7 +282,8 @@ def test_second_stage(toy_config, tmp_path):
     assert result.best_epoch > 3
     # Patience 1 cannot end the first stage.
     assert result.epochs > 3
-    assert (tmp_path / "whole/learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("learning_curve.png", "parity.png"):
+        assert (tmp_path / "whole" / picture).read_bytes().startswith(b"\x89PNG")
     for last in (2, 3, 4, 6):  # cut before, at and after the change
         again = toy_config(
             second_stage=stage, stop__max_epochs=last, stop__patience=1, overrides={"dropout": 0.3}

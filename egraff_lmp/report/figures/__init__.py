@@ -12,9 +12,9 @@ from pathlib import Path
 from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.report.figures import (
     cost,
-    deviation,
     endurance,
     heatmap,
+    overtime,
     pairs,
     radar,
     rdf,
@@ -35,11 +35,11 @@ CHEAP: tuple[Family, ...] = (heatmap.draw,)  # drawn while systems are still run
 OF_SEVERAL: tuple[Family, ...] = (
     *CHEAP,
     rdf.draw,
-    violation.draw_bars,
-    violation.draw_over_time,
+    violation.draw,
+    overtime.draw_violation,
     radar.draw,
     pairs.draw,
-    deviation.draw,
+    overtime.draw_deviation,
     endurance.draw,
     cost.draw,
 )

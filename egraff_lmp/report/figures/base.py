@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle, product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +19,15 @@ import numpy as np
 from egraff_lmp.results.curves import over_time, root
 from egraff_lmp.results.record import Curve, ModelResult, Results
 from egraff_lmp.score.records import TRAJECTORY, TRANSPORT, Scores
+from egraff_lmp.score.violation import UNCORRELATED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Row = tuple[object, ...]  # of a figure's data
+# (system, model) to a value and its interval.
+Values = dict[tuple[str, str], tuple[float, tuple[float, float] | None]]
 
 # Dots an inch: 10.5 inches of width are sharp on a page of 74 rem, and small enough to be many.
 DPI = 120
@@ -30,48 +38,22 @@ NEARLY_WHITE = 251
 # Systems in one figure; more of them make another.
 GROUP = 8
 LEGEND_ROW_INCHES = 0.2
-FV_TITLE = "0.7071: unrelated forces"
 INK = "#1b1f24"
 # Okabe and Ito's palette: told apart with every common colour vision deficiency, and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 GREYS = ("#3f3f46", "#a1a1aa")  # of negative controls
 BEYOND = "^"  # marks a negative control that lies above the scale of the ordinary models
 
-STYLE: Any = {
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.edgecolor": "#57606a",
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.labelsize": 10,
-    "grid.color": "#e4e7eb",
-    "grid.linewidth": 0.7,
-    "xtick.color": "#57606a",
-    "ytick.color": "#57606a",
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "lines.linewidth": 1.5,
-    "font.family": "DejaVu Sans",
-}
+VIOLATIONS = {"ev": "energy violation", "fv": "force violation"}
+_STYLE = Path(__file__).with_name("page.mplstyle")
+# Name of a figure to its title, caption, section of the page, and columns of its data with units.
+_WORDS = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 
 
-def colour_of(results: Results, model: str) -> str:
-    """Of a model, the same in every figure; negative controls are grey."""
-    controls = {one.name for one in results.models if one.control is not None}
-    alike = [m.name for m in results.models if (m.name in controls) == (model in controls)]
-    colours = GREYS if model in controls else COLOURS
-    return colours[alike.index(model) % len(colours)]
+def colours_of(results: Results) -> dict[str, str]:
+    """Name of a model to its colour, the same in every figure; negative controls are grey."""
+    colours, greys = cycle(COLOURS), cycle(GREYS)
+    return {one.name: next(colours if one.control is None else greys) for one in results.models}
 
 
 @dataclass(frozen=True)
@@ -100,37 +82,60 @@ class Material:
         """(system, model) to what it gave."""
         return {(system.name, one.model.name): one for system, one in self.results}
 
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Name of a model to its title: negative controls are marked."""
+        return {m: f"{m} †" if m in self.controls else m for m in self.models}
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """Title of a model to its colour, for a legend."""
+        return dict(zip(self.titles.values(), colours_of(self.results).values(), strict=True))
+
+    def colour(self, model: str) -> str:
+        """See `colours_of`."""
+        return self.colours[self.titles[model]]
+
     def scores(self, system: str, model: str) -> Scores | None:
         """The record of a scoring, None without one."""
         result = self.found.get((system, model))
         return None if result is None else result.scores
 
-    def value(
-        self, system: str, model: str, key: str, comparison: str, mode: str = "egraff"
-    ) -> tuple[float, tuple[float, float] | None] | None:
-        """A value and its interval, or None."""
-        result = self.found.get((system, model))
-        score = None if result is None else result.find(key, comparison, mode)
-        return None if score is None or score.value is None else (score.value, score.interval)
+    def values(self, key: str, comparison: str, mode: str = "egraff") -> Values:
+        """Those that there are, in the order of systems and models."""
+        found: Values = {}
+        for place in product(self.labels, self.models):
+            result = self.found.get(place)
+            score = None if result is None else result.find(key, comparison, mode)
+            if score is not None and score.value is not None:
+                found[place] = score.value, score.interval
+        return found
 
-    def curve(
-        self, system: str, model: str, key: str, comparison: str = TRAJECTORY
-    ) -> Curve | None:
-        """A quantity over time: "ev", "fv", "rmsd", or the "displacement" over the lag."""
-        scores = self.scores(system, model)
-        if key == "displacement":
-            return root(over_time(scores, "msd", TRANSPORT, geometric=False))
-        return over_time(scores, key, comparison, geometric=key != "rmsd")
+    def curves(self, system: str, key: str, comparison: str = TRAJECTORY) -> dict[str, Curve]:
+        """A quantity over time, of every model that has it.
 
-    def colour(self, model: str) -> str:
-        """See `colour_of`."""
-        return colour_of(self.results, model)
+        It is "ev", "fv", "rmsd", or the "displacement" over the lag.
+        """
+        found = {}
+        for model in self.models:
+            scores = self.scores(system, model)
+            if key == "displacement":
+                curve = root(over_time(scores, "msd", TRANSPORT, geometric=False))
+            else:
+                curve = over_time(scores, key, comparison, geometric=key != "rmsd")
+            if curve is not None:
+                found[model] = curve
+        return found
 
-    def groups(self, systems: Sequence[str]) -> list[list[str]]:
-        """Systems in groups of nearly equal size, none above GROUP."""
+    def groups(self, systems: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+        """Systems in groups of nearly equal size, none above GROUP.
+
+        Each comes after the end of its figure's name: "" where it is the only one, else a number.
+        """
         count = -(-len(systems) // GROUP)
-        size = -(-len(systems) // count) if count else 1
-        return [list(systems[k : k + size]) for k in range(0, len(systems), size)]
+        for k in range(count):
+            size = -(-len(systems) // count)
+            yield f"-{k + 1}" if count > 1 else "", systems[k * size : (k + 1) * size]
 
 
 @dataclass(frozen=True)
@@ -139,21 +144,20 @@ class PageFigure:
 
     Attributes:
         name: of its files, without ending.
-        title, caption: for the page.
-        png: the picture.
+        png: the picture, `width` by `height` pixels.
         csv: its data: names of the columns, their units, then the rows.
-        width, height: in pixels.
         section: of the page, where it stands.
+        title, caption: for the page.
     """
 
     name: str
-    title: str
-    caption: str
     png: bytes
-    csv: str
     width: int
     height: int
-    section: str = "figures"
+    csv: str
+    section: str
+    title: str
+    caption: str
 
     @property
     def address(self) -> str:
@@ -161,14 +165,14 @@ class PageFigure:
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
-def table(units: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> str:
-    """CSV text: the keys of `units`, the units, then the rows."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(units)
-    writer.writerow(units.values())
-    writer.writerows(rows)
-    return stream.getvalue()
+@contextmanager
+def paper(width: float, height: float, layout: Any = None) -> Iterator[Figure]:
+    """An empty figure, in inches, and the style of the page for what is drawn on it."""
+    import matplotlib  # optional
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(fname=_STYLE):
+        yield Figure(figsize=(width, height), dpi=DPI, layout=layout)
 
 
 @contextmanager
@@ -190,14 +194,8 @@ def canvas(
 
     Yields (figure, axes of shape (rows, columns)).
     """
-    import matplotlib  # optional
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     height = rows * row_inches + top + bottom
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=DPI)
-        FigureCanvasAgg(figure)
+    with paper(width, height) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, **subplots)
         figure.subplots_adjust(
             left=left / width, right=1 - right / width, top=1 - top / height,
@@ -206,38 +204,70 @@ def canvas(
         yield figure, axes
 
 
+@contextmanager
+def panels(
+    count: int, columns: int, row_inches: float, **more: Any
+) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure with `count` axes in rows of `columns`; further arguments as of `canvas`."""
+    with canvas(-(-count // columns), columns, row_inches, **more) as (figure, axes):
+        for axis in axes.flat[count:]:
+            axis.set_visible(False)
+        yield figure, axes.flat[:count]
+
+
 def finish(
-    figure: Figure, name: str, title: str, caption: str, data: str, section: str = "figures"
+    figure: Figure,
+    name: str,
+    data: Sequence[Row],
+    colours: Mapping[str, Any] | None = None,
+    ending: str = "",
+    **values: float,
 ) -> PageFigure:
-    """Render a figure, in PALETTE colours: a third of the bytes, and no eye sees it."""
+    """Render a figure, in PALETTE colours: a third of the bytes, and no eye sees it.
+
+    Args:
+        figure: the drawing.
+        name: of its words.
+        data: rows of what is drawn.
+        colours: names in a legend to their colours, None for no legend.
+        ending: of its own name, as of `Material.groups`.
+        values: numbers in its caption.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # optional
     from PIL import Image  # optional
 
-    canvas: Any = figure.canvas
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    if colours is not None:
+        _legend(figure, colours)
+    sheet = FigureCanvasAgg(figure)
+    sheet.draw()
+    picture = Image.fromarray(np.asarray(sheet.buffer_rgba())[..., :3].copy())
     picture = picture.quantize(PALETTE, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette = picture.getpalette() or []
     picture.putpalette([255 if v >= NEARLY_WHITE else v for v in palette])
-    stream = io.BytesIO()
-    picture.save(stream, format="png")
-    return PageFigure(name, title, caption, stream.getvalue(), data, *picture.size, section)
+    png = io.BytesIO()
+    picture.save(png, format="png")
+    words, table = _WORDS[name], io.StringIO()
+    columns = words["columns"]
+    csv.writer(table, lineterminator="\n").writerows([columns, columns.values(), *data])
+    return PageFigure(
+        name + ending, png.getvalue(), *picture.size, table.getvalue(), words["section"],
+        words["title"], words["caption"].format(**values),
+    )  # fmt: skip
 
 
-def legend(figure: Figure, material: Material, extra: Sequence[Any] = ()) -> None:
-    """One legend above all axes: a line for each model, then `extra` handles."""
+def _legend(figure: Figure, colours: Mapping[str, Any]) -> None:
+    """One legend above all axes: a line for each name, then what has a label in the axes."""
     from matplotlib.lines import Line2D  # optional
 
-    handles = [
-        Line2D([], [], color=material.colour(m), lw=2.2,
-               label=f"{m} †" if m in material.controls else m)
-        for m in material.models
-    ]  # fmt: skip
-    handles += list(extra)
+    handles: dict[str, Any] = {
+        name: Line2D([], [], color=colour, lw=2.2, label=name) for name, colour in colours.items()
+    }
+    for axis in figure.axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
     width, height = figure.get_size_inches()
-    widest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), int(width / (0.42 + 0.083 * widest))))
+    columns = max(1, min(len(handles), int(width / (0.42 + 0.083 * max(map(len, handles))))))
     lines = -(-len(handles) // columns)
-    columns = -(-len(handles) // lines)  # lines of equal length
     more = LEGEND_ROW_INCHES * (lines - 1)
     if more:  # further rows push the axes down, and do not shrink them
         old = figure.subplotpars
@@ -247,87 +277,75 @@ def legend(figure: Figure, material: Material, extra: Sequence[Any] = ()) -> Non
             bottom=old.bottom * height / taller, top=1 - ((1 - old.top) * height + more) / taller
         )
     figure.legend(
-        handles=handles, loc="upper center", ncols=columns, handlelength=1.4, columnspacing=1.2,
-        borderaxespad=0.15,
+        handles=list(handles.values()), loc="upper center", handlelength=1.4, columnspacing=1.2,
+        ncols=-(-len(handles) // lines), borderaxespad=0.15,  # lines of equal length
     )  # fmt: skip
 
 
-def numbered(name: str, number: int, total: int) -> str:
-    """NAME, or NAME-2 where there are several."""
-    return name if total == 1 else f"{name}-{number}"
-
-
-def hide_rest(axes: Iterable[Axes], used: int) -> None:
-    """Take away the axes of a grid that nothing is drawn in."""
-    for axis in list(axes)[used:]:
-        axis.set_visible(False)
-
-
-def dashed(label: str) -> Any:
-    """A handle of a legend for a dashed line."""
-    from matplotlib.lines import Line2D  # optional
-
-    return Line2D([], [], color=INK, ls="--", lw=1, label=label)
-
-
 def draw_lines(
-    axis: Axes, curves: Mapping[str, Curve], material: Material, *, log: bool = False,
-    top: float | None = None,
-) -> None:  # fmt: skip
-    """A line for each model, on the scale of the ordinary ones, or up to `top`.
+    axis: Axes, curves: Mapping[str, Curve | None], material: Material, *place: object,
+    log: bool = False, top: float | None = None,
+) -> list[Row]:  # fmt: skip
+    """A line for each model with a curve, on the scale of the ordinary ones, or up to `top`.
 
     A negative control above that scale is cut off, and marked where it leaves it.
+
+    Returns:
+        `place`, model, x, y and the band of every point.
     """
-    ordinary = {m: c for m, c in curves.items() if m not in material.controls}
-    for model, curve in (ordinary or curves).items():
+    found = {m: curve for m, curve in curves.items() if curve is not None}
+    ordinary = {m: curve for m, curve in found.items() if m not in material.controls}
+    shown = ordinary or found
+    for model, curve in shown.items():
         draw_line(axis, curve, material.colour(model))
-    if log and _positive(axis):
+    if log and shown and all(any(y > 0 for y in curve.y) for curve in shown.values()):
         plain_log(axis)
-    if not ordinary:
-        return
-    axis.margins(x=0.02)
-    low, high = axis.get_ylim()
-    high = high if top is None else top
-    for model, curve in curves.items():
-        if model in ordinary:
-            continue
-        draw_line(axis, curve, material.colour(model))
-        over = np.asarray(curve.y, dtype=float) > high
-        if over.any():
-            axis.plot([curve.x[int(over.argmax())]], [high], marker=BEYOND, ms=6, clip_on=False,
-                      color=material.colour(model))  # fmt: skip
-    axis.set_ylim(low, high)
+    if ordinary:
+        axis.margins(x=0.02)
+        low, high = axis.get_ylim()
+        for model in (m for m in found if m not in ordinary):
+            draw_line(axis, found[model], material.colour(model), top or high)
+        axis.set_ylim(low, top or high)
+    return [row for m, curve in found.items() for row in curve_rows(curve, *place, m)]
 
 
-def draw_line(axis: Axes, curve: Curve, colour: Any, label: str = "") -> None:
-    """One curve with its band; a single point as a point."""
-    marker = "o" if len(curve.x) == 1 else ""
-    axis.plot(curve.x, curve.y, color=colour, lw=1.3, marker=marker, label=label)
+def draw_line(axis: Axes, curve: Curve, colour: Any, top: float = np.inf) -> None:
+    """One curve with its band, marked where it rises above `top`; a single point as a point."""
+    axis.plot(curve.x, curve.y, color=colour, lw=1.3, marker="o" if len(curve.x) == 1 else "")
     if len(curve.low):
         axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, lw=0)
+    beyond = next((x for x, y in zip(curve.x, curve.y, strict=True) if y > top), None)
+    if beyond is not None:
+        axis.plot([beyond], [top], marker=BEYOND, ms=6, clip_on=False, color=colour)
 
 
-def curve_rows(curve: Curve, *place: object) -> list[tuple[object, ...]]:
+def draw_unrelated(axis: Axes) -> None:
+    """The force violation of unrelated forces."""
+    axis.axhline(UNCORRELATED, color=INK, lw=1, ls="--", label="0.7071: unrelated forces")
+
+
+def say(axis: Axes, text: str) -> None:
+    """Words in place of what is not there."""
+    axis.text(0.5, 0.5, text, ha="center", va="center", color="#57606a", fontsize=8,
+              transform=axis.transAxes)  # fmt: skip
+
+
+def curve_rows(curve: Curve, *place: object) -> list[Row]:
     """Rows of a figure's data: `place`, x, y and the band."""
     band: list[tuple[object, object]] = list(zip(curve.low, curve.high, strict=True))
     band = band or [("", "")] * len(curve.x)
     return [(*place, x, y, *b) for x, y, b in zip(curve.x, curve.y, band, strict=True)]
 
 
-def _positive(axis: Axes) -> bool:
-    values = [np.asarray(line.get_ydata(), dtype=float) for line in axis.get_lines()]
-    return bool(values) and all(np.any(v > 0) for v in values)
-
-
 def plain_log(axis: Axes, which: str = "y") -> None:
     """A logarithmic axis that reads 5, 10, 20, 50 where it spans little, else powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # optional
+    from matplotlib.ticker import LogLocator, NullLocator  # optional
 
+    axis.set(**{f"{which}scale": "log"})
     ruler = axis.yaxis if which == "y" else axis.xaxis
-    (axis.set_yscale if which == "y" else axis.set_xscale)("log")
     low, high = ruler.get_view_interval()
     if high / low > 1e3:
         return
     ruler.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=20))
     ruler.set_minor_locator(NullLocator())
-    ruler.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ruler.set_major_formatter("{x:g}")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from egraff_lmp.report.figures import base
-from egraff_lmp.report.figures.base import Material, PageFigure
+from egraff_lmp.report.figures.base import Material, PageFigure, Row
 from egraff_lmp.report.numbers import number
-from egraff_lmp.report.words import UNITS
+from egraff_lmp.report.words import unit_of
 from egraff_lmp.score.table import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Dark tiles take white text: luminance below this, of the colour map's 0 to 1.
 _DARK = 0.55
-_UNITS = {"cell": "", "model": "", "key": "", "value": "as in scores.csv"}
 
 
 def draw(material: Material) -> Iterator[PageFigure]:
@@ -25,80 +28,59 @@ def draw(material: Material) -> Iterator[PageFigure]:
     Colours are on a logarithmic scale from the smallest to the largest value of the ordinary
     models; a tile without a result is hatched.
     """
-    panels, data = [], []
+    panels: list[tuple[str, NDArray[np.float64]]] = []
+    data: list[Row] = []
+    places = list(product(material.labels, material.models))
     for metric in METRICS.values():
         if metric.better != "lower" or not metric.headline:
             continue
-        values = np.full((len(material.labels), len(material.models)), np.nan)
-        for i, system in enumerate(material.labels):
-            for j, model in enumerate(material.models):
-                found = material.value(system, model, metric.key, metric.headline[0])
-                if found is not None:
-                    values[i, j] = found[0]
-                    data.append((system, model, metric.key, found[0]))
+        found = material.values(metric.key, metric.headline[0])
+        data += [(*place, metric.key, value) for place, (value, _) in found.items()]
+        tiles = (found.get(place, (np.nan, None)) for place in places)
+        values = np.array([value for value, _ in tiles]).reshape(len(material.labels), -1)
         if np.isfinite(values).any():
-            unit = UNITS.get(metric.unit, metric.unit)
+            unit = unit_of(metric.unit)
             panels.append((f"{metric.label} ({unit})" if unit else metric.label, values))
     if not panels:
         return
-    import matplotlib  # optional
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows, columns = list(material.labels.values()), _columns(material)
-    ordinary = np.array([model not in material.controls for model in material.models])
     across = min(2, len(panels))
     down = -(-len(panels) // across)
-    labels = 0.085 * max(map(len, rows))
-    width = across * (labels + 0.9 * len(columns) + 0.4)
-    with matplotlib.rc_context({"font.family": "DejaVu Sans"}):
-        figure = Figure(
-            figsize=(max(5.0, width), down * (0.36 * len(rows) + 1.0)), dpi=120,
-            layout="constrained",
-        )  # fmt: skip
-        FigureCanvasAgg(figure)
+    labels = 0.085 * max(map(len, material.labels.values()))
+    width = max(5.0, across * (labels + 0.9 * len(material.models) + 0.4))
+    height = down * (0.36 * len(material.labels) + 1.0)
+    with base.paper(width, height, layout="constrained") as figure:
         for place, (title, values) in enumerate(panels, 1):
-            _panel(figure.add_subplot(down, across, place), title, rows, columns, values, ordinary)
-        yield base.finish(
-            figure, "map", "All at one glance",
-            "Colours are on a logarithmic scale over the ordinary models within each panel, light "
-            "is small. Hatched: no result. ▲: a negative control (†) beyond that scale. For all of "
-            "them, small is good.",
-            base.table(_UNITS, data), "map",
-        )  # fmt: skip
+            axis = figure.add_subplot(down, across, place)
+            axis.set_title(title, fontsize=10)
+            _tiles(axis, material, values)
+        yield base.finish(figure, "map", data)
 
 
-def _columns(material: Material) -> list[str]:
-    return [f"{model} †" if model in material.controls else model for model in material.models]
-
-
-def _panel(
-    axis: Any, title: str, rows: Sequence[str], columns: Sequence[str],
-    values: NDArray[np.float64], ordinary: NDArray[np.bool_],
-) -> None:  # fmt: skip
+def _tiles(axis: Axes, material: Material, values: NDArray[np.float64]) -> None:
     import matplotlib  # optional
 
     colours = matplotlib.colormaps["viridis_r"]
-    shades, largest = _shades(values, ordinary)
+    shades, largest = _shades(
+        values, np.array([m not in material.controls for m in material.models])
+    )
     axis.set_facecolor("#eef0f2")
-    axis.patch.set_hatch("////")
-    axis.patch.set_edgecolor("#b8bec5")
+    axis.patch.set(hatch="////", edgecolor="#b8bec5")
     axis.imshow(np.ma.masked_invalid(shades), cmap=colours, vmin=0, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
             red, green, blue, _ = colours(float(shades[i, j]))
-            ink = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < _DARK else "#1b1f24"
+            ink = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < _DARK else base.INK
             text = number(float(value)) + (" ▲" if value > largest else "")
             axis.text(j, i, text, ha="center", va="center", color=ink, fontsize=8)
-    axis.set_title(title, fontsize=10, loc="left", fontweight="bold")
-    axis.set_xticks(range(len(columns)), columns, fontsize=8)
-    axis.set_yticks(range(len(rows)), rows, fontsize=8)
-    axis.set_xticks(np.arange(len(columns) - 1) + 0.5, minor=True)
-    axis.set_yticks(np.arange(len(rows) - 1) + 0.5, minor=True)
+    rows, columns = values.shape
+    axis.set_xticks(range(columns), list(material.titles.values()), fontsize=8)
+    axis.set_yticks(range(rows), list(material.labels.values()), fontsize=8)
+    axis.set_xticks(np.arange(columns - 1) + 0.5, minor=True)
+    axis.set_yticks(np.arange(rows - 1) + 0.5, minor=True)
+    axis.grid(visible=False)
     axis.grid(which="minor", color="white", lw=1.5)
     axis.tick_params(which="both", length=0)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
+    axis.spines[:].set_visible(False)
 
 
 def _shades(

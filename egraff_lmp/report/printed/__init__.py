@@ -4,15 +4,16 @@ Source: V. Bihani et al., EGraFFBench, arXiv 2310.02428, Tables 1-7, 18 and 19. 
 has a row for each number: table, dataset, condition, model, metric, unit, value, and the standard
 deviation where one is printed. Table 7b is not among them: its numbers are not machine-readable.
 
-`FOOTNOTES` (`footnotes.json`) says what is known of how the numbers came about; pages must show it
-beside them.
+`tables.json` has the titles of the tables and, for each quantity in them, our values that stand for
+it in the paper's form and in our own. Its notes (`FOOTNOTES`) say what is known of how the numbers
+came about; pages must show them beside them.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,22 +24,53 @@ from egraff_lmp.results.record import PaperRow
 SOURCE = "arXiv 2310.02428"
 _FILE = Path(__file__).with_name("egraffbench.csv")
 
+_known = json.loads(_FILE.with_name("tables.json").read_text(encoding="utf-8"))
 # Key of a force field in this package to its name in the paper, in the order of its columns.
-PRINTED_NAMES = {
-    "nequip": "NEQUIP",
-    "allegro": "ALLEGRO",
-    "botnet": "BOTNET",
-    "mace": "MACE",
-    "equiformer": "EQUIFORMER",
-    "torchmdnet": "TORCHMDNET",
+PRINTED_NAMES: dict[str, str] = _known["names"]
+# What is known of the printed numbers, by table.
+FOOTNOTES: dict[str, list[str]] = {
+    key: [_known["notes"][name] for name in table["notes"]]
+    for key, table in _known["tables"].items()
 }
 
-_notes = json.loads(_FILE.with_name("footnotes.json").read_text(encoding="utf-8"))
-# What is known of the printed numbers, by table.
-FOOTNOTES: dict[str, tuple[str, ...]] = {
-    table: tuple(_notes["notes"][name] for name in names)
-    for table, names in _notes["tables"].items()
-}
+
+@dataclass(frozen=True)
+class Pick:
+    """Which of our values stands in a table: `factor` times it, in `unit`."""
+
+    key: str
+    comparison: str
+    unit: str
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """A quantity of a table, named as in the printed numbers; `forms` are ours by their mode."""
+
+    metric: str
+    title: str
+    forms: Mapping[str, Pick]
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of the paper and its quantities."""
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+
+
+def _column(metric: str) -> Column:
+    found = _known["quantities"][metric]
+    return Column(metric, found["title"], {m: Pick(**pick) for m, pick in found["forms"].items()})
+
+
+TABLES = tuple(
+    PaperTable(key, table["title"], tuple(map(_column, table["quantities"])))
+    for key, table in _known["tables"].items()
+)
 
 
 @dataclass(frozen=True)
@@ -107,14 +139,13 @@ def check_rows(rows: Iterable[PaperRow]) -> None:
     Raises:
         EgraffError: one of them is unknown; all known ones are listed.
     """
-    known = known_rows()
+    known = {
+        row: f"'{row.dataset}'" + (f" with '{row.condition}'" if row.condition else "")
+        for row in known_rows()
+    }
     for row in rows:
         if row not in known:
             raise EgraffError(
                 f"expected a row of the paper's tables, got dataset '{row.dataset}' with condition "
-                f"'{row.condition}': use one of {'; '.join(_quoted(k) for k in known)}."
+                f"'{row.condition}': use one of {'; '.join(known.values())}."
             )
-
-
-def _quoted(row: PaperRow) -> str:
-    return f"'{row.dataset}'" + (f" with '{row.condition}'" if row.condition else "")

@@ -7,110 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from egraff_lmp.report.base import Page
-from egraff_lmp.report.numbers import DASH, number
-from egraff_lmp.report.printed import FOOTNOTES, PRINTED_NAMES, SOURCE, Printed, find, rows_of
+from egraff_lmp.report.numbers import DASH, number, span
+from egraff_lmp.report.printed import (
+    FOOTNOTES,
+    PRINTED_NAMES,
+    SOURCE,
+    TABLES,
+    Column,
+    PaperTable,
+    Pick,
+    find,
+    rows_of,
+)
 from egraff_lmp.report.words import notes, troubles_words
 from egraff_lmp.results.record import DONE, Model, ModelResult, PaperRow, System
-from egraff_lmp.score.options import EGRAFF, PAPER
-from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, TRAJECTORY, Score
-
-FORMS = ("paper form", "egraff form", "printed")
-
-
-@dataclass(frozen=True)
-class Pick:
-    """Which of our values stands in a table: `factor` times it, in `unit`."""
-
-    key: str
-    comparison: str
-    mode: str
-    unit: str
-    factor: float = 1.0
-
-
-@dataclass(frozen=True)
-class Column:
-    """One quantity of a table of the paper; the template says what its two forms are.
-
-    Attributes:
-        metric: as in the printed numbers.
-        title: what it is.
-        paper, egraff: our values in the two forms.
-    """
-
-    metric: str
-    title: str
-    paper: Pick
-    egraff: Pick
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """A table of the paper: key, title and its quantities."""
-
-    key: str
-    title: str
-    columns: tuple[Column, ...]
-
-
-_ENERGY = Column(
-    "energy_mae", "Energy error (MAE)",
-    Pick("energy_mae_structure", RERUN_REFERENCE, PAPER, "meV"),
-    Pick("energy_mae", RERUN_REFERENCE, EGRAFF, "meV/atom"),
-)  # fmt: skip
-_FORCE = Column(
-    "force_mae", "Force error (MAE)",
-    Pick("force_mae", RERUN_REFERENCE, PAPER, "meV/Å"),
-    Pick("force_mae", RERUN_REFERENCE, EGRAFF, "meV/Å"),
-)  # fmt: skip
-_JSD = Column(
-    "jsd", "JSD",
-    Pick("jsd_raw", STRUCTURE, PAPER, "as printed"),
-    Pick("jsd", STRUCTURE, EGRAFF, "bit"),
-)  # fmt: skip
-_WF = Column(
-    "wf", "Wright's factor (WF)",
-    Pick("wf_unrooted", STRUCTURE, PAPER, "%"),
-    Pick("wf", STRUCTURE, EGRAFF, "%"),
-)  # fmt: skip
-_EV = Column(
-    "ev", "Energy violation (EV)",
-    Pick("ev_released", TRAJECTORY, PAPER, "10⁻⁵", 1e5),
-    Pick("ev", RERUN_REFERENCE, EGRAFF, "1"),
-)  # fmt: skip
-_FV = Column(
-    "fv", "Force violation (FV)",
-    Pick("fv", TRAJECTORY, PAPER, "1"),
-    Pick("fv", RERUN_REFERENCE, EGRAFF, "1"),
-)  # fmt: skip
-_TRAIN = Column(
-    "train_time", "Training time",
-    Pick("training_time_epoch", COST, PAPER, "min/epoch"),
-    Pick("training_time", COST, EGRAFF, "s"),
-)  # fmt: skip
-_STEPS = Column(
-    "inference_time_1000_steps", "Time of 1000 steps",
-    Pick("minutes_per_1000_steps", COST, PAPER, "min"),
-    Pick("us_per_atom_step", COST, EGRAFF, "µs/atom/step"),
-)  # fmt: skip
-
-TABLES = (
-    PaperTable("T1", "Table 1: errors of energy and forces", (_ENERGY, _FORCE)),
-    PaperTable("T2", "Table 2: structure", (_JSD, _WF)),
-    PaperTable("T3", "Table 3: energy and force violation", (_EV, _FV)),
-    PaperTable("T4", "Table 4: time", (_TRAIN, _STEPS)),
-    PaperTable("T5", "Table 5: higher temperature, energy and force violation", (_EV, _FV)),
-    PaperTable("T6", "Table 6: higher temperature, structure", (_JSD, _WF)),
-    PaperTable("T7a", "Table 7a: LiPS20, unseen structures and compositions", (_EV, _FV)),
-    PaperTable("T7b", "Table 7b: LiPS20, structure", (_JSD, _WF)),
-    PaperTable("T18", "Table 18: unseen molecule, energy and force violation", (_EV, _FV)),
-    PaperTable("T19", "Table 19: unseen molecule, structure", (_JSD, _WF)),
-)
+from egraff_lmp.score.options import PAPER
+from egraff_lmp.score.records import Score
 
 
 @dataclass(frozen=True)
@@ -131,10 +49,10 @@ class Field:
 def paper(page: Page) -> Mapping[str, Any] | None:
     """The paper's tables rebuilt; one system alone shows them where it stands in one."""
     single = page.single is not None
-    tables = rebuilt(page.systems, fields_of(page.models), only_ours=single)
+    tables = rebuilt(page.results.systems, fields_of(page.results.models), only_ours=single)
     if single and not tables:
         return None
-    elsewhere = [] if single else untouched(page.systems)
+    elsewhere = [] if single else untouched(page.results.systems)
     return {"tables": tables, "untouched": elsewhere, "source": SOURCE}
 
 
@@ -189,96 +107,100 @@ def _part(
     members: Mapping[PaperRow, Sequence[System]],
     fields: Sequence[Field],
 ) -> dict[str, Any]:
-    lines = []
-    for row, systems in members.items():
-        entries = []
-        for field in fields:
-            here = find(table.key, row, field.printed, column.metric) if field.printed else None
-            first = _mean(field, systems, column.paper)
-            second = _mean(field, systems, column.egraff)
-            entries.append({
-                "parts": [first, second, _printed(here, field)],
-                "sort": first["sort"],
-            })  # fmt: skip
-        count = f"mean of {len(systems)}" if len(systems) > 1 else ""
-        names = [system.name for system in systems]
-        lines.append({"label": row.label, "count": count, "cells": names, "entries": entries})
-    printed_unit = {"1e-5": "10⁻⁵", "percent": "%", "meV/A": "meV/Å", "as printed": "", "1": ""}
-    picked = (column.paper.unit, column.egraff.unit, column.paper.unit)
-    units = [printed_unit.get(unit, unit) for unit in picked]
+    forms = [(f"{mode} form", pick.unit) for mode, pick in column.forms.items()]
     return {
         "metric": column.metric,
         "title": column.title,
         "fields": fields,
-        "forms": list(zip(FORMS, units, strict=True)),
-        "rows": lines,
+        "forms": [*forms, ("printed", column.forms[PAPER].unit)],
+        "rows": [
+            {
+                "label": row.label,
+                "count": f"mean of {len(systems)}" if len(systems) > 1 else "",
+                "cells": [system.name for system in systems],
+                "entries": [
+                    {
+                        "parts": [
+                            *(_ours(field, systems, *form) for form in column.forms.items()),
+                            _printed(table, row, field, column),
+                        ]
+                    }
+                    for field in fields
+                ],
+            }
+            for row, systems in members.items()
+        ],
     }
 
 
-def _mean(field: Field, systems: Sequence[System], pick: Pick) -> dict[str, str]:
+def _ours(field: Field, systems: Sequence[System], mode: str, pick: Pick) -> dict[str, str]:
     """One of our two numbers: the mean over the systems that have it, or a dash with the reason."""
     if field.model is None:
-        return _dash("this force field is not part of this run")
+        return _entry("this force field is not part of this run")
     if not systems:
-        return _dash("no system of this run stands for this row")
-    values, reasons = [], []
+        return _entry("no system of this run stands for this row")
+    scores, reasons, hints = [], [], []
     for system in systems:
         result = system.result(field.model)
-        value = None if result is None else result.find(pick.key, pick.comparison, pick.mode)
-        if value is None or value.value is None:
-            reasons.append(f"{system.name}: {_reason(result, value, pick)}")
+        score = None if result is None else result.find(pick.key, pick.comparison, mode)
+        if score is None or score.value is None:
+            reasons.append(f"{system.name}: {_reason(result, score)}")
         else:
-            values.append(value)
-    if not values:
-        return _dash("; ".join(reasons))
-    mean = pick.factor * fmean(value.value or 0.0 for value in values)
-    low, high = _interval(values, mean, pick.factor)
-    missing = f"; without {'; '.join(reasons)}" if reasons else ""
-    hint = f"mean of {len(values)} of {len(systems)} systems{missing}" if len(systems) > 1 else ""
-    hint = "; ".join(filter(None, [hint, *(_window(v) for v in values[:1])]))
-    aside = "" if low is None or high is None else f"{number(low)}\u202f–\u202f{number(high)}"
-    count = f" ({len(values)}/{len(systems)})" if reasons else ""
-    return {"text": number(mean) + count, "aside": aside, "sort": repr(mean), "hint": hint}
+            scores.append(score)
+    if not scores:
+        return _entry("; ".join(reasons))
+    mean, interval = _mean(scores, pick.factor)
+    if len(systems) > 1:
+        hints.append(f"mean of {len(scores)} of {len(systems)} systems")
+    if reasons:
+        hints.append(f"without {'; '.join(reasons)}")
+    hint = "; ".join(filter(None, [*hints, _window(scores[0])]))
+    count = f" ({len(scores)}/{len(systems)})" if reasons else ""
+    return _entry(hint, number(mean) + count, span(interval), repr(mean))
 
 
-def _interval(
-    values: Sequence[Score], mean: float, factor: float
-) -> tuple[float | None, float | None]:
-    """Interval of a mean of independent values: their distances add in squares."""
-    if any(value.interval is None for value in values):
-        return None, None
-    below = sqrt(sum(((v.value or 0.0) - v.interval[0]) ** 2 for v in values if v.interval))
-    above = sqrt(sum((v.interval[1] - (v.value or 0.0)) ** 2 for v in values if v.interval))
-    return mean - factor * below / len(values), mean + factor * above / len(values)
+def _mean(scores: Sequence[Score], factor: float) -> tuple[float, tuple[float, float] | None]:
+    """`factor` times the mean of independent values, and its interval.
+
+    The distances of the values from the ends of their intervals add in squares.
+    """
+    mean = factor * fmean(one.value for one in scores if one.value is not None)
+    known = [(one.value, *one.interval) for one in scores if one.interval is not None]
+    if len(known) < len(scores):
+        return mean, None
+    values, low, high = np.array(known, dtype=float).T
+    below, above = (factor * np.linalg.norm(end - values) / len(values) for end in (low, high))
+    return mean, (float(mean - below), float(mean + above))
 
 
-def _window(value: Score) -> str:
-    counts = value.counts
+def _window(score: Score) -> str:
+    counts = score.counts
     frames = f"{counts.frames} frames" if counts.frames else ""
     starts = f"{counts.starts} starts" if counts.starts else ""
-    return ", ".join(filter(None, [frames, starts, *notes(value)[:1]]))
+    return ", ".join(filter(None, [frames, starts, *notes(score)[:1]]))
 
 
-def _reason(result: ModelResult | None, value: Score | None, pick: Pick) -> str:
+def _reason(result: ModelResult | None, score: Score | None) -> str:
     if result is None:
         return "not part of the benchmark"
-    if value is not None:
-        return "; ".join(notes(value))
+    if score is not None:
+        return "; ".join(notes(score))
     why = troubles_words(result.troubles) if result.state != DONE else ""
     return why or "no such value"
 
 
-def _printed(found: Printed | None, field: Field) -> dict[str, str]:
+def _printed(table: PaperTable, row: PaperRow, field: Field, column: Column) -> dict[str, str]:
+    if not field.printed:
+        return _entry("not a force field of the paper")
+    found = find(table.key, row, field.printed, column.metric)
     if found is None:
-        reason = "no number in the paper" if field.printed else "not a force field of the paper"
-        return _dash(reason)
-    aside = "" if found.std is None else f"±\u202f{found.std:g}"
-    return {
-        "text": f"{found.value:g}" if abs(found.value) < 1e5 else f"{found.value:.0f}",
-        "aside": aside, "sort": repr(found.value),
-        "hint": "printed" + (", with its standard deviation" if aside else ""),
-    }  # fmt: skip
+        return _entry("no number in the paper")
+    text = f"{found.value:g}" if abs(found.value) < 1e5 else f"{found.value:.0f}"
+    if found.std is None:
+        return _entry("printed", text, sort=repr(found.value))
+    hint = "printed, with its standard deviation"
+    return _entry(hint, text, f"±\u202f{found.std:g}", repr(found.value))
 
 
-def _dash(reason: str) -> dict[str, str]:
-    return {"text": DASH, "aside": "", "sort": "", "hint": reason}
+def _entry(hint: str, text: str = DASH, aside: str = "", sort: str = "") -> dict[str, str]:
+    return {"text": text, "aside": aside, "sort": sort, "hint": hint}

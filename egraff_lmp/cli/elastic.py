@@ -1,0 +1,42 @@
+"""`egraff elastic`: elastic constants."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_json, say
+
+
+def command(
+    model: Model,
+    structure: StructureFile,
+    strain: Annotated[float, typer.Option(help="Largest strain.")] = 0.01,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Strain positions only, without relaxing them.")
+    ] = False,
+    frame: Frame = -1,
+    as_json: Json = False,
+) -> None:
+    """Print the elastic constants of a crystal in GPa, from stresses of strained cells.
+
+    The structure should be relaxed with its cell (`egraff relax --cell`).
+    """
+    from egraff_lmp.tasks.elastic import elastic_constants
+
+    atoms = load(model, structure, frame)
+    found = elastic_constants(atoms, strain=strain, relaxed=not fixed)
+    if as_json:
+        print_json(found, n_atoms=len(atoms))
+        return
+    rows = [" ".join(f"{value:8.1f}" for value in row) for row in found.stiffness_gpa]
+    say(
+        "elastic constants in GPa (xx yy zz yz xz xy)",
+        *rows,
+        f"bulk modulus {found.bulk_modulus_gpa:.1f} GPa, shear modulus "
+        f"{found.shear_modulus_gpa:.1f} GPa (Voigt)",
+        "The crystal is stable against strain."
+        if found.stable
+        else "The crystal is unstable against a strain: an eigenvalue is not positive.",
+    )

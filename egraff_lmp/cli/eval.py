@@ -1,0 +1,147 @@
+"""`egraff eval`: errors of a deployed file on labelled frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from egraff_lmp.cli.console import errors, output
+
+if TYPE_CHECKING:
+    from egraff_lmp.evaluation.errors import FrameResult, GroupErrors
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")],
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Labelled frames: files that egraff or ASE reads, of one or several compositions, "
+            "or SET:PART such as gete:val."
+        ),
+    ],
+    energy_key: Annotated[
+        str | None, typer.Option(help="Name of the energies in files that ASE reads.")
+    ] = None,
+    forces_key: Annotated[str | None, typer.Option(help="Name of the forces, likewise.")] = None,
+    stress_key: Annotated[str | None, typer.Option(help="Name of the stresses, likewise.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write the errors of each frame to this CSV file.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Write predictions against references to this PNG, PDF or SVG file."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Print errors of energy, forces and stress, per composition and per element.
+
+    Evaluates in Python on the CPU. This runs the model: a TorchScript file is a program, so
+    evaluate only files that you trust.
+    """
+    from egraff_lmp.data.label_names import LabelKeys
+    from egraff_lmp.data.table import collect_source
+    from egraff_lmp.deployed import DeployedModel
+    from egraff_lmp.evaluation.errors import evaluate_frames, frame_rows, group_errors
+    from egraff_lmp.evaluation.parity import draw_parity, require_format
+    from egraff_lmp.fileio import write_text
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if plot is not None:
+        require_format(plot)
+    keys = LabelKeys(energy_key, forces_key, stress_key)
+    sources = [collect_source(source, keys=keys) for source in data]
+    deployed = DeployedModel(model)
+    with _progress() as progress:
+        results = evaluate_frames(deployed, sources, progress)
+    groups = group_errors(results)
+    if csv_file is not None:
+        write_text(csv_file, _csv(list(frame_rows(results))))
+    if plot is not None:
+        draw_parity(results, plot)
+    if as_json:
+        found = {
+            "model": model.name,
+            "sha256": deployed.sha256,
+            "data": list(data),
+            "groups": [group.as_dict() for group in groups],
+        }
+        output.print_json(json.dumps(found))
+        return
+    _print(groups, results)
+    for path in (csv_file, plot):
+        if path is not None:
+            output.print(str(path), soft_wrap=True, highlight=False, markup=False)
+
+
+def _csv(rows: Sequence[dict[str, object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _print(groups: Sequence[GroupErrors], results: Sequence[FrameResult]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("mean absolute errors", overflow="fold")
+    table.add_column("frames", justify="right")
+    table.add_column("energy\nmeV/atom", justify="right", no_wrap=True)
+    table.add_column("forces\nmeV/A", justify="right", no_wrap=True)
+    table.add_column("zero\nforces", justify="right", no_wrap=True)
+    stressed = any(each.stress is not None for each in results)
+    if stressed:
+        table.add_column("stress\nmeV/A^3", justify="right", no_wrap=True)
+        table.add_column("zero\nstress", justify="right", no_wrap=True)
+    for group in groups:
+        cells = [
+            group.name,
+            str(group.n_frames),
+            _number(group.energy_mae_mev_per_atom),
+            _number(group.forces_mae_mev_per_angstrom),
+            _number(group.zero_forces_mae_mev_per_angstrom),
+        ]
+        if stressed:
+            cells.append(_number(group.stress_mae_mev_per_angstrom3))
+            cells.append(_number(group.zero_stress_mae_mev_per_angstrom3))
+        table.add_row(*cells)
+    output.print(table)
+    whole = groups[0]
+    output.print(
+        f"Root mean square: energy {_number(whole.energy_rmse_mev_per_atom)} meV/atom, forces "
+        f"{_number(whole.forces_rmse_mev_per_angstrom)} meV/A. Without the mean error of each "
+        f"composition the energy MAE is {_number(whole.energy_offset_free_mae_mev_per_atom)} "
+        "meV/atom. The largest force error of an atom is "
+        f"{_number(whole.largest_force_error_mev_per_angstrom)} meV/A.",
+        highlight=False,
+    )
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal, nothing in a log: it takes seconds to minutes."""
+    if not errors.is_terminal:
+        yield None
+        return
+    from rich import progress as rich
+
+    columns = ("frames", rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("frames", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,58 @@
+"""What the commands of `egraff_lmp.tasks` share: options, the structure, the result as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from egraff_lmp.cli.console import output
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Model = Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")]
+StructureFile = Annotated[
+    str, typer.Argument(help="File that egraff or ASE reads, or SET:PART such as gete:test.")
+]
+Frame = Annotated[int, typer.Option(help="Index of the frame in the file; -1 is the last one.")]
+Plot = Annotated[Path | None, typer.Option(help="Write a picture to this PNG, PDF or SVG file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+
+
+def load(model: Path, structure: str, frame: int) -> Atoms:
+    """The structure with the model as its calculator; see `tasks.structure`."""
+    from egraff_lmp.data.table import read_source
+    from egraff_lmp.tasks.structure import atoms_of, with_model
+
+    return with_model(atoms_of(read_source(structure), frame), model)
+
+
+def picture_format(path: Path | None) -> str:
+    """Of a picture that is asked for, checked before the work; "png" without one."""
+    from egraff_lmp.evaluation.parity import require_format
+
+    return "png" if path is None else require_format(path)
+
+
+def print_json(found: Any, **more: Any) -> None:
+    """A record's numbers, without the structures in it."""
+    plain = {field.name: _plain(getattr(found, field.name)) for field in fields(found)}
+    output.print_json(json.dumps({**more, **{k: v for k, v in plain.items() if v is not ...}}))
+
+
+def say(*lines: str | Path | None) -> None:
+    """Lines of text or paths, as they are; None is left out."""
+    text = "\n".join(str(line) for line in lines if line is not None)
+    output.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    return list(value) if isinstance(value, tuple) else ...

@@ -1,0 +1,1 @@
+"""`egraff eval`: errors of a deployed file on labelled frames."""

@@ -1,0 +1,176 @@
+"""Tasks on one structure, against what is known of copper in ASE's effective-medium theory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from typer.testing import CliRunner
+
+from egraff_lmp.cli import build_app
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.tasks.elastic import elastic_constants
+from egraff_lmp.tasks.eos import equation_of_state
+from egraff_lmp.tasks.neb import nudged_elastic_band
+from egraff_lmp.tasks.phonons import phonons
+from egraff_lmp.tasks.relax import relax
+
+MODEL = Path(__file__).resolve().parents[2] / "deployed_models" / "gete-mace.pt"
+# Of EMT (Jacobsen, Stoltze, Norskov 1996), as ASE's own tests and documentation have them.
+CUBIC_A, BULK_GPA = 3.59, 134.0
+PER_CENT = 0.01
+
+
+@pytest.fixture
+def copper():
+    atoms = bulk("Cu", cubic=True, a=3.7)
+    atoms.rattle(0.05, seed=0)
+    atoms.calc = EMT()
+    return atoms
+
+
+@pytest.fixture
+def relaxed(copper):
+    return relax(copper, cell=True, fmax=1e-4).atoms
+
+
+def test_relaxation_finds_the_crystal(copper):
+    before = copper.positions.copy()
+    found = relax(copper, cell=True, fmax=1e-4)
+    assert found.converged
+    assert found.energy_ev < found.energy_before_ev
+    assert found.volume_angstrom3 ** (1 / 3) == pytest.approx(CUBIC_A, rel=PER_CENT)
+    assert found.largest_force_ev_per_angstrom < 1e-4
+    assert np.array_equal(copper.positions, before)  # a copy is relaxed
+    assert 0 < found.largest_move_angstrom < 0.3
+
+
+def test_pressure_compresses(copper):
+    free, pressed = (relax(copper, cell=True, pressure_gpa=p).volume_angstrom3 for p in (0, 10))
+    # dV / V = -p / B, and the crystal stiffens.
+    assert 1 - pressed / free == pytest.approx(10 / BULK_GPA, rel=0.2)
+
+
+def test_steps_may_run_out(copper):
+    found = relax(copper, max_steps=1)
+    assert not found.converged
+    assert found.steps == 1
+
+
+def test_equation_of_state_and_elastic_constants_agree(relaxed):
+    state = equation_of_state(relaxed, strain=0.02)
+    assert state.inside
+    assert state.length_factor == pytest.approx(1, abs=1e-3)
+    assert state.bulk_modulus_gpa == pytest.approx(BULK_GPA, rel=2 * PER_CENT)
+    stiffness = elastic_constants(relaxed)
+    assert stiffness.stable
+    assert stiffness.bulk_modulus_gpa == pytest.approx(state.bulk_modulus_gpa, rel=2 * PER_CENT)
+    c = stiffness.stiffness_gpa
+    cubic = [c[0, 0], c[0, 1], c[3, 3]]
+    assert cubic == pytest.approx([172, 115, 90], rel=2 * PER_CENT)
+    assert c[0, 0] == pytest.approx(c[2, 2], rel=1e-3)
+
+
+def test_minimum_outside_of_the_volumes_is_told(copper):
+    assert not equation_of_state(copper, strain=0.02, relaxed=False).inside  # a = 3.7 of 3.59
+    copper.set_cell(copper.cell * 1.2, scale_atoms=True)
+    with pytest.raises(EgraffError, match="got none that a fit finds: give a structure nearer"):
+        equation_of_state(copper, strain=0.01, relaxed=False)
+
+
+def test_phonons(relaxed):
+    """Three acoustic branches that start at 0; the classical heat capacity is 3 k_B an atom."""
+    found = phonons(relaxed)
+    assert found.stable
+    assert found.frequencies_thz.shape[1] == 3
+    gamma = found.frequencies_thz[np.argmin(np.abs(found.way - found.points[0]))]
+    assert np.abs(gamma).max() < 0.01
+    assert 2.7 * 4 < found.heat_capacity_300_kelvin_kb < 3 * 4
+    # E_0 is h nu / 2 a mode, and the mean frequency of a metal is about 0.65 of its largest.
+    mean = found.zero_point_ev / 12 / (0.5 * 4.135667696e-3)
+    assert 0.5 < mean / found.largest_thz < 0.8
+    stretched = relaxed.copy()
+    stretched.set_cell(stretched.cell * 1.15, scale_atoms=True)
+    stretched.calc = relaxed.calc
+    assert not phonons(stretched).stable
+
+
+def test_barrier_of_a_vacancy(relaxed):
+    """A vacancy that moves meets the same barrier from both sides."""
+    first = relaxed.repeat(2)
+    second = first.copy()
+    target = first.positions[0].copy()
+    del first[0]
+    last = first.copy()
+    near = int(np.argmin(np.linalg.norm(last.positions - target, axis=1)))
+    last.positions[near] = target
+    del second
+    for atoms in (first, last):
+        atoms.calc = EMT()
+    ends = [relax(atoms).atoms for atoms in (first, last)]
+    found = nudged_elastic_band(*ends, n_images=5)
+    assert found.converged
+    assert found.barrier_ev == pytest.approx(found.back_ev, abs=1e-3)
+    assert 0.4 < found.barrier_ev < 1.2
+    assert int(np.argmax(found.energies_ev)) == 2
+
+
+def test_misuse(copper):
+    slab = copper.copy()
+    slab.pbc = (True, True, False)
+    slab.calc = EMT()
+    for task in (equation_of_state, elastic_constants, phonons):
+        with pytest.raises(EgraffError, match="expected a crystal, periodic in three directions"):
+            task(slab)
+    with pytest.raises(EgraffError, match="relax --cell: expected a crystal"):
+        relax(slab, cell=True)
+    with pytest.raises(EgraffError, match="at least 5 points"):
+        equation_of_state(copper, points=4)
+    gold = Atoms("Au4", positions=copper.positions, cell=copper.cell, pbc=True)
+    with pytest.raises(EgraffError, match="the same atoms in the same order"):
+        nudged_elastic_band(copper, gold)
+    with pytest.raises(EgraffError, match="the same cell at both ends"):
+        nudged_elastic_band(copper, relax(copper, cell=True).atoms)
+    with pytest.raises(EgraffError, match="at least 3 images"):
+        nudged_elastic_band(copper, copper, n_images=2)
+
+
+def run(*arguments):
+    return CliRunner().invoke(build_app(), [str(each) for each in arguments])
+
+
+def test_from_the_command_line(tmp_path):
+    """A deployed file on rock salt: relaxed, and then in the middle of its equation of state."""
+    atoms = bulk("GeTe", "rocksalt", a=6.2, cubic=True)
+    ase.io.write(tmp_path / "POSCAR", atoms)
+    out = tmp_path / "relaxed.extxyz"
+    result = run("relax", MODEL, tmp_path / "POSCAR", "--cell", "-o", out, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["converged"]
+    assert ase.io.read(out).get_volume() == pytest.approx(found["volume_angstrom3"], rel=1e-5)
+    picture = tmp_path / "eos.png"
+    result = run("eos", MODEL, out, "--strain", "0.03", "--json", "--plot", picture)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["length_factor"] == pytest.approx(1, abs=5e-3)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    result = run("elastic", MODEL, out)
+    assert "bulk modulus" in result.output
+
+
+def test_misuse_of_the_command_line(tmp_path):
+    ase.io.write(tmp_path / "gold.extxyz", bulk("Au", cubic=True))
+    result = run("relax", MODEL, tmp_path / "gold.extxyz")
+    assert "got Au: use a model that knows them" in str(result.exception)
+    ase.io.write(tmp_path / "gete.extxyz", bulk("GeTe", "rocksalt", a=6.0))
+    result = run("relax", MODEL, tmp_path / "gete.extxyz", "--pressure", "1")
+    assert "expected --cell with it" in str(result.exception)
+    result = run("relax", MODEL, tmp_path / "gete.extxyz", "-o", tmp_path / "x.foo")
+    assert "in a format that ASE writes" in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gete.extxyz", "gold.extxyz"]
