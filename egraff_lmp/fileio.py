@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from egraff_lmp.errors import EgraffError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -32,6 +34,41 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(folder: str | Path) -> None:
+    """Say before the work, and not after it, that its results cannot be written into `folder`.
+
+    Where it does not exist, the nearest folder above it that does decides. No file is left.
+
+    Raises:
+        EgraffError: a file in its place or above it, or no permission to write.
+    """
+    folder = Path(folder)
+    found = folder.absolute()
+    try:
+        while not found.exists() and found != found.parent:
+            found = found.parent
+        is_folder, why = found.is_dir(), "a file"
+    except PermissionError:
+        is_folder, why = False, "a folder that may not be looked into"
+    if not is_folder:
+        raise EgraffError(
+            f"{folder}: expected a folder to write results into, got {why} at {found}: choose "
+            "another folder."
+        )
+    why = "no permission to write"
+    if os.access(found, os.W_OK | os.X_OK):
+        try:
+            # Where the permissions allow it, the file system may not: read-only, full, another's.
+            with tempfile.TemporaryFile(dir=found):
+                return
+        except OSError as error:
+            why = str(error.strerror)
+    raise EgraffError(
+        f"{folder}: expected a folder to write results into, got '{why}' in {found}: choose "
+        "another folder, or see to its permissions and space."
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.stopping import pass_on_notices
 
 OPS_LIBRARY = "libegraff_ops.so"
 PLUGIN_LIBRARY = "egraffplugin.so"
@@ -52,7 +54,11 @@ def plugin_dir() -> str:
     `lmp` puts what this returns before what LAMMPS_PLUGIN_PATH holds, where LAMMPS takes the first
     of two plugins for one style. Importing this package has put all of it there already, in the
     right order (see `activate`), and LAMMPS would load the plugin twice.
+
+    That script waits for the program `lmp`, and would die of a signal that is meant for this one.
     """
+    if Path(sys.argv[0]).name == "lmp":
+        pass_on_notices()
     folders = _plugin_path(str(native_dir()))
     os.environ["LAMMPS_PLUGIN_PATH"] = ""
     return ":".join(folders)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 # EX_TEMPFAIL of sysexits.h: nothing is wrong, and the same command goes on.
@@ -64,3 +66,37 @@ def stoppable() -> Iterator[None]:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
         _notices.clear()
+
+
+def pass_on_notices() -> None:
+    """Hand Ctrl-C and the notices on to the programs that this one has started, and wait for them.
+
+    For scripts that do nothing but wait for a program, as LAMMPS' own script `lmp` does: a notice
+    would end the script, and leave the program behind or have it killed before its restart file is
+    written. Signals that have a handler or are ignored (`nohup`) stay what they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    for number in (signal.SIGINT, *NOTICES):
+        if signal.getsignal(number) in defaults:
+            signal.signal(number, _pass_on)
+
+
+def _pass_on(number: int, frame: FrameType | None) -> None:
+    children = _children()
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, number)
+    if not children:  # nothing is started yet, or it has ended: nobody but this program is meant
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+
+def _children() -> list[int]:
+    """Processes that the main thread has started, as Linux lists them; none elsewhere."""
+    try:
+        words = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    except OSError:
+        return []
+    return [int(word) for word in words]

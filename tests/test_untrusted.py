@@ -320,6 +320,16 @@ def test_arrays_that_lie_about_their_size(shape: tuple[int, ...], tmp_path: Path
             read_frames(path)
 
 
+def test_data_files_that_lie_about_their_size(tmp_path: Path) -> None:
+    """Memory is taken by the number of atoms that the head of a LAMMPS data file gives."""
+    head = "a\n\n{} atoms\n1 atom types\n0 4 xlo xhi\n0 4 ylo yhi\n0 4 zlo zhi\n\n"
+    path = tmp_path / "a.data"
+    for count in (2, 10**9, 10**30):
+        path.write_text(head.format(count) + "Masses\n\n1 1.008\n\nAtoms # atomic\n\n1 1 0 0 0\n")
+        with pytest.raises(EgraffError, match=r"a\.data: expected a"):
+            read_frames(path)
+
+
 def test_no_numbers_of_no_size(tmp_path: Path) -> None:
     """A type of no bytes makes any number of elements fit into nothing."""
     zipped(tmp_path / "a.npz", {"pos.npy": npy((10**15,), "|V0"), "atomic_numbers.npy": npy((0,))})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import errors, output
 
 
 def command(
@@ -16,7 +16,10 @@ def command(
     ],
     structure: Annotated[
         str,
-        typer.Option(help="File with atoms (npz, extxyz, POSCAR, ...), or SET:PART (gete:test)."),
+        typer.Option(
+            help="File with atoms (extxyz, POSCAR, CIF, LAMMPS data file, npz, what ASE reads), or "
+            "SET:PART (gete:test)."
+        ),
     ],
     model: Annotated[Path, typer.Option(help="Model file written by `egraff deploy`.")],
     temperature: Annotated[
@@ -29,6 +32,12 @@ def command(
     frame: Annotated[
         int, typer.Option(help="Index of the frame in the structure file; -1 is the last one.")
     ] = -1,
+    elements: Annotated[
+        str | None,
+        typer.Option(
+            help='Element of each type of a LAMMPS data file that does not say it, as "Ge Te".'
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite files that exist already.")
     ] = False,
@@ -46,8 +55,12 @@ def command(
         timestep_fs=timestep_fs,
         ranks=ranks,
         frame=frame,
+        elements=None if elements is None else elements.split(),
         force=force,
     )
+    if project.warning:
+        text = f"egraff: warning: {project.warning}"
+        errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
     types = ", ".join(f"{index} {element}" for index, element in enumerate(project.elements, 1))
     lines = [f"{project.n_atoms} atoms; types: {types}", *map(str, project.files)]
     lines.append(f"next: {project.command}")

@@ -26,6 +26,12 @@ def command(
     ranks: Annotated[
         int | None, typer.Option(min=1, help="Number of MPI ranks, in place of the config's.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of steps, in place of the config's n_steps.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results, in place of the config's out_dir.")
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -43,7 +49,9 @@ def command(
     from egraff_lmp.rollout.plan import make_plan
     from egraff_lmp.rollout.run import run_rollout
 
-    settings = read_config(config, ranks=ranks)
+    settings = read_config(
+        config, ranks=ranks, n_steps=steps, out_dir=None if out is None else out.absolute()
+    )
     if dry_run:
         _print_plan(make_plan(settings))
         return

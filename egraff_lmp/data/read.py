@@ -14,6 +14,7 @@ from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.label_names import LabelKeys
+from egraff_lmp.data.lammps_data import is_lammps_data, read_lammps_data
 from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.data.lammps_scan import is_lammps_dump
 from egraff_lmp.errors import EgraffError
@@ -47,6 +48,10 @@ def _read_lammps_dump(path: Path) -> Frames:
     return read_lammps_dump(path)
 
 
+def _read_lammps_data(path: Path) -> Frames:
+    return read_lammps_data(path)
+
+
 _ROWS = (
     Format("egraff", "file of `egraff data convert`", store.is_store, store.read_store),
     Format(
@@ -64,6 +69,7 @@ _ROWS = (
     ),
     Format("deepmd", "DeePMD system folder", deepmd.is_deepmd, deepmd.read_deepmd),
     Format("lammps-dump", "LAMMPS dump", is_lammps_dump, _read_lammps_dump, labelled=False),
+    Format("lammps-data", "LAMMPS data file", is_lammps_data, _read_lammps_data),
     Format("cp2k", "CP2K trajectory", cp2k.is_cp2k, cp2k.read_cp2k),
     Format(
         "extxyz",

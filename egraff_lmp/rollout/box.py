@@ -101,8 +101,15 @@ def _completed(
         return np.eye(3)
     rows = cell[periodic]
     lengths = np.linalg.norm(rows, axis=1)
+    if (lengths == 0).any():
+        axes = ", ".join("abc"[i] for i in np.flatnonzero(periodic) if not cell[i].any())
+        raise EgraffError(
+            f"{source}: expected a lattice vector along each direction that is periodic, got none "
+            f"along {axes} (zero length): give the structure its cell, or say that it is not "
+            "periodic there (pbc F)."
+        )
     _, singular, basis = np.linalg.svd(rows)
-    if (lengths == 0).any() or singular[-1] < 1e-8 * singular[0]:
+    if singular[-1] < 1e-8 * singular[0]:
         raise EgraffError(
             f"{source}: expected lattice vectors that span a volume along the periodic "
             f"directions, got {cell.tolist()}: check cell and pbc of the structure."
@@ -128,3 +135,17 @@ def _lower_triangular(
     matrix = np.array(prism.lammps_tilt)
     matrix[np.abs(matrix) < TILT_NOISE * np.abs(matrix).max()] = 0.0
     return matrix, np.array(prism.rot_mat)
+
+
+def require_cell_for_pressure(boundary: str, source: str) -> None:
+    """Refuse a constant pressure, or a cell that relaxes, for a slab, a wire or a molecule.
+
+    Raises:
+        EgraffError: a direction that is not periodic.
+    """
+    if set(boundary) - {"p", " "}:
+        raise EgraffError(
+            f"{source}: expected a cell that is periodic along all three directions for a constant "
+            f"pressure, got boundary '{boundary}': a slab or molecule has vacuum around it, no "
+            "volume, and so no pressure; take nvt and a fixed cell, or make the cell periodic."
+        )

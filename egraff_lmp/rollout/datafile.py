@@ -17,6 +17,7 @@ from ase.units import fs
 from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_data import elements_of_types
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
 from egraff_lmp.rollout.box import LammpsBox, lammps_box
@@ -182,32 +183,15 @@ def type_indices(species: Sequence[str], elements: Sequence[str], source: str) -
 
 
 def elements_of_data_file(path: str | Path) -> tuple[str, ...]:
-    """Element of each type from the comments of the section Masses ("1 72.63 # Ge").
+    """Element of each type from the section Masses ("1 72.63 # Ge"), comments first.
 
     Raises:
-        EgraffError: no such file, or a type without a comment that is an element.
+        EgraffError: no such file, or a type whose comment and mass are those of no element.
     """
     path = Path(path)
     if not path.is_file():
         raise EgraffError(f"{path}: expected a LAMMPS data file, there is none: check the path.")
-    elements: list[str] = []
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        lines = iter(stream)
-        for line in lines:
-            if line.split("#")[0].strip() == "Masses":
-                break
-        for line in lines:
-            fields, _, comment = line.partition("#")
-            if fields.strip() and not fields.split()[0].isdigit():
-                break
-            if fields.strip():
-                elements.append(comment.strip())
-    if not elements or any(element not in atomic_numbers for element in elements):
-        raise EgraffError(
-            f"{path}: expected a section Masses with the element of each type as a comment "
-            "('1 72.63 # Ge'), got none: name the elements in type order (elements: [Ge, Te])."
-        )
-    return tuple(elements)
+    return elements_of_types(path)
 
 
 def _mass(element: str, masses_amu: Mapping[str, float] | None) -> float:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import require_writable
+from egraff_lmp.rollout.box import require_cell_for_pressure
 from egraff_lmp.rollout.config import RolloutConfig
 from egraff_lmp.rollout.datafile import (
     Structure,
@@ -20,6 +21,7 @@ from egraff_lmp.rollout.deck import check_out_dir, deck_path, number
 from egraff_lmp.rollout.launch import lammps_command
 from egraff_lmp.rollout.potential import Potential, classical, deployed_model, element_words
 from egraff_lmp.rollout.restart import RESUMED, Restart, newest_restart
+from egraff_lmp.rollout.source import read_structure
 from egraff_lmp.runs.record import Record, read_record
 
 DATA = "start.data"
@@ -40,6 +42,7 @@ class Plan:
         inputs: where model and structure come from.
         record: the record of an earlier start in the same folder, or None.
         restart: what to go on from, or None to start at step 0.
+        warning: what the user should know of it, or "".
     """
 
     config: RolloutConfig
@@ -52,6 +55,7 @@ class Plan:
     inputs: dict[str, str]
     record: Record | None
     restart: Restart | None
+    warning: str = ""
 
     @property
     def deck(self) -> Path:
@@ -100,7 +104,10 @@ class Plan:
             # What was checked here is what LAMMPS loads, whatever happens to the file meanwhile.
             "sha256": self.model_sha256,
         }
-        return values | ({"restart": RESUMED} if self.restart else {})
+        if self.restart:
+            # The outputs are cut off before the step of the restart, see `restart.cut_outputs`.
+            values |= {"restart": RESUMED, "rewrite_first": "yes"}
+        return values
 
     @property
     def command(self) -> list[str]:
@@ -114,12 +121,16 @@ def make_plan(config: RolloutConfig) -> Plan:
 
     Raises:
         EgraffError: missing files, elements that do not fit, or a folder that holds another
-            rollout.
+            rollout or cannot be written into.
     """
-    potential = _potential(config)
     out_dir = config.path(config.out_dir)
+    if not _is_finished(config, out_dir):
+        require_writable(out_dir)
+    potential = _potential(config)
     check_out_dir(out_dir)
     text, elements, boundary, source = _start(config, potential)
+    if config.ensemble == "npt":
+        require_cell_for_pressure(boundary, source)
     variables = {
         **potential.variables,
         "elements": element_words(elements),
@@ -148,9 +159,20 @@ def make_plan(config: RolloutConfig) -> Plan:
         restart = newest_restart(out_dir, config.dump_every, config.row_every)
     inputs = {"potential": potential.title, "structure": source}
     model_sha256 = "none" if config.model is None else potential.sha256
+    warning = potential.warning if config.ensemble == "npt" else ""
     return Plan(
-        config, out_dir, deck, text, variables, identity, model_sha256, inputs, record, restart
-    )
+        config, out_dir, deck, text, variables, identity, model_sha256, inputs, record, restart,
+        warning,
+    )  # fmt: skip
+
+
+def _is_finished(config: RolloutConfig, out_dir: Path) -> bool:
+    """Whether results that are only read lie in the folder, as far as can be seen."""
+    try:
+        record = read_record(out_dir)
+    except OSError:
+        return False
+    return record is not None and record.status == "finished" and record.n_steps >= config.n_steps
 
 
 def _potential(config: RolloutConfig) -> Potential:
@@ -179,7 +201,7 @@ def _start(config: RolloutConfig, potential: Potential) -> tuple[str, tuple[str,
 def _structure(config: RolloutConfig) -> Structure:
     name = str(config.structure)
     if config.velocities == "create":
-        return Structure.from_frames(read_source(name, config.base), config.frame)
+        return read_structure(name, config.frame, base=config.base)
     from ase.io import read
 
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from egraff_lmp.contract import read_contract
+from egraff_lmp.contract import read_contract, stress_warning
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file
 from egraff_lmp.untrusted import unprintable
@@ -28,6 +28,7 @@ class Potential:
         masses_amu: mass of each element; empty takes standard masses.
         sha256: hash of the model file, or of the potential files that `coeff` names.
         title: for messages and records.
+        warning: what to know before its stress moves a cell, or "".
     """
 
     variables: Mapping[str, str]
@@ -35,6 +36,7 @@ class Potential:
     masses_amu: Mapping[str, float]
     sha256: str
     title: str
+    warning: str = ""
 
 
 def deployed_model(path: str | Path) -> Potential:
@@ -48,6 +50,7 @@ def deployed_model(path: str | Path) -> Potential:
         dict(zip(contract.species, contract.masses_amu, strict=True)),
         sha256_file(path),
         str(path),
+        stress_warning(contract, "npt"),
     )
 
 

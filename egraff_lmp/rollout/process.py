@@ -8,6 +8,7 @@ the parent dies without a chance to.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -19,9 +20,14 @@ from typing import IO
 
 from egraff_lmp.errors import EgraffError
 
+logger = logging.getLogger(__name__)
+
 POLL_SECONDS = 0.2
 # What a run has to finish its last steps and write its restart; Slurm kills 30 s after its notice.
 GRACE_SECONDS = 20.0
+# Ctrl-C is a person's, who can press it again: ten steps of a large system may take minutes.
+INTERRUPT_SECONDS = 600.0
+TELL_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -69,8 +75,8 @@ def run_process(
             except subprocess.TimeoutExpired:
                 if poll is not None:
                     poll()
-    except BaseException:
-        _stop(process, stop_file)
+    except BaseException as stop:
+        _stop(process, stop_file, isinstance(stop, KeyboardInterrupt))
         raise
     finally:
         # What is left of the group when its leader has ended is left behind.
@@ -90,22 +96,37 @@ def _end_with_parent() -> Callable[[], None] | None:
     return ask
 
 
-def _stop(process: subprocess.Popen[bytes], stop_file: Path | None) -> None:
+def _stop(process: subprocess.Popen[bytes], stop_file: Path | None, interrupted: bool) -> None:
     """End a program and its group: by asking, by SIGTERM, by SIGKILL; a second signal hurries."""
     try:
-        if stop_file is not None:
-            with suppress(OSError):
-                stop_file.touch()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(GRACE_SECONDS)
-                    return
+        if stop_file is not None and _ends_when_asked(process, stop_file, interrupted):
+            return
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5.0)
-            return
+        _ends_within(process, 5.0)
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5.0)
+        _ends_within(process, 5.0)
+
+
+def _ends_when_asked(process: subprocess.Popen[bytes], stop_file: Path, interrupted: bool) -> bool:
+    with suppress(OSError):
+        stop_file.touch()
+        if not interrupted:
+            return _ends_within(process, GRACE_SECONDS)
+        if _ends_within(process, TELL_SECONDS):
+            return True
+        logger.warning(
+            "egraff: waiting for the end of these steps and the restart file; Ctrl-C again ends it "
+            "at once, without."
+        )
+        return _ends_within(process, INTERRUPT_SECONDS)
+    return False
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+        return True
+    return False

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from egraff_lmp.contract import read_contract
-from egraff_lmp.data.table import read_source
+from egraff_lmp.contract import read_contract, stress_warning
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_text
+from egraff_lmp.fileio import require_writable, write_text
 from egraff_lmp.paths import mpi_program
+from egraff_lmp.rollout.box import require_cell_for_pressure
 from egraff_lmp.rollout.datafile import Structure, data_text, type_order
 from egraff_lmp.rollout.deck import deck_path, number
 from egraff_lmp.rollout.launch import lammps_program
 from egraff_lmp.rollout.potential import check_name, element_words
+from egraff_lmp.rollout.source import read_structure
 
 DATA = "structure.data"
 SHELL = "run.sh"
 SLURM = "job.slurm"
 _QUOTED = ("model", "data", "elements", "boundary")
+_REPEATED = """\
+# Repeated, it goes on from the newest restart file, or says that it is finished; with
+# {script} -var steps 20000 it goes on to these steps. Further arguments go to LAMMPS.
+# Results of other settings are overwritten with --force alone."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Project:
         elements: element of each LAMMPS type, in type order.
         n_atoms: atoms of the structure.
         command: what to type next.
+        warning: what the user should know of it, or "".
     """
 
     folder: Path
@@ -40,6 +47,7 @@ class Project:
     elements: tuple[str, ...]
     n_atoms: int
     command: str
+    warning: str = ""
 
 
 def init_project(
@@ -53,13 +61,14 @@ def init_project(
     timestep_fs: float = 1.0,
     ranks: int = 1,
     frame: int = -1,
+    elements: Sequence[str] | None = None,
     force: bool = False,
 ) -> Project:
     """Write data file, deck and job scripts with one order of elements, that of the model.
 
     Args:
         folder: made if missing.
-        structure: file that `read_frames` reads, or SET:PART ("gete:test").
+        structure: file that `read_structure` reads, or SET:PART ("gete:test").
         model: deployed model; the deck names it by its absolute path.
         temperature_kelvin: of the velocities and the thermostat.
         ensemble: a key of `deck.DECKS` other than "rerun".
@@ -67,37 +76,26 @@ def init_project(
         timestep_fs: time step.
         ranks: MPI ranks in the job scripts.
         frame: which frame of `structure`; negative counts from the end.
+        elements: element of each type where `structure` is a LAMMPS data file without them.
         force: overwrite files that exist.
 
     Raises:
-        EgraffError: elements that the model does not know, files that exist, wrong values.
+        EgraffError: unknown elements, files that exist, wrong values, no place to write.
     """
-    if ensemble == "rerun":
-        raise EgraffError("expected nve, nvt, npt or minimise, got 'rerun', which needs a dump.")
-    if temperature_kelvin < 0 or timestep_fs <= 0 or n_steps < 1 or ranks < 1:
-        raise EgraffError(
-            "expected a temperature of 0 K or more, and a time step, steps and ranks above 0, got "
-            f"{temperature_kelvin} K, {timestep_fs} fs, {n_steps} steps, {ranks} ranks."
-        )
+    _check(folder, ensemble, temperature_kelvin, timestep_fs, n_steps, ranks)
     deck = deck_path(ensemble)
     model = Path(model).absolute()
     contract = read_contract(model)
     check_name(model)
-    start = Structure.from_frames(read_source(structure), frame)
-    elements = type_order(start.species, contract.species, start.source)
-    masses = dict(zip(contract.species, contract.masses_amu, strict=True))
-    settings = {
-        "model": str(model),
-        "data": DATA,
-        "elements": element_words(elements),
-        "boundary": start.box().boundary,
-        "steps": str(n_steps),
-    }
+    start = read_structure(structure, frame, elements=elements)
+    order = type_order(start.species, contract.species, start.source)
+    settings = {"model": str(model), **_settings(start, order, ensemble, n_steps)}
     if ensemble != "minimise":
         settings["temperature"] = number(temperature_kelvin)
         settings["timestep_fs"] = number(timestep_fs)
+    masses = dict(zip(contract.species, contract.masses_amu, strict=True))
     texts = {
-        DATA: data_text(start, elements, masses_amu=masses),
+        DATA: data_text(start, order, masses_amu=masses),
         deck.name: _deck_text(deck, settings),
         SHELL: _shell_text(deck.name, ranks),
         SLURM: _slurm_text(deck.name, ranks),
@@ -107,15 +105,41 @@ def init_project(
     return Project(
         folder,
         tuple(folder / name for name in texts),
-        elements,
+        order,
         len(start.species),
         f"bash {shlex.quote(str(folder / SHELL))}",
+        stress_warning(contract, "npt") if ensemble == "npt" else "",
     )
 
 
+def _settings(
+    start: Structure, order: Sequence[str], ensemble: str, n_steps: int
+) -> dict[str, str]:
+    boundary = start.box().boundary
+    if ensemble == "npt":
+        require_cell_for_pressure(boundary, start.source)
+    return {
+        "data": DATA,
+        "elements": element_words(order),
+        "boundary": boundary,
+        "steps": str(n_steps),
+    }
+
+
+def _check(
+    folder: str | Path, ensemble: str, temperature: float, timestep: float, steps: int, ranks: int
+) -> None:
+    require_writable(folder)
+    if ensemble == "rerun":
+        raise EgraffError("expected nve, nvt, npt or minimise, got 'rerun', which needs a dump.")
+    if temperature < 0 or timestep <= 0 or steps < 1 or ranks < 1:
+        raise EgraffError(
+            "expected a temperature of 0 K or more, and a time step, steps and ranks above 0, got "
+            f"{temperature} K, {timestep} fs, {steps} steps, {ranks} ranks."
+        )
+
+
 def _write(folder: Path, texts: Mapping[str, str], force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise EgraffError(f"{folder}: expected a folder or nothing, got a file: choose another.")
     present = [name for name in texts if (folder / name).exists()]
     if present and not force:
         raise EgraffError(
@@ -140,20 +164,17 @@ def _deck_text(deck: Path, settings: Mapping[str, str]) -> str:
 
 
 def _shell_text(deck: str, ranks: int) -> str:
-    lmp = shlex.quote(lammps_program())
-    mpiexec = shlex.quote(mpi_program("mpiexec"))
     return f"""#!/bin/bash
 # Runs the deck on this machine: ./{SHELL}, or RANKS=4 ./{SHELL}.
-# Further arguments go to LAMMPS: ./{SHELL} -var steps 20000.
+{_REPEATED.format(script=f"./{SHELL}")}
+# Ctrl-C ends dynamics with a restart file (a minimisation has none, and begins anew).
 set -euo pipefail
 cd "$(dirname "${{BASH_SOURCE[0]}}")"
-exec {mpiexec} -n "${{RANKS:-{ranks}}}" {lmp} -in {deck} "$@"
+{_command(deck, f"${{RANKS:-{ranks}}}")}
 """
 
 
 def _slurm_text(deck: str, ranks: int) -> str:
-    lmp = shlex.quote(lammps_program())
-    mpiexec = shlex.quote(mpi_program("mpiexec"))
     return f"""#!/bin/bash
 #SBATCH --job-name=egraff
 #SBATCH --ntasks={ranks}
@@ -164,9 +185,17 @@ def _slurm_text(deck: str, ranks: int) -> str:
 # The mpiexec of this environment starts its ranks through Slurm. With a LAMMPS of the site, use
 # its launcher instead: srun lmp -in {deck}.
 # Two minutes before the time limit Slurm says so: restart.final is written, the status is 75.
-# To go on: sbatch {SLURM} -var restart restart.final. After a crash or a kill restart.a or
-# restart.b, the newer, is the last state.
+{_REPEATED.format(script=f"sbatch {SLURM}")}
 set -euo pipefail
 cd "$SLURM_SUBMIT_DIR"
-exec {mpiexec} -n "$SLURM_NTASKS" {lmp} -in {deck} "$@"
+{_command(deck, "$SLURM_NTASKS")}
 """
+
+
+def _command(deck: str, ranks: str) -> str:
+    python, lmp = shlex.quote(sys.executable), shlex.quote(lammps_program())
+    mpiexec = shlex.quote(mpi_program("mpiexec"))
+    return f"""\
+# egraff_lmp.cli.script looks at the results, prints the command, and becomes it.
+exec {python} -m egraff_lmp.cli.script \\
+    {mpiexec} -n "{ranks}" {lmp} -in {deck} "$@\""""

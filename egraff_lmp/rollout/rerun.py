@@ -18,7 +18,7 @@ import numpy as np
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_json, write_text
+from egraff_lmp.fileio import require_writable, write_json, write_text
 from egraff_lmp.rollout.box import LammpsBox
 from egraff_lmp.rollout.datafile import Structure, data_text, type_indices, type_order
 from egraff_lmp.rollout.deck import check_out_dir, deck_path
@@ -84,6 +84,7 @@ def rerun(
     }
     boxes = frame_boxes(frames)
     if _recorded_identity(folder) != identity:
+        require_writable(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECORD).unlink(missing_ok=True)
         _write_inputs(folder, frames, elements, boxes, potential)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from egraff_lmp.rollout.restart import (
 from egraff_lmp.runs.machine import hardware, versions
 from egraff_lmp.runs.record import RECORD, Record, Segment
 from egraff_lmp.stopping import Stopped
+
+logger = logging.getLogger(__name__)
 
 # Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
@@ -107,6 +110,8 @@ def run_rollout(config: RolloutConfig, progress: Progress | None = None) -> Roll
 
 def begin(plan: Plan) -> Plan:
     """Write the inputs, cut the outputs back to the restart, and open the record."""
+    if plan.warning:
+        logger.warning("egraff: warning: %s", plan.warning)
     write_text(plan.deck, plan.deck_text)
     write_text(plan.data, plan.data_text)
     (plan.out_dir / STOP).unlink(missing_ok=True)  # it was meant for an earlier start

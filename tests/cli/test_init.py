@@ -32,7 +32,7 @@ def inputs(tmp_path):
         energy_reference=EnergyReference("mean", {"S": -1.5, "P": -1.0, "Li": -1.5}),
         memory_bytes_per_edge=2048.0,
         n_parameters=7,
-        provenance={},
+        provenance={"labels": ["energy", "forces"]},
         citations=(),
         versions={},
         self_test=SelfTest(
@@ -92,3 +92,19 @@ def test_mistakes_are_one_message_and_leave_nothing(inputs, option, value, messa
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (inputs / "a job").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_first(inputs):
+    (inputs / "a job").write_text("mine")
+    done = egraff_init(inputs, **{"--structure": "gone.xyz", "--model": "gone.pt"})
+    assert done.returncode == 1
+    assert "got a file at" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_constant_pressure_without_stress_labels_is_warned_of(inputs):
+    done = egraff_init(inputs, **{"--ensemble": "npt"})
+    assert done.returncode == 0
+    assert "egraff: warning: npt follows the stress of a model that was trained" in done.stderr
+    assert "warning" not in done.stdout
+    assert egraff_init(inputs, "--force").stderr == ""

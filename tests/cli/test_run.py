@@ -105,6 +105,37 @@ def test_mistakes_are_one_message(config, tmp_path, changes, message):
     assert "Traceback" not in done.stderr
 
 
+def test_steps_and_folder_in_place_of_the_configs(config, tmp_path):
+    """The folder is taken from where the command is typed, not from where the config lies."""
+    path = config()
+    done = egraff_run(path, "--steps", "100", "--out", "other runs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "finished 100 steps" in done.stdout
+    assert (tmp_path / "other runs" / "traj.lammpstrj").is_file()
+    assert not (path.parent / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_first(config, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    done = egraff_run(config(structure="gone.xyz"), "--out", tmp_path / "file" / "out")
+    assert done.returncode == 1
+    assert f"got a file at {tmp_path / 'file'}: choose another folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_constant_pressure_of_a_slab_has_a_reason(config):
+    from ase.io import read, write
+
+    path = config(ensemble="npt")
+    slab = read(path.parent / "cd te.extxyz")
+    slab.pbc = (True, True, False)
+    write(path.parent / "cd te.extxyz", slab)
+    done = egraff_run(path)
+    assert done.returncode == 1
+    assert "got boundary 'p p s': a slab or molecule has vacuum around it" in done.stderr
+    assert not (path.parent / "out").exists()
+
+
 def test_missing_config(tmp_path):
     done = egraff_run(tmp_path / "gone.yaml")
     assert done.returncode == 1

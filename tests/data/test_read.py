@@ -28,6 +28,10 @@ def files(tmp_path):
         "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n0 4\n0 4\n0 4\n"
         "ITEM: ATOMS id type element xu yu zu fx fy fz\n1 1 H 0 0 0 0 0 0\n"
     )
+    (tmp_path / "a.data").write_text(
+        "a\n\n1 atoms\n1 atom types\n0 4 xlo xhi\n0 4 ylo yhi\n0 4 zlo zhi\n\n"
+        "Masses\n\n1 1.008\n\nAtoms # atomic\n\n1 1 0 0 0\n"
+    )
     atoms = Atoms("H")
     ase.io.write(tmp_path / "a.xyz", atoms)
     ase.io.write(tmp_path / "a.db", atoms)
@@ -45,6 +49,7 @@ def files(tmp_path):
         "npz": tmp_path / "a.npz",
         "deepmd": system,
         "lammps-dump": tmp_path / "a.dump",
+        "lammps-data": tmp_path / "a.data",
         "extxyz": tmp_path / "a.xyz",
         "ase-db": tmp_path / "a.db",
         "ase": tmp_path / "a.traj",

