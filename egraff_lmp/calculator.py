@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from egraff_lmp.contract import trained_on_stress
 from egraff_lmp.deployed import DeployedModel
+
+logger = logging.getLogger(__name__)
 
 
 class EgraffCalculator(Calculator):
@@ -44,6 +48,18 @@ class EgraffCalculator(Calculator):
     ) -> None:
         super().__init__()
         self.model = DeployedModel(model, device, sha256=sha256)
+        self._name = Path(model).name
+        self._warned = False
+
+    def _warn_of_stress(self) -> None:
+        """Say once that a model never saw a stress, where its contract tells so."""
+        if not self._warned and trained_on_stress(self.model.contract) is False:
+            logger.warning(
+                "%s was trained without stress labels: its stress, and what follows it, may be far "
+                "off; train it with stress, or check the pressure and volume that you find.",
+                self._name,
+            )
+        self._warned = True
 
     def calculate(
         self,
@@ -67,5 +83,7 @@ class EgraffCalculator(Calculator):
             "forces": result.forces,
         }
         if frame.pbc.all():
+            if "stress" in (properties or ()):
+                self._warn_of_stress()
             stress = -result.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

@@ -48,8 +48,10 @@ def command(
 ) -> None:
     """Write the model file that LAMMPS and Python load, from a checkpoint or a native file."""
     from egraff_lmp.contract import KERNELS_UNAVAILABLE
+    from egraff_lmp.fileio import require_writable
     from egraff_lmp.interop import deploy_file
 
+    require_writable(out.absolute().parent)
     self_test = None
     if frame is not None:
         from egraff_lmp.data.read import read_frames
@@ -68,10 +70,11 @@ def command(
             markup=False,
         )
     elements = " ".join(contract.species)
+    name = f'"{out}"' if " " in str(out) else out  # as LAMMPS reads a word
     output.print(
         f"{out}: {contract.architecture}, {elements}, r_max {contract.r_max:g} A, "
         f"{contract.dtype}, {out.stat().st_size / 2**20:.1f} MiB\n"
-        f"next: pair_style egraff; pair_coeff * * {out} {elements}",
+        f"next: pair_style egraff; pair_coeff * * {name} {elements}",
         soft_wrap=True,
         highlight=False,
         markup=False,

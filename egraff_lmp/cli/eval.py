@@ -54,11 +54,14 @@ def command(
     from egraff_lmp.deployed import DeployedModel
     from egraff_lmp.evaluation.errors import evaluate_frames, frame_rows, group_errors
     from egraff_lmp.evaluation.parity import draw_parity, require_format
-    from egraff_lmp.fileio import write_text
+    from egraff_lmp.fileio import require_writable, write_text
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if plot is not None:
         require_format(plot)
+    for path in (csv_file, plot):
+        if path is not None:
+            require_writable(path.absolute().parent)
     keys = LabelKeys(energy_key, forces_key, stress_key)
     sources = [collect_source(source, keys=keys) for source in data]
     deployed = DeployedModel(model)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Json, Model, Plot, load, picture_format, print_json, say
+from egraff_lmp.cli.task import Json, Model, Plot, load, picture_format, print_json, say, writable
 
 
 def command(
@@ -35,6 +35,7 @@ def command(
     from egraff_lmp.tasks.neb import draw_path, nudged_elastic_band
     from egraff_lmp.tasks.structure import write_structure
 
+    writable(out)
     kind = picture_format(plot)
     ends = load(model, first, -1), load(model, last, -1)
     found = nudged_elastic_band(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_json, say
+from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_json, say, writable
 from egraff_lmp.errors import EgraffError
 
 
@@ -34,6 +34,7 @@ def command(
 
     if pressure and not cell:
         raise EgraffError("--pressure: expected --cell with it, since only a cell feels pressure.")
+    writable(out)
     atoms = load(model, structure, frame)
     found = relax(atoms, fmax=fmax, max_steps=max_steps, cell=cell, pressure_gpa=pressure)
     write_structure(out, found.atoms)

@@ -23,6 +23,8 @@ def command(
     scores as scores.json and scores.csv, into the folder NAME-files beside the page.
     """
     from egraff_lmp.bench.gather import write_report  # start-up time
+    from egraff_lmp.fileio import require_writable
 
+    require_writable(output.absolute().parent)
     page = write_report(runs, output)
     console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)

@@ -83,7 +83,7 @@ def command(
     """Score rollouts: structure, energy and force violation, transport, stability, cost."""
     # Imported here, so that `egraff --help` is instant.
     from egraff_lmp.cli.score_tables import show
-    from egraff_lmp.fileio import write_text
+    from egraff_lmp.fileio import require_writable, write_text
     from egraff_lmp.score import Rerun, read_rollout, score_trajectory
     from egraff_lmp.score.align import concatenate
     from egraff_lmp.score.records import RERUN_COMMITTEE, RERUN_ORACLE, RERUN_REFERENCE
@@ -93,6 +93,8 @@ def command(
             f"expected one log for each of the {len(trajectory)} rollouts, got {len(log)}: give "
             "--log once per rollout, or not at all."
         )
+    if csv is not None:
+        require_writable(csv.absolute().parent)
     truth = _read(reference, timestep_fs)
     rollouts = [
         read_rollout(path, timestep_fs, [log[number]] if log else ())

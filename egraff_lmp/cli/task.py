@@ -31,10 +31,20 @@ def load(model: Path, structure: str, frame: int) -> Atoms:
     return with_model(atoms_of(read_source(structure), frame), model)
 
 
+def writable(*paths: Path | None) -> None:
+    """Refuse, before the work, files that cannot be written; None is no file."""
+    from egraff_lmp.fileio import require_writable
+
+    for path in paths:
+        if path is not None:
+            require_writable(path.absolute().parent)
+
+
 def picture_format(path: Path | None) -> str:
     """Of a picture that is asked for, checked before the work; "png" without one."""
     from egraff_lmp.evaluation.parity import require_format
 
+    writable(path)
     return "png" if path is None else require_format(path)
 
 

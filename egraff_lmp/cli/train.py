@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
@@ -136,7 +137,7 @@ def command(
     errors.print(f"ended: {result.stop}", soft_wrap=True, highlight=False)
     output.print(
         f"best epoch {result.best_epoch} of {result.epochs}: {result.checkpoint}\n"
-        f"next: egraff deploy {result.checkpoint} model.pt",
+        f"next: egraff deploy {shlex.quote(str(result.checkpoint))} model.pt",
         soft_wrap=True,
         highlight=False,
         markup=False,

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_json
+from egraff_lmp.fileio import require_writable, write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.stopping import Stopped, check_notices
 from egraff_lmp.train.batches import Batches
@@ -105,6 +105,7 @@ def train(
     out = Path(out_dir)
     if out.exists() and not out.is_dir():
         raise EgraffError(f"{out}: expected a folder for the checkpoints, got a file.")
+    require_writable(out)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,9 @@ ROUNDING_MEV = 1e-6
 @pytest.fixture
 def first(toy_config, tmp_path):
     """A finished training of the toy on twelve frames of Ge4Te8."""
-    result = train(toy_config(stop__max_epochs=60, schedule__patience=25), tmp_path / "first", progress=False)
+    result = train(
+        toy_config(stop__max_epochs=60, schedule__patience=25), tmp_path / "first", progress=False
+    )
     return result.checkpoint
 
 
