@@ -296,6 +296,16 @@ class BenchConfig(Strict):
             settings = settings.model_copy(update={"r_max": settings.r_max / 2})
         return settings
 
+    def stages_of(self, model: Model) -> tuple[str, ...]:
+        """Names of the stages after the reference that give a model's results, in order."""
+        name = model.name
+        rollouts = (f"rollout-{name}-{k}" for k in range(1, len(self.rollout.starts) + 1))
+        asked = isinstance(self.reference, Classical) or self.scoring.committee_every is not None
+        return (
+            f"train-{self.trained(model).name}", f"deploy-{name}", f"check-{name}", *rollouts,
+            *((f"oracle-{name}",) if asked else ()), f"score-{name}",
+        )  # fmt: skip
+
     @property
     def time_series(self) -> bool:
         """Whether frames of the reference can be compared with a rollout's at equal times."""

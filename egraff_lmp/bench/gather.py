@@ -7,11 +7,9 @@ that systems may be run in any order, by any number of jobs, and be looked at at
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from egraff_lmp.bench.config import BenchConfig, parse_config
 from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
@@ -64,16 +62,8 @@ def matrix_results(
         folder: of the matrix.
         refused: systems that could not even begin, with the reason.
     """
-    return record.Results(
-        name=matrix.name,
-        title=matrix.title,
-        seed=str(matrix.seed),
-        models=tuple(map(model_of, matrix.models)),
-        systems=tuple(_system(c, folder / c.name, (refused or {}).get(c.name)) for c in cells),
-        remarks=matrix.remarks,
-        config=yaml_text(matrix),
-        folder=folder,
-    )
+    systems = (_system(c, folder / c.name, (refused or {}).get(c.name)) for c in cells)
+    return _results(matrix, systems, yaml_text(matrix), folder, matrix.remarks)
 
 
 def _single(folder: Path) -> record.Results:
@@ -85,17 +75,20 @@ def _single(folder: Path) -> record.Results:
             "again."
         ) from None
     config = parse_config(raw, str(folder / SUMMARY))
-    cell = CellConfig(folder.name, config.name, config.temperature_kelvin, config)
-    system = _system(cell, folder)
-    return record.Results(
-        name=config.name,
-        title=config.title,
-        seed=str(config.seed),
-        models=tuple(map(model_of, config.models)),
-        systems=(system,),
-        config=yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=90),
-        folder=folder,
-    )
+    system = _system(CellConfig(folder.name, config.name, config), folder)
+    return _results(config, [system], yaml_text(raw), folder)
+
+
+def _results(
+    asked: Matrix | BenchConfig,
+    systems: Iterable[record.System],
+    config: str,
+    folder: Path,
+    remarks: tuple[str, ...] = (),
+) -> record.Results:
+    models = tuple(map(model_of, asked.models))
+    return record.Results(asked.name, asked.title, str(asked.seed), models, tuple(systems),
+                          remarks, config, folder)  # fmt: skip
 
 
 def merge(runs: Sequence[record.Results]) -> record.Results:
@@ -144,64 +137,49 @@ def _results_of(system: record.System) -> list[tuple[Any, ...]]:
 def _system(cell: CellConfig, folder: Path, refused: str | None = None) -> record.System:
     config = cell.config
     raw, reason = _read(config, folder)
-    stages = {} if raw is None else {stage.name: stage for stage in _stages(raw, folder)}
+    stages = {stage.name: stage for stage in raw.get("stages", ())}
     state = NOT_RUN
     if refused is not None:
-        raw, reason, state = None, refused, FAILED
+        raw, reason, state = {}, refused, FAILED
     trouble = (record.Trouble("", reason),)
     plain = config.model_dump(mode="json")
-    found = [
-        record.ModelResult(model_of(model), state, trouble)
-        if raw is None
-        else model_result(config, model, stages)
-        for model in config.models
-    ]
     return record.System(
         name=cell.name,
         system=cell.system,
-        temperature_kelvin=cell.temperature_kelvin,
+        temperature_kelvin=config.temperature_kelvin,
         # Dumps leave out what came later and has its default.
         settings={**plain, "rollout": dict(config.rollout), "scoring": dict(config.scoring)},
         time_series=config.time_series,
         steps=config.steps,
         dump_every=config.dump_every,
         reference=_reference(stages.get("reference")),
-        models=tuple(found),
+        models=tuple(
+            model_result(config, model, stages)
+            if raw
+            else record.ModelResult(model_of(model), state, trouble)
+            for model in config.models
+        ),
         paper=cell.paper,
         stages=tuple(
             record.Stage(s.name, s.state, s.seconds, s.key, s.attempts, s.fresh)
             for s in stages.values()
         ),
-        machine=raw.get("machine", {}) if raw is not None else {},
-        page=folder / REPORT if raw is not None and (folder / REPORT).is_file() else None,
+        machine=raw.get("machine", {}),
+        page=folder / REPORT if raw and (folder / REPORT).is_file() else None,
     )
 
 
-def _read(config: BenchConfig, folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """`bench.json`, or None and why its results are not those of this configuration."""
+def _read(config: BenchConfig, folder: Path) -> tuple[dict[str, Any], str]:
+    """`bench.json`, or nothing and why its results are not those of this configuration."""
     try:
         raw = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         same = raw["config"] == json.loads(config.model_dump_json())
-        list(_stages(raw, folder))
+        raw["stages"] = [StageResult.from_dict(stage, folder) for stage in raw["stages"]]
     except FileNotFoundError:
-        return None, "not run yet, or not to its end"
+        return {}, "not run yet, or not to its end"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return None, f"{SUMMARY} cannot be read: {error}"
-    return (raw, "") if same else (None, "run with other settings; not yet with these")
-
-
-def _stages(raw: Mapping[str, Any], folder: Path) -> list[StageResult]:
-    """The stages of a `bench.json`; paths of their files are relative to its folder."""
-    return [
-        StageResult(
-            **{name: stage[name] for name in ("name", "state", "key", "value", "reason", "seconds",
-                                              "attempts", "finished")},
-            files={name: (one["path"], one["sha256"]) for name, one in stage["files"].items()},
-            folder=folder,
-            fresh=stage.get("fresh", True),
-        )
-        for stage in raw["stages"]
-    ]  # fmt: skip
+        return {}, f"{SUMMARY} cannot be read: {error}"
+    return (raw, "") if same else ({}, "run with other settings; not yet with these")
 
 
 def _reference(stage: StageResult | None) -> record.Reference:

@@ -168,21 +168,12 @@ class Matrix(Strict):
 
 @dataclass(frozen=True)
 class CellConfig:
-    """One system at one temperature.
+    """One system at one temperature, an ordinary benchmark."""
 
-    Attributes:
-        name: of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several.
-        system: name of the system.
-        temperature_kelvin: of its rollouts.
-        config: what is run there.
-        paper: rows of the paper's tables that it stands for; they only concern the page.
-    """
-
-    name: str
+    name: str  # of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several
     system: str
-    temperature_kelvin: float
     config: BenchConfig
-    paper: tuple[PaperRow, ...] = ()
+    paper: tuple[PaperRow, ...] = ()  # rows of its tables that it stands for, for the page alone
 
 
 def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
@@ -194,10 +185,11 @@ def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
     return parse_matrix(*read_raw(source))
 
 
-def yaml_text(matrix: Matrix) -> str:
-    """The matrix as YAML that `load_matrix` reads."""
-    plain = matrix.model_dump(mode="json", exclude_defaults=True)
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=90))
+def yaml_text(asked: Matrix | Mapping[str, Any]) -> str:
+    """A matrix as YAML that `load_matrix` reads, or the plain values of any config."""
+    if isinstance(asked, Matrix):
+        asked = asked.model_dump(mode="json", exclude_defaults=True)
+    return str(yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, width=90))
 
 
 def parse_matrix(raw: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
@@ -260,7 +252,7 @@ def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -
         "remarks": [*system.remarks, *condition.remarks],
     }
     rows = tuple(named.row for named in condition.paper or system.paper)
-    return CellConfig(name, system.name, condition.kelvin, parse_config(raw, where), rows)
+    return CellConfig(name, system.name, parse_config(raw, where), rows)
 
 
 def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:

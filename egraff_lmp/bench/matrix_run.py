@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED
+from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED, made
 from egraff_lmp.bench.gather import matrix_results
 from egraff_lmp.bench.matrix import CellConfig, Matrix, yaml_text
 from egraff_lmp.bench.run import WAIT, Begin, End, run_bench
@@ -104,16 +104,13 @@ def prepare(matrix: Matrix, cells: Sequence[CellConfig], out: str | Path) -> Pat
     Raises:
         EgraffError: `out` is a file, or a cell has the name of a file of the matrix itself.
     """
-    out = Path(out).absolute()
-    if out.exists() and not out.is_dir():
-        raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
     taken = sorted(RESERVED & {cell.name for cell in cells})
     if taken:
         raise EgraffError(
             f"expected systems with names other than {', '.join(sorted(RESERVED))}, got "
             f"{', '.join(taken)}: rename it."
         )
-    out.mkdir(parents=True, exist_ok=True)
+    out = made(out)
     write_text(out / COPY, yaml_text(matrix))
     return out
 
@@ -144,6 +141,6 @@ def describe(cell: CellConfig) -> str:
     length = config.steps * rollout.timestep_fs / 1000
     return (
         f"{cell.name}: {models}; {counted(len(rollout.starts), 'start')} of {config.steps} steps "
-        f"({length:.3g} ps) at {cell.temperature_kelvin:g} K on "
+        f"({length:.3g} ps) at {config.temperature_kelvin:g} K on "
         f"{counted(rollout.ranks, 'rank')}"
     )

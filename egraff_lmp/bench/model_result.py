@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from egraff_lmp.bench import stage as stages_
 from egraff_lmp.bench.config import BenchConfig
 from egraff_lmp.bench.model import Model as ModelConfig
 from egraff_lmp.bench.stage import StageResult
@@ -36,25 +35,25 @@ def model_result(config: BenchConfig, model: ModelConfig, stages: Stages) -> rec
         model: one of its models.
         stages: all stages of the system by name.
     """
-
-    def done(name: str) -> StageResult | None:
-        stage = stages.get(name)
-        return stage if stage is not None and stage.done else None
-
-    train = done(f"train-{config.trained(model).name}")
+    names = ("reference", *config.stages_of(model))
+    own = {name: stages[name] for name in names if name in stages}
+    done = {name: stage for name, stage in own.items() if stage.done}
+    reference, train, deploy, score = (done.get(names[k]) for k in (0, 1, 2, -1))
     rollouts = {
-        number: stage
+        number: done[name]
         for number in range(1, len(config.rollout.starts) + 1)
-        if (stage := done(f"rollout-{model.name}-{number}")) is not None
+        if (name := f"rollout-{model.name}-{number}") in done
     }
-    troubles = _troubles(config, model, stages)
+    troubles = _troubles(own.values())
     scores = None
-    if (stage := done(f"score-{model.name}")) is not None:
+    if score is not None:
+        path = score.path("scores")
         try:
-            scores = _scores(stage)
+            scores = Scores.from_json(path.read_text(encoding="utf-8"), path.name)
         except EgraffError as error:
-            troubles.append(record.Trouble(stage.name, str(error)))
-    reference, deploy = done("reference"), done(f"deploy-{model.name}")
+            troubles.append(record.Trouble(score.name, str(error)))
+        except (OSError, ValueError) as error:
+            troubles.append(record.Trouble(score.name, f"{path.name} cannot be read: {error}"))
     timed = (int(reference.value["n_atoms"]) if reference else 0, list(rollouts.values()))
     return record.ModelResult(
         model=model_of(model),
@@ -68,37 +67,16 @@ def model_result(config: BenchConfig, model: ModelConfig, stages: Stages) -> rec
     )
 
 
-def _troubles(config: BenchConfig, model: ModelConfig, stages: Stages) -> list[record.Trouble]:
-    """What failed or broke down for this model; what was only blocked is left out."""
-    names = [
-        "reference",
-        f"train-{config.trained(model).name}",
-        *(f"{stage}-{model.name}" for stage in ("deploy", "check")),
-        *(f"rollout-{model.name}-{k}" for k in range(1, len(config.rollout.starts) + 1)),
-        *(f"{stage}-{model.name}" for stage in ("oracle", "score")),
-    ]
+def _troubles(stages: Iterable[StageResult]) -> list[record.Trouble]:
+    """What failed or broke down; what was only blocked is left out."""
     found = []
-    for stage in (stages[name] for name in names if name in stages):
-        if stage.state == stages_.FAILED:
+    for stage in stages:
+        value = stage.value
+        if stage.state == FAILED:
             found.append(record.Trouble(stage.name, stage.reason))
-        elif stage.value.get("status", "finished") != "finished":
-            value = stage.value
+        elif value.get("status", "finished") != "finished":
             found.append(record.Trouble(stage.name, value["reason"], value["n_steps"]))
     return found
-
-
-def _scores(stage: StageResult) -> Scores:
-    """The record of a scoring.
-
-    Raises:
-        EgraffError: it is missing, damaged, or of another schema.
-    """
-    path = stage.path("scores")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise EgraffError(f"{path.name} cannot be read: {error}") from None
-    return Scores.from_json(text, path.name)
 
 
 def _costs(

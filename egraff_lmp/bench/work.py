@@ -141,9 +141,11 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     """Train one model; a killed training goes on from its last epoch."""
     from egraff_lmp.train.run import train  # torch: seconds, for a training alone
 
-    settings = config.train_settings(
-        model, *(part_paths(reference, part) for part in ("train", "validation"))
+    paths = (
+        [reference.files[name][0] for name in part_files(reference, part)]
+        for part in ("train", "validation")
     )
+    settings = config.train_settings(model, *paths)
     result = train(settings, folder / "training", base=reference.folder)
     value = {
         "best_epoch": result.best_epoch,
@@ -156,10 +158,9 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
 
 
-def part_paths(reference: StageResult, part: str) -> list[str]:
-    """Paths of the files of a part, relative to the reference's folder."""
-    names = reference.value.get("part_files", {}).get(part, [part])
-    return [reference.files[name][0] for name in names]
+def part_files(reference: StageResult, part: str) -> list[str]:
+    """Names of the reference's files that hold a part, one for each of its sources."""
+    return list(reference.value.get("part_files", {}).get(part, [part]))
 
 
 def deploy_model(
