@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,12 +18,11 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from egraff_lmp.bench.model import Model, with_origins
+from egraff_lmp.bench.model import Model, Models, named_apart
 from egraff_lmp.bench.strict import Strict
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED
@@ -112,17 +112,14 @@ class Split(Strict):
 
     @model_validator(mode="after")
     def _disjoint(self) -> Split:
-        parts = {"train": self.train, "validation": self.validation, "held_out": self.held_out}
-        names = list(parts)
         if self.held_out.sources:
             raise ValueError("held_out must be a part of the reference: leave its sources out")
-        for k, name in enumerate(names):
-            for other in names[k + 1 :]:
-                if parts[name].overlaps(parts[other]):
-                    raise ValueError(
-                        f"the parts {name} and {other} share frames: a model would be scored "
-                        "on what it has seen"
-                    )
+        for (name, part), (other, its) in combinations(self, 2):
+            if part.overlaps(its):
+                raise ValueError(
+                    f"the parts {name} and {other} share frames: a model would be scored on what "
+                    "it has seen"
+                )
         return self
 
 
@@ -196,36 +193,27 @@ class BenchConfig(Strict):
     reference: Annotated[Classical | AbInitio, Field(discriminator="kind")]
     split: Split
     training: dict[str, Any]
-    models: tuple[Model, ...] = Field(min_length=1)
+    models: Models
     rollout: Rollout
     scoring: Scoring = Scoring()
     remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
 
-    @field_validator("models")
-    @classmethod
-    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
-        return with_origins(models)
-
     @model_validator(mode="after")
     def _consistent(self) -> BenchConfig:
-        names = [model.name for model in self.models]
-        if len(set(names)) != len(names):
-            raise ValueError(f"every model needs a name of its own, got {', '.join(names)}")
-        held_out = self.split.held_out
+        named_apart("model", self.models)
+        first, last = self.split.held_out.first, self.split.held_out.last
+        recovered = self.rollout.velocities == "recovered"
         for start in self.rollout.starts:
-            if not held_out.first <= start < held_out.last:
+            if not first <= start < last:
                 raise ValueError(
-                    f"rollout.starts: frame {start} is not in the held-out part "
-                    f"[{held_out.first}, {held_out.last})"
+                    f"rollout.starts: frame {start} is not in the held-out part [{first}, {last})"
                 )
-            if self.rollout.velocities == "recovered" and not (
-                held_out.first < start < held_out.last - 1
-            ):
+            if recovered and not first < start < last - 1:
                 raise ValueError(
                     f"rollout.starts: frame {start} needs a held-out frame before and one after it "
                     "to recover velocities from"
                 )
-        if self.rollout.velocities == "recovered" and not self.time_series:
+        if recovered and not self.time_series:
             raise ValueError(
                 "rollout.velocities: only a time series has velocities to recover; use "
                 "maxwell-boltzmann"
@@ -278,20 +266,17 @@ class BenchConfig(Strict):
         Raises:
             EgraffError: a key that the trainer does not know, or a wrong value.
         """
-        common = {key: value for key, value in self.training.items() if key not in model.training}
-        taken = sorted({"forcefield", "preset", "overrides", "data"} & {*common, *model.training})
-        if taken:
-            raise ValueError(f"training: {', '.join(taken)} must be left to split and models")
-        raw = {
-            "seed": self.seed,
-            **common,
-            **model.training,
+        given = {"seed": self.seed, **self.training, **model.training}
+        settled = {
             "forcefield": model.forcefield,
             "preset": model.preset,
             "overrides": model.settings,
             "data": {"train": _listed(train), "validation": _listed(validation)},
         }
-        settings = parse_training(raw, f"training of model {model.name}")
+        taken = sorted(given.keys() & settled.keys())
+        if taken:
+            raise ValueError(f"training: {', '.join(taken)} must be left to split and models")
+        settings = parse_training({**given, **settled}, f"training of model {model.name}")
         if model.control == HALF_CUTOFF:
             settings = settings.model_copy(update={"r_max": settings.r_max / 2})
         return settings
@@ -382,15 +367,4 @@ def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
 
 def parse_config(raw: dict[str, Any], source: str) -> BenchConfig:
     """A checked config from plain values; `source` is named in errors."""
-    try:
-        return BenchConfig.model_validate(raw)
-    except ValidationError as error:
-        raise EgraffError(f"{source}: {mistakes(error)}.") from None
-
-
-def mistakes(error: ValidationError) -> str:
-    """Every mistake of a config with the place where it stands."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
-        for item in error.errors()
-    )
+    return BenchConfig.checked(raw, source)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from egraff_lmp.bench.strict import Strict
 from egraff_lmp.results.record import SHUFFLED
@@ -49,7 +50,18 @@ class Model(Strict):
         return self
 
 
-def with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
+def named_apart(what: str, named: Iterable[Any]) -> None:
+    """Refuse records of one name.
+
+    Raises:
+        ValueError: two have the same; all are listed.
+    """
+    names = [one.name for one in named]
+    if len(set(names)) != len(names):
+        raise ValueError(f"every {what} needs a name of its own, got {', '.join(names)}")
+
+
+def _with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
     """The same models, shuffled ones with the force field of what they are made of.
 
     Raises:
@@ -73,3 +85,7 @@ def with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
             model = model.model_copy(update={"forcefield": origin.forcefield})
         found.append(model)
     return tuple(found)
+
+
+# Those of a comparison, each with its force field.
+Models = Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(_with_origins)]

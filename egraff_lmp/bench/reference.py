@@ -99,7 +99,7 @@ def parts_of(
     found: dict[str, Frames] = {}
     names: dict[str, list[str]] = {}
     left_out = 0
-    for name, part in split_names(config).items():
+    for name, part in config.split:
         if name == "held_out":
             pieces = [held_out]
         elif not part.sources:
@@ -171,12 +171,3 @@ def part_of(frames: Frames, part: Part, name: str) -> Frames:
             f"{len(frames)}: shorten the part."
         )
     return frames.select(part.frames)
-
-
-def split_names(config: BenchConfig) -> dict[str, Part]:
-    """The parts of the split by name."""
-    return {
-        "train": config.split.train,
-        "validation": config.split.validation,
-        "held_out": config.split.held_out,
-    }

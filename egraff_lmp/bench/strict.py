@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+
+from egraff_lmp.errors import EgraffError
+
+T = TypeVar("T", bound="Strict")
 
 
 class Strict(BaseModel):
@@ -24,3 +35,19 @@ class Strict(BaseModel):
             if getattr(self, name) == type(self).model_fields[name].default:
                 plain.pop(name, None)
         return plain
+
+    @classmethod
+    def checked(cls: type[T], raw: Mapping[str, Any], source: str) -> T:
+        """The record of plain values.
+
+        Raises:
+            EgraffError: every mistake with the place where it stands; `source` is named.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            mistakes = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
+                for item in error.errors()
+            )
+            raise EgraffError(f"{source}: {mistakes}.") from None

@@ -27,7 +27,6 @@ from egraff_lmp.bench.reference import (
     crystal,
     parts_of,
     read_ab_initio,
-    split_names,
     write_npz,
 )
 from egraff_lmp.bench.stage import Outcome, StageResult
@@ -387,9 +386,7 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
         value["seed"] = config.seed
     else:
         value["sources_sha256"] = read_ab_initio(settings).sha256()
-    elsewhere = dict.fromkeys(
-        source for part in split_names(config).values() for source in part.sources
-    )
+    elsewhere = dict.fromkeys(source for _, part in config.split for source in part.sources)
     if elsewhere:
         value["split_sha256"] = {source: read_source(source).sha256() for source in elsewhere}
     return value
