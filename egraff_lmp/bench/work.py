@@ -15,20 +15,9 @@ import ase.io
 from ase import units
 
 from egraff_lmp.bench.config import BenchConfig, Classical
-from egraff_lmp.bench.frames import (
-    archive,
-    concatenated,
-    held_out,
-    judged,
-    rollout_of,
-)
+from egraff_lmp.bench.frames import archive, concatenated, held_out, judged, rollout_of
 from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.reference import (
-    crystal,
-    parts_of,
-    read_ab_initio,
-    write_npz,
-)
+from egraff_lmp.bench.reference import crystal, parts_of, read_ab_initio, write_npz
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.data import Frames
 from egraff_lmp.data.lammps_log import read_lammps_log

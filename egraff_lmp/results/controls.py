@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 
-from egraff_lmp.results.ranking import (
-    NO_INFORMATION,
-    Entry,
-    Ranking,
-    decorrelated,
-    rank_control,
-)
+from egraff_lmp.results.ranking import NO_INFORMATION, Entry, Ranking, decorrelated, rank_control
 from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
@@ -86,9 +81,8 @@ def verdicts(results: Results) -> tuple[ControlVerdict, ...]:
 
 def uninformative(system: System) -> bool:
     """Whether FV at equal times carries no information there: no rollout follows the reference."""
-    return decorrelated([
-        _entry(result, result.find("fv", TRAJECTORY), TRAJECTORY) for result in system.ordinary
-    ])  # fmt: skip
+    found = ((one, one.find("fv", TRAJECTORY)) for one in system.ordinary)
+    return decorrelated([_entry(result, score, TRAJECTORY) for result, score in found])
 
 
 def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
@@ -107,23 +101,20 @@ def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
 def _verdict(
     system: System, control: ModelResult, key: str, comparison: str, part: str
 ) -> ControlVerdict:
-    metric = METRICS[key]
-    models = (control, *system.ordinary)
+    metric, models = METRICS[key], (control, *system.ordinary)
     values = [model.find(key, comparison, part=part) for model in models]
     floor = next((v.floor for v in values if v is not None and v.floor is not None), None)
-    entries = [
-        _entry(model, value, comparison) for model, value in zip(models, values, strict=True)
-    ]
+    entry, *others = (_entry(*pair, comparison) for pair in zip(models, values, strict=True))
     # Of paired energies there is no more to be had than of the forces of the same frames.
     paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
-    violation = comparison == TRAJECTORY and paired
-    if violation and uninformative(system):
-        ranking = alone = Ranking(NO_INFORMATION, None, len(entries), (), Fact("unrelated"))
+    if comparison == TRAJECTORY and paired and uninformative(system):
+        ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), Fact("unrelated"))
     else:
-        noise = floor if comparison in _NOISE else None
-        ranking = rank_control(entries[0], entries[1:], better=metric.better, floor=noise)
-        whole = [replace(entry, survived=1.0) for entry in entries]
-        alone = rank_control(whole[0], whole[1:], better=metric.better, floor=noise)
+        rank = partial(
+            rank_control, better=metric.better, floor=floor if comparison in _NOISE else None
+        )
+        ranking = rank(entry, others)
+        alone = rank(replace(entry, survived=1.0), [replace(o, survived=1.0) for o in others])
     return ControlVerdict(
         cell=system.name,
         system=system.system,
@@ -134,7 +125,7 @@ def _verdict(
         comparison=comparison,
         part=part,
         sees=metric.sees,
-        value=entries[0].value,
+        value=entry.value,
         floor=floor,
         ranking=ranking,
         alone=alone.verdict,
@@ -147,7 +138,6 @@ def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
         whole = result.find("survived", SURVIVAL)
         if whole is not None and whole.value is not None:
             survived, span = whole.value, whole.interval
-    name = result.model.name
     if score is None or score.value is None or not isfinite(score.value):
-        return Entry(name, None, None, survived, span)
-    return Entry(name, score.value, score.interval, survived, span)
+        return Entry(result.model.name, None, None, survived, span)
+    return Entry(result.model.name, score.value, score.interval, survived, span)
