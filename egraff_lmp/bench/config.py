@@ -49,6 +49,11 @@ class Classical(Strict):
     equilibration_ps: PositiveFloat
     length_ps: PositiveFloat
 
+    @property
+    def coefficients(self) -> str:
+        """What follows `pair_coeff * *`."""
+        return " ".join([self.potential, *self.species])
+
 
 class AbInitio(Strict):
     """A reference that is read: parts of a known data set ("gete:test") or paths, in time order.
@@ -82,11 +87,6 @@ class Part(Strict):
         if self.last <= self.first:
             raise ValueError(f"a part needs last > first, got first {self.first}, last {self.last}")
         return self
-
-    @property
-    def frames(self) -> slice:
-        """The part as a slice of the reference."""
-        return slice(self.first, self.last, self.every)
 
     def overlaps(self, other: Part) -> bool:
         """Whether the two ranges share a frame number of the same frames.
@@ -212,8 +212,12 @@ class BenchConfig(Strict):
                 "rollout.velocities: only a time series has velocities to recover; use "
                 "maxwell-boltzmann"
             )
-        if self.dump_every < 1:
-            raise ValueError("reference.stride_fs is below one time step")
+        stride, step = self.stride_fs, self.rollout.timestep_fs
+        if self.dump_every < 1 or abs(self.dump_every * step - stride) > 1e-6 * stride:
+            raise ValueError(
+                f"reference.stride_fs = {stride} fs must be a whole multiple of the time step, "
+                f"{step} fs: frames of reference and rollout are compared at equal times"
+            )
         self._check_committee()
         from egraff_lmp.forcefields import force_field  # torch: seconds, for a check alone
 
@@ -298,7 +302,7 @@ class BenchConfig(Strict):
     @property
     def dump_every(self) -> int:
         """Steps between dumped frames of a rollout."""
-        return _whole("reference.stride_fs", self.stride_fs, self.rollout.timestep_fs)
+        return round(self.stride_fs / self.rollout.timestep_fs)
 
     @property
     def steps(self) -> int:
@@ -309,16 +313,6 @@ class BenchConfig(Strict):
 
 def _listed(paths: str | Sequence[str]) -> list[str]:
     return [paths] if isinstance(paths, str) else list(paths)
-
-
-def _whole(name: str, length_fs: float, step_fs: float) -> int:
-    count = round(length_fs / step_fs)
-    if count < 1 or abs(count * step_fs - length_fs) > 1e-6 * length_fs:
-        raise ValueError(
-            f"{name} = {length_fs} fs must be a whole multiple of the time step, {step_fs} fs: "
-            "frames of reference and rollout are compared at equal times"
-        )
-    return count
 
 
 def shipped() -> dict[str, Path]:

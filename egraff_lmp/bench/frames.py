@@ -59,11 +59,11 @@ def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
     )
 
 
-def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> list[Frames]:
-    """The frames of rollouts that an oracle is asked about: all, or some by a committee."""
-    return [frames.select(slice(None, None, config.scoring.committee_every)) for frames in rollouts]
+def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> tuple[Frames, tuple[int, ...]]:
+    """The frames of rollouts that an oracle is asked about: all, or some by a committee.
 
-
-def concatenated(pieces: Sequence[Frames]) -> Frames:
-    """Trajectories of the same atoms one after the other."""
-    return joined(list(pieces), pieces[0].timestep_fs or 1.0)
+    Returns:
+        Those of all rollouts one after the other, and how many there are of each.
+    """
+    pieces = [one.select(slice(None, None, config.scoring.committee_every)) for one in rollouts]
+    return joined(pieces, pieces[0].timestep_fs or 1.0), tuple(map(len, pieces))

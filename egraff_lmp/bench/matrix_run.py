@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED, made
@@ -29,17 +30,12 @@ RefuseCell = Callable[[CellConfig, str], None]
 
 @dataclass(frozen=True)
 class MatrixResult:
-    """What a run of a matrix gave.
+    """What a run of a matrix gave."""
 
-    Attributes:
-        report: the summary page.
-        results: of all cells, also of those run by others or not at all.
-        complete: whether every cell that was asked for has all its results and every one of its
-            rollouts reached its end.
-    """
-
-    report: Path
-    results: Results
+    report: Path  # the summary page
+    results: Results  # of all cells, also of those run by others or not at all
+    # Whether every cell that was asked for has all its results and every one of its rollouts
+    # reached its end.
     complete: bool
 
 
@@ -65,9 +61,7 @@ def run_matrix(
         out: folder of the results.
         only: the cells to run; None runs all, () only writes the summary.
         begin_cell: told of each cell before it begins.
-        begin: told of each stage of a cell before it begins.
-        end: told of each stage's result.
-        progress: told of (steps done, steps in all) while LAMMPS runs.
+        begin, end, progress: as in `run_bench`.
         refuse_cell: told of each cell that could not begin, and why.
 
     Raises:
@@ -76,7 +70,8 @@ def run_matrix(
     out = prepare(matrix, cells, out)
     chosen = list(cells if only is None else only)
     refused: dict[str, str] = {}
-    write_summary(matrix, cells, out, refused)
+    summary = partial(_write_summary, matrix, cells, out, refused)
+    summary()
     for number, cell in enumerate(chosen, 1):
         if begin_cell is not None:
             begin_cell(number, len(chosen), cell)
@@ -86,8 +81,8 @@ def run_matrix(
             refused[cell.name] = str(error)
             if refuse_cell is not None:
                 refuse_cell(cell, str(error))
-        write_summary(matrix, cells, out, refused)
-    results = write_summary(matrix, cells, out, refused, figures=True)
+        summary()
+    results = summary(figures=True)
     asked = {cell.name for cell in chosen}
     # A negative control may break down.
     complete = all(
@@ -115,11 +110,11 @@ def prepare(matrix: Matrix, cells: Sequence[CellConfig], out: str | Path) -> Pat
     return out
 
 
-def write_summary(
+def _write_summary(
     matrix: Matrix,
     cells: Sequence[CellConfig],
     out: Path,
-    refused: dict[str, str] | None = None,
+    refused: dict[str, str],
     figures: bool = False,
 ) -> Results:
     """Write the page and the tables of whatever cells have results.

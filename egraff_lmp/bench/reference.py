@@ -94,36 +94,24 @@ def parts_of(
     Raises:
         EgraffError: a source is missing or too short, or two parts share frames.
     """
-    held_out = part_of(frames, config.split.held_out, "held_out")
-    kept_out = set(frame_hashes(held_out))
+    kept_out = set(frame_hashes(part_of(frames, config.split.held_out, "held_out")))
     found: dict[str, Frames] = {}
     names: dict[str, list[str]] = {}
     left_out = 0
     for name, part in config.split:
-        if name == "held_out":
-            pieces = [held_out]
-        elif not part.sources:
-            pieces = [part_of(frames, part, name)]
-        else:
-            pieces = []
-            for piece in _read_part(part, name, config):
-                fresh = [hash_ not in kept_out for hash_ in frame_hashes(piece)]
-                left_out += fresh.count(False)
-                pieces.append(piece if all(fresh) else piece.select(np.flatnonzero(fresh)))
+        pieces = [] if part.sources else [part_of(frames, part, name)]
+        for source in part.sources:
+            piece = joined([read_source(source)], config.stride_fs)
+            if isinstance(config.reference, AbInitio):
+                piece = without_box(piece, config.reference)
+            piece = part_of(piece, part, f"{name} ({source})")
+            fresh = [hash_ not in kept_out for hash_ in frame_hashes(piece)]
+            left_out += fresh.count(False)
+            pieces.append(piece if all(fresh) else piece.select(np.flatnonzero(fresh)))
         names[name] = [name] if len(pieces) == 1 else [f"{name}-{k}" for k in range(len(pieces))]
         found.update(zip(names[name], pieces, strict=True))
     check_leakage({part: [found[file] for file in files] for part, files in names.items()})
     return found, names, left_out
-
-
-def _read_part(part: Part, name: str, config: BenchConfig) -> list[Frames]:
-    pieces = []
-    for source in part.sources:
-        piece = joined([read_source(source)], config.stride_fs)
-        if isinstance(config.reference, AbInitio):
-            piece = without_box(piece, config.reference)
-        pieces.append(part_of(piece, part, f"{name} ({source})"))
-    return pieces
 
 
 def joined(pieces: list[Frames], stride_fs: float) -> Frames:
@@ -170,4 +158,4 @@ def part_of(frames: Frames, part: Part, name: str) -> Frames:
             f"split.{name}: expected frames up to {part.last} of the reference, which has "
             f"{len(frames)}: shorten the part."
         )
-    return frames.select(part.frames)
+    return frames.select(slice(part.first, part.last, part.every))

@@ -15,7 +15,7 @@ import ase.io
 from ase import units
 
 from egraff_lmp.bench.config import BenchConfig, Classical
-from egraff_lmp.bench.frames import archive, concatenated, held_out, judged, rollout_of
+from egraff_lmp.bench.frames import archive, held_out, judged, rollout_of
 from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.reference import crystal, parts_of, read_ab_initio, write_npz
 from egraff_lmp.bench.stage import Outcome, StageResult
@@ -92,7 +92,7 @@ def _simulate(
         base=folder,
         out_dir=folder / "run",
         pair=settings.pair_style,
-        coeff=pair_coefficients(settings),
+        coeff=settings.coefficients,
         elements=settings.species,
         timestep_fs=settings.timestep_fs,
         n_steps=(skipped + kept) * every,
@@ -105,11 +105,6 @@ def _simulate(
         raise EgraffError(f"the reference broke down: {result.reason}")
     frames = result.frames().select(slice(skipped + 1, skipped + 1 + kept))
     return frames, {"seed": config.seed, "steps": result.n_steps}
-
-
-def pair_coefficients(settings: Classical) -> str:
-    """What follows `pair_coeff * *` for the classical reference."""
-    return " ".join([settings.potential, *settings.species])
 
 
 def rollout_settings(config: BenchConfig, **values: Any) -> Any:
@@ -245,11 +240,9 @@ def check_model(
     """The model on held-out reference frames, through LAMMPS `rerun`."""
     truth = held_out(config, reference).select(slice(None, None, config.scoring.rerun_every))
     seen = _on_frames(config, deployed, truth, folder / "rerun")
-    path = folder / "rerun.npz"
-    write_npz(seen, path)
     found = score_trajectory(truth, [], reruns={RERUN_REFERENCE: Rerun(truth, seen)}, mode=EGRAFF)
-    value: dict[str, Any] = {name: found.find(key).value for name, key in ERRORS.items()}
-    return Outcome({**value, "frames": len(truth)}, {"rerun": path})
+    errors = {name: found.find(key).value for name, key in ERRORS.items()}
+    return _archived("rerun", seen, folder, {**errors, "frames": len(truth)})
 
 
 def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
@@ -270,18 +263,15 @@ def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Pat
     settings = config.reference
     if not isinstance(settings, Classical):
         raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
-    frames = concatenated([rollout_of(config, result).frames for result in rollouts])
-    potential = classical(settings.pair_style, pair_coefficients(settings))
+    frames, _ = judged(config, [rollout_of(config, one).frames for one in rollouts])
     seen = rerun(
-        potential,
+        classical(settings.pair_style, settings.coefficients),
         frames,
         folder / "rerun",
         elements=settings.species,
         launcher=config.rollout.launcher,
     )
-    path = folder / "oracle.npz"
-    write_npz(seen, path)
-    return Outcome({"n_frames": len(seen)}, {"oracle": path})
+    return _archived("oracle", seen, folder, {"n_frames": len(seen)})
 
 
 def ask_committee(
@@ -291,12 +281,16 @@ def ask_committee(
     folder: Path,
 ) -> Outcome:
     """The mean of other models on the rollouts' own frames, through LAMMPS `rerun`."""
-    frames = concatenated(judged(config, [rollout_of(config, one).frames for one in rollouts]))
+    frames, _ = judged(config, [rollout_of(config, one).frames for one in rollouts])
     seen = [_on_frames(config, one, frames, folder / name) for name, one in members.items()]
-    path = folder / "oracle.npz"
-    write_npz(committee_mean(seen), path)
     value = {"n_frames": len(frames), "members": list(members), "disagreement": disagreement(seen)}
-    return Outcome(value, {"oracle": path})
+    return _archived("oracle", committee_mean(seen), folder, value)
+
+
+def _archived(name: str, frames: Frames, folder: Path, value: Mapping[str, Any]) -> Outcome:
+    path = folder / f"{name}.npz"
+    write_npz(frames, path)
+    return Outcome(value, {name: path})
 
 
 def score_model(
@@ -350,10 +344,8 @@ def _reruns(
         some = truth.select(slice(None, None, config.scoring.rerun_every))
         reruns[RERUN_REFERENCE] = Rerun(some, archive(checked.path("rerun"), some.timestep_fs))
     if oracle is not None and oracle.done:
-        pieces = judged(config, trajectories)
-        model = concatenated(pieces)
+        model, lengths = judged(config, trajectories)
         asked = archive(oracle.path("oracle"), model.timestep_fs)
-        lengths = tuple(map(len, pieces))
         if members := oracle.value.get("members"):
             judge = Judge(tuple(members), oracle.value["disagreement"])
             reruns[RERUN_COMMITTEE] = Rerun(asked, model, judge, lengths)
@@ -367,9 +359,8 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
     settings = config.reference
     value: dict[str, Any] = settings.model_dump(mode="json")
     if isinstance(settings, Classical):
-        value["potential_sha256"] = classical(
-            settings.pair_style, pair_coefficients(settings)
-        ).sha256
+        potential = classical(settings.pair_style, settings.coefficients)
+        value["potential_sha256"] = potential.sha256
         value["temperature_kelvin"] = config.temperature_kelvin
         value["damping_fs"] = config.rollout.damping_fs
         value["seed"] = config.seed
