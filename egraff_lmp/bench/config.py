@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from egraff_lmp.bench.model import Model, Models, named_apart
-from egraff_lmp.bench.strict import Strict
+from egraff_lmp.bench.model import Model, Models, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED
 from egraff_lmp.score.committee import MIN_MEMBERS

@@ -14,12 +14,20 @@ from typing import Any
 from egraff_lmp.bench.config import BenchConfig, parse_config
 from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
 from egraff_lmp.bench.matrix import CellConfig, Matrix, load_matrix, yaml_text
-from egraff_lmp.bench.model_result import model_of, model_result
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import StageResult
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.page import check_output, write_page
 from egraff_lmp.results import record
-from egraff_lmp.results.record import FAILED, NOT_RUN
+from egraff_lmp.results.curves import read_columns, thin
+from egraff_lmp.results.record import DONE, FAILED, NOT_RUN, SHUFFLED
+from egraff_lmp.score import cost_scores
+from egraff_lmp.score.cost import Cost
+from egraff_lmp.score.metric import Training
+from egraff_lmp.score.records import Scores
+
+# Columns of the log of a training: validation errors (MAE) in meV/atom and meV/A.
+_LEARNING = ("validation_energy_mae_mev_per_atom", "validation_forces_mae_mev_per_angstrom")
 
 
 def read_results(folder: str | Path) -> record.Results:
@@ -86,7 +94,7 @@ def _results(
     folder: Path,
     remarks: tuple[str, ...] = (),
 ) -> record.Results:
-    models = tuple(map(model_of, asked.models))
+    models = tuple(map(_model_of, asked.models))
     return record.Results(asked.name, asked.title, str(asked.seed), models, tuple(systems),
                           remarks, config, folder)  # fmt: skip
 
@@ -154,9 +162,9 @@ def _system(cell: CellConfig, folder: Path, refused: str | None = None) -> recor
         dump_every=config.dump_every,
         reference=_reference(stages.get("reference")),
         models=tuple(
-            model_result(config, model, stages)
+            _model_result(config, model, stages)
             if raw
-            else record.ModelResult(model_of(model), state, trouble)
+            else record.ModelResult(_model_of(model), state, trouble)
             for model in config.models
         ),
         paper=cell.paper,
@@ -196,6 +204,113 @@ def _reference(stage: StageResult | None) -> record.Reference:
         sha256=str(value["sha256"]),
         held_out_sha256=stage.sha256("held_out"),
     )
+
+
+def _model_of(model: Model) -> record.Model:
+    """A model of a configuration as a record."""
+    plain = model.model_dump(mode="json", include={"preset", "settings", "training"})
+    control = None if model.control is None else record.NegativeControl(model.control, model.of)
+    return record.Model(model.name, model.forcefield, control, plain)
+
+
+def _model_result(
+    config: BenchConfig, model: Model, stages: Mapping[str, StageResult]
+) -> record.ModelResult:
+    """What a model gave, whatever part of its stages has results."""
+    names = ("reference", *config.stages_of(model))
+    begun = {name: stages[name] for name in names if name in stages}
+    done = {name: stage for name, stage in begun.items() if stage.done}
+    reference, train, deploy, score = (done.get(names[k]) for k in (0, 1, 2, -1))
+    rollouts = {
+        number: done[name]
+        for number in range(1, len(config.rollout.starts) + 1)
+        if (name := f"rollout-{model.name}-{number}") in done
+    }
+    troubles = _troubles(begun.values())
+    scores = None
+    if score is not None:
+        path = score.path("scores")
+        try:
+            scores = Scores.from_json(path.read_text(encoding="utf-8"), path.name)
+        except EgraffError as error:
+            troubles.append(record.Trouble(score.name, str(error)))
+        except (OSError, ValueError) as error:
+            troubles.append(record.Trouble(score.name, f"{path.name} cannot be read: {error}"))
+    # A shuffled model was not trained: time and errors of its training are those of another.
+    own = train if model.control != SHUFFLED else None
+    spent = None if own is None else Training(own.value["wall_seconds"], own.value["epochs"])
+    costs = _costs(config, int(reference.value["n_atoms"]) if reference else 0, train, rollouts)
+    return record.ModelResult(
+        model=_model_of(model),
+        state=DONE if scores is not None and scores.scores and rollouts else FAILED,
+        troubles=tuple(troubles),
+        scores=scores,
+        costs=cost_scores(costs, spent),
+        card=None if deploy is None else _card(deploy),
+        training=None if train is None else _training(train, own),
+        rollouts=tuple(_rollout(config, number, stage) for number, stage in rollouts.items()),
+    )
+
+
+def _troubles(stages: Iterable[StageResult]) -> list[record.Trouble]:
+    """What failed or broke down; what was only blocked is left out."""
+    found = []
+    for stage in stages:
+        value = stage.value
+        if stage.state == FAILED:
+            found.append(record.Trouble(stage.name, stage.reason))
+        elif value.get("status", "finished") != "finished":
+            found.append(record.Trouble(stage.name, value["reason"], value["n_steps"]))
+    return found
+
+
+def _costs(
+    config: BenchConfig, atoms: int, train: StageResult | None, rollouts: Mapping[int, StageResult]
+) -> list[Cost]:
+    return [
+        Cost(
+            n_steps=value["n_steps"],
+            n_atoms=atoms,
+            wall_seconds=1e-3 * value["ms_per_step"] * value["n_steps"],
+            timestep_fs=config.rollout.timestep_fs,
+            hardware=value.get("hardware") or "not recorded",
+            ranks=value["ranks"],
+            threads=value.get("threads", 1),
+            precision=str(train.value.get("precision", "")) if train is not None else "",
+        )
+        for value in (rollout.value for rollout in rollouts.values())
+        if value["ms_per_step"] and value["n_steps"]
+    ]
+
+
+def _card(deploy: StageResult) -> record.Card:
+    value = deploy.value
+    return record.Card(
+        architecture=value["architecture"],
+        parameters=int(value["n_parameters"]),
+        r_max=value["r_max"],
+        precision=value["dtype"],
+        layers=value["n_layers"],
+        exchange_widths=tuple(value["exchange_widths"]),
+        file=deploy.files["model"][0],
+        sha256=deploy.sha256("model"),
+        citations=tuple(citation["text"] for citation in value["citations"]),
+    )
+
+
+def _training(train: StageResult, own: StageResult | None) -> record.Training:
+    value = train.value
+    curves = () if own is None else read_columns(own.path("log"), "epoch", *_LEARNING)
+    energy, force = curves or (None, None)
+    return record.Training(
+        value["epochs"], value["best_epoch"], value["stop"], value["wall_seconds"], energy, force
+    )
+
+
+def _rollout(config: BenchConfig, number: int, stage: StageResult) -> record.Rollout:
+    curves = read_columns(stage.path("thermo"), "time_fs", "temperature_kelvin")
+    lasted = stage.value["n_steps"] * config.rollout.timestep_fs
+    return record.Rollout(number, lasted, thin(curves[0]) if curves else None)
 
 
 def write_report(folders: Sequence[str | Path], output: str | Path) -> Path:

@@ -21,8 +21,7 @@ from pydantic import (
 )
 
 from egraff_lmp.bench.config import NAME, BenchConfig, parse_config, read_raw
-from egraff_lmp.bench.model import Models, named_apart
-from egraff_lmp.bench.strict import Strict
+from egraff_lmp.bench.model import Models, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import check_rows
 from egraff_lmp.results.record import PaperRow

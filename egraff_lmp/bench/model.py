@@ -1,14 +1,60 @@
-"""The models of a comparison, negative controls among them."""
+"""The records of configs: what all have in common, and models, negative controls among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from egraff_lmp.bench.strict import Strict
+from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import SHUFFLED
+
+T = TypeVar("T", bound="Strict")
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors: a misspelt one must not be ignored.
+
+    Fields named in `later` came after results had been written. At their default they are left out
+    of every dump, so that hashes of stages and the configs in `bench.json` stay what they were.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = dump(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                plain.pop(name, None)
+        return plain
+
+    @classmethod
+    def checked(cls: type[T], raw: Mapping[str, Any], source: str) -> T:
+        """The record of plain values.
+
+        Raises:
+            EgraffError: every mistake with the place where it stands; `source` is named.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            mistakes = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
+                for item in error.errors()
+            )
+            raise EgraffError(f"{source}: {mistakes}.") from None
 
 
 class Model(Strict):
