@@ -139,6 +139,11 @@ class Rollout(Strict):
     velocities: Literal["maxwell-boltzmann", "recovered"] = "maxwell-boltzmann"
     launcher: str | None = Field(default=None, exclude=True)
 
+    @property
+    def machine(self) -> dict[str, Any]:
+        """What of the machine may change numbers."""
+        return {"ranks": self.ranks, "threads": self.threads, "device": self.device}
+
     @field_validator("launcher")
     @classmethod
     def _with_ranks(cls, launcher: str | None) -> str | None:

@@ -202,7 +202,7 @@ def _reference(stage: StageResult | None) -> record.Reference:
         left_out=value.get("left_out", 0),
         origin=str(value["source"]),
         sha256=str(value["sha256"]),
-        held_out_sha256=stage.sha256("held_out"),
+        held_out_sha256=stage.files["held_out"][1],
     )
 
 
@@ -285,6 +285,7 @@ def _costs(
 
 def _card(deploy: StageResult) -> record.Card:
     value = deploy.value
+    file, digest = deploy.files["model"]
     return record.Card(
         architecture=value["architecture"],
         parameters=int(value["n_parameters"]),
@@ -292,8 +293,8 @@ def _card(deploy: StageResult) -> record.Card:
         precision=value["dtype"],
         layers=value["n_layers"],
         exchange_widths=tuple(value["exchange_widths"]),
-        file=deploy.files["model"][0],
-        sha256=deploy.sha256("model"),
+        file=file,
+        sha256=digest,
         citations=tuple(citation["text"] for citation in value["citations"]),
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED, made
 from egraff_lmp.bench.gather import matrix_results
 from egraff_lmp.bench.matrix import CellConfig, Matrix, yaml_text
-from egraff_lmp.bench.run import WAIT, Begin, End, run_bench
+from egraff_lmp.bench.run import WAIT, Begin, End, nobody, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
@@ -44,11 +44,11 @@ def run_matrix(
     cells: Sequence[CellConfig],
     out: str | Path,
     only: Sequence[CellConfig] | None = None,
-    begin_cell: BeginCell | None = None,
-    begin: Begin | None = None,
-    end: End | None = None,
+    begin_cell: BeginCell = nobody,
+    begin: Begin = nobody,
+    end: End = nobody,
     progress: Progress | None = None,
-    refuse_cell: RefuseCell | None = None,
+    refuse_cell: RefuseCell = nobody,
 ) -> MatrixResult:
     """Run, or go on with, cells of a matrix; the summary is written anew after each of them.
 
@@ -73,14 +73,12 @@ def run_matrix(
     summary = partial(_write_summary, matrix, cells, out, refused)
     summary()
     for number, cell in enumerate(chosen, 1):
-        if begin_cell is not None:
-            begin_cell(number, len(chosen), cell)
+        begin_cell(number, len(chosen), cell)
         try:
             run_bench(cell.config, out / cell.name, begin, end, progress, models=out / MODELS)
         except EgraffError as error:
             refused[cell.name] = str(error)
-            if refuse_cell is not None:
-                refuse_cell(cell, str(error))
+            refuse_cell(cell, str(error))
         summary()
     results = summary(figures=True)
     asked = {cell.name for cell in chosen}

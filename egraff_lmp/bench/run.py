@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from egraff_lmp.bench.config import BenchConfig, Classical
 from egraff_lmp.bench.folder import REPORT, SUMMARY, made
 from egraff_lmp.bench.gather import read_results
 from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.stage import Stage, StageResult, run_stage, stage_key
+from egraff_lmp.bench.stage import Stage, StageResult, now, run_stage, stage_key
 from egraff_lmp.fileio import write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.report.page import write_page
@@ -35,6 +34,11 @@ from egraff_lmp.score.words import counted
 
 WAIT = math.inf  # for another run that trains the same model
 SHARED_DIGITS = 16  # of the hash that names a folder of shared models
+
+
+def nobody(*told: object) -> None:
+    """Who is told of stages where nobody listens."""
+
 
 # Called with (number of the stage, stages in all, its title).
 Begin = Callable[[int, int, str], None]
@@ -89,8 +93,8 @@ class BenchResult:
 def run_bench(
     config: BenchConfig,
     out: str | Path,
-    begin: Begin | None = None,
-    end: End | None = None,
+    begin: Begin = nobody,
+    end: End = nobody,
     progress: work.Progress | None = None,
     models: str | Path | None = None,
 ) -> BenchResult:
@@ -126,8 +130,8 @@ class _Chain:
     config: BenchConfig
     out: Path
     shared: Path | None
-    begin: Begin | None
-    end: End | None
+    begin: Begin
+    end: End
     progress: work.Progress | None
     found: dict[str, StageResult] = field(default_factory=dict)
 
@@ -161,16 +165,14 @@ class _Chain:
         """Do a stage and tell of it; in a folder of other runs too, when none of them is there."""
         config, number = self.config, len(self.found) + 1
         total = 1 + len({one for model in config.models for one in config.stages_of(model)})
-        if self.begin is not None:
-            self.begin(number, total, title)
+        self.begin(number, total, title)
         stage = Stage(name, title, _versioned(inputs), do, needs)
         if out is None or out == self.out:
             result = run_stage(stage, self.out)
         else:
             with locked(out, WAIT):
                 result = run_stage(stage, out)
-        if self.end is not None:
-            self.end(number, total, result)
+        self.end(number, total, result)
         self.found[name] = result
         return result
 
@@ -180,7 +182,9 @@ class _Chain:
         parts = ("train", "validation")
         inputs = {
             "settings": config.train_settings(model, *parts).model_dump(mode="json"),
-            "parts": {part: _hashes(reference, part) for part in parts},
+            "parts": {
+                part: [digest for _, digest in work.part_files(reference, part)] for part in parts
+            },
         }
         out = self.out
         if self.shared is not None and reference.done:
@@ -200,18 +204,18 @@ class _Chain:
         deploy = self.do(
             f"deploy-{name}",
             f"deploy {name}",
-            {"checkpoint": _hash(train, "checkpoint"), **control},
+            {"checkpoint": train.sha256("checkpoint"), **control},
             partial(work.deploy_model, model, train, shuffle_seed=seed),
             train,
             out=train.folder.parent,
         )
-        common = {"model": _hash(deploy, "model"), "stride_fs": config.stride_fs}
-        common |= _machine(config)
+        common = {"model": deploy.sha256("model"), "stride_fs": config.stride_fs}
+        common |= config.rollout.machine
         protocol = config.rollout.model_dump(mode="json", include={"ensemble", "velocities"})
         self.do(
             f"check-{name}",
             f"{name} on held-out frames",
-            {**common, "held_out": _hash(reference, "held_out"),
+            {**common, "held_out": reference.sha256("held_out"),
              "every": config.scoring.rerun_every},
             partial(work.check_model, config, deploy, reference),
             deploy,
@@ -221,7 +225,7 @@ class _Chain:
                 f"rollout-{name}-{number + 1}",
                 f"rollout {number + 1} of {name}: {config.steps} steps at "
                 f"{config.temperature_kelvin:g} K on {counted(config.rollout.ranks, 'rank')}",
-                {**common, "frames": _hash(reference, "frames"), "frame": frame,
+                {**common, "frames": reference.sha256("frames"), "frame": frame,
                  "seed": config.seed + number, "steps": config.steps,
                  "timestep_fs": config.rollout.timestep_fs,
                  "damping_fs": config.rollout.damping_fs,
@@ -236,7 +240,7 @@ class _Chain:
         before = (self.found.get(stage) for stage in config.stages_of(model))
         train, deploy, check, *rollouts = (stage for stage in before if stage is not None)
         kept = [rollout for rollout in rollouts if rollout.done]
-        dumps = [_hash(rollout, "trajectory") for rollout in kept]
+        dumps = [rollout.sha256("trajectory") for rollout in kept]
         oracle = self.ask(model, rollouts)
         score = self.do(
             f"score-{name}",
@@ -247,9 +251,9 @@ class _Chain:
                 "stride_fs": config.stride_fs,
                 "first": config.split.held_out.first,
                 "starts": [rollout.value["frame"] for rollout in kept],
-                "held_out": _hash(reference, "held_out"),
-                "rerun": _hash(check, "rerun"),
-                "oracle": None if oracle is None else _hash(oracle, "oracle"),
+                "held_out": reference.sha256("held_out"),
+                "rerun": check.sha256("rerun"),
+                "oracle": None if oracle is None else oracle.sha256("oracle"),
                 "trajectories": dumps,
                 "scores": SCHEMA,
             },
@@ -263,7 +267,7 @@ class _Chain:
         config, name = self.config, f"oracle-{model.name}"
         kept = [rollout for rollout in rollouts if rollout.done]
         needs = kept or rollouts[:1]
-        dumps = [_hash(rollout, "trajectory") for rollout in kept]
+        dumps = [rollout.sha256("trajectory") for rollout in kept]
         if isinstance(config.reference, Classical):
             return self.do(
                 name,
@@ -278,9 +282,9 @@ class _Chain:
         return self.do(
             name,
             f"the other models on the frames of {model.name}",
-            {"members": {key: _hash(deploy, "model") for key, deploy in members.items()},
+            {"members": {key: deploy.sha256("model") for key, deploy in members.items()},
              "every": config.scoring.committee_every, "stride_fs": config.stride_fs,
-             **_machine(config), "trajectories": dumps},
+             **config.rollout.machine, "trajectories": dumps},
             partial(work.ask_committee, config, members, kept),
             *needs,
             *members.values(),
@@ -289,21 +293,6 @@ class _Chain:
 
 def _versioned(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {"egraff_lmp": __version__, **inputs}
-
-
-def _machine(config: BenchConfig) -> dict[str, Any]:
-    """What of the machine may change numbers."""
-    return config.rollout.model_dump(mode="json", include={"ranks", "threads", "device"})
-
-
-def _hash(result: StageResult, name: str) -> str | None:
-    """Hash of a file of an earlier stage, None if that gave no result."""
-    return result.sha256(name) if result.done else None
-
-
-def _hashes(reference: StageResult, part: str) -> list[str]:
-    """Hashes of the files of a part of the reference, one for each source; none without one."""
-    return list(map(reference.sha256, work.part_files(reference, part) if reference.done else ()))
 
 
 def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
@@ -330,7 +319,7 @@ def _provenance(result: BenchResult) -> dict[str, str]:
         if one.deploy.done:
             found.update(one.deploy.value["versions"])
     return {
-        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "written": now(),
         "hardware": f"{machine['processor'] or machine['machine']}, {machine['cores']} cores",
         "operating system": str(machine["system"]),
         "versions": ", ".join(f"{name} {found[name]}" for name in sorted(found, key=str.lower)),

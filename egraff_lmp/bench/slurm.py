@@ -31,9 +31,7 @@ def render_script(
     status 75 and is submitted again as it is.
 
     Args:
-        matrix: the matrix.
-        cells: all its cells.
-        out: its folder.
+        matrix, cells, out: the matrix, all its cells, its folder.
         workdir: folder that relative paths of the matrix start from.
 
     Returns:
@@ -62,7 +60,11 @@ def render_script(
         f"--output={out / LOGS}/%x-%A-%a.log",
         *wishes.options,
     ]
-    _check(options)
+    for option in options:
+        if unprintable(option) or '"' in option or not option.startswith("--"):
+            raise EgraffError(
+                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
+            )
     program = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
     command = shlex.join([*program, "bench", str(out / COPY), "--out", str(out)])
     lines = [
@@ -79,14 +81,6 @@ def render_script(
     path = out / SCRIPT
     write_text(path, "\n".join(lines))
     return path
-
-
-def _check(options: Sequence[str]) -> None:
-    for option in options:
-        if unprintable(option) or '"' in option or not option.startswith("--"):
-            raise EgraffError(
-                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
-            )
 
 
 def _quoted(option: str) -> str:

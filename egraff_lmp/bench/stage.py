@@ -8,7 +8,6 @@ folder; a stage with other inputs finds an empty folder.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,9 @@ class StageResult:
         """Path of one of the stage's files."""
         return self.folder / self.files[name][0]
 
-    def sha256(self, name: str) -> str:
-        """Hash of one of the stage's files."""
-        return self.files[name][1]
+    def sha256(self, name: str) -> str | None:
+        """Hash of one of the stage's files, None where there is no result."""
+        return self.files[name][1] if self.done else None
 
     def to_dict(self, out: Path) -> dict[str, Any]:
         """The result as it stands in the `bench.json` of the folder `out`."""
@@ -113,7 +113,7 @@ def run_stage(stage: Stage, out: Path) -> StageResult:
     old = load_result(folder)
     if old is not None and old.done and old.key == key and _intact(old):
         return old
-    result = StageResult(stage.name, FAILED, key, {}, {}, "", 0.0, 0, _now(), folder)
+    result = StageResult(stage.name, FAILED, key, {}, {}, "", 0.0, 0, now(), folder)
     blocker = next((need for need in stage.needs if not need.done), None)
     if blocker is not None:
         return replace(result, state=BLOCKED, reason=f"{blocker.name} gave no result.")
@@ -131,7 +131,7 @@ def run_stage(stage: Stage, out: Path) -> StageResult:
         reason = f"{type(error).__name__}: {message} (see {stage.name}/traceback.txt)"
         result = replace(result, reason=reason)
     seconds = time.monotonic() - started
-    result = replace(result, seconds=seconds, attempts=attempts, finished=_now())
+    result = replace(result, seconds=seconds, attempts=attempts, finished=now())
     raw = {name: value for name, value in vars(result).items() if name not in ("folder", "fresh")}
     write_json(folder / RESULT, {"schema": SCHEMA, **raw})
     return result
@@ -168,7 +168,7 @@ def _begin(folder: Path, key: str, inputs: Mapping[str, Any]) -> int:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
-    birth = {"schema": SCHEMA, "key": key, "attempts": attempts + 1, "begun": _now()}
+    birth = {"schema": SCHEMA, "key": key, "attempts": attempts + 1, "begun": now()}
     write_json(folder / INPUTS, {**birth, "inputs": inputs})
     return attempts + 1
 
@@ -185,5 +185,6 @@ def _signed(folder: Path, path: Path) -> tuple[str, str]:
     return str(path.resolve().relative_to(folder.resolve())), sha256_file(path)
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

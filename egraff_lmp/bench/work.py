@@ -114,8 +114,7 @@ def rollout_settings(config: BenchConfig, **values: Any) -> Any:
         "launcher": config.rollout.launcher,
         "temperature_kelvin": config.temperature_kelvin,
         "damping_fs": config.rollout.damping_fs,
-        "device": config.rollout.device,
-        "threads": config.rollout.threads,
+        **config.rollout.machine,
     }
     return make_config({**common, **values}, "rollout")
 
@@ -124,11 +123,8 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     """Train one model; a killed training goes on from its last epoch."""
     from egraff_lmp.train.run import train  # torch: seconds, for a training alone
 
-    paths = (
-        [reference.files[name][0] for name in part_files(reference, part)]
-        for part in ("train", "validation")
-    )
-    settings = config.train_settings(model, *paths)
+    files = (part_files(reference, part) for part in ("train", "validation"))
+    settings = config.train_settings(model, *([path for path, _ in part] for part in files))
     result = train(settings, folder / "training", base=reference.folder)
     value = {
         "best_epoch": result.best_epoch,
@@ -141,9 +137,10 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
 
 
-def part_files(reference: StageResult, part: str) -> list[str]:
-    """Names of the reference's files that hold a part, one for each of its sources."""
-    return list(reference.value.get("part_files", {}).get(part, [part]))
+def part_files(reference: StageResult, part: str) -> list[tuple[str, str]]:
+    """Paths in the reference's folder and hashes of a part's files, one for each source."""
+    names = reference.value.get("part_files", {}).get(part, [part])
+    return [reference.files[name] for name in names] if reference.done else []
 
 
 def deploy_model(
@@ -187,7 +184,6 @@ def run_start(
         n_steps=config.steps,
         dump_every=config.dump_every,
         seed=config.seed + number,
-        ranks=config.rollout.ranks,
         guard=False,  # how long and how a model goes wrong is what is measured
     )
     result = run_rollout(settings, progress)
@@ -247,15 +243,9 @@ def check_model(
 
 def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
     """A deployed model's energies and forces on frames, through LAMMPS `rerun`."""
-    return rerun(
-        deployed.path("model"),
-        frames,
-        folder,
-        ranks=config.rollout.ranks,
-        threads=config.rollout.threads,
-        device=config.rollout.device,
-        launcher=config.rollout.launcher,
-    )
+    settings = config.rollout
+    path = deployed.path("model")
+    return rerun(path, frames, folder, **settings.machine, launcher=settings.launcher)
 
 
 def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Path) -> Outcome:
