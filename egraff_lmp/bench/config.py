@@ -87,14 +87,6 @@ class Part(Strict):
             raise ValueError(f"a part needs last > first, got first {self.first}, last {self.last}")
         return self
 
-    def overlaps(self, other: Part) -> bool:
-        """Whether the two ranges share a frame number of the same frames.
-
-        Ranges of different sources may still hold the same frames: that is found by their content.
-        """
-        same = set(self.sources) & set(other.sources) or not (self.sources or other.sources)
-        return bool(same) and self.first < other.last and other.first < self.last
-
 
 class Split(Strict):
     """Which frames are trained on, steer the training, and are kept for the scores."""
@@ -108,7 +100,9 @@ class Split(Strict):
         if self.held_out.sources:
             raise ValueError("held_out must be a part of the reference: leave its sources out")
         for (name, part), (other, its) in combinations(self, 2):
-            if part.overlaps(its):
+            # Different sources may still hold the same frames: that is found by their content.
+            same = set(part.sources) & set(its.sources) or not (part.sources or its.sources)
+            if same and part.first < its.last and its.first < part.last:
                 raise ValueError(
                     f"the parts {name} and {other} share frames: a model would be scored on what "
                     "it has seen"
@@ -357,6 +351,4 @@ def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
     return raw, str(path)
 
 
-def parse_config(raw: dict[str, Any], source: str) -> BenchConfig:
-    """A checked config from plain values; `source` is named in errors."""
-    return BenchConfig.checked(raw, source)
+parse_config = BenchConfig.checked

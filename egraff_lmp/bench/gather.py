@@ -62,13 +62,9 @@ def matrix_results(
     folder: Path,
     refused: Mapping[str, str] | None = None,
 ) -> record.Results:
-    """Whatever there is of a matrix.
+    """Whatever there is of a matrix; cell NAME lies in folder/NAME.
 
-    Args:
-        matrix: the matrix.
-        cells: all its systems; system NAME lies in folder/NAME.
-        folder: of the matrix.
-        refused: systems that could not even begin, with the reason.
+    `refused` are cells that could not even begin, with the reason.
     """
     systems = (_system(c, folder / c.name, (refused or {}).get(c.name)) for c in cells)
     return _results(matrix, systems, yaml_text(matrix), folder, matrix.remarks)
@@ -106,8 +102,7 @@ def merge(runs: Sequence[record.Results]) -> record.Results:
         EgraffError: two have different results of a system, or give one name to two models.
     """
     models: dict[str, record.Model] = {}
-    systems: dict[str, record.System] = {}
-    owner: dict[str, record.Results] = {}
+    systems: dict[str, tuple[record.System, Path]] = {}
     for run in runs:
         for model in run.models:
             if models.setdefault(model.name, model) != model:
@@ -116,21 +111,20 @@ def merge(runs: Sequence[record.Results]) -> record.Results:
                     "got other settings: report them apart, or rename one."
                 )
         for system in run.systems:
-            old = systems.get(system.name)
-            if old is None or not old.ran:
-                systems[system.name], owner[system.name] = system, run
+            old, folder = systems.setdefault(system.name, (system, run.folder))
+            if not old.ran:
+                systems[system.name] = system, run.folder
             elif system.ran and _results_of(old) != _results_of(system):
                 raise EgraffError(
                     f"expected cell {system.name} to have results in one folder, or the same in "
-                    f"all, got different ones in {owner[system.name].folder} and {run.folder}: "
-                    "leave one out."
+                    f"all, got different ones in {folder} and {run.folder}: leave one out."
                 )
     return record.Results(
         name="+".join(dict.fromkeys(run.name for run in runs)),
         title=" + ".join(dict.fromkeys(run.title for run in runs)),
         seed=", ".join(dict.fromkeys(run.seed for run in runs)),
         models=tuple(models.values()),
-        systems=tuple(systems.values()),
+        systems=tuple(system for system, _ in systems.values()),
         remarks=tuple(dict.fromkeys(sentence for run in runs for sentence in run.remarks)),
         config="---\n".join(dict.fromkeys(run.config for run in runs)),
         folder=runs[0].folder,

@@ -56,9 +56,7 @@ def run_matrix(
     matrix at a time; a model that two of them need is trained by one while the other waits.
 
     Args:
-        matrix: the matrix.
-        cells: all its cells.
-        out: folder of the results.
+        matrix, cells, out: the matrix, all its cells, folder of the results.
         only: the cells to run; None runs all, () only writes the summary.
         begin_cell: told of each cell before it begins.
         begin, end, progress: as in `run_bench`.
@@ -128,8 +126,7 @@ def _write_summary(
 
 def describe(cell: CellConfig) -> str:
     """One line on what a cell will do."""
-    config = cell.config
-    rollout = config.rollout
+    config, rollout = cell.config, cell.config.rollout
     models = ", ".join(model.name for model in config.models)
     length = config.steps * rollout.timestep_fs / 1000
     return (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.build import bulk
@@ -15,6 +16,7 @@ from ase.data import atomic_numbers
 
 from egraff_lmp.bench.config import AbInitio, BenchConfig, Classical, Part
 from egraff_lmp.data import Frames
+from egraff_lmp.data.ase_io import frames_from_images
 from egraff_lmp.data.split import check_leakage, frame_hashes
 from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
@@ -24,32 +26,20 @@ from egraff_lmp.fileio import atomic_path
 def crystal(settings: Classical) -> Frames:
     """One frame: the perfect crystal, atoms in the order of the conventional cells."""
     try:
-        atoms = bulk(
-            "".join(settings.species),
-            settings.structure,
-            a=settings.lattice_constant_angstrom,
-            cubic=True,
-        ).repeat(settings.repeat)
+        length = settings.lattice_constant_angstrom
+        cell = bulk("".join(settings.species), settings.structure, a=length, cubic=True)
+        atoms = cell.repeat(settings.repeat)
     except (KeyError, ValueError, RuntimeError) as error:
         raise EgraffError(
             f"reference: expected species that fit the structure {settings.structure}, got "
             f"{', '.join(settings.species)} ({error})."
         ) from None
-    return Frames(
-        species=tuple(atoms.get_chemical_symbols()),
-        positions=atoms.positions[None],
-        cell=np.asarray(atoms.cell)[None],
-        pbc=(True, True, True),
-        energy=None,
-        forces=None,
-        timestep_fs=None,
-        source=f"{settings.structure} {''.join(settings.species)}",
-    )
+    return frames_from_images([atoms], f"{settings.structure} {''.join(settings.species)}")
 
 
 def write_npz(frames: Frames, path: Path) -> None:
     """Frames as an archive with the array names of MDBENCHGNN; born atomically."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "pos": frames.positions,
         "cell": frames.cell,
         "pbc": np.array(frames.pbc),
@@ -60,7 +50,7 @@ def write_npz(frames: Frames, path: Path) -> None:
     if frames.forces is not None:
         arrays["forces"] = frames.forces
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+        np.savez(stream, **arrays)
 
 
 def read_ab_initio(settings: AbInitio) -> Frames:
@@ -121,7 +111,6 @@ def joined(pieces: list[Frames], stride_fs: float) -> Frames:
         EgraffError: the atoms or the boundaries differ, or energies or forces are missing.
     """
     first = pieces[0]
-    energies, forces = [], []
     for piece in pieces:
         if piece.species != first.species or piece.pbc != first.pbc:
             raise EgraffError(
@@ -133,18 +122,12 @@ def joined(pieces: list[Frames], stride_fs: float) -> Frames:
                 f"{piece.source}: expected energies and forces, "
                 f"got no {'energies' if piece.energy is None else 'forces'}."
             )
-        energies.append(piece.energy)
-        forces.append(piece.forces)
-    return Frames(
-        species=first.species,
-        positions=np.concatenate([piece.positions for piece in pieces]),
-        cell=np.concatenate([piece.cell for piece in pieces]),
-        pbc=first.pbc,
-        energy=np.concatenate(energies),
-        forces=np.concatenate(forces),
-        timestep_fs=stride_fs,
-        source=" + ".join(piece.source for piece in pieces),
-    )
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(piece, name) for piece in pieces])
+        for name in ("positions", "cell", "energy", "forces")
+    }
+    source = " + ".join(piece.source for piece in pieces)
+    return replace(first, **arrays, stress=None, timestep_fs=stride_fs, source=source)
 
 
 def part_of(frames: Frames, part: Part, name: str) -> Frames:

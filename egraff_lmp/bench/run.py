@@ -28,7 +28,7 @@ from egraff_lmp.fileio import write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.report.page import write_page
 from egraff_lmp.results.record import SHUFFLED
-from egraff_lmp.runs.machine import hardware, versions
+from egraff_lmp.runs.machine import hardware, machine_words, versions
 from egraff_lmp.score.records import SCHEMA
 from egraff_lmp.score.words import counted
 
@@ -119,7 +119,16 @@ def run_bench(
     with locked(out):
         shared = None if models is None else Path(models).absolute()
         result = _Chain(config, out, shared, begin, end, progress).run()
-        _write(config, result, out)
+        record = {
+            "kind": "egraff bench",
+            "schema": 1,
+            "config": config.model_dump(mode="json"),
+            "complete": result.complete,
+            "machine": _provenance(result),
+            "stages": [stage.to_dict(out) for stage in result.stages],
+        }
+        write_json(out / SUMMARY, record)
+        write_page(read_results(out), result.report)
     return result
 
 
@@ -295,22 +304,6 @@ def _versioned(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {"egraff_lmp": __version__, **inputs}
 
 
-def _write(config: BenchConfig, result: BenchResult, out: Path) -> None:
-    """`bench.json`, and the page of what stands in it."""
-    write_json(
-        out / SUMMARY,
-        {
-            "kind": "egraff bench",
-            "schema": 1,
-            "config": config.model_dump(mode="json"),
-            "complete": result.complete,
-            "machine": _provenance(result),
-            "stages": [stage.to_dict(out) for stage in result.stages],
-        },
-    )
-    write_page(read_results(out), result.report)
-
-
 def _provenance(result: BenchResult) -> dict[str, str]:
     """Where and with what it was run, in words by name."""
     machine = hardware()
@@ -320,7 +313,7 @@ def _provenance(result: BenchResult) -> dict[str, str]:
             found.update(one.deploy.value["versions"])
     return {
         "written": now(),
-        "hardware": f"{machine['processor'] or machine['machine']}, {machine['cores']} cores",
+        "hardware": machine_words("", machine),
         "operating system": str(machine["system"]),
         "versions": ", ".join(f"{name} {found[name]}" for name in sorted(found, key=str.lower)),
     }

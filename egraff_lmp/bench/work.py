@@ -336,11 +336,9 @@ def _reruns(
     if oracle is not None and oracle.done:
         model, lengths = judged(config, trajectories)
         asked = archive(oracle.path("oracle"), model.timestep_fs)
-        if members := oracle.value.get("members"):
-            judge = Judge(tuple(members), oracle.value["disagreement"])
-            reruns[RERUN_COMMITTEE] = Rerun(asked, model, judge, lengths)
-        else:
-            reruns[RERUN_ORACLE] = Rerun(asked, model, lengths=lengths)
+        members = oracle.value.get("members")
+        judge = Judge(tuple(members), oracle.value["disagreement"]) if members else None
+        reruns[RERUN_COMMITTEE if members else RERUN_ORACLE] = Rerun(asked, model, judge, lengths)
     return reruns
 
 
@@ -350,10 +348,12 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
     value: dict[str, Any] = settings.model_dump(mode="json")
     if isinstance(settings, Classical):
         potential = classical(settings.pair_style, settings.coefficients)
-        value["potential_sha256"] = potential.sha256
-        value["temperature_kelvin"] = config.temperature_kelvin
-        value["damping_fs"] = config.rollout.damping_fs
-        value["seed"] = config.seed
+        value |= {
+            "potential_sha256": potential.sha256,
+            "temperature_kelvin": config.temperature_kelvin,
+            "damping_fs": config.rollout.damping_fs,
+            "seed": config.seed,
+        }
     else:
         value["sources_sha256"] = read_ab_initio(settings).sha256()
     elsewhere = dict.fromkeys(source for _, part in config.split for source in part.sources)
