@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from egraff_lmp.bench.model import Model, Models, Strict, named_apart
+from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED
 from egraff_lmp.score.committee import MIN_MEMBERS
@@ -25,8 +25,6 @@ from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
 from egraff_lmp.yaml_file import read_yaml
 
-# Of folders and files, and in the scripts of jobs.
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 SHIPPED = Path(__file__).resolve().parent / "configs"
 
 
@@ -178,7 +176,7 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
-    name: str = Field(pattern=NAME)
+    name: Name
     title: str
     seed: int = Field(ge=1, lt=2**31 - 1000)
     temperature_kelvin: PositiveFloat

@@ -322,5 +322,4 @@ def write_report(folders: Sequence[str | Path], output: str | Path) -> Path:
     output = Path(output).absolute()
     check_output(output)
     runs = [read_results(folder) for folder in dict.fromkeys(Path(f).absolute() for f in folders)]
-    results = runs[0] if len(runs) == 1 else merge(runs)
-    return write_page(results, output, tables=output.with_name(f"{output.stem}-files"))
+    return write_page(merge(runs), output, tables=output.with_name(f"{output.stem}-files"))

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from egraff_lmp.bench.config import NAME, BenchConfig, parse_config, read_raw
-from egraff_lmp.bench.model import Models, Strict, named_apart
+from egraff_lmp.bench.config import BenchConfig, parse_config, read_raw
+from egraff_lmp.bench.model import Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import check_rows
 from egraff_lmp.results.record import PaperRow
@@ -69,7 +69,7 @@ class System(Strict):
     own has those instead. Several systems of one row are averaged.
     """
 
-    name: str = Field(pattern=NAME)
+    name: Name
     title: str
     reference: dict[str, Any]
     split: dict[str, Any]
@@ -113,7 +113,7 @@ class Matrix(Strict):
     """Common settings and the systems they are applied to."""
 
     kind: Literal["matrix"]
-    name: str = Field(pattern=NAME)
+    name: Name
     title: str
     seed: int = Field(ge=1, lt=2**31 - 1000)
     models: Models

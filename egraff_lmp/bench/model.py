@@ -20,6 +20,8 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import SHUFFLED
 
 T = TypeVar("T", bound="Strict")
+# Of folders and files, and in the scripts of jobs.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class Strict(BaseModel):
@@ -70,7 +72,7 @@ class Model(Strict):
 
     later = ("control", "of")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: Name
     forcefield: str = ""
     preset: str = "small"
     settings: dict[str, Any] = Field(default={})

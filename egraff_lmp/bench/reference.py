@@ -6,6 +6,7 @@ npz archives that the trainer reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,15 @@ def read_ab_initio(settings: AbInitio) -> Frames:
     Raises:
         EgraffError: a source is missing, or they are not the same atoms.
     """
-    pieces = [read_source(source) for source in settings.sources]
-    frames = without_box(joined(pieces, settings.stride_fs), settings)
+    frames = _read(settings.sources, settings)
     return frames if settings.time_series else replace(frames, timestep_fs=None)
 
 
-def without_box(frames: Frames, settings: AbInitio) -> Frames:
-    """The frames as a molecule in empty space where the settings ask for it."""
-    return frames if settings.periodic is None else replace(frames, pbc=(False, False, False))
+def _read(sources: Iterable[str], settings: Classical | AbInitio) -> Frames:
+    """Sources in order, as a molecule in empty space where the settings ask for it."""
+    frames = joined([read_source(source) for source in sources], settings.stride_fs)
+    boxed = isinstance(settings, Classical) or settings.periodic is None
+    return frames if boxed else replace(frames, pbc=(False, False, False))
 
 
 def parts_of(
@@ -91,10 +93,7 @@ def parts_of(
     for name, part in config.split:
         pieces = [] if part.sources else [part_of(frames, part, name)]
         for source in part.sources:
-            piece = joined([read_source(source)], config.stride_fs)
-            if isinstance(config.reference, AbInitio):
-                piece = without_box(piece, config.reference)
-            piece = part_of(piece, part, f"{name} ({source})")
+            piece = part_of(_read([source], config.reference), part, f"{name} ({source})")
             fresh = [hash_ not in kept_out for hash_ in frame_hashes(piece)]
             left_out += fresh.count(False)
             pieces.append(piece if all(fresh) else piece.select(np.flatnonzero(fresh)))

@@ -249,8 +249,7 @@ class _Chain:
         before = (self.found.get(stage) for stage in config.stages_of(model))
         train, deploy, check, *rollouts = (stage for stage in before if stage is not None)
         kept = [rollout for rollout in rollouts if rollout.done]
-        dumps = [rollout.sha256("trajectory") for rollout in kept]
-        oracle = self.ask(model, rollouts)
+        oracle = self.ask(model, kept, *(kept or rollouts[:1]))
         score = self.do(
             f"score-{name}",
             f"score {name}",
@@ -263,7 +262,7 @@ class _Chain:
                 "held_out": reference.sha256("held_out"),
                 "rerun": check.sha256("rerun"),
                 "oracle": None if oracle is None else oracle.sha256("oracle"),
-                "trajectories": dumps,
+                "trajectories": [rollout.sha256("trajectory") for rollout in kept],
                 "scores": SCHEMA,
             },
             partial(work.score_model, config, reference, check, kept, oracle),
@@ -271,33 +270,32 @@ class _Chain:
         )
         return ModelRun(model, train, deploy, check, tuple(rollouts), oracle, score)
 
-    def ask(self, model: Model, rollouts: Sequence[StageResult]) -> StageResult | None:
+    def ask(
+        self, model: Model, kept: Sequence[StageResult], *needs: StageResult
+    ) -> StageResult | None:
         """The ground truth, or the other models, on the frames of rollouts, where there is one."""
-        config, name = self.config, f"oracle-{model.name}"
-        kept = [rollout for rollout in rollouts if rollout.done]
-        needs = kept or rollouts[:1]
-        dumps = [rollout.sha256("trajectory") for rollout in kept]
+        config = self.config
+        inputs: dict[str, Any]
+        members: dict[str, StageResult] = {}
         if isinstance(config.reference, Classical):
-            return self.do(
-                name,
-                f"the exact reference on the frames of {model.name}",
-                {"potential": work.potential_inputs(config), "trajectories": dumps},
-                partial(work.ask_oracle, config, kept),
-                *needs,
-            )
-        if config.scoring.committee_every is None:
+            who = "the exact reference"
+            inputs = {"potential": work.potential_inputs(config)}
+            do = partial(work.ask_oracle, config, kept)
+        elif config.scoring.committee_every is not None:
+            who = "the other models"
+            members = {m.name: self.found[f"deploy-{m.name}"] for m in config.committee(model)}
+            inputs = {
+                "members": {name: deploy.sha256("model") for name, deploy in members.items()},
+                "every": config.scoring.committee_every,
+                "stride_fs": config.stride_fs,
+                **config.rollout.machine,
+            }
+            do = partial(work.ask_committee, config, members, kept)
+        else:
             return None
-        members = {m.name: self.found[f"deploy-{m.name}"] for m in config.committee(model)}
-        return self.do(
-            name,
-            f"the other models on the frames of {model.name}",
-            {"members": {key: deploy.sha256("model") for key, deploy in members.items()},
-             "every": config.scoring.committee_every, "stride_fs": config.stride_fs,
-             **config.rollout.machine, "trajectories": dumps},
-            partial(work.ask_committee, config, members, kept),
-            *needs,
-            *members.values(),
-        )  # fmt: skip
+        inputs["trajectories"] = [rollout.sha256("trajectory") for rollout in kept]
+        title = f"{who} on the frames of {model.name}"
+        return self.do(f"oracle-{model.name}", title, inputs, do, *needs, *members.values())
 
 
 def _versioned(inputs: Mapping[str, Any]) -> dict[str, Any]:

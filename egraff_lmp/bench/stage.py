@@ -121,7 +121,10 @@ def run_stage(stage: Stage, out: Path) -> StageResult:
     started = time.monotonic()
     try:
         outcome = stage.work(folder)
-        files = {name: _signed(folder, path) for name, path in outcome.files.items()}
+        files = {
+            name: (str(path.resolve().relative_to(folder.resolve())), sha256_file(path))
+            for name, path in outcome.files.items()
+        }
         result = replace(result, state=DONE, value=outcome.value, files=files)
     except EgraffError as error:
         result = replace(result, reason=str(error))
@@ -179,10 +182,6 @@ def _intact(result: StageResult) -> bool:
         (result.folder / path).is_file() and sha256_file(result.folder / path) == digest
         for path, digest in result.files.values()
     )
-
-
-def _signed(folder: Path, path: Path) -> tuple[str, str]:
-    return str(path.resolve().relative_to(folder.resolve())), sha256_file(path)
 
 
 def now() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -82,10 +83,8 @@ def read_columns(path: Path, x: str, *ys: str) -> tuple[Curve, ...]:
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                try:
+                with suppress(TypeError, ValueError):
                     rows.append([float(row[name]) for name in (x, *ys)])
-                except (TypeError, ValueError):
-                    continue
     except (OSError, KeyError, ValueError):
         return ()
     if not rows:
