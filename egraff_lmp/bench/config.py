@@ -230,19 +230,17 @@ class BenchConfig(Strict):
                 "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
                 "frames here; leave it out"
             )
-        ordinary = [model.name for model in self.models if model.control is None]
-        if len(ordinary) <= MIN_MEMBERS:
+        if len(self.ordinary) <= MIN_MEMBERS:
             raise ValueError(
                 f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are no "
                 f"negative controls, so that each has {MIN_MEMBERS} others to judge it, got "
-                f"{', '.join(ordinary) or 'none'}"
+                f"{', '.join(model.name for model in self.ordinary) or 'none'}"
             )
 
-    def committee(self, model: Model) -> tuple[Model, ...]:
-        """Those that judge `model`: all others that are no negative controls."""
-        return tuple(
-            other for other in self.models if other.control is None and other.name != model.name
-        )
+    @property
+    def ordinary(self) -> tuple[Model, ...]:
+        """The models that are no negative controls; those of a committee judge each other."""
+        return tuple(model for model in self.models if model.control is None)
 
     def trained(self, model: Model) -> Model:
         """The model that is trained for `model`: itself, or what a shuffled one is made of."""

@@ -188,13 +188,12 @@ class _Chain:
     def train(self, model: Model) -> StageResult:
         """Train a model; where runs share their models, in a folder named after what decides it."""
         config, name, reference = self.config, f"train-{model.name}", self.found["reference"]
-        parts = ("train", "validation")
-        inputs = {
-            "settings": config.train_settings(model, *parts).model_dump(mode="json"),
-            "parts": {
-                part: [digest for _, digest in work.part_files(reference, part)] for part in parts
-            },
+        parts = {
+            part: [digest for _, digest in work.part_files(reference, part)]
+            for part in ("train", "validation")
         }
+        settings = config.train_settings(model, *parts).model_dump(mode="json")
+        inputs = {"settings": settings, "parts": parts}
         out = self.out
         if self.shared is not None and reference.done:
             out = self.shared / stage_key(name, _versioned(inputs))[:SHARED_DIGITS]
@@ -283,7 +282,8 @@ class _Chain:
             do = partial(work.ask_oracle, config, kept)
         elif config.scoring.committee_every is not None:
             who = "the other models"
-            members = {m.name: self.found[f"deploy-{m.name}"] for m in config.committee(model)}
+            others = [m.name for m in config.ordinary if m.name != model.name]
+            members = {name: self.found[f"deploy-{name}"] for name in others}
             inputs = {
                 "members": {name: deploy.sha256("model") for name, deploy in members.items()},
                 "every": config.scoring.committee_every,
@@ -307,8 +307,7 @@ def _provenance(result: BenchResult) -> dict[str, str]:
     machine = hardware()
     found = dict(versions())
     for one in result.models:
-        if one.deploy.done:
-            found.update(one.deploy.value["versions"])
+        found.update(one.deploy.value.get("versions", {}))
     return {
         "written": now(),
         "hardware": machine_words("", machine),

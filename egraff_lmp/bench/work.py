@@ -15,9 +15,17 @@ import ase.io
 from ase import units
 
 from egraff_lmp.bench.config import BenchConfig, Classical
-from egraff_lmp.bench.frames import archive, held_out, judged, rollout_of
+from egraff_lmp.bench.frames import (
+    archive,
+    crystal,
+    held_out,
+    judged,
+    parts_of,
+    read_ab_initio,
+    rollout_of,
+    write_npz,
+)
 from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.reference import crystal, parts_of, read_ab_initio, write_npz
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.data import Frames
 from egraff_lmp.data.lammps_log import read_lammps_log
@@ -25,7 +33,7 @@ from egraff_lmp.data.table import read_source
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
-from egraff_lmp.rollout import classical, make_config, rerun, run_rollout
+from egraff_lmp.rollout import RolloutResult, classical, make_config, rerun, run_rollout
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
 from egraff_lmp.score.metric import Rerun
@@ -86,11 +94,12 @@ def _simulate(
     skipped = round(1000 * settings.equilibration_ps / settings.stride_fs)
     kept = round(1000 * settings.length_ps / settings.stride_fs)
     every = round(settings.stride_fs / settings.timestep_fs)
-    rollout = rollout_settings(
+    result = _run_lammps(
         config,
+        progress,
+        folder,
         structure=str(start.name),
         base=folder,
-        out_dir=folder / "run",
         pair=settings.pair_style,
         coeff=settings.coefficients,
         elements=settings.species,
@@ -100,23 +109,25 @@ def _simulate(
         seed=config.seed,
         ranks=1,
     )
-    result = run_rollout(rollout, progress)
     if result.status != "finished":
         raise EgraffError(f"the reference broke down: {result.reason}")
     frames = result.frames().select(slice(skipped + 1, skipped + 1 + kept))
     return frames, {"seed": config.seed, "steps": result.n_steps}
 
 
-def rollout_settings(config: BenchConfig, **values: Any) -> Any:
-    """A `RolloutConfig` with the ensemble, temperature and hardware of the bench."""
+def _run_lammps(
+    config: BenchConfig, progress: Progress | None, folder: Path, **settings: Any
+) -> RolloutResult:
+    """A rollout at the temperature and on the hardware of the bench; `settings` go before these."""
     common = {
         "ensemble": "nvt",
         "launcher": config.rollout.launcher,
         "temperature_kelvin": config.temperature_kelvin,
         "damping_fs": config.rollout.damping_fs,
+        "out_dir": (folder / "run").absolute(),
         **config.rollout.machine,
     }
-    return make_config({**common, **values}, "rollout")
+    return run_rollout(make_config({**common, **settings}, "rollout"), progress)
 
 
 def train_model(config: BenchConfig, model: Model, reference: StageResult, folder: Path) -> Outcome:
@@ -174,19 +185,19 @@ def run_start(
     folder: Path,
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
-    settings = rollout_settings(
+    result = _run_lammps(
         config,
+        progress,
+        folder,
         **start_of(config, number, reference, folder),
         model=deployed.path("model").absolute(),
         ensemble=config.rollout.ensemble,
-        out_dir=(folder / "run").absolute(),
         timestep_fs=config.rollout.timestep_fs,
         n_steps=config.steps,
         dump_every=config.dump_every,
         seed=config.seed + number,
         guard=False,  # how long and how a model goes wrong is what is measured
     )
-    result = run_rollout(settings, progress)
     value = {
         "status": result.status,
         "reason": result.reason,

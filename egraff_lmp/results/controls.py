@@ -12,9 +12,8 @@ from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
 from egraff_lmp.score.records import (
-    RERUN_COMMITTEE,
-    RERUN_ORACLE,
     RERUN_REFERENCE,
+    RERUNS,
     STABILITY,
     STRUCTURE,
     SURVIVAL,
@@ -27,9 +26,7 @@ from egraff_lmp.score.records import (
 from egraff_lmp.score.table import METRICS
 
 # In the order of the rows.
-RANKED = (
-    STRUCTURE, TRANSPORT, STABILITY, RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE, TRAJECTORY,
-)  # fmt: skip
+RANKED = (STRUCTURE, TRANSPORT, STABILITY, *RERUNS, TRAJECTORY)
 # Where the floor is noise, below which nothing can be ranked. Elsewhere it is what unrelated frames
 # give, or another length of time.
 _NOISE = {STRUCTURE, TRANSPORT}
@@ -134,10 +131,9 @@ def _verdict(
 
 def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
     survived, span = 1.0, None
-    if comparison != RERUN_REFERENCE:  # which no rollout enters
-        whole = result.find("survived", SURVIVAL)
-        if whole is not None and whole.value is not None:
-            survived, span = whole.value, whole.interval
+    whole = None if comparison == RERUN_REFERENCE else result.find("survived", SURVIVAL)
+    if whole is not None and whole.value is not None:  # that of reruns no rollout enters
+        survived, span = whole.value, whole.interval
     if score is None or score.value is None or not isfinite(score.value):
         return Entry(result.model.name, None, None, survived, span)
     return Entry(result.model.name, score.value, score.interval, survived, span)
