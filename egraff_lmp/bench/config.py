@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED
+from egraff_lmp.results.record import HALF_CUTOFF
 from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
@@ -214,28 +214,24 @@ class BenchConfig(Strict):
                 f"reference.stride_fs = {stride} fs must be a whole multiple of the time step, "
                 f"{step} fs: frames of reference and rollout are compared at equal times"
             )
-        self._check_committee()
+        committee = self.scoring.committee_every is not None
+        if committee and isinstance(self.reference, Classical):
+            raise ValueError(
+                "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
+                "frames here; leave it out"
+            )
+        if committee and len(self.ordinary) <= MIN_MEMBERS:
+            raise ValueError(
+                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are no "
+                f"negative controls, so that each has {MIN_MEMBERS} others to judge it, got "
+                f"{', '.join(model.name for model in self.ordinary) or 'none'}"
+            )
         from egraff_lmp.forcefields import force_field  # torch: seconds, for a check alone
 
         for model in self.models:
             force_field(model.forcefield)
             self.train_settings(self.trained(model), "train", "validation")
         return self
-
-    def _check_committee(self) -> None:
-        if self.scoring.committee_every is None:
-            return
-        if isinstance(self.reference, Classical):
-            raise ValueError(
-                "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
-                "frames here; leave it out"
-            )
-        if len(self.ordinary) <= MIN_MEMBERS:
-            raise ValueError(
-                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are no "
-                f"negative controls, so that each has {MIN_MEMBERS} others to judge it, got "
-                f"{', '.join(model.name for model in self.ordinary) or 'none'}"
-            )
 
     @property
     def ordinary(self) -> tuple[Model, ...]:
@@ -244,9 +240,7 @@ class BenchConfig(Strict):
 
     def trained(self, model: Model) -> Model:
         """The model that is trained for `model`: itself, or what a shuffled one is made of."""
-        if model.control != SHUFFLED:
-            return model
-        return next(other for other in self.models if other.name == model.of)
+        return next(other for other in self.models if other.name == (model.of or model.name))
 
     def train_settings(
         self, model: Model, train: str | Sequence[str], validation: str | Sequence[str]

@@ -180,21 +180,19 @@ def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
         end = broken if end is None or broken.frame < end.frame else end
         frames = frames.select(slice(0, broken.frame))
         temperature = None if temperature is None else temperature[: broken.frame]
-    step_fs = config.rollout.timestep_fs
     return Rollout(
         frames=frames,
         temperature_kelvin=temperature,
         end=end,
-        lasted_fs=rollout.value["n_steps"] * step_fs,
-        asked_fs=config.steps * step_fs,
+        lasted_fs=rollout.value["n_steps"] * config.rollout.timestep_fs,
+        asked_fs=config.steps * config.rollout.timestep_fs,
     )
 
 
 def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> tuple[Frames, tuple[int, ...]]:
-    """The frames of rollouts that an oracle is asked about: all, or some by a committee.
+    """The frames that an oracle is asked about, all or some by a committee, rollout after rollout.
 
-    Returns:
-        Those of all rollouts one after the other, and how many there are of each.
+    With how many there are of each.
     """
     pieces = [one.select(slice(None, None, config.scoring.committee_every)) for one in rollouts]
     return joined(pieces, pieces[0].timestep_fs or 1.0), tuple(map(len, pieces))

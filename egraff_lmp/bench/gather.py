@@ -215,12 +215,15 @@ def _model_result(
     begun = {name: stages[name] for name in names if name in stages}
     done = {name: stage for name, stage in begun.items() if stage.done}
     reference, train, deploy, score = (done.get(names[k]) for k in (0, 1, 2, -1))
-    rollouts = {
-        number: done[name]
-        for number in range(1, len(config.rollout.starts) + 1)
-        if (name := f"rollout-{model.name}-{number}") in done
-    }
-    troubles = _troubles(begun.values())
+    starts = enumerate(names[4 : 4 + len(config.rollout.starts)], 1)
+    rollouts = {number: done[name] for number, name in starts if name in done}
+    troubles = []
+    for stage in begun.values():  # what was only blocked is no trouble of its own
+        value = stage.value
+        if stage.state == FAILED:
+            troubles.append(record.Trouble(stage.name, stage.reason))
+        elif value.get("status", "finished") != "finished":
+            troubles.append(record.Trouble(stage.name, value["reason"], value["n_steps"]))
     scores = None
     if score is not None:
         path = score.path("scores")
@@ -244,18 +247,6 @@ def _model_result(
         training=None if train is None else _training(train, own),
         rollouts=tuple(_rollout(config, number, stage) for number, stage in rollouts.items()),
     )
-
-
-def _troubles(stages: Iterable[StageResult]) -> list[record.Trouble]:
-    """What failed or broke down; what was only blocked is left out."""
-    found = []
-    for stage in stages:
-        value = stage.value
-        if stage.state == FAILED:
-            found.append(record.Trouble(stage.name, stage.reason))
-        elif value.get("status", "finished") != "finished":
-            found.append(record.Trouble(stage.name, value["reason"], value["n_steps"]))
-    return found
 
 
 def _costs(

@@ -1,7 +1,4 @@
-"""Running a matrix: its cells one after the other, and the summary of whatever is there.
-
-A cell is one system at one temperature: an ordinary folder of `egraff bench` (see `folder`).
-"""
+"""Running a matrix: its cells one after the other, and the summary of whatever is there."""
 
 from __future__ import annotations
 
@@ -22,9 +19,7 @@ from egraff_lmp.report.page import write_page
 from egraff_lmp.results.record import DONE, Results
 from egraff_lmp.score.words import counted
 
-# Called with (number of the cell, cells in all, the cell).
 BeginCell = Callable[[int, int, CellConfig], None]
-# Called with (the cell, why it could not even begin).
 RefuseCell = Callable[[CellConfig, str], None]
 
 
@@ -58,9 +53,9 @@ def run_matrix(
     Args:
         matrix, cells, out: the matrix, all its cells, folder of the results.
         only: the cells to run; None runs all, () only writes the summary.
-        begin_cell: told of each cell before it begins.
+        begin_cell: told (number of the cell, cells in all, the cell) before each.
         begin, end, progress: as in `run_bench`.
-        refuse_cell: told of each cell that could not begin, and why.
+        refuse_cell: told (cell, reason) of each that could not even begin.
 
     Raises:
         EgraffError: `out` is a file, or a cell has the name of a file of the matrix itself.
@@ -128,9 +123,8 @@ def describe(cell: CellConfig) -> str:
     """One line on what a cell will do."""
     config, rollout = cell.config, cell.config.rollout
     models = ", ".join(model.name for model in config.models)
-    length = config.steps * rollout.timestep_fs / 1000
     return (
         f"{cell.name}: {models}; {counted(len(rollout.starts), 'start')} of {config.steps} steps "
-        f"({length:.3g} ps) at {config.temperature_kelvin:g} K on "
-        f"{counted(rollout.ranks, 'rank')}"
+        f"({config.steps * rollout.timestep_fs / 1000:.3g} ps) at {config.temperature_kelvin:g} K "
+        f"on {counted(rollout.ranks, 'rank')}"
     )

@@ -40,9 +40,7 @@ def nobody(*told: object) -> None:
     """Who is told of stages where nobody listens."""
 
 
-# Called with (number of the stage, stages in all, its title).
 Begin = Callable[[int, int, str], None]
-# Called with (number of the stage, stages in all, its result).
 End = Callable[[int, int, StageResult], None]
 
 
@@ -105,8 +103,8 @@ def run_bench(
     Args:
         config: what to do.
         out: folder of the results; one run at a time may write into it.
-        begin: told of each stage before it begins.
-        end: told of each stage's result.
+        begin: told (number of the stage, stages in all, title) before each.
+        end: told (number of the stage, stages in all, result) after each.
         progress: told of (steps done, steps in all) while LAMMPS runs.
         models: folder of trained models that several runs share: a model with the same settings
             and the same frames is trained once, and who comes while another run trains it waits.
@@ -206,14 +204,13 @@ class _Chain:
         config, reference, name = self.config, self.found["reference"], model.name
         origin = config.trained(model)
         train = self.found.get(f"train-{origin.name}") or self.train(origin)
-        seed = config.seed if model.control == SHUFFLED else None
         # The inputs of ordinary models are what they were before there were controls.
-        control = {} if seed is None else {"shuffle_seed": seed}
+        control: dict[str, Any] = {"shuffle_seed": config.seed} if model.control == SHUFFLED else {}
         deploy = self.do(
             f"deploy-{name}",
             f"deploy {name}",
             {"checkpoint": train.sha256("checkpoint"), **control},
-            partial(work.deploy_model, model, train, shuffle_seed=seed),
+            partial(work.deploy_model, model, train, **control),
             train,
             out=train.folder.parent,
         )

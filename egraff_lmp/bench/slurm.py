@@ -24,7 +24,7 @@ NOTICE = "B:TERM@60"  # to the program itself, a minute before the limit: it end
 def render_script(
     matrix: Matrix, cells: Sequence[CellConfig], out: str | Path, workdir: str | Path
 ) -> Path:
-    """Write the script of the job array into the folder of the matrix.
+    """Write the script of the job array into the folder of the matrix, and return its path.
 
     Task k runs cell number k and then writes the summary of all that is there, so the last task to
     end leaves the page of the whole matrix. A task that reached its limit ends with
@@ -33,9 +33,6 @@ def render_script(
     Args:
         matrix, cells, out: the matrix, all its cells, its folder.
         workdir: folder that relative paths of the matrix start from.
-
-    Returns:
-        Path of the script.
 
     Raises:
         EgraffError: see `matrix_run.prepare`.

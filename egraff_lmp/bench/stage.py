@@ -159,9 +159,9 @@ def _begin(folder: Path, key: str, inputs: Mapping[str, Any]) -> int:
     except (OSError, ValueError):
         birth = None
     ours = isinstance(birth, dict) and "key" in birth
-    attempts = 0
+    attempts = 1
     if ours and birth["key"] == key:
-        attempts = int(birth.get("attempts", 0))
+        attempts += int(birth.get("attempts", 0))
     elif folder.exists():
         if not ours and any(folder.iterdir()):
             raise EgraffError(
@@ -171,9 +171,9 @@ def _begin(folder: Path, key: str, inputs: Mapping[str, Any]) -> int:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
-    birth = {"schema": SCHEMA, "key": key, "attempts": attempts + 1, "begun": now()}
+    birth = {"schema": SCHEMA, "key": key, "attempts": attempts, "begun": now()}
     write_json(folder / INPUTS, {**birth, "inputs": inputs})
-    return attempts + 1
+    return attempts
 
 
 def _intact(result: StageResult) -> bool:

@@ -69,10 +69,10 @@ class ControlVerdict:
 def verdicts(results: Results) -> tuple[ControlVerdict, ...]:
     """On all scores of all negative controls; none where there is no control."""
     return tuple(
-        _verdict(system, result, key, comparison, part)
+        _verdict(system, result, *place)
         for system, result in results
         if result.model.control is not None
-        for key, comparison, part in _scores([result, *system.ordinary])
+        for place in _scores([result, *system.ordinary])
     )
 
 
@@ -107,9 +107,8 @@ def _verdict(
     if comparison == TRAJECTORY and paired and uninformative(system):
         ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), Fact("unrelated"))
     else:
-        rank = partial(
-            rank_control, better=metric.better, floor=floor if comparison in _NOISE else None
-        )
+        noise = floor if comparison in _NOISE else None
+        rank = partial(rank_control, better=metric.better, floor=noise)
         ranking = rank(entry, others)
         alone = rank(replace(entry, survived=1.0), [replace(o, survived=1.0) for o in others])
     return ControlVerdict(
@@ -130,9 +129,9 @@ def _verdict(
 
 
 def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
-    survived, span = 1.0, None
+    survived, span = 1.0, None  # of reference frames, where no rollout enters
     whole = None if comparison == RERUN_REFERENCE else result.find("survived", SURVIVAL)
-    if whole is not None and whole.value is not None:  # that of reruns no rollout enters
+    if whole is not None and whole.value is not None:
         survived, span = whole.value, whole.interval
     if score is None or score.value is None or not isfinite(score.value):
         return Entry(result.model.name, None, None, survived, span)

@@ -125,7 +125,7 @@ def rank_control(
         1 + len(ahead),
         1 + len(ranked),
         no_better,
-        _reason(control, best, beyond, floor, badness),
+        _reason(control, best, beyond, floor, sign),
         broke=control.survived != best.survived,
     )
 
@@ -145,13 +145,7 @@ def _beyond(one: Entry, other: Entry, badness: Callable[[float], float]) -> bool
     return min(map(badness, one.interval)) > max(map(badness, other.interval))
 
 
-def _reason(
-    control: Entry,
-    best: Entry,
-    beyond: bool,
-    floor: float | None,
-    badness: Callable[[float], float],
-) -> Fact:
+def _reason(control: Entry, best: Entry, beyond: bool, floor: float | None, sign: float) -> Fact:
     """What decided between the control and the best model."""
     who: dict[str, str | float | None] = {"control": control.model, "best": best.model}
     if control.survived != best.survived:
@@ -160,7 +154,7 @@ def _reason(
     if control.value is None or best.value is None:
         return Fact("no-score-left")
     who |= {"value": control.value, "best_value": best.value}
-    if floor is not None and badness(control.value) == badness(floor):
+    if floor is not None and sign * control.value <= sign * floor:
         return Fact("at-floor", {**who, "floor": floor})
     if control.interval is None or best.interval is None:
         return Fact("no-interval", who)
