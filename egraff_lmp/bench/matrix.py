@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from egraff_lmp.bench.config import BenchConfig, parse_config, read_raw
 from egraff_lmp.bench.model import Models, Name, Strict, named_apart
@@ -31,22 +24,32 @@ KIND = "matrix"
 _SECTIONS = ("reference", "split", "training", "rollout", "scoring")
 
 
-def _printed(row: PaperRow) -> PaperRow:
-    try:
-        check_rows([row])
-    except EgraffError as error:
-        raise ValueError(str(error)) from None
-    return row
+class PaperName(Strict):
+    """A row of the paper's tables that a system stands for: `{dataset: 3BPA, condition: 300K}`."""
+
+    dataset: str
+    condition: str = ""
+
+    @model_validator(mode="after")
+    def _printed(self) -> PaperName:
+        try:
+            check_rows([self.row])
+        except EgraffError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def row(self) -> PaperRow:
+        """The row itself."""
+        return PaperRow(self.dataset, self.condition)
 
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, Mapping) else value
 
 
-# Rows of the paper's tables that a system stands for, one or a list of them:
-# `{dataset: 3BPA, condition: 300K}`.
-_PaperRow = Annotated[PaperRow, AfterValidator(_printed)]
-PaperRows = Annotated[tuple[_PaperRow, ...], BeforeValidator(_listed)]
+# One row or a list of them.
+PaperNames = Annotated[tuple[PaperName, ...], BeforeValidator(_listed)]
 
 
 class Temperature(Strict):
@@ -57,7 +60,7 @@ class Temperature(Strict):
     split: dict[str, Any] = Field(default={})
     rollout: dict[str, Any] = Field(default={})
     scoring: dict[str, Any] = Field(default={})
-    paper: PaperRows = ()
+    paper: PaperNames = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -79,7 +82,7 @@ class System(Strict):
     rollout: dict[str, Any] = Field(default={})
     scoring: dict[str, Any] = Field(default={})
     models: tuple[str, ...] | None = Field(default=None, min_length=1)
-    paper: PaperRows = ()
+    paper: PaperNames = ()
     remarks: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -220,8 +223,8 @@ def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -
         "models": [model.model_dump() for model in chosen],
         "remarks": [*system.remarks, *condition.remarks],
     }
-    config = parse_config(raw, where)
-    return CellConfig(name, system.name, config, condition.paper or system.paper)
+    rows = tuple(named.row for named in condition.paper or system.paper)
+    return CellConfig(name, system.name, parse_config(raw, where), rows)
 
 
 def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from egraff_lmp.score.records import TOTAL, Score, Scores
 
@@ -28,8 +28,6 @@ class NegativeControl:
 @dataclass(frozen=True)
 class PaperRow:
     """A row of the paper's tables: a dataset and, where it has several rows, the condition."""
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     dataset: str
     condition: str = ""
