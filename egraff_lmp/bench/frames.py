@@ -190,9 +190,6 @@ def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
 
 
 def judged(config: BenchConfig, rollouts: Sequence[Frames]) -> tuple[Frames, tuple[int, ...]]:
-    """The frames that an oracle is asked about, all or some by a committee, rollout after rollout.
-
-    With how many there are of each.
-    """
+    """The frames that an oracle is asked about (a committee: some of them), how many of each."""
     pieces = [one.select(slice(None, None, config.scoring.committee_every)) for one in rollouts]
     return joined(pieces, pieces[0].timestep_fs or 1.0), tuple(map(len, pieces))

@@ -118,7 +118,7 @@ def _simulate(
 def _run_lammps(
     config: BenchConfig, progress: Progress | None, folder: Path, **settings: Any
 ) -> RolloutResult:
-    """A rollout at the temperature and on the hardware of the bench; `settings` go before these."""
+    """A rollout at the temperature and on the hardware of the bench; `settings` come first."""
     common = {
         "ensemble": "nvt",
         "launcher": config.rollout.launcher,

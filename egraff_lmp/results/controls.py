@@ -129,7 +129,7 @@ def _verdict(
 
 
 def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
-    survived, span = 1.0, None  # of reference frames, where no rollout enters
+    survived, span = 1.0, None  # for errors on reference frames, which no rollout enters
     whole = None if comparison == RERUN_REFERENCE else result.find("survived", SURVIVAL)
     if whole is not None and whole.value is not None:
         survived, span = whole.value, whole.interval

@@ -63,14 +63,15 @@ def _mean(group: Sequence[Series], geometric: bool) -> Curve | None:
     values[~(np.isfinite(values) & ((values > 0) | (not geometric)))] = np.nan
     count = np.isfinite(values).sum(axis=2)
     means = back(np.nansum(into(values), axis=2) / np.maximum(count, 1))
-    some = (count > 0).any(axis=0)
+    rows = into(np.where(count > 0, means, np.nan))
+    some = np.isfinite(rows).any(axis=0)
     if not some.any():
         return None
-    rows = into(np.where(count > 0, means, np.nan))[:, some]
     step = group[0].step_fs or 1.0
-    x = (np.arange(len(some)) + 0.5) * window * step - 0.5 * step
+    x = (np.arange(rows.shape[1]) + 0.5) * window * step - 0.5 * step
+    rows, x = rows[:, some], x[some]
     mean, low, high = (back(f(rows, axis=0)).tolist() for f in (np.nanmean, np.nanmin, np.nanmax))
-    return Curve(x[some].tolist(), mean, *((low, high) if len(group) > 1 else ()))
+    return Curve(x.tolist(), mean, *((low, high) if len(group) > 1 else ()))
 
 
 def read_columns(path: Path, x: str, *ys: str) -> tuple[Curve, ...]:
