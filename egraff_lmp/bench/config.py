@@ -9,31 +9,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from egraff_lmp.bench.model import Model, with_origins
-from egraff_lmp.bench.strict import Strict
+from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED
+from egraff_lmp.results.record import HALF_CUTOFF
 from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.config import parse_config as parse_training
 from egraff_lmp.yaml_file import read_yaml
 
-# Of folders and files, and in the scripts of jobs.
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 SHIPPED = Path(__file__).resolve().parent / "configs"
 
 
@@ -54,6 +45,11 @@ class Classical(Strict):
     stride_fs: PositiveFloat
     equilibration_ps: PositiveFloat
     length_ps: PositiveFloat
+
+    @property
+    def coefficients(self) -> str:
+        """What follows `pair_coeff * *`."""
+        return " ".join([self.potential, *self.species])
 
 
 class AbInitio(Strict):
@@ -89,19 +85,6 @@ class Part(Strict):
             raise ValueError(f"a part needs last > first, got first {self.first}, last {self.last}")
         return self
 
-    @property
-    def frames(self) -> slice:
-        """The part as a slice of the reference."""
-        return slice(self.first, self.last, self.every)
-
-    def overlaps(self, other: Part) -> bool:
-        """Whether the two ranges share a frame number of the same frames.
-
-        Ranges of different sources may still hold the same frames: that is found by their content.
-        """
-        same = set(self.sources) & set(other.sources) or not (self.sources or other.sources)
-        return bool(same) and self.first < other.last and other.first < self.last
-
 
 class Split(Strict):
     """Which frames are trained on, steer the training, and are kept for the scores."""
@@ -112,17 +95,16 @@ class Split(Strict):
 
     @model_validator(mode="after")
     def _disjoint(self) -> Split:
-        parts = {"train": self.train, "validation": self.validation, "held_out": self.held_out}
-        names = list(parts)
         if self.held_out.sources:
             raise ValueError("held_out must be a part of the reference: leave its sources out")
-        for k, name in enumerate(names):
-            for other in names[k + 1 :]:
-                if parts[name].overlaps(parts[other]):
-                    raise ValueError(
-                        f"the parts {name} and {other} share frames: a model would be scored "
-                        "on what it has seen"
-                    )
+        for (name, part), (other, its) in combinations(self, 2):
+            # Different sources may still hold the same frames: that is found by their content.
+            same = set(part.sources) & set(its.sources) or not (part.sources or its.sources)
+            if same and part.first < its.last and its.first < part.last:
+                raise ValueError(
+                    f"the parts {name} and {other} share frames: a model would be scored on what "
+                    "it has seen"
+                )
         return self
 
 
@@ -148,6 +130,11 @@ class Rollout(Strict):
     ensemble: Literal["nvt", "nve"] = "nvt"
     velocities: Literal["maxwell-boltzmann", "recovered"] = "maxwell-boltzmann"
     launcher: str | None = Field(default=None, exclude=True)
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """What of the machine may change numbers."""
+        return {"ranks": self.ranks, "threads": self.threads, "device": self.device}
 
     @field_validator("launcher")
     @classmethod
@@ -189,50 +176,56 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
-    name: str = Field(pattern=NAME)
+    name: Name
     title: str
     seed: int = Field(ge=1, lt=2**31 - 1000)
     temperature_kelvin: PositiveFloat
     reference: Annotated[Classical | AbInitio, Field(discriminator="kind")]
     split: Split
     training: dict[str, Any]
-    models: tuple[Model, ...] = Field(min_length=1)
+    models: Models
     rollout: Rollout
     scoring: Scoring = Scoring()
     remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
 
-    @field_validator("models")
-    @classmethod
-    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
-        return with_origins(models)
-
     @model_validator(mode="after")
     def _consistent(self) -> BenchConfig:
-        names = [model.name for model in self.models]
-        if len(set(names)) != len(names):
-            raise ValueError(f"every model needs a name of its own, got {', '.join(names)}")
-        held_out = self.split.held_out
+        named_apart("model", self.models)
+        first, last = self.split.held_out.first, self.split.held_out.last
+        recovered = self.rollout.velocities == "recovered"
         for start in self.rollout.starts:
-            if not held_out.first <= start < held_out.last:
+            if not first <= start < last:
                 raise ValueError(
-                    f"rollout.starts: frame {start} is not in the held-out part "
-                    f"[{held_out.first}, {held_out.last})"
+                    f"rollout.starts: frame {start} is not in the held-out part [{first}, {last})"
                 )
-            if self.rollout.velocities == "recovered" and not (
-                held_out.first < start < held_out.last - 1
-            ):
+            if recovered and not first < start < last - 1:
                 raise ValueError(
                     f"rollout.starts: frame {start} needs a held-out frame before and one after it "
                     "to recover velocities from"
                 )
-        if self.rollout.velocities == "recovered" and not self.time_series:
+        if recovered and not self.time_series:
             raise ValueError(
                 "rollout.velocities: only a time series has velocities to recover; use "
                 "maxwell-boltzmann"
             )
-        if self.dump_every < 1:
-            raise ValueError("reference.stride_fs is below one time step")
-        self._check_committee()
+        stride, step = self.stride_fs, self.rollout.timestep_fs
+        if self.dump_every < 1 or abs(self.dump_every * step - stride) > 1e-6 * stride:
+            raise ValueError(
+                f"reference.stride_fs = {stride} fs must be a whole multiple of the time step, "
+                f"{step} fs: frames of reference and rollout are compared at equal times"
+            )
+        committee = self.scoring.committee_every is not None
+        if committee and isinstance(self.reference, Classical):
+            raise ValueError(
+                "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
+                "frames here; leave it out"
+            )
+        if committee and len(self.ordinary) <= MIN_MEMBERS:
+            raise ValueError(
+                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are no "
+                f"negative controls, so that each has {MIN_MEMBERS} others to judge it, got "
+                f"{', '.join(model.name for model in self.ordinary) or 'none'}"
+            )
         from egraff_lmp.forcefields import force_field  # torch: seconds, for a check alone
 
         for model in self.models:
@@ -240,33 +233,14 @@ class BenchConfig(Strict):
             self.train_settings(self.trained(model), "train", "validation")
         return self
 
-    def _check_committee(self) -> None:
-        if self.scoring.committee_every is None:
-            return
-        if isinstance(self.reference, Classical):
-            raise ValueError(
-                "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
-                "frames here; leave it out"
-            )
-        ordinary = [model.name for model in self.models if model.control is None]
-        if len(ordinary) <= MIN_MEMBERS:
-            raise ValueError(
-                f"scoring.committee_every: expected at least {MIN_MEMBERS + 1} models that are no "
-                f"negative controls, so that each has {MIN_MEMBERS} others to judge it, got "
-                f"{', '.join(ordinary) or 'none'}"
-            )
-
-    def committee(self, model: Model) -> tuple[Model, ...]:
-        """Those that judge `model`: all others that are no negative controls."""
-        return tuple(
-            other for other in self.models if other.control is None and other.name != model.name
-        )
+    @property
+    def ordinary(self) -> tuple[Model, ...]:
+        """The models that are no negative controls; those of a committee judge each other."""
+        return tuple(model for model in self.models if model.control is None)
 
     def trained(self, model: Model) -> Model:
         """The model that is trained for `model`: itself, or what a shuffled one is made of."""
-        if model.control != SHUFFLED:
-            return model
-        return next(other for other in self.models if other.name == model.of)
+        return next(other for other in self.models if other.name == (model.of or model.name))
 
     def train_settings(
         self, model: Model, train: str | Sequence[str], validation: str | Sequence[str]
@@ -278,23 +252,30 @@ class BenchConfig(Strict):
         Raises:
             EgraffError: a key that the trainer does not know, or a wrong value.
         """
-        common = {key: value for key, value in self.training.items() if key not in model.training}
-        taken = sorted({"forcefield", "preset", "overrides", "data"} & {*common, *model.training})
-        if taken:
-            raise ValueError(f"training: {', '.join(taken)} must be left to split and models")
-        raw = {
-            "seed": self.seed,
-            **common,
-            **model.training,
+        given = {"seed": self.seed, **self.training, **model.training}
+        settled = {
             "forcefield": model.forcefield,
             "preset": model.preset,
             "overrides": model.settings,
             "data": {"train": _listed(train), "validation": _listed(validation)},
         }
-        settings = parse_training(raw, f"training of model {model.name}")
+        taken = sorted(given.keys() & settled.keys())
+        if taken:
+            raise ValueError(f"training: {', '.join(taken)} must be left to split and models")
+        settings = parse_training({**given, **settled}, f"training of model {model.name}")
         if model.control == HALF_CUTOFF:
             settings = settings.model_copy(update={"r_max": settings.r_max / 2})
         return settings
+
+    def stages_of(self, model: Model) -> tuple[str, ...]:
+        """Names of the stages after the reference that give a model's results, in order."""
+        name = model.name
+        rollouts = (f"rollout-{name}-{k}" for k in range(1, len(self.rollout.starts) + 1))
+        asked = isinstance(self.reference, Classical) or self.scoring.committee_every is not None
+        return (
+            f"train-{self.trained(model).name}", f"deploy-{name}", f"check-{name}", *rollouts,
+            *((f"oracle-{name}",) if asked else ()), f"score-{name}",
+        )  # fmt: skip
 
     @property
     def time_series(self) -> bool:
@@ -309,7 +290,7 @@ class BenchConfig(Strict):
     @property
     def dump_every(self) -> int:
         """Steps between dumped frames of a rollout."""
-        return _whole("reference.stride_fs", self.stride_fs, self.rollout.timestep_fs)
+        return round(self.stride_fs / self.rollout.timestep_fs)
 
     @property
     def steps(self) -> int:
@@ -320,16 +301,6 @@ class BenchConfig(Strict):
 
 def _listed(paths: str | Sequence[str]) -> list[str]:
     return [paths] if isinstance(paths, str) else list(paths)
-
-
-def _whole(name: str, length_fs: float, step_fs: float) -> int:
-    count = round(length_fs / step_fs)
-    if count < 1 or abs(count * step_fs - length_fs) > 1e-6 * length_fs:
-        raise ValueError(
-            f"{name} = {length_fs} fs must be a whole multiple of the time step, {step_fs} fs: "
-            "frames of reference and rollout are compared at equal times"
-        )
-    return count
 
 
 def shipped() -> dict[str, Path]:
@@ -370,17 +341,4 @@ def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
     return raw, str(path)
 
 
-def parse_config(raw: dict[str, Any], source: str) -> BenchConfig:
-    """A checked config from plain values; `source` is named in errors."""
-    try:
-        return BenchConfig.model_validate(raw)
-    except ValidationError as error:
-        raise EgraffError(f"{source}: {mistakes(error)}.") from None
-
-
-def mistakes(error: ValidationError) -> str:
-    """Every mistake of a config with the place where it stands."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
-        for item in error.errors()
-    )
+parse_config = BenchConfig.checked

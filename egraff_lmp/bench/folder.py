@@ -9,7 +9,26 @@ OUT/models/HASH/                           of a matrix: trained models that syst
 OUT/SYSTEM[-TEMPERATUREK]/                 of a matrix: the folder of one system
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+
+from egraff_lmp.errors import EgraffError
+
 REPORT, SCORES, TABLE, FIGURES = "report.html", "scores.json", "scores.csv", "report-files"
 SUMMARY = "bench.json"
 COPY, MODELS = "matrix.yaml", "models"
 RESERVED = {MODELS, REPORT, COPY, SCORES, TABLE, FIGURES}
+
+
+def made(out: str | Path) -> Path:
+    """The absolute path of an output folder, which is made if there is none.
+
+    Raises:
+        EgraffError: it is a file.
+    """
+    out = Path(out).absolute()
+    if out.exists() and not out.is_dir():
+        raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
+    out.mkdir(parents=True, exist_ok=True)
+    return out

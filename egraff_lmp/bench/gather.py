@@ -7,21 +7,27 @@ that systems may be run in any order, by any number of jobs, and be looked at at
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from egraff_lmp.bench.config import BenchConfig, parse_config
 from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
 from egraff_lmp.bench.matrix import CellConfig, Matrix, load_matrix, yaml_text
-from egraff_lmp.bench.model_result import model_of, model_result
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import StageResult
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.page import check_output, write_page
 from egraff_lmp.results import record
-from egraff_lmp.results.record import FAILED, NOT_RUN
+from egraff_lmp.results.curves import read_columns, thin
+from egraff_lmp.results.record import DONE, FAILED, NOT_RUN, SHUFFLED
+from egraff_lmp.score import cost_scores
+from egraff_lmp.score.cost import Cost
+from egraff_lmp.score.metric import Training
+from egraff_lmp.score.records import Scores
+
+# Columns of the log of a training: validation errors (MAE) in meV/atom and meV/A.
+_LEARNING = ("validation_energy_mae_mev_per_atom", "validation_forces_mae_mev_per_angstrom")
 
 
 def read_results(folder: str | Path) -> record.Results:
@@ -56,24 +62,12 @@ def matrix_results(
     folder: Path,
     refused: Mapping[str, str] | None = None,
 ) -> record.Results:
-    """Whatever there is of a matrix.
+    """Whatever there is of a matrix; cell NAME lies in folder/NAME.
 
-    Args:
-        matrix: the matrix.
-        cells: all its systems; system NAME lies in folder/NAME.
-        folder: of the matrix.
-        refused: systems that could not even begin, with the reason.
+    `refused` are cells that could not even begin, with the reason.
     """
-    return record.Results(
-        name=matrix.name,
-        title=matrix.title,
-        seed=str(matrix.seed),
-        models=tuple(map(model_of, matrix.models)),
-        systems=tuple(_system(c, folder / c.name, (refused or {}).get(c.name)) for c in cells),
-        remarks=matrix.remarks,
-        config=yaml_text(matrix),
-        folder=folder,
-    )
+    systems = (_system(c, folder / c.name, (refused or {}).get(c.name)) for c in cells)
+    return _results(matrix, systems, yaml_text(matrix), folder, matrix.remarks)
 
 
 def _single(folder: Path) -> record.Results:
@@ -85,17 +79,20 @@ def _single(folder: Path) -> record.Results:
             "again."
         ) from None
     config = parse_config(raw, str(folder / SUMMARY))
-    cell = CellConfig(folder.name, config.name, config.temperature_kelvin, config)
-    system = _system(cell, folder)
-    return record.Results(
-        name=config.name,
-        title=config.title,
-        seed=str(config.seed),
-        models=tuple(map(model_of, config.models)),
-        systems=(system,),
-        config=yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=90),
-        folder=folder,
-    )
+    system = _system(CellConfig(folder.name, config.name, config), folder)
+    return _results(config, [system], yaml_text(raw), folder)
+
+
+def _results(
+    asked: Matrix | BenchConfig,
+    systems: Iterable[record.System],
+    config: str,
+    folder: Path,
+    remarks: tuple[str, ...] = (),
+) -> record.Results:
+    models = tuple(map(_model_of, asked.models))
+    return record.Results(asked.name, asked.title, str(asked.seed), models, tuple(systems),
+                          remarks, config, folder)  # fmt: skip
 
 
 def merge(runs: Sequence[record.Results]) -> record.Results:
@@ -105,8 +102,7 @@ def merge(runs: Sequence[record.Results]) -> record.Results:
         EgraffError: two have different results of a system, or give one name to two models.
     """
     models: dict[str, record.Model] = {}
-    systems: dict[str, record.System] = {}
-    owner: dict[str, record.Results] = {}
+    systems: dict[str, tuple[record.System, Path]] = {}
     for run in runs:
         for model in run.models:
             if models.setdefault(model.name, model) != model:
@@ -115,21 +111,20 @@ def merge(runs: Sequence[record.Results]) -> record.Results:
                     "got other settings: report them apart, or rename one."
                 )
         for system in run.systems:
-            old = systems.get(system.name)
-            if old is None or not old.ran:
-                systems[system.name], owner[system.name] = system, run
+            old, folder = systems.setdefault(system.name, (system, run.folder))
+            if not old.ran:
+                systems[system.name] = system, run.folder
             elif system.ran and _results_of(old) != _results_of(system):
                 raise EgraffError(
                     f"expected cell {system.name} to have results in one folder, or the same in "
-                    f"all, got different ones in {owner[system.name].folder} and {run.folder}: "
-                    "leave one out."
+                    f"all, got different ones in {folder} and {run.folder}: leave one out."
                 )
     return record.Results(
         name="+".join(dict.fromkeys(run.name for run in runs)),
         title=" + ".join(dict.fromkeys(run.title for run in runs)),
         seed=", ".join(dict.fromkeys(run.seed for run in runs)),
         models=tuple(models.values()),
-        systems=tuple(systems.values()),
+        systems=tuple(system for system, _ in systems.values()),
         remarks=tuple(dict.fromkeys(sentence for run in runs for sentence in run.remarks)),
         config="---\n".join(dict.fromkeys(run.config for run in runs)),
         folder=runs[0].folder,
@@ -144,64 +139,49 @@ def _results_of(system: record.System) -> list[tuple[Any, ...]]:
 def _system(cell: CellConfig, folder: Path, refused: str | None = None) -> record.System:
     config = cell.config
     raw, reason = _read(config, folder)
-    stages = {} if raw is None else {stage.name: stage for stage in _stages(raw, folder)}
+    stages = {stage.name: stage for stage in raw.get("stages", ())}
     state = NOT_RUN
     if refused is not None:
-        raw, reason, state = None, refused, FAILED
+        raw, reason, state = {}, refused, FAILED
     trouble = (record.Trouble("", reason),)
     plain = config.model_dump(mode="json")
-    found = [
-        record.ModelResult(model_of(model), state, trouble)
-        if raw is None
-        else model_result(config, model, stages)
-        for model in config.models
-    ]
     return record.System(
         name=cell.name,
         system=cell.system,
-        temperature_kelvin=cell.temperature_kelvin,
+        temperature_kelvin=config.temperature_kelvin,
         # Dumps leave out what came later and has its default.
         settings={**plain, "rollout": dict(config.rollout), "scoring": dict(config.scoring)},
         time_series=config.time_series,
         steps=config.steps,
         dump_every=config.dump_every,
         reference=_reference(stages.get("reference")),
-        models=tuple(found),
+        models=tuple(
+            _model_result(config, model, stages)
+            if raw
+            else record.ModelResult(_model_of(model), state, trouble)
+            for model in config.models
+        ),
         paper=cell.paper,
         stages=tuple(
             record.Stage(s.name, s.state, s.seconds, s.key, s.attempts, s.fresh)
             for s in stages.values()
         ),
-        machine=raw.get("machine", {}) if raw is not None else {},
-        page=folder / REPORT if raw is not None and (folder / REPORT).is_file() else None,
+        machine=raw.get("machine", {}),
+        page=folder / REPORT if raw and (folder / REPORT).is_file() else None,
     )
 
 
-def _read(config: BenchConfig, folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """`bench.json`, or None and why its results are not those of this configuration."""
+def _read(config: BenchConfig, folder: Path) -> tuple[dict[str, Any], str]:
+    """`bench.json`, or nothing and why its results are not those of this configuration."""
     try:
         raw = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         same = raw["config"] == json.loads(config.model_dump_json())
-        list(_stages(raw, folder))
+        raw["stages"] = [StageResult.from_dict(stage, folder) for stage in raw["stages"]]
     except FileNotFoundError:
-        return None, "not run yet, or not to its end"
+        return {}, "not run yet, or not to its end"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return None, f"{SUMMARY} cannot be read: {error}"
-    return (raw, "") if same else (None, "run with other settings; not yet with these")
-
-
-def _stages(raw: Mapping[str, Any], folder: Path) -> list[StageResult]:
-    """The stages of a `bench.json`; paths of their files are relative to its folder."""
-    return [
-        StageResult(
-            **{name: stage[name] for name in ("name", "state", "key", "value", "reason", "seconds",
-                                              "attempts", "finished")},
-            files={name: (one["path"], one["sha256"]) for name, one in stage["files"].items()},
-            folder=folder,
-            fresh=stage.get("fresh", True),
-        )
-        for stage in raw["stages"]
-    ]  # fmt: skip
+        return {}, f"{SUMMARY} cannot be read: {error}"
+    return (raw, "") if same else ({}, "run with other settings; not yet with these")
 
 
 def _reference(stage: StageResult | None) -> record.Reference:
@@ -216,8 +196,107 @@ def _reference(stage: StageResult | None) -> record.Reference:
         left_out=value.get("left_out", 0),
         origin=str(value["source"]),
         sha256=str(value["sha256"]),
-        held_out_sha256=stage.sha256("held_out"),
+        held_out_sha256=stage.files["held_out"][1],
     )
+
+
+def _model_of(model: Model) -> record.Model:
+    """A model of a configuration as a record."""
+    plain = model.model_dump(mode="json", include={"preset", "settings", "training"})
+    control = None if model.control is None else record.NegativeControl(model.control, model.of)
+    return record.Model(model.name, model.forcefield, control, plain)
+
+
+def _model_result(
+    config: BenchConfig, model: Model, stages: Mapping[str, StageResult]
+) -> record.ModelResult:
+    """What a model gave, whatever part of its stages has results."""
+    names = ("reference", *config.stages_of(model))
+    begun = {name: stages[name] for name in names if name in stages}
+    done = {name: stage for name, stage in begun.items() if stage.done}
+    reference, train, deploy, score = (done.get(names[k]) for k in (0, 1, 2, -1))
+    starts = enumerate(names[4 : 4 + len(config.rollout.starts)], 1)
+    rollouts = {number: done[name] for number, name in starts if name in done}
+    troubles = []
+    for stage in begun.values():  # what was only blocked is no trouble of its own
+        value = stage.value
+        if stage.state == FAILED:
+            troubles.append(record.Trouble(stage.name, stage.reason))
+        elif value.get("status", "finished") != "finished":
+            troubles.append(record.Trouble(stage.name, value["reason"], value["n_steps"]))
+    scores = None
+    if score is not None:
+        path = score.path("scores")
+        try:
+            scores = Scores.from_json(path.read_text(encoding="utf-8"), path.name)
+        except EgraffError as error:
+            troubles.append(record.Trouble(score.name, str(error)))
+        except (OSError, ValueError) as error:
+            troubles.append(record.Trouble(score.name, f"{path.name} cannot be read: {error}"))
+    # A shuffled model was not trained: time and errors of its training are those of another.
+    own = train if model.control != SHUFFLED else None
+    spent = None if own is None else Training(own.value["wall_seconds"], own.value["epochs"])
+    costs = _costs(config, int(reference.value["n_atoms"]) if reference else 0, train, rollouts)
+    return record.ModelResult(
+        model=_model_of(model),
+        state=DONE if scores is not None and scores.scores and rollouts else FAILED,
+        troubles=tuple(troubles),
+        scores=scores,
+        costs=cost_scores(costs, spent),
+        card=None if deploy is None else _card(deploy),
+        training=None if train is None else _training(train, own),
+        rollouts=tuple(_rollout(config, number, stage) for number, stage in rollouts.items()),
+    )
+
+
+def _costs(
+    config: BenchConfig, atoms: int, train: StageResult | None, rollouts: Mapping[int, StageResult]
+) -> list[Cost]:
+    return [
+        Cost(
+            n_steps=value["n_steps"],
+            n_atoms=atoms,
+            wall_seconds=1e-3 * value["ms_per_step"] * value["n_steps"],
+            timestep_fs=config.rollout.timestep_fs,
+            hardware=value.get("hardware") or "not recorded",
+            ranks=value["ranks"],
+            threads=value.get("threads", 1),
+            precision=str(train.value.get("precision", "")) if train is not None else "",
+        )
+        for value in (rollout.value for rollout in rollouts.values())
+        if value["ms_per_step"] and value["n_steps"]
+    ]
+
+
+def _card(deploy: StageResult) -> record.Card:
+    value = deploy.value
+    file, digest = deploy.files["model"]
+    return record.Card(
+        architecture=value["architecture"],
+        parameters=int(value["n_parameters"]),
+        r_max=value["r_max"],
+        precision=value["dtype"],
+        layers=value["n_layers"],
+        exchange_widths=tuple(value["exchange_widths"]),
+        file=file,
+        sha256=digest,
+        citations=tuple(citation["text"] for citation in value["citations"]),
+    )
+
+
+def _training(train: StageResult, own: StageResult | None) -> record.Training:
+    value = train.value
+    curves = () if own is None else read_columns(own.path("log"), "epoch", *_LEARNING)
+    energy, force = curves or (None, None)
+    return record.Training(
+        value["epochs"], value["best_epoch"], value["stop"], value["wall_seconds"], energy, force
+    )
+
+
+def _rollout(config: BenchConfig, number: int, stage: StageResult) -> record.Rollout:
+    curves = read_columns(stage.path("thermo"), "time_fs", "temperature_kelvin")
+    lasted = stage.value["n_steps"] * config.rollout.timestep_fs
+    return record.Rollout(number, lasted, thin(curves[0]) if curves else None)
 
 
 def write_report(folders: Sequence[str | Path], output: str | Path) -> Path:
@@ -234,5 +313,4 @@ def write_report(folders: Sequence[str | Path], output: str | Path) -> Path:
     output = Path(output).absolute()
     check_output(output)
     runs = [read_results(folder) for folder in dict.fromkeys(Path(f).absolute() for f in folders)]
-    results = runs[0] if len(runs) == 1 else merge(runs)
-    return write_page(results, output, tables=output.with_name(f"{output.stem}-files"))
+    return write_page(merge(runs), output, tables=output.with_name(f"{output.stem}-files"))

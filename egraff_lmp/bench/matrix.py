@@ -11,25 +11,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from egraff_lmp.bench.config import (
-    NAME,
-    BenchConfig,
-    mistakes,
-    parse_config,
-    read_raw,
-)
-from egraff_lmp.bench.model import Model, with_origins
-from egraff_lmp.bench.strict import Strict
+from egraff_lmp.bench.config import BenchConfig, parse_config, read_raw
+from egraff_lmp.bench.model import Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import check_rows
 from egraff_lmp.results.record import PaperRow
@@ -87,7 +72,7 @@ class System(Strict):
     own has those instead. Several systems of one row are averaged.
     """
 
-    name: str = Field(pattern=NAME)
+    name: Name
     title: str
     reference: dict[str, Any]
     split: dict[str, Any]
@@ -131,10 +116,10 @@ class Matrix(Strict):
     """Common settings and the systems they are applied to."""
 
     kind: Literal["matrix"]
-    name: str = Field(pattern=NAME)
+    name: Name
     title: str
     seed: int = Field(ge=1, lt=2**31 - 1000)
-    models: tuple[Model, ...] = Field(min_length=1)
+    models: Models
     training: dict[str, Any] = Field(default={})
     rollout: dict[str, Any] = Field(default={})
     scoring: dict[str, Any] = Field(default={})
@@ -142,19 +127,10 @@ class Matrix(Strict):
     slurm: Slurm = Slurm()
     remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of the matrix")
 
-    @field_validator("models")
-    @classmethod
-    def _controls(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
-        return with_origins(models)
-
     @model_validator(mode="after")
     def _names(self) -> Matrix:
-        for what, names in (
-            ("model", [model.name for model in self.models]),
-            ("system", [system.name for system in self.systems]),
-        ):
-            if len(set(names)) != len(names):
-                raise ValueError(f"every {what} needs a name of its own, got {', '.join(names)}")
+        named_apart("model", self.models)
+        named_apart("system", self.systems)
         known = {model.name for model in self.models}
         for system in self.systems:
             unknown = sorted(set(system.models or ()) - known)
@@ -168,21 +144,12 @@ class Matrix(Strict):
 
 @dataclass(frozen=True)
 class CellConfig:
-    """One system at one temperature.
+    """One system at one temperature, an ordinary benchmark."""
 
-    Attributes:
-        name: of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several.
-        system: name of the system.
-        temperature_kelvin: of its rollouts.
-        config: what is run there.
-        paper: rows of the paper's tables that it stands for; they only concern the page.
-    """
-
-    name: str
+    name: str  # of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several
     system: str
-    temperature_kelvin: float
     config: BenchConfig
-    paper: tuple[PaperRow, ...] = ()
+    paper: tuple[PaperRow, ...] = ()  # rows of its tables that it stands for, for the page alone
 
 
 def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
@@ -194,10 +161,11 @@ def load_matrix(source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
     return parse_matrix(*read_raw(source))
 
 
-def yaml_text(matrix: Matrix) -> str:
-    """The matrix as YAML that `load_matrix` reads."""
-    plain = matrix.model_dump(mode="json", exclude_defaults=True)
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=90))
+def yaml_text(asked: Matrix | Mapping[str, Any]) -> str:
+    """A matrix as YAML that `load_matrix` reads, or the plain values of any config."""
+    if isinstance(asked, Matrix):
+        asked = asked.model_dump(mode="json", exclude_defaults=True)
+    return str(yaml.safe_dump(asked, sort_keys=False, allow_unicode=True, width=90))
 
 
 def parse_matrix(raw: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[CellConfig, ...]]:
@@ -206,10 +174,7 @@ def parse_matrix(raw: Mapping[str, Any], source: str) -> tuple[Matrix, tuple[Cel
     Raises:
         EgraffError: a value is wrong, in the matrix or in one of its cells.
     """
-    try:
-        matrix = Matrix.model_validate(raw)
-    except ValidationError as error:
-        raise EgraffError(f"{source}: {mistakes(error)}.") from None
+    matrix = Matrix.checked(raw, source)
     cells = tuple(
         _cell(matrix, system, condition, source)
         for system in matrix.systems
@@ -243,10 +208,9 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -> CellConfig:
     several = len(system.conditions) > 1
     name = f"{system.name}-{condition.kelvin:g}K" if several else system.name
-    common = {section: getattr(matrix, section, {}) for section in _SECTIONS}
-    own = {section: getattr(system, section) for section in _SECTIONS}
-    here = {section: getattr(condition, section, {}) for section in _SECTIONS}
-    sections = merged(merged(common, own), here)
+    sections: dict[str, Any] = {}
+    for level in (matrix, system, condition):
+        sections = merged(sections, {one: getattr(level, one, {}) for one in _SECTIONS})
     where = f"{source}: system {name}"
     sections["rollout"] = _rollout(sections, where)
     chosen = [m for m in matrix.models if system.models is None or m.name in system.models]
@@ -260,12 +224,12 @@ def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -
         "remarks": [*system.remarks, *condition.remarks],
     }
     rows = tuple(named.row for named in condition.paper or system.paper)
-    return CellConfig(name, system.name, condition.kelvin, parse_config(raw, where), rows)
+    return CellConfig(name, system.name, parse_config(raw, where), rows)
 
 
 def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The rollout with `steps` turned into a length and a number of `starts` into frames."""
-    rollout = dict(sections["rollout"])
+    rollout, reference = dict(sections["rollout"]), sections["reference"]
     try:
         if "steps" in rollout:
             if "length_fs" in rollout:
@@ -273,27 +237,20 @@ def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:
             rollout["length_fs"] = int(rollout.pop("steps")) * float(rollout["timestep_fs"])
         starts = rollout.get("starts")
         if isinstance(starts, int) and not isinstance(starts, bool):
+            held_out = sections["split"]["held_out"]
             # Velocities are recovered from a frame before and one after the start.
             margin = 1 if rollout.get("velocities") == "recovered" else 0
-            rollout["starts"] = spread_starts(
-                starts,
-                int(sections["split"]["held_out"]["first"]) + margin,
-                int(sections["split"]["held_out"]["last"]) - margin,
-                _frames_needed(sections, rollout),
-            )
+            first, last = int(held_out["first"]) + margin, int(held_out["last"]) - margin
+            needed = 0  # frames after a start; where there are no times, any frame will do
+            if reference.get("time_series", True):
+                needed = round(float(rollout["length_fs"]) / float(reference["stride_fs"]))
+            rollout["starts"] = spread_starts(starts, first, last, needed)
     except (KeyError, TypeError, ValueError) as error:
         raise EgraffError(
             f"{where}: expected numbers for rollout.timestep_fs, rollout.steps or length_fs, "
             f"reference.stride_fs and split.held_out, got {error!r}: complete the system."
         ) from None
     return rollout
-
-
-def _frames_needed(sections: Mapping[str, Any], rollout: Mapping[str, Any]) -> int:
-    """Frames after a start that a time series must still hold; none where there are no times."""
-    if not sections["reference"].get("time_series", True):
-        return 0
-    return round(float(rollout["length_fs"]) / float(sections["reference"]["stride_fs"]))
 
 
 def spread_starts(number: int, first: int, last: int, needed: int) -> list[int]:

@@ -1,18 +1,16 @@
-"""Running a matrix: its cells one after the other, and the summary of whatever is there.
-
-A cell is one system at one temperature: an ordinary folder of `egraff bench` (see `folder`).
-"""
+"""Running a matrix: its cells one after the other, and the summary of whatever is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED
+from egraff_lmp.bench.folder import COPY, MODELS, REPORT, RESERVED, made
 from egraff_lmp.bench.gather import matrix_results
 from egraff_lmp.bench.matrix import CellConfig, Matrix, yaml_text
-from egraff_lmp.bench.run import WAIT, Begin, End, run_bench
+from egraff_lmp.bench.run import WAIT, Begin, End, nobody, run_bench
 from egraff_lmp.bench.work import Progress
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
@@ -21,25 +19,18 @@ from egraff_lmp.report.page import write_page
 from egraff_lmp.results.record import DONE, Results
 from egraff_lmp.score.words import counted
 
-# Called with (number of the cell, cells in all, the cell).
 BeginCell = Callable[[int, int, CellConfig], None]
-# Called with (the cell, why it could not even begin).
 RefuseCell = Callable[[CellConfig, str], None]
 
 
 @dataclass(frozen=True)
 class MatrixResult:
-    """What a run of a matrix gave.
+    """What a run of a matrix gave."""
 
-    Attributes:
-        report: the summary page.
-        results: of all cells, also of those run by others or not at all.
-        complete: whether every cell that was asked for has all its results and every one of its
-            rollouts reached its end.
-    """
-
-    report: Path
-    results: Results
+    report: Path  # the summary page
+    results: Results  # of all cells, also of those run by others or not at all
+    # Whether every cell that was asked for has all its results and every one of its rollouts
+    # reached its end.
     complete: bool
 
 
@@ -48,11 +39,11 @@ def run_matrix(
     cells: Sequence[CellConfig],
     out: str | Path,
     only: Sequence[CellConfig] | None = None,
-    begin_cell: BeginCell | None = None,
-    begin: Begin | None = None,
-    end: End | None = None,
+    begin_cell: BeginCell = nobody,
+    begin: Begin = nobody,
+    end: End = nobody,
     progress: Progress | None = None,
-    refuse_cell: RefuseCell | None = None,
+    refuse_cell: RefuseCell = nobody,
 ) -> MatrixResult:
     """Run, or go on with, cells of a matrix; the summary is written anew after each of them.
 
@@ -60,15 +51,11 @@ def run_matrix(
     matrix at a time; a model that two of them need is trained by one while the other waits.
 
     Args:
-        matrix: the matrix.
-        cells: all its cells.
-        out: folder of the results.
+        matrix, cells, out: the matrix, all its cells, folder of the results.
         only: the cells to run; None runs all, () only writes the summary.
-        begin_cell: told of each cell before it begins.
-        begin: told of each stage of a cell before it begins.
-        end: told of each stage's result.
-        progress: told of (steps done, steps in all) while LAMMPS runs.
-        refuse_cell: told of each cell that could not begin, and why.
+        begin_cell: told (number of the cell, cells in all, the cell) before each.
+        begin, end, progress: as in `run_bench`.
+        refuse_cell: told (cell, reason) of each that could not even begin.
 
     Raises:
         EgraffError: `out` is a file, or a cell has the name of a file of the matrix itself.
@@ -76,18 +63,17 @@ def run_matrix(
     out = prepare(matrix, cells, out)
     chosen = list(cells if only is None else only)
     refused: dict[str, str] = {}
-    write_summary(matrix, cells, out, refused)
+    summary = partial(_write_summary, matrix, cells, out, refused)
+    summary()
     for number, cell in enumerate(chosen, 1):
-        if begin_cell is not None:
-            begin_cell(number, len(chosen), cell)
+        begin_cell(number, len(chosen), cell)
         try:
             run_bench(cell.config, out / cell.name, begin, end, progress, models=out / MODELS)
         except EgraffError as error:
             refused[cell.name] = str(error)
-            if refuse_cell is not None:
-                refuse_cell(cell, str(error))
-        write_summary(matrix, cells, out, refused)
-    results = write_summary(matrix, cells, out, refused, figures=True)
+            refuse_cell(cell, str(error))
+        summary()
+    results = summary(figures=True)
     asked = {cell.name for cell in chosen}
     # A negative control may break down.
     complete = all(
@@ -104,25 +90,22 @@ def prepare(matrix: Matrix, cells: Sequence[CellConfig], out: str | Path) -> Pat
     Raises:
         EgraffError: `out` is a file, or a cell has the name of a file of the matrix itself.
     """
-    out = Path(out).absolute()
-    if out.exists() and not out.is_dir():
-        raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
     taken = sorted(RESERVED & {cell.name for cell in cells})
     if taken:
         raise EgraffError(
             f"expected systems with names other than {', '.join(sorted(RESERVED))}, got "
             f"{', '.join(taken)}: rename it."
         )
-    out.mkdir(parents=True, exist_ok=True)
+    out = made(out)
     write_text(out / COPY, yaml_text(matrix))
     return out
 
 
-def write_summary(
+def _write_summary(
     matrix: Matrix,
     cells: Sequence[CellConfig],
     out: Path,
-    refused: dict[str, str] | None = None,
+    refused: dict[str, str],
     figures: bool = False,
 ) -> Results:
     """Write the page and the tables of whatever cells have results.
@@ -138,12 +121,10 @@ def write_summary(
 
 def describe(cell: CellConfig) -> str:
     """One line on what a cell will do."""
-    config = cell.config
-    rollout = config.rollout
+    config, rollout = cell.config, cell.config.rollout
     models = ", ".join(model.name for model in config.models)
-    length = config.steps * rollout.timestep_fs / 1000
     return (
         f"{cell.name}: {models}; {counted(len(rollout.starts), 'start')} of {config.steps} steps "
-        f"({length:.3g} ps) at {cell.temperature_kelvin:g} K on "
-        f"{counted(rollout.ranks, 'rank')}"
+        f"({config.steps * rollout.timestep_fs / 1000:.3g} ps) at {config.temperature_kelvin:g} K "
+        f"on {counted(rollout.ranks, 'rank')}"
     )

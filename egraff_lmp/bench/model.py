@@ -1,13 +1,62 @@
-"""The models of a comparison, negative controls among them."""
+"""The records of configs: what all have in common, and models, negative controls among them."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from egraff_lmp.bench.strict import Strict
+from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import SHUFFLED
+
+T = TypeVar("T", bound="Strict")
+# Of folders and files, and in the scripts of jobs.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors: a misspelt one must not be ignored.
+
+    Fields named in `later` came after results had been written. At their default they are left out
+    of every dump, so that hashes of stages and the configs in `bench.json` stay what they were.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = dump(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                plain.pop(name, None)
+        return plain
+
+    @classmethod
+    def checked(cls: type[T], raw: Mapping[str, Any], source: str) -> T:
+        """The record of plain values.
+
+        Raises:
+            EgraffError: every mistake with the place where it stands; `source` is named.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            mistakes = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
+                for item in error.errors()
+            )
+            raise EgraffError(f"{source}: {mistakes}.") from None
 
 
 class Model(Strict):
@@ -23,7 +72,7 @@ class Model(Strict):
 
     later = ("control", "of")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: Name
     forcefield: str = ""
     preset: str = "small"
     settings: dict[str, Any] = Field(default={})
@@ -49,7 +98,18 @@ class Model(Strict):
         return self
 
 
-def with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
+def named_apart(what: str, named: Iterable[Any]) -> None:
+    """Refuse records of one name.
+
+    Raises:
+        ValueError: two have the same; all are listed.
+    """
+    names = [one.name for one in named]
+    if len(set(names)) != len(names):
+        raise ValueError(f"every {what} needs a name of its own, got {', '.join(names)}")
+
+
+def _with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
     """The same models, shuffled ones with the force field of what they are made of.
 
     Raises:
@@ -73,3 +133,7 @@ def with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
             model = model.model_copy(update={"forcefield": origin.forcefield})
         found.append(model)
     return tuple(found)
+
+
+# Those of a comparison, each with its force field.
+Models = Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(_with_origins)]

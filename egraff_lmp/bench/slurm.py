@@ -24,20 +24,15 @@ NOTICE = "B:TERM@60"  # to the program itself, a minute before the limit: it end
 def render_script(
     matrix: Matrix, cells: Sequence[CellConfig], out: str | Path, workdir: str | Path
 ) -> Path:
-    """Write the script of the job array into the folder of the matrix.
+    """Write the script of the job array into the folder of the matrix, and return its path.
 
     Task k runs cell number k and then writes the summary of all that is there, so the last task to
     end leaves the page of the whole matrix. A task that reached its limit ends with
     status 75 and is submitted again as it is.
 
     Args:
-        matrix: the matrix.
-        cells: all its cells.
-        out: its folder.
+        matrix, cells, out: the matrix, all its cells, its folder.
         workdir: folder that relative paths of the matrix start from.
-
-    Returns:
-        Path of the script.
 
     Raises:
         EgraffError: see `matrix_run.prepare`.
@@ -62,7 +57,11 @@ def render_script(
         f"--output={out / LOGS}/%x-%A-%a.log",
         *wishes.options,
     ]
-    _check(options)
+    for option in options:
+        if unprintable(option) or '"' in option or not option.startswith("--"):
+            raise EgraffError(
+                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
+            )
     program = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
     command = shlex.join([*program, "bench", str(out / COPY), "--out", str(out)])
     lines = [
@@ -79,14 +78,6 @@ def render_script(
     path = out / SCRIPT
     write_text(path, "\n".join(lines))
     return path
-
-
-def _check(options: Sequence[str]) -> None:
-    for option in options:
-        if unprintable(option) or '"' in option or not option.startswith("--"):
-            raise EgraffError(
-                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
-            )
 
 
 def _quoted(option: str) -> str:

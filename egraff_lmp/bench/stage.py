@@ -8,14 +8,15 @@ folder; a stage with other inputs finds an empty folder.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
+import os
 import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,50 +27,35 @@ SCHEMA = 1
 INPUTS = "inputs.json"
 RESULT = "result.json"
 DONE, FAILED, BLOCKED = "done", "failed", "blocked"
+# Of a result in `bench.json`, beside its files.
+_SUMMED_UP = (
+    "name", "state", "fresh", "reason", "seconds", "attempts", "finished", "key", "value",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the work of a stage hands back.
+    """What the work of a stage hands back: numbers, and the files that later stages use."""
 
-    Attributes:
-        value: JSON value with the numbers.
-        files: name to path (inside the stage's folder) of the files that later stages use.
-    """
-
-    value: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, Path] = field(default_factory=dict)
+    value: Mapping[str, Any] = field(default_factory=dict)  # as JSON
+    files: Mapping[str, Path] = field(default_factory=dict)  # inside the stage's folder
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """The result of a stage, as it stands in `result.json`.
-
-    Attributes:
-        name: of the stage.
-        state: "done", "failed" (reason says why) or "blocked" (an earlier stage failed).
-        key: SHA-256 of the inputs.
-        value: numbers, as JSON.
-        files: name to (path relative to the stage's folder, SHA-256).
-        reason: why there is no result, for a reader.
-        seconds: wall time of the attempt that finished.
-        attempts: how often the stage was begun with these inputs.
-        finished: time of the end, UTC.
-        folder: of the stage.
-        fresh: whether it was computed in this call.
-    """
+    """The result of a stage, as it stands in `result.json`, and in `bench.json`."""
 
     name: str
-    state: str
-    key: str
+    state: str  # DONE, FAILED (reason says why) or BLOCKED (an earlier stage failed)
+    key: str  # SHA-256 of the inputs
     value: Mapping[str, Any]
-    files: Mapping[str, tuple[str, str]]
-    reason: str
-    seconds: float
-    attempts: int
-    finished: str
+    files: Mapping[str, tuple[str, str]]  # path relative to the folder, and SHA-256
+    reason: str  # why there is no result, for a reader
+    seconds: float  # wall time of the attempt that finished
+    attempts: int  # how often it was begun with these inputs
+    finished: str  # UTC
     folder: Path
-    fresh: bool = True
+    fresh: bool = True  # whether it was done in this call
 
     @property
     def done(self) -> bool:
@@ -80,28 +66,35 @@ class StageResult:
         """Path of one of the stage's files."""
         return self.folder / self.files[name][0]
 
-    def sha256(self, name: str) -> str:
-        """Hash of one of the stage's files."""
-        return self.files[name][1]
+    def sha256(self, name: str) -> str | None:
+        """Hash of one of the stage's files, None where there is no result."""
+        return self.files[name][1] if self.done else None
+
+    def to_dict(self, out: Path) -> dict[str, Any]:
+        """The result as it stands in the `bench.json` of the folder `out`."""
+        files = {
+            name: {"path": os.path.relpath(self.folder / path, out), "sha256": digest}
+            for name, (path, digest) in self.files.items()
+        }
+        return {**{name: getattr(self, name) for name in _SUMMED_UP}, "files": files}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], out: Path) -> StageResult:
+        """The result that `to_dict` gave; paths of its files are relative to `out`."""
+        known = {"fresh": True, **raw}
+        files = {name: (one["path"], one["sha256"]) for name, one in raw["files"].items()}
+        return cls(**{name: known[name] for name in _SUMMED_UP}, files=files, folder=out)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Work to be done once.
-
-    Attributes:
-        name: folder name, unique in a run.
-        title: for progress lines.
-        inputs: JSON value that determines the result; part of it the hashes of input files.
-        work: does it, in the given folder.
-        needs: results without which it cannot begin.
-    """
+    """Work to be done once, in a folder of its name."""
 
     name: str
-    title: str
-    inputs: Mapping[str, Any]
-    work: Callable[[Path], Outcome]
-    needs: Sequence[StageResult] = ()
+    title: str  # for progress lines
+    inputs: Mapping[str, Any]  # JSON that determines the result, with hashes of input files
+    work: Callable[[Path], Outcome]  # in the given folder
+    needs: Sequence[StageResult] = ()  # without these it cannot begin
 
 
 def stage_key(name: str, inputs: Mapping[str, Any]) -> str:
@@ -120,35 +113,30 @@ def run_stage(stage: Stage, out: Path) -> StageResult:
     old = load_result(folder)
     if old is not None and old.done and old.key == key and _intact(old):
         return old
+    result = StageResult(stage.name, FAILED, key, {}, {}, "", 0.0, 0, now(), folder)
     blocker = next((need for need in stage.needs if not need.done), None)
     if blocker is not None:
-        return _without(stage, folder, key, BLOCKED, f"{blocker.name} gave no result.")
+        return replace(result, state=BLOCKED, reason=f"{blocker.name} gave no result.")
     attempts = _begin(folder, key, stage.inputs)
     started = time.monotonic()
     try:
         outcome = stage.work(folder)
-        files = {name: _signed(folder, path) for name, path in outcome.files.items()}
-        state, reason = DONE, ""
+        files = {
+            name: (str(path.resolve().relative_to(folder.resolve())), sha256_file(path))
+            for name, path in outcome.files.items()
+        }
+        result = replace(result, state=DONE, value=outcome.value, files=files)
     except EgraffError as error:
-        outcome, files, state, reason = Outcome(), {}, FAILED, str(error)
+        result = replace(result, reason=str(error))
     except Exception as error:  # a failed cell is a result: the other cells go on
         write_text(folder / "traceback.txt", traceback.format_exc())
         message = " ".join(str(error).split())
         reason = f"{type(error).__name__}: {message} (see {stage.name}/traceback.txt)"
-        outcome, files, state = Outcome(), {}, FAILED
-    result = StageResult(
-        name=stage.name,
-        state=state,
-        key=key,
-        value=outcome.value,
-        files=files,
-        reason=reason,
-        seconds=time.monotonic() - started,
-        attempts=attempts,
-        finished=_now(),
-        folder=folder,
-    )
-    _write(result)
+        result = replace(result, reason=reason)
+    seconds = time.monotonic() - started
+    result = replace(result, seconds=seconds, attempts=attempts, finished=now())
+    raw = {name: value for name, value in vars(result).items() if name not in ("folder", "fresh")}
+    write_json(folder / RESULT, {"schema": SCHEMA, **raw})
     return result
 
 
@@ -166,31 +154,26 @@ def load_result(folder: Path) -> StageResult | None:
 
 def _begin(folder: Path, key: str, inputs: Mapping[str, Any]) -> int:
     """Prepare the folder: partial work stays if it belongs to the same inputs, else it goes."""
-    attempts = 0
-    if folder.exists():
-        birth = _birth(folder)
-        if birth is None and any(folder.iterdir()):
+    try:
+        birth = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        birth = None
+    ours = isinstance(birth, dict) and "key" in birth
+    attempts = 1
+    if ours and birth["key"] == key:
+        attempts += int(birth.get("attempts", 0))
+    elif folder.exists():
+        if not ours and any(folder.iterdir()):
             raise EgraffError(
                 f"{folder}: expected an empty folder or one that `egraff bench` made, got other "
                 "files: choose another --out."
             )
-        if birth is not None and birth.get("key") == key:
-            attempts = int(birth.get("attempts", 0))
-        else:
-            shutil.rmtree(folder)
+        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
-    birth = {"schema": SCHEMA, "key": key, "attempts": attempts + 1, "begun": _now()}
+    birth = {"schema": SCHEMA, "key": key, "attempts": attempts, "begun": now()}
     write_json(folder / INPUTS, {**birth, "inputs": inputs})
-    return attempts + 1
-
-
-def _birth(folder: Path) -> dict[str, Any] | None:
-    try:
-        raw = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return raw if isinstance(raw, dict) and "key" in raw else None
+    return attempts
 
 
 def _intact(result: StageResult) -> bool:
@@ -201,19 +184,6 @@ def _intact(result: StageResult) -> bool:
     )
 
 
-def _signed(folder: Path, path: Path) -> tuple[str, str]:
-    return str(path.resolve().relative_to(folder.resolve())), sha256_file(path)
-
-
-def _without(stage: Stage, folder: Path, key: str, state: str, reason: str) -> StageResult:
-    return StageResult(stage.name, state, key, {}, {}, reason, 0.0, 0, _now(), folder)
-
-
-def _write(result: StageResult) -> None:
-    raw = asdict(result)
-    del raw["folder"], raw["fresh"]
-    write_json(result.folder / RESULT, {"schema": SCHEMA, **raw})
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -17,19 +17,15 @@ from ase import units
 from egraff_lmp.bench.config import BenchConfig, Classical
 from egraff_lmp.bench.frames import (
     archive,
-    concatenated,
+    crystal,
     held_out,
     judged,
-    rollout_of,
-)
-from egraff_lmp.bench.model import Model
-from egraff_lmp.bench.reference import (
-    crystal,
     parts_of,
     read_ab_initio,
-    split_names,
+    rollout_of,
     write_npz,
 )
+from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.data import Frames
 from egraff_lmp.data.lammps_log import read_lammps_log
@@ -37,7 +33,7 @@ from egraff_lmp.data.table import read_source
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import write_text
-from egraff_lmp.rollout import classical, make_config, rerun, run_rollout
+from egraff_lmp.rollout import RolloutResult, classical, make_config, rerun, run_rollout
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
 from egraff_lmp.score.metric import Rerun
@@ -98,13 +94,14 @@ def _simulate(
     skipped = round(1000 * settings.equilibration_ps / settings.stride_fs)
     kept = round(1000 * settings.length_ps / settings.stride_fs)
     every = round(settings.stride_fs / settings.timestep_fs)
-    rollout = rollout_settings(
+    result = _run_lammps(
         config,
+        progress,
+        folder,
         structure=str(start.name),
         base=folder,
-        out_dir=folder / "run",
         pair=settings.pair_style,
-        coeff=pair_coefficients(settings),
+        coeff=settings.coefficients,
         elements=settings.species,
         timestep_fs=settings.timestep_fs,
         n_steps=(skipped + kept) * every,
@@ -112,38 +109,33 @@ def _simulate(
         seed=config.seed,
         ranks=1,
     )
-    result = run_rollout(rollout, progress)
     if result.status != "finished":
         raise EgraffError(f"the reference broke down: {result.reason}")
     frames = result.frames().select(slice(skipped + 1, skipped + 1 + kept))
     return frames, {"seed": config.seed, "steps": result.n_steps}
 
 
-def pair_coefficients(settings: Classical) -> str:
-    """What follows `pair_coeff * *` for the classical reference."""
-    return " ".join([settings.potential, *settings.species])
-
-
-def rollout_settings(config: BenchConfig, **values: Any) -> Any:
-    """A `RolloutConfig` with the ensemble, temperature and hardware of the bench."""
+def _run_lammps(
+    config: BenchConfig, progress: Progress | None, folder: Path, **settings: Any
+) -> RolloutResult:
+    """A rollout at the temperature and on the hardware of the bench; `settings` come first."""
     common = {
         "ensemble": "nvt",
         "launcher": config.rollout.launcher,
         "temperature_kelvin": config.temperature_kelvin,
         "damping_fs": config.rollout.damping_fs,
-        "device": config.rollout.device,
-        "threads": config.rollout.threads,
+        "out_dir": (folder / "run").absolute(),
+        **config.rollout.machine,
     }
-    return make_config({**common, **values}, "rollout")
+    return run_rollout(make_config({**common, **settings}, "rollout"), progress)
 
 
 def train_model(config: BenchConfig, model: Model, reference: StageResult, folder: Path) -> Outcome:
     """Train one model; a killed training goes on from its last epoch."""
     from egraff_lmp.train.run import train  # torch: seconds, for a training alone
 
-    settings = config.train_settings(
-        model, *(part_paths(reference, part) for part in ("train", "validation"))
-    )
+    files = (part_files(reference, part) for part in ("train", "validation"))
+    settings = config.train_settings(model, *([path for path, _ in part] for part in files))
     result = train(settings, folder / "training", base=reference.folder)
     value = {
         "best_epoch": result.best_epoch,
@@ -156,10 +148,10 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
 
 
-def part_paths(reference: StageResult, part: str) -> list[str]:
-    """Paths of the files of a part, relative to the reference's folder."""
+def part_files(reference: StageResult, part: str) -> list[tuple[str, str]]:
+    """Paths in the reference's folder and hashes of a part's files, one for each source."""
     names = reference.value.get("part_files", {}).get(part, [part])
-    return [reference.files[name][0] for name in names]
+    return [reference.files[name] for name in names] if reference.done else []
 
 
 def deploy_model(
@@ -193,20 +185,19 @@ def run_start(
     folder: Path,
 ) -> Outcome:
     """One rollout from one held-out frame; a breakdown is a result with what there was of it."""
-    settings = rollout_settings(
+    result = _run_lammps(
         config,
+        progress,
+        folder,
         **start_of(config, number, reference, folder),
         model=deployed.path("model").absolute(),
         ensemble=config.rollout.ensemble,
-        out_dir=(folder / "run").absolute(),
         timestep_fs=config.rollout.timestep_fs,
         n_steps=config.steps,
         dump_every=config.dump_every,
         seed=config.seed + number,
-        ranks=config.rollout.ranks,
         guard=False,  # how long and how a model goes wrong is what is measured
     )
-    result = run_rollout(settings, progress)
     value = {
         "status": result.status,
         "reason": result.reason,
@@ -256,24 +247,16 @@ def check_model(
     """The model on held-out reference frames, through LAMMPS `rerun`."""
     truth = held_out(config, reference).select(slice(None, None, config.scoring.rerun_every))
     seen = _on_frames(config, deployed, truth, folder / "rerun")
-    path = folder / "rerun.npz"
-    write_npz(seen, path)
     found = score_trajectory(truth, [], reruns={RERUN_REFERENCE: Rerun(truth, seen)}, mode=EGRAFF)
-    value: dict[str, Any] = {name: found.find(key).value for name, key in ERRORS.items()}
-    return Outcome({**value, "frames": len(truth)}, {"rerun": path})
+    errors = {name: found.find(key).value for name, key in ERRORS.items()}
+    return _archived("rerun", seen, folder, {**errors, "frames": len(truth)})
 
 
 def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
     """A deployed model's energies and forces on frames, through LAMMPS `rerun`."""
-    return rerun(
-        deployed.path("model"),
-        frames,
-        folder,
-        ranks=config.rollout.ranks,
-        threads=config.rollout.threads,
-        device=config.rollout.device,
-        launcher=config.rollout.launcher,
-    )
+    settings = config.rollout
+    path = deployed.path("model")
+    return rerun(path, frames, folder, **settings.machine, launcher=settings.launcher)
 
 
 def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Path) -> Outcome:
@@ -281,18 +264,15 @@ def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Pat
     settings = config.reference
     if not isinstance(settings, Classical):
         raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
-    frames = concatenated([rollout_of(config, result).frames for result in rollouts])
-    potential = classical(settings.pair_style, pair_coefficients(settings))
+    frames, _ = judged(config, [rollout_of(config, one).frames for one in rollouts])
     seen = rerun(
-        potential,
+        classical(settings.pair_style, settings.coefficients),
         frames,
         folder / "rerun",
         elements=settings.species,
         launcher=config.rollout.launcher,
     )
-    path = folder / "oracle.npz"
-    write_npz(seen, path)
-    return Outcome({"n_frames": len(seen)}, {"oracle": path})
+    return _archived("oracle", seen, folder, {"n_frames": len(seen)})
 
 
 def ask_committee(
@@ -302,12 +282,16 @@ def ask_committee(
     folder: Path,
 ) -> Outcome:
     """The mean of other models on the rollouts' own frames, through LAMMPS `rerun`."""
-    frames = concatenated(judged(config, [rollout_of(config, one).frames for one in rollouts]))
+    frames, _ = judged(config, [rollout_of(config, one).frames for one in rollouts])
     seen = [_on_frames(config, one, frames, folder / name) for name, one in members.items()]
-    path = folder / "oracle.npz"
-    write_npz(committee_mean(seen), path)
     value = {"n_frames": len(frames), "members": list(members), "disagreement": disagreement(seen)}
-    return Outcome(value, {"oracle": path})
+    return _archived("oracle", committee_mean(seen), folder, value)
+
+
+def _archived(name: str, frames: Frames, folder: Path, value: Mapping[str, Any]) -> Outcome:
+    path = folder / f"{name}.npz"
+    write_npz(frames, path)
+    return Outcome(value, {name: path})
 
 
 def score_model(
@@ -361,15 +345,11 @@ def _reruns(
         some = truth.select(slice(None, None, config.scoring.rerun_every))
         reruns[RERUN_REFERENCE] = Rerun(some, archive(checked.path("rerun"), some.timestep_fs))
     if oracle is not None and oracle.done:
-        pieces = judged(config, trajectories)
-        model = concatenated(pieces)
+        model, lengths = judged(config, trajectories)
         asked = archive(oracle.path("oracle"), model.timestep_fs)
-        lengths = tuple(map(len, pieces))
-        if members := oracle.value.get("members"):
-            judge = Judge(tuple(members), oracle.value["disagreement"])
-            reruns[RERUN_COMMITTEE] = Rerun(asked, model, judge, lengths)
-        else:
-            reruns[RERUN_ORACLE] = Rerun(asked, model, lengths=lengths)
+        members = oracle.value.get("members")
+        judge = Judge(tuple(members), oracle.value["disagreement"]) if members else None
+        reruns[RERUN_COMMITTEE if members else RERUN_ORACLE] = Rerun(asked, model, judge, lengths)
     return reruns
 
 
@@ -378,17 +358,16 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
     settings = config.reference
     value: dict[str, Any] = settings.model_dump(mode="json")
     if isinstance(settings, Classical):
-        value["potential_sha256"] = classical(
-            settings.pair_style, pair_coefficients(settings)
-        ).sha256
-        value["temperature_kelvin"] = config.temperature_kelvin
-        value["damping_fs"] = config.rollout.damping_fs
-        value["seed"] = config.seed
+        potential = classical(settings.pair_style, settings.coefficients)
+        value |= {
+            "potential_sha256": potential.sha256,
+            "temperature_kelvin": config.temperature_kelvin,
+            "damping_fs": config.rollout.damping_fs,
+            "seed": config.seed,
+        }
     else:
         value["sources_sha256"] = read_ab_initio(settings).sha256()
-    elsewhere = dict.fromkeys(
-        source for part in split_names(config).values() for source in part.sources
-    )
+    elsewhere = dict.fromkeys(source for _, part in config.split for source in part.sources)
     if elsewhere:
         value["split_sha256"] = {source: read_source(source).sha256() for source in elsewhere}
     return value

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 
-from egraff_lmp.results.ranking import (
-    NO_INFORMATION,
-    Entry,
-    Ranking,
-    decorrelated,
-    rank_control,
-)
+from egraff_lmp.results.ranking import NO_INFORMATION, Entry, Ranking, decorrelated, rank_control
 from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
 from egraff_lmp.score.records import (
-    RERUN_COMMITTEE,
-    RERUN_ORACLE,
     RERUN_REFERENCE,
+    RERUNS,
     STABILITY,
     STRUCTURE,
     SURVIVAL,
@@ -32,9 +26,7 @@ from egraff_lmp.score.records import (
 from egraff_lmp.score.table import METRICS
 
 # In the order of the rows.
-RANKED = (
-    STRUCTURE, TRANSPORT, STABILITY, RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE, TRAJECTORY,
-)  # fmt: skip
+RANKED = (STRUCTURE, TRANSPORT, STABILITY, *RERUNS, TRAJECTORY)
 # Where the floor is noise, below which nothing can be ranked. Elsewhere it is what unrelated frames
 # give, or another length of time.
 _NOISE = {STRUCTURE, TRANSPORT}
@@ -77,18 +69,17 @@ class ControlVerdict:
 def verdicts(results: Results) -> tuple[ControlVerdict, ...]:
     """On all scores of all negative controls; none where there is no control."""
     return tuple(
-        _verdict(system, result, key, comparison, part)
+        _verdict(system, result, *place)
         for system, result in results
         if result.model.control is not None
-        for key, comparison, part in _scores([result, *system.ordinary])
+        for place in _scores([result, *system.ordinary])
     )
 
 
 def uninformative(system: System) -> bool:
     """Whether FV at equal times carries no information there: no rollout follows the reference."""
-    return decorrelated([
-        _entry(result, result.find("fv", TRAJECTORY), TRAJECTORY) for result in system.ordinary
-    ])  # fmt: skip
+    found = ((one, one.find("fv", TRAJECTORY)) for one in system.ordinary)
+    return decorrelated([_entry(result, score, TRAJECTORY) for result, score in found])
 
 
 def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
@@ -107,23 +98,19 @@ def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
 def _verdict(
     system: System, control: ModelResult, key: str, comparison: str, part: str
 ) -> ControlVerdict:
-    metric = METRICS[key]
-    models = (control, *system.ordinary)
+    metric, models = METRICS[key], (control, *system.ordinary)
     values = [model.find(key, comparison, part=part) for model in models]
     floor = next((v.floor for v in values if v is not None and v.floor is not None), None)
-    entries = [
-        _entry(model, value, comparison) for model, value in zip(models, values, strict=True)
-    ]
+    entry, *others = (_entry(*pair, comparison) for pair in zip(models, values, strict=True))
     # Of paired energies there is no more to be had than of the forces of the same frames.
     paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
-    violation = comparison == TRAJECTORY and paired
-    if violation and uninformative(system):
-        ranking = alone = Ranking(NO_INFORMATION, None, len(entries), (), Fact("unrelated"))
+    if comparison == TRAJECTORY and paired and uninformative(system):
+        ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), Fact("unrelated"))
     else:
         noise = floor if comparison in _NOISE else None
-        ranking = rank_control(entries[0], entries[1:], better=metric.better, floor=noise)
-        whole = [replace(entry, survived=1.0) for entry in entries]
-        alone = rank_control(whole[0], whole[1:], better=metric.better, floor=noise)
+        rank = partial(rank_control, better=metric.better, floor=noise)
+        ranking = rank(entry, others)
+        alone = rank(replace(entry, survived=1.0), [replace(o, survived=1.0) for o in others])
     return ControlVerdict(
         cell=system.name,
         system=system.system,
@@ -134,7 +121,7 @@ def _verdict(
         comparison=comparison,
         part=part,
         sees=metric.sees,
-        value=entries[0].value,
+        value=entry.value,
         floor=floor,
         ranking=ranking,
         alone=alone.verdict,
@@ -142,12 +129,10 @@ def _verdict(
 
 
 def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
-    survived, span = 1.0, None
-    if comparison != RERUN_REFERENCE:  # which no rollout enters
-        whole = result.find("survived", SURVIVAL)
-        if whole is not None and whole.value is not None:
-            survived, span = whole.value, whole.interval
-    name = result.model.name
+    survived, span = 1.0, None  # for errors on reference frames, which no rollout enters
+    whole = None if comparison == RERUN_REFERENCE else result.find("survived", SURVIVAL)
+    if whole is not None and whole.value is not None:
+        survived, span = whole.value, whole.interval
     if score is None or score.value is None or not isfinite(score.value):
-        return Entry(name, None, None, survived, span)
-    return Entry(name, score.value, score.interval, survived, span)
+        return Entry(result.model.name, None, None, survived, span)
+    return Entry(result.model.name, score.value, score.interval, survived, span)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from egraff_lmp.results.record import Curve
 from egraff_lmp.score.options import EGRAFF
@@ -53,37 +53,25 @@ def root(curve: Curve | None) -> Curve | None:
 
 
 def _mean(group: Sequence[Series], geometric: bool) -> Curve | None:
-    window = -(-max(len(one.values) for one in group) // MAX_POINTS)
-    means = [_window_means(one.values, window, geometric) for one in group]
-    rows = np.full((len(group), max(map(len, means))), np.nan)
-    for row, mean in zip(rows, means, strict=True):
-        row[: len(mean)] = mean
-    step = group[0].step_fs or 1.0
-    x = (np.arange(rows.shape[1]) + 0.5) * window * step - 0.5 * step
-    rows = np.log(rows) if geometric else rows
+    into, back = (np.log, np.exp) if geometric else (np.positive, np.positive)
+    longest = max(len(one.values) for one in group)
+    window = -(-longest // MAX_POINTS)
+    values = np.full((len(group), -(-longest // window), window), np.nan)
+    for row, one in zip(values, group, strict=True):
+        row.reshape(-1)[: len(one.values)] = one.values
+    # The geometric mean is of the positive entries, the arithmetic one of the finite ones.
+    values[~(np.isfinite(values) & ((values > 0) | (not geometric)))] = np.nan
+    count = np.isfinite(values).sum(axis=2)
+    means = back(np.nansum(into(values), axis=2) / np.maximum(count, 1))
+    rows = into(np.where(count > 0, means, np.nan))
     some = np.isfinite(rows).any(axis=0)
     if not some.any():
         return None
+    step = group[0].step_fs or 1.0
+    x = (np.arange(rows.shape[1]) + 0.5) * window * step - 0.5 * step
     rows, x = rows[:, some], x[some]
-    y, low, high = (f(rows, axis=0) for f in (np.nanmean, np.nanmin, np.nanmax))
-    if geometric:
-        y, low, high = np.exp(y), np.exp(low), np.exp(high)
-    band = (low.tolist(), high.tolist()) if len(group) > 1 else ((), ())
-    return Curve(x.tolist(), y.tolist(), *band)
-
-
-def _window_means(values: NDArray[np.float64], window: int, geometric: bool) -> NDArray[np.float64]:
-    """Means over consecutive windows; NaN where there is nothing to average.
-
-    The geometric mean is of the positive entries, the arithmetic one of the finite ones.
-    """
-    padded = np.full(-(-len(values) // window) * window, np.nan)
-    good = np.isfinite(values) & ((values > 0) if geometric else True)
-    padded[: len(values)][good] = np.log(values[good]) if geometric else values[good]
-    rows = padded.reshape(-1, window)
-    count = np.isfinite(rows).sum(axis=1)
-    means = np.nansum(rows, axis=1) / np.maximum(count, 1)
-    return np.where(count > 0, np.exp(means) if geometric else means, np.nan)
+    mean, low, high = (back(f(rows, axis=0)).tolist() for f in (np.nanmean, np.nanmin, np.nanmax))
+    return Curve(x.tolist(), mean, *((low, high) if len(group) > 1 else ()))
 
 
 def read_columns(path: Path, x: str, *ys: str) -> tuple[Curve, ...]:
@@ -96,10 +84,8 @@ def read_columns(path: Path, x: str, *ys: str) -> tuple[Curve, ...]:
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                try:
+                with suppress(TypeError, ValueError):
                     rows.append([float(row[name]) for name in (x, *ys)])
-                except (TypeError, ValueError):
-                    continue
     except (OSError, KeyError, ValueError):
         return ()
     if not rows:

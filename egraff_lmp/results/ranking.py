@@ -13,7 +13,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from egraff_lmp.score.records import Fact
@@ -34,15 +34,10 @@ DECORRELATED_WITHIN = 0.01
 
 @dataclass(frozen=True)
 class Entry:
-    """One model's score.
+    """One model's score, with its confidence interval.
 
-    Attributes:
-        model: its name.
-        value: the score, or None where there is none.
-        interval: confidence interval, or None.
-        survived: part of the time asked for that its rollouts were whole, in [0, 1]; 1 for scores
-            that no rollout enters.
-        survived_interval: confidence interval of it over the starts, or None.
+    `survived` is the part of the time asked for that its rollouts were whole, in [0, 1], with its
+    confidence interval over the starts; 1 for scores that no rollout enters.
     """
 
     model: str
@@ -109,20 +104,28 @@ def rank_control(
         return Ranking(NOT_AVAILABLE, None, len(ranked), (), reason)
     if not ranked:
         return Ranking(NOT_AVAILABLE, None, 0, (), Fact("no-model-with-score"))
-    order = _Order(better, floor)
-    ahead = [model for model in ranked if order.worse(control, model)]
+    sign = -1.0 if better == "higher" else 1.0
+
+    def badness(value: float) -> float:
+        """Larger is worse; nothing is better than the floor."""
+        return sign * value if floor is None else max(sign * value, sign * floor)
+
+    def place(entry: Entry) -> tuple[float, bool, float]:
+        """Larger is better, by however little."""
+        known = entry.value is not None
+        return entry.survived, known, -badness(entry.value) if entry.value is not None else 0.0
+
+    ahead = [model for model in ranked if place(model) > place(control)]
     no_better = tuple(model.model for model in ranked if model not in ahead)
-    best = ranked[0]
-    for model in ranked[1:]:
-        best = model if order.worse(best, model) else best
-    beyond = order.beyond(control, best)
+    best = max(ranked, key=place)
+    beyond = _beyond(control, best, badness)
     last, behind = (TELLS, NOT_LAST) if beyond else (NOT_BEYOND, CANNOT)
     return Ranking(
         behind if no_better else last,
         1 + len(ahead),
         1 + len(ranked),
         no_better,
-        order.reason(control, best, beyond),
+        _reason(control, best, beyond, floor, sign),
         broke=control.survived != best.survived,
     )
 
@@ -131,47 +134,28 @@ def _known(entry: Entry) -> bool:
     return entry.value is not None or entry.survived < 1
 
 
-@dataclass(frozen=True)
-class _Order:
-    """What is worse than what."""
+def _beyond(one: Entry, other: Entry, badness: Callable[[float], float]) -> bool:
+    """Whether `one` is worse than `other` and told apart from it."""
+    if one.survived != other.survived:
+        behind, ahead = one.survived_interval, other.survived_interval
+        apart = behind is not None and ahead is not None and behind[1] < ahead[0]
+        return one.survived < 1 == other.survived or apart
+    if one.interval is None or other.interval is None:
+        return False
+    return min(map(badness, one.interval)) > max(map(badness, other.interval))
 
-    better: str
-    floor: float | None
 
-    def badness(self, value: float) -> float:
-        """Larger is worse; nothing is better than the floor."""
-        sign = -1.0 if self.better == "higher" else 1.0
-        return sign * value if self.floor is None else max(sign * value, sign * self.floor)
-
-    def worse(self, one: Entry, other: Entry) -> bool:
-        """Whether `one` is worse than `other`, by however little."""
-        if one.survived != other.survived:
-            return one.survived < other.survived
-        if one.value is None or other.value is None:
-            return one.value is None and other.value is not None
-        return self.badness(one.value) > self.badness(other.value)
-
-    def beyond(self, one: Entry, other: Entry) -> bool:
-        """Whether `one` is worse than `other` and told apart from it."""
-        if one.survived != other.survived:
-            behind, ahead = one.survived_interval, other.survived_interval
-            apart = behind is not None and ahead is not None and behind[1] < ahead[0]
-            return one.survived < 1 == other.survived or apart
-        if one.interval is None or other.interval is None:
-            return False
-        return min(map(self.badness, one.interval)) > max(map(self.badness, other.interval))
-
-    def reason(self, control: Entry, best: Entry, beyond: bool) -> Fact:
-        """What decided between the control and the best model."""
-        who: dict[str, str | float | None] = {"control": control.model, "best": best.model}
-        if control.survived != best.survived:
-            survived = {"survived": control.survived, "best_survived": best.survived}
-            return Fact("survived", {**who, **survived})
-        if control.value is None or best.value is None:
-            return Fact("no-score-left")
-        who |= {"value": control.value, "best_value": best.value}
-        if self.floor is not None and self.badness(control.value) == self.badness(self.floor):
-            return Fact("at-floor", {**who, "floor": self.floor})
-        if control.interval is None or best.interval is None:
-            return Fact("no-interval", who)
-        return Fact("beyond" if beyond else "overlap", who)
+def _reason(control: Entry, best: Entry, beyond: bool, floor: float | None, sign: float) -> Fact:
+    """What decided between the control and the best model."""
+    who: dict[str, str | float | None] = {"control": control.model, "best": best.model}
+    if control.survived != best.survived:
+        survived = {"survived": control.survived, "best_survived": best.survived}
+        return Fact("survived", {**who, **survived})
+    if control.value is None or best.value is None:
+        return Fact("no-score-left")
+    who |= {"value": control.value, "best_value": best.value}
+    if floor is not None and sign * control.value <= sign * floor:
+        return Fact("at-floor", {**who, "floor": floor})
+    if control.interval is None or best.interval is None:
+        return Fact("no-interval", who)
+    return Fact("beyond" if beyond else "overlap", who)

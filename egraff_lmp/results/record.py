@@ -19,15 +19,10 @@ SHUFFLED, HALF_CUTOFF = "shuffled", "half-cutoff"
 
 @dataclass(frozen=True)
 class NegativeControl:
-    """A force field that is made to be wrong, so that scores can be seen to notice it.
+    """A force field that is made to be wrong, so that scores can be seen to notice it."""
 
-    Attributes:
-        kind: "shuffled" (entries of every weight tensor permuted) or "half-cutoff".
-        of: name of the trained model that a shuffled one is made of, else None.
-    """
-
-    kind: str
-    of: str | None = None
+    kind: str  # SHUFFLED (entries of every weight tensor permuted) or HALF_CUTOFF
+    of: str | None = None  # name of the trained model that a shuffled one is made of
 
 
 @dataclass(frozen=True)
@@ -45,19 +40,12 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the benchmark.
-
-    Attributes:
-        name: unique in the benchmark.
-        forcefield: its key, "nequip".
-        control: how it is a negative control, None for an ordinary model.
-        settings: everything else that it was asked to be, as plain values.
-    """
+    """A model of the benchmark; its name is unique there."""
 
     name: str
-    forcefield: str
-    control: NegativeControl | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    forcefield: str  # its key, "nequip"
+    control: NegativeControl | None = None  # None for an ordinary model
+    settings: Mapping[str, Any] = field(default_factory=dict)  # all else that it was asked to be
 
 
 @dataclass(frozen=True)
@@ -87,27 +75,14 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Card:
-    """A deployed model.
+    """A deployed model."""
 
-    Attributes:
-        architecture: its name for people.
-        parameters: how many.
-        r_max: cutoff in A.
-        precision: "float32" or "float64".
-        layers: how many.
-        exchange_widths: numbers exchanged for each ghost atom, layer by layer; () where strictly
-            local.
-        file: where it lies.
-        sha256: of the file.
-        citations: what to cite.
-    """
-
-    architecture: str
+    architecture: str  # its name for people
     parameters: int
-    r_max: float
-    precision: str
+    r_max: float  # cutoff in A
+    precision: str  # "float32" or "float64"
     layers: int
-    exchange_widths: tuple[int, ...]
+    exchange_widths: tuple[int, ...]  # numbers for each ghost atom, by layer; () if strictly local
     file: str
     sha256: str
     citations: tuple[str, ...] = ()
@@ -115,22 +90,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Training:
-    """How a model was trained.
-
-    Attributes:
-        epochs: how many.
-        best: the epoch that was deployed.
-        stop: why it ended.
-        seconds: wall time.
-        energy, force: validation errors (MAE) over epochs in meV/atom and meV/A, or None.
-    """
+    """How a model was trained; `energy` and `force` are validation errors (MAE) over epochs."""
 
     epochs: int
-    best: int
-    stop: str
-    seconds: float
-    energy: Curve | None = None
-    force: Curve | None = None
+    best: int  # the epoch that was deployed
+    stop: str  # why it ended
+    seconds: float  # wall time
+    energy: Curve | None = None  # meV/atom
+    force: Curve | None = None  # meV/A
 
 
 @dataclass(frozen=True)
@@ -144,27 +111,16 @@ class Rollout:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What one model gave on one system.
-
-    Attributes:
-        model: which model.
-        state: "done" (there are scores of rollouts), "failed" or "not run".
-        troubles: what failed or broke down on the way.
-        scores: the record of its scoring, or None.
-        costs: values of cost, which are known without any scoring.
-        card: of the deployed file, or None.
-        training: or None.
-        rollouts: those that were begun, broken ones among them.
-    """
+    """What one model gave on one system."""
 
     model: Model
-    state: str
-    troubles: tuple[Trouble, ...] = ()
+    state: str  # DONE (there are scores of rollouts), FAILED or NOT_RUN
+    troubles: tuple[Trouble, ...] = ()  # what failed or broke down on the way
     scores: Scores | None = None
-    costs: tuple[Score, ...] = ()
-    card: Card | None = None
+    costs: tuple[Score, ...] = ()  # known without any scoring
+    card: Card | None = None  # of the deployed file
     training: Training | None = None
-    rollouts: tuple[Rollout, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()  # those that were begun, broken ones among them
 
     @property
     def values(self) -> tuple[Score, ...]:
@@ -182,27 +138,16 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Reference:
-    """The ground truth of a system, as it was found.
+    """The ground truth of a system, as it was found, or the reason why it could not be had."""
 
-    Attributes:
-        species: element to number of atoms; empty where the reference could not be had.
-        periodic: whether it has a cell.
-        frames: how many, None where the reference could not be had.
-        trained_on: frames of the training part.
-        left_out: training frames that are held out as well.
-        origin: where its frames came from, as recorded.
-        sha256, held_out_sha256: of its frames and of the file of the held-out part.
-        reason: why it could not be had, "" where it could.
-    """
-
-    species: Mapping[str, int] = field(default_factory=dict)
-    periodic: bool = True
+    species: Mapping[str, int] = field(default_factory=dict)  # element to number of atoms
+    periodic: bool = True  # whether it has a cell
     frames: int | None = None
-    trained_on: int = 0
-    left_out: int = 0
-    origin: str = ""
-    sha256: str = ""
-    held_out_sha256: str = ""
+    trained_on: int = 0  # frames of the training part
+    left_out: int = 0  # training frames that are held out as well
+    origin: str = ""  # where its frames came from
+    sha256: str = ""  # of its frames
+    held_out_sha256: str = ""  # of the file of the held-out part
     reason: str = ""
 
     @property
@@ -225,36 +170,21 @@ class Stage:
 
 @dataclass(frozen=True)
 class System:
-    """One system at one temperature, with all that ran on it.
+    """One system at one temperature, with all that ran on it."""
 
-    Attributes:
-        name: of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several.
-        system: name of the system.
-        temperature_kelvin: of its rollouts.
-        settings: the checked configuration as plain values, defaults filled in.
-        time_series: whether frames of the reference have times.
-        steps, dump_every: MD steps of a rollout, and between its frames.
-        reference: what was run against.
-        models: what each model gave.
-        paper: rows of the paper's tables that it stands for.
-        stages: of the chain, in order.
-        machine: hardware, versions and time of the run, by name; {} where not recorded.
-        page: its own page, or None.
-    """
-
-    name: str
+    name: str  # of its folder: SYSTEM, or SYSTEM-TEMPERATUREK where the system has several
     system: str
     temperature_kelvin: float
-    settings: Mapping[str, Any]
-    time_series: bool
-    steps: int
-    dump_every: int
+    settings: Mapping[str, Any]  # the checked configuration as plain values, with its defaults
+    time_series: bool  # whether frames of the reference have times
+    steps: int  # MD steps of a rollout
+    dump_every: int  # MD steps between its frames
     reference: Reference
     models: tuple[ModelResult, ...]
-    paper: tuple[PaperRow, ...] = ()
-    stages: tuple[Stage, ...] = ()
-    machine: Mapping[str, str] = field(default_factory=dict)
-    page: Path | None = None
+    paper: tuple[PaperRow, ...] = ()  # rows of the paper's tables that it stands for
+    stages: tuple[Stage, ...] = ()  # of the chain, in order
+    machine: Mapping[str, str] = field(default_factory=dict)  # hardware, versions and time
+    page: Path | None = None  # its own
 
     @property
     def asked_fs(self) -> float:
@@ -283,26 +213,15 @@ class System:
 
 @dataclass(frozen=True)
 class Results:
-    """A benchmark.
-
-    Attributes:
-        name: of the benchmark, or several.
-        title: of its page.
-        seed: of everything random, or several.
-        models: in the order of columns.
-        systems: in the order of rows.
-        remarks: sentences of whoever wrote the configuration.
-        config: as YAML.
-        folder: where it lies.
-    """
+    """A benchmark, or several as one."""
 
     name: str
     title: str
-    seed: str
-    models: tuple[Model, ...]
-    systems: tuple[System, ...]
-    remarks: tuple[str, ...] = ()
-    config: str = ""
+    seed: str  # of everything random; one of each benchmark
+    models: tuple[Model, ...]  # in the order of columns
+    systems: tuple[System, ...]  # in the order of rows
+    remarks: tuple[str, ...] = ()  # sentences of whoever wrote the configuration
+    config: str = ""  # as YAML
     folder: Path = Path()
 
     def __iter__(self) -> Iterator[tuple[System, ModelResult]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from egraff_lmp.bench.config import Classical, Part
-from egraff_lmp.bench.reference import crystal, joined, part_of, write_npz
+from egraff_lmp.bench.frames import crystal, joined, part_of, write_npz
 from egraff_lmp.data import Frames
 from egraff_lmp.data.read import read_frames
 from egraff_lmp.errors import EgraffError

@@ -14,7 +14,7 @@ from ase import units
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import config
 
-from egraff_lmp.bench.reference import write_npz
+from egraff_lmp.bench.frames import write_npz
 from egraff_lmp.bench.work import run_start, start_of
 from egraff_lmp.data.frames import Frames
 
