@@ -18,6 +18,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.overrides import overlaid
 from egraff_lmp.results.record import HALF_CUTOFF
 from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
@@ -317,8 +318,14 @@ def load_config(source: str | os.PathLike[str]) -> BenchConfig:
     return parse_config(*read_raw(source))
 
 
-def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
+def read_raw(
+    source: str | os.PathLike[str], settings: Sequence[str] = ()
+) -> tuple[dict[str, Any], str]:
     """The plain values of a config and its path; nothing but the YAML is checked.
+
+    Args:
+        source: the file, or the name of a shipped one.
+        settings: KEY=VALUE each, laid over it; see `egraff_lmp.overrides`.
 
     Raises:
         EgraffError: there is none, or it is no mapping in YAML.
@@ -338,7 +345,7 @@ def read_raw(source: str | os.PathLike[str]) -> tuple[dict[str, Any], str]:
         ) from None
     if not isinstance(raw, dict):
         raise EgraffError(f"{path}: expected a YAML mapping, got {type(raw).__name__}.")
-    return raw, str(path)
+    return overlaid(raw, settings), str(path)
 
 
 parse_config = BenchConfig.checked

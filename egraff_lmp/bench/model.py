@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from egraff_lmp.config_keys import closed, unknown_key
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.results.record import SHUFFLED
 
@@ -52,11 +53,14 @@ class Strict(BaseModel):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            mistakes = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
-                for item in error.errors()
-            )
-            raise EgraffError(f"{source}: {mistakes}.") from None
+            mistakes = "; ".join(_mistake(item, cls) for item in error.errors())
+            raise EgraffError(closed(f"{source}: {mistakes}")) from None
+
+
+def _mistake(item: Any, root: type[BaseModel]) -> str:
+    if item["type"] == "extra_forbidden":
+        return unknown_key(item["loc"], root)
+    return f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
 
 
 class Model(Strict):

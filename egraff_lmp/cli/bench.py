@@ -15,7 +15,7 @@ from egraff_lmp.errors import EgraffError
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from egraff_lmp.bench import CellConfig, Matrix, StageResult
+    from egraff_lmp.bench import BenchConfig, CellConfig, Matrix, StageResult
 
 
 class Scheduler(str, Enum):
@@ -34,6 +34,15 @@ def command(
     ] = "demo",
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the results [default: bench-NAME].")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A key of the config and its value, such as rollout.length_fs=500, in place of "
+            "the file's; the option may be repeated.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be run, and run nothing.")
@@ -67,28 +76,34 @@ def command(
     repeats what depends on the change. Exit status 75 after a batch system's signal, 130 after
     Ctrl-C.
     """
+    from egraff_lmp.bench import parse_config, parse_matrix
     from egraff_lmp.bench.config import read_raw  # start-up time
     from egraff_lmp.bench.matrix import KIND
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("egraff_lmp.train").setLevel(logging.INFO)  # one line an epoch in a log
     logging.getLogger("MDAnalysis").setLevel(logging.ERROR)  # it misses formats not used here
-    raw, source = read_raw(config)
+    raw, source = read_raw(config, changes or ())
     if raw.get("kind") == KIND:
-        _matrix(config, out, dry_run=dry_run, names=cell, summary=summary, submit=submit)
+        matrix, cells = parse_matrix(raw, source)
+        _matrix(matrix, cells, out, dry_run=dry_run, names=cell, summary=summary, submit=submit)
         return
-    if dry_run or cell or summary or submit:
+    if cell or summary or submit:
         raise EgraffError(
-            f"{source}: expected a matrix (`kind: matrix`) for --dry-run, --cell, --summary and "
-            "--submit, got the config of one system: leave these options out."
+            f"{source}: expected a matrix (`kind: matrix`) for --cell, --summary and --submit, got "
+            "the config of one system: leave these options out."
         )
-    _single(config, out)
+    _single(parse_config(raw, source), out, dry_run)
 
 
-def _single(config: str, out: Path | None) -> None:
-    from egraff_lmp.bench import load_config, run_bench  # start-up time
+def _single(settings: BenchConfig, out: Path | None, dry_run: bool) -> None:
+    from egraff_lmp.bench import run_bench  # start-up time
 
-    settings = load_config(config)
+    if dry_run:
+        stages = dict.fromkeys(name for m in settings.models for name in settings.stages_of(m))
+        lines = [f"{settings.title}, {len(stages) + 1} stages:", "reference", *stages]
+        output.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        return
     folder = out if out is not None else Path(f"bench-{settings.name}")
     display = _Display()
     try:
@@ -101,7 +116,8 @@ def _single(config: str, out: Path | None) -> None:
 
 
 def _matrix(
-    config: str,
+    matrix: Matrix,
+    cells: tuple[CellConfig, ...],
     out: Path | None,
     *,
     dry_run: bool,
@@ -109,9 +125,8 @@ def _matrix(
     summary: bool,
     submit: Scheduler | None,
 ) -> None:
-    from egraff_lmp.bench import describe, load_matrix, run_matrix  # start-up time
+    from egraff_lmp.bench import describe, run_matrix  # start-up time
 
-    matrix, cells = load_matrix(config)
     folder = out if out is not None else Path(f"bench-{matrix.name}")
     if submit is not None:
         _submit(matrix, cells, folder, dry_run)

@@ -32,6 +32,15 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results, in place of the config's out_dir.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A key of the config and its value, such as temperature_kelvin=600, in place of "
+            "the file's; the option may be repeated.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -50,7 +59,11 @@ def command(
     from egraff_lmp.rollout.run import run_rollout
 
     settings = read_config(
-        config, ranks=ranks, n_steps=steps, out_dir=None if out is None else out.absolute()
+        config,
+        changes or (),
+        ranks=ranks,
+        n_steps=steps,
+        out_dir=None if out is None else out.absolute(),
     )
     if dry_run:
         _print_plan(make_plan(settings))

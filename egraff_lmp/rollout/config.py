@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ try:
     import yaml
     from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+    from egraff_lmp.config_keys import closed, unknown_key
+    from egraff_lmp.overrides import overlaid
     from egraff_lmp.yaml_file import read_yaml
 except ImportError as error:
     raise require({"yaml": "pyyaml"}.get(error.name or "", "pydantic"), "rollout") from None
@@ -126,11 +129,17 @@ def make_config(values: dict[str, Any], source: str = "the rollout's settings") 
     try:
         return RolloutConfig(**values)
     except ValidationError as error:
-        raise EgraffError(f"{source}: " + "; ".join(map(_sentence, error.errors())) + ".") from None
+        sentences = "; ".join(map(_sentence, error.errors()))
+        raise EgraffError(closed(f"{source}: {sentences}")) from None
 
 
-def read_config(path: str | Path, **overrides: Any) -> RolloutConfig:
-    """The configuration in a YAML file; `overrides` that are not None replace its entries.
+def read_config(path: str | Path, settings: Sequence[str] = (), **overrides: Any) -> RolloutConfig:
+    """The configuration in a YAML file.
+
+    Args:
+        path: the file.
+        settings: KEY=VALUE each, laid over it; see `egraff_lmp.overrides`.
+        overrides: entries that replace those of the file where they are not None.
 
     Raises:
         EgraffError: no such file, no YAML, or wrong settings.
@@ -144,15 +153,26 @@ def read_config(path: str | Path, **overrides: Any) -> RolloutConfig:
         raise EgraffError(f"{path}: expected YAML, got: {error}") from None
     if not isinstance(values, dict):
         raise EgraffError(f"{path}: expected settings such as 'n_steps: 1000', got none.")
+    values = overlaid(values, settings)
     values |= {key: value for key, value in overrides.items() if value is not None}
     return make_config({"base": path.absolute().parent, **values}, str(path))
+
+
+# What other parts of this program, and other programs, call it.
+_OTHER_NAMES = {
+    "temperature": "temperature_kelvin",
+    "steps": "n_steps",
+    "timestep": "timestep_fs",
+    "out": "out_dir",
+    "data": "data_file",
+    "pressure": "pressure_bar",
+}
 
 
 def _sentence(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        known = ", ".join(name for name in RolloutConfig.model_fields if name != "base")
-        return f"unknown setting '{where}' (known: {known})"
+        return unknown_key(error["loc"], RolloutConfig, _OTHER_NAMES)
     if error["type"] == "missing":
         return f"the setting '{where}' is missing"
     message = error["msg"].removeprefix("Value error, ")

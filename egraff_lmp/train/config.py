@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from egraff_lmp.config_keys import closed, unknown_key
 from egraff_lmp.data.label_names import LabelKeys
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.overrides import overlaid
@@ -351,7 +351,7 @@ def _explain(error: ValidationError) -> str:
         place = [str(part) for part in item["loc"]]
         name = ".".join(place)
         if item["type"] == "extra_forbidden":
-            sentences.append(_unknown_key(place))
+            sentences.append(closed(unknown_key(item["loc"], TrainConfig, _OTHER_NAMES)))
         elif item["type"] == "missing":
             sentences.append(f"the key '{name}' is missing.")
         elif not place:
@@ -372,41 +372,6 @@ _OTHER_NAMES = {
     "model": "forcefield",
     "patience": "stop.patience",
 }
-
-
-def _unknown_key(place: list[str]) -> str:
-    section = _section(place[:-1])
-    name, where = place[-1], f" in '{'.'.join(place[:-1])}'" if len(place) > 1 else ""
-    near = difflib.get_close_matches(name, section.model_fields, n=1)
-    if name in _OTHER_NAMES:
-        near = [_OTHER_NAMES[name]]
-    elif not near:
-        near = [path for path in _paths(TrainConfig) if path.rpartition(".")[2] == name]
-    if near:
-        return f"unknown key '{name}'{where}: did you mean {_either(near)}?"
-    return f"unknown key '{name}'{where}: the keys there are {', '.join(section.model_fields)}."
-
-
-def _either(names: list[str]) -> str:
-    return " or ".join(f"'{name}'" for name in names)
-
-
-def _paths(section: type[BaseModel], above: str = "") -> Iterator[str]:
-    """Dotted names of all keys in and below a section."""
-    for name, info in section.model_fields.items():
-        yield above + name
-        for kind in (info.annotation, *get_args(info.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from _paths(kind, f"{above}{name}.")
-
-
-def _section(place: list[str]) -> type[BaseModel]:
-    section: type[BaseModel] = TrainConfig
-    for part in place:
-        annotation = section.model_fields[part].annotation
-        candidates = (annotation, *get_args(annotation))
-        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return section
 
 
 def _lower(message: str) -> str:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import egraff_lmp.bench as bench
 from egraff_lmp.bench.run import BenchResult
 from egraff_lmp.bench.stage import StageResult
+from egraff_lmp.cli import build_app
 from egraff_lmp.cli.bench import command
 from egraff_lmp.errors import EgraffError
 
@@ -100,3 +101,15 @@ def test_an_unknown_config_names_the_shipped_ones(invoke: Any) -> None:
     result = invoke(Runner(stage("reference", "done")), "nowhere.yaml")
     assert isinstance(result.exception, EgraffError)
     assert "demo, full, gete, reduced" in str(result.exception)
+
+
+def test_keys_are_set_and_a_single_system_is_planned():
+    """Nothing is run: the stages in order, with the number of starts that was asked for."""
+    arguments = ["bench", "demo", "--dry-run", "--set", "models.0.name=first"]
+    result = CliRunner().invoke(build_app(), arguments)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[1:4] == ["reference", "train-first", "deploy-first"]
+    assert lines[0].endswith(f"{len(lines) - 1} stages:")
+    wrong = CliRunner().invoke(build_app(), ["bench", "demo", "--dry-run", "--set", "rolout.a=1"])
+    assert str(wrong.exception).endswith("unknown key 'rolout': did you mean 'rollout'?")

@@ -90,7 +90,7 @@ def test_a_breakdown_has_its_own_status(config):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_step": 10}, "unknown setting 'n_step'"),
+        ({"n_step": 10}, "unknown key 'n_step': did you mean 'n_steps'"),
         ({"structure": "gone.xyz"}, "gone.xyz"),
         ({"pair": None, "coeff": None, "model": "gone.pt"}, "gone.pt"),
         ({"elements": ["Cd"]}, "got Te"),

@@ -20,7 +20,10 @@ def test_good_settings_and_defaults():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"temprature_kelvin": 300}, "unknown setting 'temprature_kelvin'.*temperature_kelvin"),
+        (
+            {"temprature_kelvin": 300},
+            "unknown key 'temprature_kelvin': did you mean 'temperature_kelvin'",
+        ),
         ({"n_steps": None}, "'n_steps' is missing"),
         ({"n_steps": 0}, "n_steps.*greater than 0"),
         ({"n_steps": "many"}, "n_steps.*'many'"),
@@ -45,7 +48,7 @@ def test_mistakes_are_named(changes, message):
 
 
 def test_all_mistakes_at_once():
-    with pytest.raises(EgraffError, match=r"ranks.*unknown setting 'x'") as caught:
+    with pytest.raises(EgraffError, match=r"ranks.*unknown key 'x'") as caught:
         make_config({**GOOD, "ranks": 0, "x": 1})
     assert "Traceback" not in str(caught.value)
 
