@@ -138,8 +138,18 @@ def _work(measured: Measured) -> list[Finding]:
     message = (
         f"dE and -F.dx have correlation {correlation:.4f} and slope {slope:.2f} over "
         f"{agreement.n_pairs} pairs{across}"
-        + ("." if clean else ": energies and forces do not belong to one surface.")
     )
+    if clean:
+        message += "."
+    else:
+        error = 1000 * agreement.force_error
+        values["force_inconsistency_mev_per_angstrom"] = round(error, 1)
+        message += (
+            ": energies and forces do not belong to one surface. They differ by as much as an "
+            f"error of {error:.0f} meV/A in every force component would make (root mean square): "
+            "if the energies are right, a force field, whose forces are the slope of an energy, "
+            f"has a force MAE of about {MAE_OF_NORMAL * error:.0f} meV/A at best."
+        )
     return [Finding("work", NOTE if clean else WARNING, part.name, message, values)]
 
 

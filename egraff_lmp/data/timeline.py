@@ -86,11 +86,16 @@ class WorkEnergy:
         correlation: Pearson's, of dE and -F.dx; 1 for clean labels.
         slope: dE per -F.dx by least squares; 1 for clean labels, another number for other units.
         n_pairs: pairs of frames.
+        force_error: root mean square in eV/A of what an error of every force component would have
+            to be to make the difference between dE and work, if the energies are right and the
+            error has no direction of its own: (dE - work) / |dx| of each pair. For clean labels it
+            is the error of the rule.
     """
 
     correlation: float
     slope: float
     n_pairs: int
+    force_error: float
 
 
 def work_energy(
@@ -114,7 +119,10 @@ def work_energy(
     if not (np.ptp(work) > 0 and np.ptp(change) > 0):
         return None
     correlation = float(np.corrcoef(change, work)[0, 1])
-    return WorkEnergy(correlation, float(change @ work / (work @ work)), int(work.size))
+    lengths = np.sqrt((vectors[keep] ** 2).sum(axis=(1, 2)))
+    force_error = float(np.sqrt(np.mean(((change - work) / np.maximum(lengths, 1e-12)) ** 2)))
+    slope = float(change @ work / (work @ work))
+    return WorkEnergy(correlation, slope, int(work.size), force_error)
 
 
 def kinetic_temperatures(

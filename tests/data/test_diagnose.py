@@ -116,6 +116,17 @@ def test_labels_of_another_surface():
     assert facts["work_correlation"] == pytest.approx(1 / np.sqrt(3), abs=0.15)
 
 
+def test_forces_of_another_surface_are_told_by_their_work():
+    """An error of a known size in every force component, which changes slowly, is found again."""
+    frames = solid()
+    rng = np.random.default_rng(0)
+    error = 0.3 * np.broadcast_to(rng.normal(size=(1, 64, 3)), frames.forces.shape)
+    problems, facts = found(replace(frames, forces=frames.forces + error))
+    # Projected on about 300 directions, of which those of a period of 200 fs differ: a few tens.
+    assert facts["force_inconsistency_mev_per_angstrom"] == pytest.approx(300, rel=0.3)
+    assert "a force field, whose forces are the slope of an energy" in problems["work"].message
+
+
 def test_everything_in_kcal_or_in_bohr():
     frames = solid()
     hot = replace(frames, forces=frames.forces * 46.1, energy=frames.energy * 46.1)
