@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,19 @@ from typing import Any
 
 from ase.data import atomic_numbers
 
+from egraff_lmp.data import timeline
 from egraff_lmp.data.collection import Collection
+from egraff_lmp.data.finding import CONTINUOUS
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import check_leakage
 from egraff_lmp.data.table import DATA_SETS, collect_source
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import DataConfig, TrainConfig
 from egraff_lmp.train.labels import require_labels
+
+logger = logging.getLogger(__name__)
+
+SERIES_FRAMES = 200  # so many tell whether the frames follow each other
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
         found = collect_source(source, base, data.keys)
         require_labels(found, config)
         _add_isolated(isolated, found)
+        if data.split == "shuffled" and not (data.validation and (data.test or not data.n_test)):
+            _warn_of_series(found)
         for part, target in zip(
             _split(found, data, config.seed), (train, validation, test), strict=True
         ):
@@ -117,6 +126,20 @@ def data_citations(sources: dict[str, list[str]]) -> list[str]:
     """Keys of the table's data sets among the sources."""
     keys = {source.partition(":")[0] for group in sources.values() for source in group}
     return [key for key in DATA_SETS if key in keys]
+
+
+def _warn_of_series(found: Collection) -> None:
+    """A shuffled split of a trajectory holds out frames that lie between two of the training."""
+    for frames in found.groups:
+        some = frames.select(slice(0, SERIES_FRAMES))
+        if timeline.continuity(timeline.displacements(some)) > CONTINUOUS:
+            logger.warning(
+                "%s: its frames follow each other in time, so that each held-out frame of a "
+                "shuffled split lies between two training frames: its error tells little of other "
+                "configurations. `data: {split: contiguous, gap: 10}` holds out a stretch of time.",
+                found.source,
+            )
+            return
 
 
 def _add_isolated(isolated: dict[str, float], found: Collection) -> None:

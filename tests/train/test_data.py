@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from egraff_lmp.data.frames import formula
@@ -22,6 +25,29 @@ def test_default_training_part_is_what_is_left(toy_config):
 def test_relative_paths_start_from_the_config(toy_config, tmp_path):
     parts = read_parts(toy_config(data__train=["toy.npz"]), tmp_path)
     assert len(parts.train[0]) == 8
+
+
+def test_a_shuffled_trajectory_is_told(toy, toy_config, tmp_path, caplog):
+    """Frames that follow each other in time, held out between two that are trained on."""
+    frames = toy.toy_frames(1)
+    time = np.arange(20)[:, None, None]
+    moved = frames.positions + 0.01 * np.sin(0.2 * time + np.arange(36).reshape(1, 12, 3))
+    labels = [toy.toy_labels(frames.species, each, frames.cell[0]) for each in moved]
+    series = replace(
+        frames.select(np.zeros(20, dtype=int)),
+        positions=moved,
+        energy=np.array([energy for energy, _ in labels]),
+        forces=np.stack([forces for _, forces in labels]),
+    )
+    toy.write_npz(tmp_path / "series.npz", series)
+    for split, told in (("shuffled", True), ("contiguous", False)):
+        caplog.clear()
+        data = {"train": [str(tmp_path / "series.npz")], "n_validation": 4, "split": split}
+        read_parts(toy_config(data=data), None)
+        assert ("split: contiguous" in caplog.text) == told
+    caplog.clear()
+    read_parts(toy_config(), None)  # frames that have nothing to do with each other
+    assert "split: contiguous" not in caplog.text
 
 
 def test_several_compositions_and_held_out_sources(toy, toy_config, tmp_path):
