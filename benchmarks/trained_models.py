@@ -115,11 +115,11 @@ MATERIALS = {
             "equiformer": 8,
             "torchmdnet": 30,
         },
-        text="The published training file is not at hand: the first 240 frames of `test`, and its last "
-        "50 for validation; errors on the 300 frames of `val`, which goes on where `test` ends. The "
-        "labels allow no better force MAE than about 248 meV/A there: energies and forces differ by "
-        "as much as an error of 310 meV/A in every force component would make (`egraff data check "
-        "gete`), and the paper's six have 244 to 371 meV/A with 1500 training frames. A shuffled "
+        text="The published training file is not at hand: the first 240 frames of `test`, and its "
+        "last 50 for validation; errors on the 300 frames of `val`, which goes on where `test` "
+        "ends. Energies and forces are not of one surface: they differ by as much as an error of "
+        "310 meV/A in every force component would make (`egraff data check gete`), and the "
+        "paper's six have force MAEs of 244 to 371 meV/A with 1500 training frames. A shuffled "
         "split hides this: its held-out frames lie 1.2 fs from training frames, and MACE had a "
         "validation MAE of 44 meV/A with it, and a test MAE of 277.",
     ),

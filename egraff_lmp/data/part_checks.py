@@ -147,8 +147,7 @@ def _work(measured: Measured) -> list[Finding]:
         message += (
             ": energies and forces do not belong to one surface. They differ by as much as an "
             f"error of {error:.0f} meV/A in every force component would make (root mean square): "
-            "if the energies are right, a force field, whose forces are the slope of an energy, "
-            f"has a force MAE of about {MAE_OF_NORMAL * error:.0f} meV/A at best."
+            "no force field, whose forces are the slope of an energy, can be right in both."
         )
     return [Finding("work", NOTE if clean else WARNING, part.name, message, values)]
 
