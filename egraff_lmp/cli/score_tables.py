@@ -145,7 +145,8 @@ def _remarks(group: Sequence[Score]) -> list[str]:
         told = score.comparison != TRAJECTORY or score.fact("no-information")
         if limit is not None and not told:
             lines.append(f"{metric.label} of unrelated frames: {limit:.4f}")
-        if metric.accepted_below and score.part == TOTAL and score.value is not None:
+        bulk = score.distribution != "h"  # the rule is one of g(r)
+        if metric.accepted_below and bulk and score.part == TOTAL and score.value is not None:
             verdict = "passes" if score.value < metric.accepted_below else "fails"
             lines.append(f"{metric.label} total {verdict} the {metric.accepted_below:g} % rule")
     return lines

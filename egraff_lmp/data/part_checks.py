@@ -24,7 +24,6 @@ SLOPE_TOLERANCE = 0.25
 # A time step or stride that is off by 12 % makes a quarter in temperature.
 TEMPERATURE_TOLERANCE = 0.25
 DRIFT_SIGMAS = 2.0
-SURFACE_SIGMAS = 3.0
 # d / (r_i + r_j) of nearest neighbours is 0.9 to 1.3 in molecules, metals and salts.
 BOND_SCALE = (0.5, 1.7)
 # Forces of a frame that sum to more than this share of a random sum do not belong to a force field
@@ -202,8 +201,7 @@ def _surface(measured: Measured) -> list[Finding]:
     message = f"by the virial theorem the forces are those of {size}"
     if stated is None:
         return [Finding("surface", NOTE, part.name, f"{message}.", values)]
-    off = abs(found.kelvin - stated)
-    if off <= max(TEMPERATURE_TOLERANCE * stated, SURFACE_SIGMAS * found.error_kelvin):
+    if timeline.off_surface(measured.frames, stated) is None:
         return [Finding("surface", NOTE, part.name, f"{message}, stated are {stated:g} K.", values)]
     message += (
         f", stated are {stated:g} K: the frames were not drawn at that temperature from the "

@@ -161,6 +161,8 @@ class VirialTemperature:
 
 
 VIRIAL_BLOCKS = 10
+# The published molecular sets are within 10 %, or wrong by half and more.
+VIRIAL_TOLERANCE, VIRIAL_SIGMAS = 0.25, 3.0
 
 
 def virial_temperature(frames: Frames) -> VirialTemperature | None:
@@ -186,6 +188,19 @@ def virial_temperature(frames: Frames) -> VirialTemperature | None:
     blocks = np.array([block.mean() for block in np.array_split(each, VIRIAL_BLOCKS)])
     error = float(blocks.std(ddof=1) / np.sqrt(VIRIAL_BLOCKS))
     return VirialTemperature(float(each.mean()), error) if error else None
+
+
+def off_surface(frames: Frames, stated_kelvin: float | None) -> VirialTemperature | None:
+    """The virial temperature where it is not the stated one, beyond tolerance and error; else None.
+
+    Frames like these were not drawn from exp(-U / k_B T) at the stated temperature.
+    """
+    found = virial_temperature(frames)
+    if found is None or stated_kelvin is None or not np.isfinite(found.kelvin):
+        return None
+    off = abs(found.kelvin - stated_kelvin)
+    allowed = max(VIRIAL_TOLERANCE * stated_kelvin, VIRIAL_SIGMAS * found.error_kelvin)
+    return found if off > allowed else None
 
 
 def smallest_height(frames: Frames) -> float:

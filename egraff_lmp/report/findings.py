@@ -9,6 +9,7 @@ from egraff_lmp.report.words import ranks_of
 from egraff_lmp.results.record import ModelResult
 from egraff_lmp.score.records import (
     COST,
+    OTHER_SURFACE,
     RERUN_COMMITTEE,
     RERUN_ORACLE,
     RERUN_REFERENCE,
@@ -56,12 +57,18 @@ def _value(model: ModelResult, key: str, comparison: str) -> float | None:
 
 
 def _structure(score: Score, value: float, model: ModelResult) -> str:
+    surface = score.fact(OTHER_SURFACE)
+    if surface is not None:
+        sentence = say(surface)
+        return f"its structure has no verdict: {sentence}."
     limit = METRICS["wf"].accepted_below or 0.0
     text = (
         f"its {score.distribution or 'g'}(r) differs from the reference by a Wright's factor of "
-        f"{number(value)}{NBSP}% and {'passes' if value < limit else 'fails'} the "
-        f"{limit:.0f}{NBSP}% criterion"
+        f"{number(value)}{NBSP}%"
     )
+    if score.distribution != "h":  # the criterion is one of g(r), of bulk
+        verdict = "passes" if value < limit else "fails"
+        text += f" and {verdict} the {limit:.0f}{NBSP}% criterion"
     if score.floor:
         ratio = value / score.floor
         text += f"; reference against reference gives {number(score.floor)} %, so "

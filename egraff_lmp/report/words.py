@@ -59,6 +59,8 @@ REASONS = {
     "control-without-score": "{control} has no score",
     "no-model-with-score": "no model has a score",
     "unrelated": "no rollout follows the reference: unrelated forces give 0.7071 for any model",
+    "other-surface": "the reference is not of the surface of its forces: by the virial theorem "
+    "{kelvin:.0f} +- {error:.0f} K, stated {stated:g} K",
     "survived": "rollouts of {control} were whole for {survived} of their time, those of {best} "
     "for {best_survived}",
     "no-score-left": "no score of the frames that are left",

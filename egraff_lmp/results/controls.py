@@ -12,6 +12,7 @@ from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
 from egraff_lmp.score.records import (
+    OTHER_SURFACE,
     RERUN_REFERENCE,
     RERUNS,
     STABILITY,
@@ -104,8 +105,11 @@ def _verdict(
     entry, *others = (_entry(*pair, comparison) for pair in zip(models, values, strict=True))
     # Of paired energies there is no more to be had than of the forces of the same frames.
     paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
+    nothing = next((v.fact(OTHER_SURFACE) for v in values if v is not None), None)
     if comparison == TRAJECTORY and paired and uninformative(system):
-        ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), Fact("unrelated"))
+        nothing = Fact("unrelated")
+    if nothing is not None:
+        ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), nothing)
     else:
         noise = floor if comparison in _NOISE else None
         rank = partial(rank_control, better=metric.better, floor=noise)

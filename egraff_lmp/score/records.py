@@ -48,6 +48,8 @@ COMPARISONS = (
 MODES = ("egraff", "paper")
 RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 TOTAL = "total"
+# Code of the fact that no model can have the structure of the reference.
+OTHER_SURFACE = "other-surface"
 # Columns of a table of values with their units; value, interval and floor are in the row's unit.
 _COLUMNS = {
     "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",

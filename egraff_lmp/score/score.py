@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.timeline import off_surface
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.runs.machine import versions
 from egraff_lmp.score.align import check_composition, formula, pair_reruns
@@ -16,7 +17,16 @@ from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
 from egraff_lmp.score.metric import Context, Rerun, Training
 from egraff_lmp.score.options import LEAVE_OUT, Options, modes_of
-from egraff_lmp.score.records import RERUNS, Curves, Score, Scores, Series, Source
+from egraff_lmp.score.records import (
+    RERUNS,
+    STRUCTURE,
+    Curves,
+    Fact,
+    Score,
+    Scores,
+    Series,
+    Source,
+)
 from egraff_lmp.score.rollout import Rollout
 from egraff_lmp.score.table import COSTS, METRICS
 
@@ -59,6 +69,7 @@ def score_trajectory(
         training=training,
         ran=rollouts,
     )
+    surface = _other_surface(reference, options.temperature_kelvin)
     scores: list[Score] = []
     series: list[Series] = []
     curves: dict[str, Curves] = {}
@@ -66,7 +77,10 @@ def score_trajectory(
         asked = (row for row in METRICS.values() if mode in row.modes)
         for metric in (row for row in asked if context.system in row.systems):
             for sample in metric.samples(context, metric, mode):
-                scores.append(estimate(metric, mode, sample, options))
+                found = estimate(metric, mode, sample, options)
+                if surface is not None and found.comparison == STRUCTURE:
+                    found = replace(found, facts=(*found.facts, surface))
+                scores.append(found)
                 series += sample.series
                 curves.update(sample.curves)
     return Scores(
@@ -78,6 +92,17 @@ def score_trajectory(
         curves=curves,
         series=tuple(series),
         left_out=left_out,
+    )
+
+
+def _other_surface(reference: Frames, stated_kelvin: float | None) -> Fact | None:
+    """That the reference frames are of another surface than their forces, where they are."""
+    found = off_surface(reference, stated_kelvin)
+    if found is None:
+        return None
+    return Fact(
+        "other-surface",
+        {"kelvin": found.kelvin, "error": found.error_kelvin, "stated": stated_kelvin},
     )
 
 

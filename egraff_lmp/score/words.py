@@ -171,6 +171,11 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "temperature-not-told": "the temperature was not checked, as no rollout tells it",
     "rollouts-timed": "{rollouts} of {of} rollouts have a log that tells their cost",
     "machine": _machine,
+    "other-surface": (
+        "the reference frames were not drawn at {stated:g} K from the surface that their forces "
+        "are of (the virial theorem gives {kelvin:.0f} +- {error:.0f} K): no model has their "
+        "structure, however good it is"
+    ),
     # What ended a rollout.
     "not-finite-value": "a position, force or energy is not finite",
     "lost-atoms": _lost,

@@ -159,7 +159,8 @@ def test_nothing_below_the_floor_is_told() -> None:
 
 def test_every_reason_has_words() -> None:
     values = {"control": "c", "best": "b", "value": 1.0, "best_value": 2.0, "floor": 3.0,
-              "survived": 0.1, "best_survived": 1.0}  # fmt: skip
+              "survived": 0.1, "best_survived": 1.0, "kelvin": 498.0, "error": 31.0,
+              "stated": 300.0}  # fmt: skip
     assert all(reason_words(Fact(code, values)) for code in REASONS)
 
 
@@ -221,3 +222,22 @@ def test_fv_of_unrelated_parts_of_real_data_is_said_to_carry_no_information(
     assert "0.70 to 0.71" in said
     assert "carries no information" in render(benchmark(real))
     assert told(real, BROKEN)["fv", TRAJECTORY] == NO_INFORMATION
+
+
+def test_structure_has_no_verdict_where_no_model_can_have_it():
+    """The reference was not drawn from the surface of its forces: its g(r) judges nobody."""
+    fact = Fact("other-surface", {"kelvin": -2791.0, "error": 53.0, "stated": 300.0})
+
+    def off(result: ModelResult) -> ModelResult:
+        assert result.scores is not None
+        values = tuple(
+            replace(one, facts=(fact,)) if one.comparison == STRUCTURE else one
+            for one in result.scores.scores
+        )
+        return replace(result, scores=replace(result.scores, scores=values))
+
+    found = verdicts(benchmark(off(GOOD), off(BROKEN)))
+    by = {(v.key, v.comparison): v for v in found}
+    assert by["wf", STRUCTURE].ranking.verdict == NO_INFORMATION
+    assert "-2791 +- 53 K, stated 300 K" in reason_words(by["wf", STRUCTURE].ranking.reason)
+    assert by["fv", RERUN_REFERENCE].ranking.verdict == TELLS  # what no structure enters stays

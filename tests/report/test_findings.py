@@ -60,6 +60,19 @@ def test_a_score_below_the_floor_is_not_called_better_than_the_reference() -> No
     assert said(wf(1.0, None, "h")).startswith("NequIP: its h(r) differs")
 
 
+def test_the_criterion_is_one_of_bulk() -> None:
+    assert "criterion" in said(wf(1.0))
+    assert "criterion" not in said(wf(1.0, None, "h"))
+
+
+def test_there_is_no_verdict_on_a_structure_that_no_model_can_have() -> None:
+    fact = Fact("other-surface", {"kelvin": 498.2, "error": 31.0, "stated": 300.0})
+    text = said(replace(wf(20.0), facts=(fact,)))
+    assert "its structure has no verdict" in text
+    assert "498 +- 31 K" in text
+    assert "20" not in text
+
+
 def test_the_first_violation_and_its_reason() -> None:
     def endurance(*lives: Lifetime) -> str:
         return said(score(512.0, "stability", STABILITY, lifetimes=lives))

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.units import kB
 from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score import METRICS, Fact
 from egraff_lmp.score.metric import BULK, NOTHING
-from egraff_lmp.score.records import KIND, SCHEMA
+from egraff_lmp.score.records import KIND, OTHER_SURFACE, SCHEMA, STRUCTURE
+from egraff_lmp.score.rollout import Rollout
+from egraff_lmp.score.score import score_trajectory
 from egraff_lmp.score.violation import force_violation, geometric_mean
 from egraff_lmp.score.words import explain
 
@@ -249,6 +252,31 @@ def test_molecules_are_scored_on_pair_distances():
     assert exploded.find("wf").value == pytest.approx(100)
     assert near.find("jsd_raw").absence == Fact("no-volume")
     assert near.find("wf_unrooted").value > 0
+
+
+def test_a_reference_of_another_surface_is_told():
+    """Springs without length, drawn at 500 K: right at 500 K, and of no surface at 300 K."""
+    kelvin, stiffness = 500.0, 3.0
+    rng = np.random.default_rng(0)
+    positions = rng.normal(size=(400, 4, 3)) * np.sqrt(kB * kelvin / (4 * stiffness))
+    centred = positions - positions.mean(axis=1, keepdims=True)
+    molecule = Frames(
+        species=("C",) * 4,
+        positions=centred,
+        cell=np.zeros((400, 3, 3)),
+        pbc=(False, False, False),
+        energy=2 * stiffness * (centred**2).sum(axis=(1, 2)),
+        forces=-4 * stiffness * centred,
+        timestep_fs=None,
+        source="springs",
+    )
+    for stated, told in ((500.0, False), (300.0, True), (None, False)):
+        scores = score_trajectory(molecule, [Rollout(molecule)], temperature_kelvin=stated)
+        of_structure = [one for one in scores.scores if one.comparison == STRUCTURE]
+        assert of_structure
+        assert all((one.fact(OTHER_SURFACE) is not None) == told for one in of_structure)
+        others = [one for one in scores.scores if one.comparison != STRUCTURE]
+        assert not any(one.fact(OTHER_SURFACE) for one in others)
 
 
 def test_json_is_strict_and_complete():
