@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import importlib
 import sys
+from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import errors
+from egraff_lmp import __version__
+from egraff_lmp.cli.console import errors, output
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.stopping import STOPPED, Stopped, stoppable
 
@@ -36,6 +38,7 @@ COMMANDS = (
     "score",
     "bench",
     "report",
+    "config",
 )
 # What a user can mend: no permission, a full or read-only disk, a folder where a file should be.
 _OF_THE_DISK = {
@@ -53,16 +56,22 @@ _OF_THE_DISK = {
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended: 128 + SIGINT
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.print(f"egraff {__version__}", highlight=False)
+        raise typer.Exit
+
+
 def build_app() -> typer.Typer:
     """The typer application with every command of the table."""
     app = typer.Typer(
         name="egraff",
         help="Equivariant graph-neural-network force fields in LAMMPS.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_options)
     for name in COMMANDS:
         module = importlib.import_module(f"egraff_lmp.cli.{name}")
         if hasattr(module, "app"):  # a command with commands of its own
@@ -70,6 +79,15 @@ def build_app() -> typer.Typer:
         else:
             app.command(name)(module.command)
     return app
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Equivariant graph-neural-network force fields in LAMMPS."""
 
 
 def main() -> None:

@@ -69,7 +69,6 @@ def score_trajectory(
         training=training,
         ran=rollouts,
     )
-    surface = _other_surface(reference, options.temperature_kelvin)
     scores: list[Score] = []
     series: list[Series] = []
     curves: dict[str, Curves] = {}
@@ -77,10 +76,7 @@ def score_trajectory(
         asked = (row for row in METRICS.values() if mode in row.modes)
         for metric in (row for row in asked if context.system in row.systems):
             for sample in metric.samples(context, metric, mode):
-                found = estimate(metric, mode, sample, options)
-                if surface is not None and found.comparison == STRUCTURE:
-                    found = replace(found, facts=(*found.facts, surface))
-                scores.append(found)
+                scores.append(estimate(metric, mode, sample, options))
                 series += sample.series
                 curves.update(sample.curves)
     return Scores(
@@ -88,21 +84,27 @@ def score_trajectory(
         rollouts=tuple(_describe(one.frames) for one in rollouts),
         settings=asdict(options),
         versions=versions(("egraff_lmp", "MDAnalysis", "numpy")),
-        scores=tuple(scores),
+        scores=_with_surface(scores, reference, options.temperature_kelvin),
         curves=curves,
         series=tuple(series),
         left_out=left_out,
     )
 
 
-def _other_surface(reference: Frames, stated_kelvin: float | None) -> Fact | None:
-    """That the reference frames are of another surface than their forces, where they are."""
+def _with_surface(
+    scores: Sequence[Score], reference: Frames, stated_kelvin: float | None
+) -> tuple[Score, ...]:
+    """Scores of structure say it where the reference is of another surface than its forces."""
     found = off_surface(reference, stated_kelvin)
     if found is None:
-        return None
-    return Fact(
+        return tuple(scores)
+    fact = Fact(
         "other-surface",
         {"kelvin": found.kelvin, "error": found.error_kelvin, "stated": stated_kelvin},
+    )
+    return tuple(
+        replace(one, facts=(*one.facts, fact)) if one.comparison == STRUCTURE else one
+        for one in scores
     )
 
 

@@ -1,0 +1,108 @@
+"""`egraff config`: what a config says in full, and what it may say."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from egraff_lmp.cli.console import output
+from egraff_lmp.errors import EgraffError
+
+
+class Kind(str, Enum):
+    """Configs, by the command that reads them."""
+
+    train = "train"
+    run = "run"
+    bench = "bench"
+    matrix = "matrix"
+
+
+app = typer.Typer(
+    help="Configs of train, run and bench: every key with its value, and what is allowed.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("show")
+def show(
+    name: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of shipped settings (see `list`).")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A key and its value, as in the command."),
+    ] = None,
+) -> None:
+    """Print a config with every key, those at their defaults too, as YAML.
+
+    Shipped settings of a training have no data: FRAMES stands where yours go.
+    """
+    import yaml
+
+    found = _checked(name, changes or [])
+    text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=90)
+    output.print(text.rstrip(), soft_wrap=True, highlight=False, markup=False)
+
+
+@app.command("schema")
+def schema(
+    kind: Annotated[Kind, typer.Argument(help="Whose config: train, run, bench or matrix.")],
+) -> None:
+    """Print the JSON schema of a config: keys, types, bounds, defaults."""
+    output.print_json(json.dumps(_model(kind).model_json_schema()))
+
+
+@app.command("list")
+def names() -> None:
+    """Print the names of the shipped settings, by the command that takes them."""
+    from egraff_lmp.bench.config import shipped
+    from egraff_lmp.train.config import shipped_configs
+
+    for command, known in (("train", shipped_configs()), ("bench", shipped())):
+        text = f"egraff {command}: {', '.join(known)}"
+        output.print(text, highlight=False, markup=False)
+
+
+def _model(kind: Kind) -> Any:
+    from egraff_lmp.bench.config import BenchConfig
+    from egraff_lmp.bench.matrix import Matrix
+    from egraff_lmp.rollout.config import RolloutConfig
+    from egraff_lmp.train.config import TrainConfig
+
+    models = {
+        Kind.train: TrainConfig,
+        Kind.run: RolloutConfig,
+        Kind.bench: BenchConfig,
+        Kind.matrix: Matrix,
+    }
+    return models[kind]
+
+
+def _checked(name: str, changes: list[str]) -> dict[str, Any]:
+    """Plain values of a checked config, whose kind its keys tell."""
+    from egraff_lmp.bench.config import parse_config, read_raw, shipped
+    from egraff_lmp.bench.matrix import KIND, parse_matrix
+    from egraff_lmp.rollout.config import read_config
+    from egraff_lmp.train.config import load_config, named_config, shipped_configs
+
+    path = Path(name)
+    if name in shipped_configs() and not path.is_file():
+        data = {"train": ["FRAMES"], "n_validation": 1}
+        return named_config(name, data, changes).model_dump(mode="json")
+    if name not in shipped() and not path.is_file():
+        known = ", ".join([*shipped_configs(), *shipped()])
+        raise EgraffError(f"{name}: expected a YAML file or shipped settings ({known}), got none.")
+    raw, source = read_raw(name, changes)
+    if raw.get("kind") == KIND:
+        return parse_matrix(raw, source)[0].model_dump(mode="json")
+    if "models" in raw:
+        return parse_config(raw, source).model_dump(mode="json")
+    if "forcefield" in raw or "inherits" in raw:
+        return load_config(path, changes).model_dump(mode="json")
+    return read_config(path, changes).model_dump(mode="json")
