@@ -72,8 +72,8 @@ MATERIALS = {
             "  100 and 20 shuffled frames of `test`; errors on 60 shuffled frames of `val`, which\n"
             "  goes on where `test` ends. The published training file is not available. Energies\n"
             "  and forces of this set differ by as much as an error of 310 meV/A in every force\n"
-            "  component would make (`egraff data check gete`); the paper's force fields have force\n"
-            "  errors of 244 to 371 meV/A with 1500 frames."
+            "  component would make (`egraff data check gete`); the paper's force fields have\n"
+            "  force errors of 244 to 371 meV/A with 1500 frames."
         ),
         limits=(
             "liquid GeTe4 near 920 K and 0.0287 atoms/A^3, and nothing else: no isolated atoms,\n"

@@ -71,6 +71,21 @@ def require_writable(folder: str | Path) -> None:
     )
 
 
+PICTURES = ("png", "pdf", "svg")
+
+
+def picture_format(path: Path) -> str:
+    """The format that the name of a picture asks for.
+
+    Raises:
+        EgraffError: none of `PICTURES`.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in PICTURES:
+        raise EgraffError(f"{path}: expected a name that ends in .{', .'.join(PICTURES)}.")
+    return kind
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` (UTF-8) to `path` atomically."""
     with atomic_path(path) as temporary:

@@ -53,12 +53,12 @@ def command(
     from egraff_lmp.data.table import collect_source
     from egraff_lmp.deployed import DeployedModel
     from egraff_lmp.evaluation.errors import evaluate_frames, frame_rows, group_errors
-    from egraff_lmp.evaluation.parity import draw_parity, require_format
-    from egraff_lmp.fileio import require_writable, write_text
+    from egraff_lmp.evaluation.parity import draw_parity
+    from egraff_lmp.fileio import picture_format, require_writable, write_text
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if plot is not None:
-        require_format(plot)
+        picture_format(plot)
     for path in (csv_file, plot):
         if path is not None:
             require_writable(path.absolute().parent)

@@ -41,6 +41,12 @@ def command(
             "the file's; the option may be repeated.",
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write temperature, energies, pressure and the last frame to this PNG, PDF or SVG."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -54,7 +60,10 @@ def command(
     Exit status: 0 finished, 1 an error to mend, 3 the simulation broke down, 75 stopped by a
     signal or wall_minutes, 130 by Ctrl-C. After the last two the same command goes on.
     """
+    from egraff_lmp.data.lammps_thermo import read_thermo
+    from egraff_lmp.fileio import picture_format, require_writable
     from egraff_lmp.rollout.config import read_config
+    from egraff_lmp.rollout.picture import draw_rollout
     from egraff_lmp.rollout.plan import make_plan
     from egraff_lmp.rollout.run import run_rollout
 
@@ -68,9 +77,15 @@ def command(
     if dry_run:
         _print_plan(make_plan(settings))
         return
+    kind = "png" if plot is None else picture_format(plot)
+    if plot is not None:
+        require_writable(plot.absolute().parent)
     with _progress() as progress:
         result = run_rollout(settings, progress)
     _print_result(result)
+    if plot is not None:
+        draw_rollout(read_thermo(result.thermo), result.frames(), plot, kind)
+        output.print(str(plot), soft_wrap=True, highlight=False, markup=False)
     if result.status != "finished":
         raise typer.Exit(BROKE_DOWN)
 

@@ -75,6 +75,12 @@ def command(
     csv: Annotated[
         Path | None, typer.Option("--csv", help="File for the values as CSV, with a row of units.")
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write g(r) of rollouts and reference (of molecules h(r)) to this PNG, PDF or SVG."
+        ),
+    ] = None,
     rmsd_threshold: Annotated[
         float, typer.Option(help="RMSD in A beyond which a rollout has diverged.")
     ] = 0.5,
@@ -83,9 +89,10 @@ def command(
     """Score rollouts: structure, energy and force violation, transport, stability, cost."""
     # Imported here, so that `egraff --help` is instant.
     from egraff_lmp.cli.score_tables import show
-    from egraff_lmp.fileio import require_writable, write_text
+    from egraff_lmp.fileio import picture_format, require_writable, write_text
     from egraff_lmp.score import Rerun, read_rollout, score_trajectory
     from egraff_lmp.score.align import concatenate
+    from egraff_lmp.score.picture import draw_curves
     from egraff_lmp.score.records import RERUN_COMMITTEE, RERUN_ORACLE, RERUN_REFERENCE
 
     if log and len(log) != len(trajectory):
@@ -93,8 +100,10 @@ def command(
             f"expected one log for each of the {len(trajectory)} rollouts, got {len(log)}: give "
             "--log once per rollout, or not at all."
         )
-    if csv is not None:
-        require_writable(csv.absolute().parent)
+    kind = "png" if plot is None else picture_format(plot)
+    for path in (csv, plot):
+        if path is not None:
+            require_writable(path.absolute().parent)
     truth = _read(reference, timestep_fs)
     rollouts = [
         read_rollout(path, timestep_fs, [log[number]] if log else ())
@@ -127,6 +136,8 @@ def command(
     )
     if csv is not None:
         write_text(csv, scores.to_csv())
+    if plot is not None:
+        draw_curves(scores.curves, plot, kind)
     if as_json:
         typer.echo(scores.to_json())
     else:

@@ -42,10 +42,10 @@ def writable(*paths: Path | None) -> None:
 
 def picture_format(path: Path | None) -> str:
     """Of a picture that is asked for, checked before the work; "png" without one."""
-    from egraff_lmp.evaluation.parity import require_format
+    from egraff_lmp.fileio import picture_format as named
 
     writable(path)
-    return "png" if path is None else require_format(path)
+    return "png" if path is None else named(path)
 
 
 def print_json(found: Any, **more: Any) -> None:

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egraff_lmp.errors import EgraffError
 from egraff_lmp.evaluation.errors import FrameResult
-from egraff_lmp.fileio import atomic_path
+from egraff_lmp.fileio import atomic_path, picture_format
 
 MOST_POINTS = 20_000  # of a panel: more are a blot, and a large file
-FORMATS = ("png", "pdf", "svg")
 
 
 def draw_parity(results: Sequence[FrameResult], path: Path, title: str | None = None) -> None:
@@ -34,7 +32,7 @@ def draw_parity(results: Sequence[FrameResult], path: Path, title: str | None = 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    kind = require_format(path)
+    kind = picture_format(path)
     panels = [panel for panel in (_energies(results), _forces(results), _stress(results)) if panel]
     figure = Figure(figsize=(3.6 * len(panels), 3.7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -45,18 +43,6 @@ def draw_parity(results: Sequence[FrameResult], path: Path, title: str | None = 
         _draw(axis, name, points)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150, format=kind)
-
-
-def require_format(path: Path) -> str:
-    """The format that the name of a picture asks for.
-
-    Raises:
-        EgraffError: none of `FORMATS`.
-    """
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
-        raise EgraffError(f"{path}: expected a name that ends in .{', .'.join(FORMATS)}.")
-    return kind
 
 
 Points = dict[str, NDArray[np.float64]]  # label to (2, n), references and predictions

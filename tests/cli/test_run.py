@@ -140,3 +140,15 @@ def test_missing_config(tmp_path):
     done = egraff_run(tmp_path / "gone.yaml")
     assert done.returncode == 1
     assert "gone.yaml" in done.stderr
+
+
+def test_a_rollout_as_a_picture(config, tmp_path):
+    picture = tmp_path / "run.png"
+    done = egraff_run(config(n_steps=200), "--plot", picture)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    wrong = egraff_run(config(n_steps=300), "--plot", tmp_path / "run.gif")
+    assert wrong.returncode == 1
+    assert "ends in .png, .pdf, .svg" in wrong.stderr
+    assert "step" not in wrong.stderr  # nothing was run

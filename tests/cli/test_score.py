@@ -265,3 +265,32 @@ def test_csv_with_a_row_of_units(egraff, rollout, tmp_path):
     assert (units["value"], units["frames"]) == ("see unit", "frames")
     assert {"wf", "fv", "stability"} <= {row["key"] for row in rows}
     assert all(float(row["value"]) >= 0 for row in rows if row["value"])
+
+
+@pytest.mark.parametrize("mode", ["egraff", "paper"])
+def test_curves_as_a_picture(egraff, rollout, tmp_path, mode):
+    result = egraff(rollout("a", 1), rollout("b", 2), "--mode", mode, "--plot", tmp_path / "g.png")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+    wrong = egraff(rollout("c", 1), rollout("d", 2), "--plot", tmp_path / "g.bmp")
+    assert "ends in .png, .pdf, .svg" in str(wrong.exception)
+
+
+def test_a_panel_for_each_pair_and_a_line_for_each_side(tmp_path, monkeypatch):
+    """Reference and rollouts in every panel; panels without a curve are taken away."""
+    from matplotlib.figure import Figure
+
+    from egraff_lmp.score.picture import draw_curves
+    from egraff_lmp.score.records import Curves
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: drawn.append(self))
+    r = np.linspace(0, 5, 6)
+    parts = {part: np.ones(6) for part in ("total", "Ge-Ge", "Ge-Te", "Te-Te")}
+    one = Curves("g", r, parts, 1.0, 5.0, 10)
+    draw_curves({"egraff reference": one, "egraff rollouts": one}, tmp_path / "g.png", "png")
+    (figure,) = drawn
+    assert [axis.get_title() for axis in figure.axes] == [f"g(r), {part}" for part in parts]
+    assert all(len(axis.lines) == 2 for axis in figure.axes)
+    with pytest.raises(EgraffError, match="expected curves of a structure"):
+        draw_curves({}, tmp_path / "g.png", "png")
