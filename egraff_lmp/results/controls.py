@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 
-from egraff_lmp.results.ranking import NO_INFORMATION, Entry, Ranking, decorrelated, rank_control
+from egraff_lmp.results.ranking import (
+    NO_INFORMATION,
+    Entry,
+    Ranking,
+    decorrelated,
+    leaders,
+    rank_control,
+)
 from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
@@ -81,6 +88,22 @@ def uninformative(system: System) -> bool:
     """Whether FV at equal times carries no information there: no rollout follows the reference."""
     found = ((one, one.find("fv", TRAJECTORY)) for one in system.ordinary)
     return decorrelated([_entry(result, score, TRAJECTORY) for result, score in found])
+
+
+def leading(system: System, key: str, comparison: str, mode: str, part: str) -> tuple[str, ...]:
+    """Ordinary models that are not told apart from the best by one score; see `ranking.leaders`.
+
+    None for what has no better and worse, and where the score says nothing of a model.
+    """
+    metric = METRICS[key]
+    found = [(one, one.find(key, comparison, mode, part)) for one in system.ordinary]
+    known = [score for _, score in found if score is not None]
+    if not metric.better or any(score.fact(OTHER_SURFACE) for score in known):
+        return ()
+    floor = next((score.floor for score in known if score.floor is not None), None)
+    noise = floor if comparison in _NOISE else None
+    entries = [_entry(result, score, comparison) for result, score in found]
+    return leaders(entries, better=metric.better, floor=noise)
 
 
 def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:

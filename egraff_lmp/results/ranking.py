@@ -104,17 +104,7 @@ def rank_control(
         return Ranking(NOT_AVAILABLE, None, len(ranked), (), reason)
     if not ranked:
         return Ranking(NOT_AVAILABLE, None, 0, (), Fact("no-model-with-score"))
-    sign = -1.0 if better == "higher" else 1.0
-
-    def badness(value: float) -> float:
-        """Larger is worse; nothing is better than the floor."""
-        return sign * value if floor is None else max(sign * value, sign * floor)
-
-    def place(entry: Entry) -> tuple[float, bool, float]:
-        """Larger is better, by however little."""
-        known = entry.value is not None
-        return entry.survived, known, -badness(entry.value) if entry.value is not None else 0.0
-
+    sign, badness, place = _order(better, floor)
     ahead = [model for model in ranked if place(model) > place(control)]
     no_better = tuple(model.model for model in ranked if model not in ahead)
     best = max(ranked, key=place)
@@ -128,6 +118,47 @@ def rank_control(
         _reason(control, best, beyond, floor, sign),
         broke=control.survived != best.survived,
     )
+
+
+def leaders(
+    models: Sequence[Entry], *, better: str = "lower", floor: float | None = None
+) -> tuple[str, ...]:
+    """The best model and those that are not told apart from it, by the rules above.
+
+    Args:
+        models: the ordinary ones; what has neither a score nor a broken rollout is left out.
+        better, floor: as in `rank_control`.
+
+    Returns:
+        Their names in the order given; none where no model is told apart from the best.
+    """
+    ranked = [model for model in models if _known(model)]
+    if not ranked:
+        return ()
+    _, badness, place = _order(better, floor)
+    best = max(ranked, key=place)
+    tied = tuple(m.model for m in ranked if m is best or not _beyond(m, best, badness))
+    return tied if len(tied) < len(ranked) else ()
+
+
+def _order(
+    better: str, floor: float | None
+) -> tuple[float, Callable[[float], float], Callable[[Entry], tuple[float, bool, float]]]:
+    """Sign of what is worse; badness of a value (larger is worse); place of a model.
+
+    A larger place is a better one, by however little.
+    """
+    sign = -1.0 if better == "higher" else 1.0
+
+    def badness(value: float) -> float:
+        """Nothing is better than the floor."""
+        return sign * value if floor is None else max(sign * value, sign * floor)
+
+    def place(entry: Entry) -> tuple[float, bool, float]:
+        known = entry.value is not None
+        return entry.survived, known, -badness(entry.value) if entry.value is not None else 0.0
+
+    return sign, badness, place
 
 
 def _known(entry: Entry) -> bool:

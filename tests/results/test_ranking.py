@@ -12,6 +12,7 @@ from egraff_lmp.results.ranking import (
     TELLS,
     Entry,
     decorrelated,
+    leaders,
     rank_control,
 )
 
@@ -126,3 +127,24 @@ def test_fv_at_the_line_carries_no_information():
     assert not decorrelated([entry("a", 0.30, 0.05), entry("b", 0.80, 0.01)])
     assert not decorrelated([entry("a", None)])
     assert not decorrelated([])
+
+
+def test_models_that_are_not_told_apart_lead_together():
+    near, far = entry("near", 3.5, 1), entry("far", 9, 1)
+    assert leaders([entry("first", 3, 1), near, far]) == ("first", "near")
+    assert leaders([entry("first", 3, 1), near]) == ()  # nobody is behind
+    assert leaders([entry("high", 9, 1), entry("low", 3, 1)], better="higher") == ("high",)
+    # Without intervals nothing is told apart.
+    assert leaders([entry("a", 3, None), entry("b", 9, None)]) == ()
+    assert leaders([]) == ()
+
+
+def test_models_below_the_floor_lead_together():
+    models = [entry("a", 1, 0.1), entry("b", 2, 0.1), entry("c", 9, 0.1)]
+    assert leaders(models) == ("a",)
+    assert leaders(models, floor=3.0) == ("a", "b")
+
+
+def test_a_model_that_broke_does_not_lead():
+    good, broken = entry("good", 5, 1), entry("broken", 1, 0.1, survived=0.4)
+    assert leaders([good, broken]) == ("good",)

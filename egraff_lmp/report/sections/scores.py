@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from string import ascii_lowercase
 from typing import Any
 
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.words import floor_name, notes, troubles_words
+from egraff_lmp.results.controls import leading
 from egraff_lmp.results.record import DONE, ModelResult, System
 from egraff_lmp.score.metric import Metric
 from egraff_lmp.score.options import EGRAFF, MODES, PAPER
@@ -150,7 +150,7 @@ def _tables(page: Page, wanted: Iterable[tuple[Metric, str, str, str]]) -> Itera
             ]
             known = [score for score in scores if score is not None]
             unit = next((score.unit for score in known), unit)
-            best = _best(page, metric, scores)
+            best = leading(system, metric.key, comparison, mode, part)
             rows.append({
                 "system": system,
                 "floor": next((s.floor for s in known if s.floor is not None), None),
@@ -166,19 +166,7 @@ def _tables(page: Page, wanted: Iterable[tuple[Metric, str, str, str]]) -> Itera
             }  # fmt: skip
 
 
-def _best(page: Page, metric: Metric, scores: Sequence[Score | None]) -> Score | None:
-    """The best ordinary model; none where there is nothing to compare or all are equal."""
-    known = [
-        score
-        for model, score in zip(page.results.models, scores, strict=True)
-        if score is not None and score.value is not None and model.control is None
-    ]
-    if len({score.value for score in known}) < 2 or not metric.better:
-        return None
-    return (min if metric.better == "lower" else max)(known, key=attrgetter("value"))
-
-
-def _entry(result: ModelResult | None, score: Score | None, best: Score | None) -> dict[str, Any]:
+def _entry(result: ModelResult | None, score: Score | None, best: Sequence[str]) -> dict[str, Any]:
     """One field of a table: its score, where there is one, its state, and what to say on it."""
     if result is None:
         return {"score": None, "state": "absent", "hint": "not part of the benchmark"}
@@ -192,5 +180,5 @@ def _entry(result: ModelResult | None, score: Score | None, best: Score | None) 
         "score": score,
         "state": "broken" if troubles else "ok",
         "hint": "; ".join(filter(None, [*frames, *hints, troubles])),
-        "best": score is best,
+        "best": result.model.name in best,
     }
