@@ -26,6 +26,7 @@ COMMANDS = (
     "train",
     "deploy",
     "eval",
+    "deviation",
     "compare",
     "verify",
     "relax",

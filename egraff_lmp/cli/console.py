@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -33,3 +34,17 @@ class PlainConsole(Console):
 
 output = PlainConsole()
 errors = PlainConsole(stderr=True)
+
+
+@contextmanager
+def counting(noun: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of things done on a terminal; None in a log, for what takes seconds to minutes."""
+    if not errors.is_terminal:
+        yield None
+        return
+    from rich import progress as rich
+
+    columns = (noun, rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task(noun, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

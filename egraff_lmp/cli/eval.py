@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import counting, output
 
 if TYPE_CHECKING:
     from egraff_lmp.evaluation.errors import FrameResult, GroupErrors
@@ -65,7 +64,7 @@ def command(
     keys = LabelKeys(energy_key, forces_key, stress_key)
     sources = [collect_source(source, keys=keys) for source in data]
     deployed = DeployedModel(model)
-    with _progress() as progress:
+    with counting("frames") as progress:
         results = evaluate_frames(deployed, sources, progress)
     groups = group_errors(results)
     if csv_file is not None:
@@ -134,17 +133,3 @@ def _print(groups: Sequence[GroupErrors], results: Sequence[FrameResult]) -> Non
 
 def _number(value: float) -> str:
     return "-" if value != value else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal, nothing in a log: it takes seconds to minutes."""
-    if not errors.is_terminal:
-        yield None
-        return
-    from rich import progress as rich
-
-    columns = ("frames", rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
-    with rich.Progress(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task("frames", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
