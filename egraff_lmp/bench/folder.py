@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import require_writable
 
 REPORT, SCORES, TABLE, FIGURES = "report.html", "scores.json", "scores.csv", "report-files"
 SUMMARY = "bench.json"
@@ -25,10 +26,11 @@ def made(out: str | Path) -> Path:
     """The absolute path of an output folder, which is made if there is none.
 
     Raises:
-        EgraffError: it is a file.
+        EgraffError: it is a file, or cannot be written into.
     """
     out = Path(out).absolute()
     if out.exists() and not out.is_dir():
         raise EgraffError(f"{out}: expected a folder for the results, got a file: choose another.")
+    require_writable(out)
     out.mkdir(parents=True, exist_ok=True)
     return out

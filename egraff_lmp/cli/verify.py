@@ -66,14 +66,17 @@ def command(
 
     Exit status: 0 all that applies passed, 1 something failed.
     """
+    from egraff_lmp.fileio import require_writable
     from egraff_lmp.verify import certificate as paper
     from egraff_lmp.verify import verify
 
+    path = None if only and out is None else out or paper.default_path(model)
+    if path is not None:
+        require_writable(path.absolute().parent)
     with _progress() as progress:
         found = verify(
             model, _structure(structure, frame), rank_counts(ranks), only or (), launcher, progress
         )
-    path = None if only and out is None else out or paper.default_path(model)
     if path is not None:
         paper.write(found, path)
     if as_json:

@@ -16,7 +16,7 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.read import FORMATS, detect_format
 from egraff_lmp.data.store import write_store
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import sha256_file
+from egraff_lmp.fileio import require_writable, sha256_file
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def _hashes(source: Path) -> dict[str, str]:
 def _free(out: Path, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise EgraffError(f"{out}: expected no file, there is one: remove it, or use --overwrite.")
+    require_writable(out.absolute().parent)
 
 
 def _energy_ev(name: str) -> float:
