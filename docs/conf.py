@@ -45,7 +45,10 @@ nitpick_ignore_regex = [
     # Configs, which have pages of their own, and what is no part of the public interface.
     ("py:.*", r"(egraff_lmp\.\w+\.\w+\.)?(RolloutConfig|BenchConfig|Matrix|PaperRow|Stopped)"),
     ("py:.*", r"egraff_lmp\.score\.(metric\.(Context|Sample)|cost\.Cost)"),
-    ("py:.*", r"egraff_lmp\.(rollout\.box\.LammpsBox|results\.record\.Results|bench\.run\.ModelRun)"),
+    (
+        "py:.*",
+        r"egraff_lmp\.(rollout\.box\.LammpsBox|results\.record\.Results|bench\.run\.ModelRun)",
+    ),
     ("py:.*", r"(egraff_lmp\.verify\.(\w+)\.)?(Crystal|Deck|Context|Progress)"),
 ]
 autodoc_typehints = "signature"

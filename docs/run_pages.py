@@ -12,8 +12,8 @@ A page is run in a temporary folder and in one bash:
 - a picture `STEM/PATH`, STEM being the page's name, is the file PATH that the page makes.
 
 Comments in front of a block say more: `% status 3` in front of code is the exit status of one
-command in it, `% last 5` and `% first 5` shorten the output block that they precede. `files: [PATH]` in the head of a page
-copies files of the repository into the folder.
+command in it, `% last 5` and `% first 5` shorten the output block that they precede.
+`files: [PATH]` in the head of a page copies files of the repository into the folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 FENCE = re.compile(
-    r"(?P<marks>(?:^%[^\n]*\n)*)^(?P<fence>`{3,})(?P<language>bash|python|output|\{code-block\} \w+)\n"
+    r"(?P<marks>(?:^%[^\n]*\n)*)^(?P<fence>`{3,})"
+    r"(?P<language>bash|python|output|\{code-block\} \w+)\n"
     r"(?P<body>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
@@ -85,9 +86,10 @@ class Shell:
 
     def run(self, code: str) -> tuple[str, list[int]]:
         """What the code prints, and every exit status of its commands that is not 0."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         block = self.folder / ".block"
-        block.write_text(code)
+        block.write_text(f"{code}\n:\n")  # of success, so that no status is told twice
         self.process.stdin.write(
             f"set -o pipefail; trap 'echo {self.mark} $?' ERR; source {block} < /dev/null; "
             f"trap - ERR; echo {self.mark} end\n"
@@ -182,7 +184,8 @@ def _shown(out: str, folder: Path) -> str:
     out = re.sub(r"\x1b\[[0-9;]*m", "", out)
     out = re.sub(r"[^\n]*\r(?!\n)", "", out)  # what a progress bar has overwritten
     out = out.replace(str(folder), FOLDER).replace(str(ROOT), FOLDER)
-    for place in {Path(sys.executable).parent, Path(sys.prefix).resolve() / "bin", Path(sys.prefix)}:
+    packages = [Path(place).parents[2] for place in sys.path if place.endswith("site-packages")]
+    for place in (Path(sys.prefix), *packages):
         out = out.replace(str(place), "/path/to/.venv")
     return "\n".join(line.rstrip() for line in out.strip("\n").splitlines()) + "\n"
 

@@ -48,7 +48,9 @@ def _usage(command: Any, context: Any) -> list[str]:
 def _entry(name: str, text: str) -> str:
     """One argument or option; its default and its bounds stand last, in brackets."""
     name = re.sub(r" <(.*)>(\.\.\.)?$", lambda found: f" {_kind(found[1])}", name)
-    text, _, bounds = " ".join(text.split()).rpartition(" [") if text.endswith("]") else (text, "", "")
+    text, bounds = " ".join(text.split()), ""
+    if text.endswith("]"):
+        text, _, bounds = text.rpartition(" [")
     bounds = re.sub(r"\bx>=", "at least ", bounds.removesuffix("]"))
     return f"`{name}`\n: {plain(text)}{f' *{plain(bounds)}*' if bounds else ''}\n"
 

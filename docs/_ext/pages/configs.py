@@ -119,9 +119,7 @@ class ConfigDirective(SphinxDirective):
             section += nodes.title(", ".join(names), "", *self._title(names))
             text = [plain(cleandoc(model.__doc__ or "")), ""]
             text += [entry(key, one, self._link(one, places)) for key, one in shown(model).items()]
-            self.state.nested_parse(
-                StringList("\n".join(text).splitlines(), self.name), 0, section
-            )
+            self.state.nested_parse(StringList("\n".join(text).splitlines(), self.name), 0, section)
             made.append(section)
         return made
 

@@ -11,9 +11,7 @@ _SPECIAL = re.compile(r"([\\*|]|_(?=\W|$))")
 _CODE = re.compile(r"(`+[^`]*`+)")
 
 
-def _escaped(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
-) -> None:
+def _escaped(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     for k, line in enumerate(lines):
         parts = _CODE.split(line)
         lines[k] = "".join(
