@@ -37,7 +37,7 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study memcheck lint schema format bench models certificates clean
+.PHONY: help setup demo test study memcheck lint schema format bench models certificates docs clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -106,6 +106,10 @@ certificates: setup ## verify deployed_models/ and write a certificate beside ea
 	  failed="$$failed $$model"; done; \
 	  [ -z "$$failed" ] || { echo "egraff verify failed:$$failed" >&2; exit 1; }
 
+docs: setup ## build the documentation into docs/_build/html, offline
+	$(python) -m sphinx -W --keep-going -n -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean: ## remove build tree and caches (for a new environment remove .venv too)
-	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

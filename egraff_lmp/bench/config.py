@@ -35,17 +35,21 @@ class Classical(Strict):
     The potential can be evaluated on any frame, so energy and force violation are exact.
     """
 
-    kind: Literal["classical"]
-    species: tuple[str, ...] = Field(min_length=1)
-    structure: Literal["zincblende", "rocksalt", "cesiumchloride", "fcc", "bcc", "diamond"]
-    lattice_constant_angstrom: PositiveFloat
-    repeat: tuple[PositiveInt, PositiveInt, PositiveInt]
-    pair_style: str
-    potential: str
-    timestep_fs: PositiveFloat
-    stride_fs: PositiveFloat
-    equilibration_ps: PositiveFloat
-    length_ps: PositiveFloat
+    kind: Literal["classical"] = Field(description="a classical potential is the ground truth")
+    species: tuple[str, ...] = Field(min_length=1, description="elements of the crystal's sites")
+    structure: Literal["zincblende", "rocksalt", "cesiumchloride", "fcc", "bcc", "diamond"] = Field(
+        description="crystal to begin with"
+    )
+    lattice_constant_angstrom: PositiveFloat = Field(description="of the conventional cell in A")
+    repeat: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        description="conventional cells along each axis"
+    )
+    pair_style: str = Field(description="pair style of LAMMPS")
+    potential: str = Field(description="potential file that ships with LAMMPS")
+    timestep_fs: PositiveFloat = Field(description="time step of the reference in fs")
+    stride_fs: PositiveFloat = Field(description="time between frames in fs")
+    equilibration_ps: PositiveFloat = Field(description="time before the first frame in ps")
+    length_ps: PositiveFloat = Field(description="length of the reference in ps")
 
     @property
     def coefficients(self) -> str:
@@ -62,11 +66,15 @@ class AbInitio(Strict):
     single molecule in a large box.
     """
 
-    kind: Literal["ab-initio"]
-    sources: tuple[str, ...] = Field(min_length=1)
-    stride_fs: PositiveFloat
-    time_series: bool = True
-    periodic: Literal[False] | None = None
+    kind: Literal["ab-initio"] = Field(description="frames that are read")
+    sources: tuple[str, ...] = Field(
+        min_length=1, description="files, or SET:PART such as gete:test, in order of time"
+    )
+    stride_fs: PositiveFloat = Field(description="time between frames in fs")
+    time_series: bool = Field(default=True, description="whether the frames follow each other")
+    periodic: Literal[False] | None = Field(
+        default=None, description="false drops the cell; null takes the frames as they are"
+    )
 
 
 class Part(Strict):
@@ -75,10 +83,10 @@ class Part(Strict):
     Each source holds one composition, which may be another than the reference's.
     """
 
-    first: int = Field(ge=0)
-    last: PositiveInt
-    every: PositiveInt = 1
-    sources: tuple[str, ...] = ()
+    first: int = Field(ge=0, description="number of the first frame, from 0")
+    last: PositiveInt = Field(description="number of the frame behind the last one")
+    every: PositiveInt = Field(default=1, description="takes every so many frames")
+    sources: tuple[str, ...] = Field(default=(), description="other sources than the reference's")
 
     @model_validator(mode="after")
     def _not_empty(self) -> Part:
@@ -90,9 +98,9 @@ class Part(Strict):
 class Split(Strict):
     """Which frames are trained on, steer the training, and are kept for the scores."""
 
-    train: Part
-    validation: Part
-    held_out: Part
+    train: Part = Field(description="frames that the models learn from")
+    validation: Part = Field(description="frames that decide which epoch is kept")
+    held_out: Part = Field(description="frames that rollouts start from and are compared with")
 
     @model_validator(mode="after")
     def _disjoint(self) -> Split:
@@ -121,16 +129,24 @@ class Rollout(Strict):
 
     later = ("ensemble", "velocities")
 
-    timestep_fs: PositiveFloat
-    length_fs: PositiveFloat
-    starts: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    damping_fs: PositiveFloat = 100.0
-    ranks: PositiveInt = 2
-    threads: PositiveInt = 1
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
-    ensemble: Literal["nvt", "nve"] = "nvt"
-    velocities: Literal["maxwell-boltzmann", "recovered"] = "maxwell-boltzmann"
-    launcher: str | None = Field(default=None, exclude=True)
+    timestep_fs: PositiveFloat = Field(description="MD time step in fs")
+    length_fs: PositiveFloat = Field(
+        description="length of each rollout in fs; a matrix may give `steps` in its place"
+    )
+    starts: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        min_length=1, description="frames to start from; a matrix may give their number"
+    )
+    damping_fs: PositiveFloat = Field(default=100.0, description="of the thermostat in fs")
+    ranks: PositiveInt = Field(default=2, description="MPI ranks of a rollout")
+    threads: PositiveInt = Field(default=1, description="threads of a rank")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="cpu", description="of the rollouts")
+    ensemble: Literal["nvt", "nve"] = Field(default="nvt", description="Nose-Hoover, or none")
+    velocities: Literal["maxwell-boltzmann", "recovered"] = Field(
+        default="maxwell-boltzmann", description="drawn, or those of the reference"
+    )
+    launcher: str | None = Field(
+        default=None, exclude=True, description="starts LAMMPS in place of mpiexec"
+    )
 
     @property
     def machine(self) -> dict[str, Any]:
@@ -156,12 +172,22 @@ class Scoring(Strict):
 
     later = ("temperature_bounds", "committee_every")
 
-    r_max_angstrom: PositiveFloat | None = None
-    bin_width_angstrom: PositiveFloat = 0.05
-    skip_fs: float = Field(default=0.0, ge=0)
-    rerun_every: PositiveInt = 1
-    temperature_bounds: tuple[float, float] = TEMPERATURE_BOUNDS
-    committee_every: PositiveInt | None = None
+    r_max_angstrom: PositiveFloat | None = Field(
+        default=None, description="range of g(r) in A; half of the smallest cell height if null"
+    )
+    bin_width_angstrom: PositiveFloat = Field(default=0.05, description="bins of g(r) in A")
+    skip_fs: float = Field(
+        default=0.0, ge=0, description="left out at the beginning of each rollout in fs"
+    )
+    rerun_every: PositiveInt = Field(
+        default=1, description="every so many held-out frames are evaluated by the models"
+    )
+    temperature_bounds: tuple[float, float] = Field(
+        default=TEMPERATURE_BOUNDS, description="multiples of the target that end a rollout"
+    )
+    committee_every: PositiveInt | None = Field(
+        default=None, description="every so many frames of a rollout are judged by the others"
+    )
 
     @model_validator(mode="after")
     def _target_within(self) -> Scoring:
@@ -177,15 +203,19 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
-    name: Name
-    title: str
-    seed: int = Field(ge=1, lt=2**31 - 1000)
-    temperature_kelvin: PositiveFloat
-    reference: Annotated[Classical | AbInitio, Field(discriminator="kind")]
-    split: Split
-    training: dict[str, Any]
-    models: Models
-    rollout: Rollout
+    name: Name = Field(description="of the folder of the results")
+    title: str = Field(description="of the page")
+    seed: int = Field(ge=1, lt=2**31 - 1000, description="of trainings, velocities and controls")
+    temperature_kelvin: PositiveFloat = Field(description="temperature of the rollouts in K")
+    reference: Annotated[Classical | AbInitio, Field(discriminator="kind")] = Field(
+        description="the ground truth"
+    )
+    split: Split = Field(description="the parts of the reference")
+    training: dict[str, Any] = Field(
+        description="keys of a training config but forcefield, preset, overrides and data"
+    )
+    models: Models = Field(description="the models that are compared")
+    rollout: Rollout = Field(description="the simulations")
     scoring: Scoring = Scoring()
     remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
 

@@ -27,8 +27,8 @@ _SECTIONS = ("reference", "split", "training", "rollout", "scoring")
 class PaperName(Strict):
     """A row of the paper's tables that a system stands for: `{dataset: 3BPA, condition: 300K}`."""
 
-    dataset: str
-    condition: str = ""
+    dataset: str = Field(description="as it is printed in the paper's tables")
+    condition: str = Field(default="", description="likewise, where a data set has several rows")
 
     @model_validator(mode="after")
     def _printed(self) -> PaperName:
@@ -55,13 +55,13 @@ PaperNames = Annotated[tuple[PaperName, ...], BeforeValidator(_listed)]
 class Temperature(Strict):
     """A temperature of a system, with what differs there from the system's other temperatures."""
 
-    kelvin: PositiveFloat
-    reference: dict[str, Any] = Field(default={})
-    split: dict[str, Any] = Field(default={})
-    rollout: dict[str, Any] = Field(default={})
-    scoring: dict[str, Any] = Field(default={})
-    paper: PaperNames = ()
-    remarks: tuple[str, ...] = ()
+    kelvin: PositiveFloat = Field(description="the temperature in K")
+    reference: dict[str, Any] = Field(default={}, description="keys of `reference` that differ")
+    split: dict[str, Any] = Field(default={}, description="keys of `split` that differ")
+    rollout: dict[str, Any] = Field(default={}, description="keys of `rollout` that differ")
+    scoring: dict[str, Any] = Field(default={}, description="keys of `scoring` that differ")
+    paper: PaperNames = Field(default=(), description="rows of the paper's tables")
+    remarks: tuple[str, ...] = Field(default=(), description="for the page")
 
 
 class System(Strict):
@@ -72,18 +72,22 @@ class System(Strict):
     own has those instead. Several systems of one row are averaged.
     """
 
-    name: Name
-    title: str
-    reference: dict[str, Any]
-    split: dict[str, Any]
-    temperature: PositiveFloat | None = None
-    temperatures: tuple[PositiveFloat | Temperature, ...] = ()
-    training: dict[str, Any] = Field(default={})
-    rollout: dict[str, Any] = Field(default={})
-    scoring: dict[str, Any] = Field(default={})
-    models: tuple[str, ...] | None = Field(default=None, min_length=1)
-    paper: PaperNames = ()
-    remarks: tuple[str, ...] = ()
+    name: Name = Field(description="of its folder")
+    title: str = Field(description="on the page")
+    reference: dict[str, Any] = Field(description="as in the config of one system")
+    split: dict[str, Any] = Field(description="as in the config of one system")
+    temperature: PositiveFloat | None = Field(default=None, description="in K, if it is one")
+    temperatures: tuple[PositiveFloat | Temperature, ...] = Field(
+        default=(), description="in K, if they are several"
+    )
+    training: dict[str, Any] = Field(default={}, description="laid over those of the matrix")
+    rollout: dict[str, Any] = Field(default={}, description="laid over those of the matrix")
+    scoring: dict[str, Any] = Field(default={}, description="laid over those of the matrix")
+    models: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="names of the models that run on it; null: all"
+    )
+    paper: PaperNames = Field(default=(), description="rows of the paper's tables")
+    remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of its data")
 
     @model_validator(mode="after")
     def _some_temperature(self) -> System:
@@ -104,9 +108,9 @@ class System(Strict):
 class Slurm(Strict):
     """What the script of the job array asks of Slurm."""
 
-    time: str = "04:00:00"
-    partition: str | None = None
-    account: str | None = None
+    time: str = Field(default="04:00:00", description="wall time of a task")
+    partition: str | None = Field(default=None, description="partition of the tasks")
+    account: str | None = Field(default=None, description="account that is charged")
     at_once: PositiveInt | None = Field(default=None, description="tasks that run at one time")
     options: tuple[str, ...] = Field(default=(), description="further #SBATCH options, as --x=y")
     setup: tuple[str, ...] = Field(default=(), description="lines of shell before the command")
@@ -115,15 +119,17 @@ class Slurm(Strict):
 class Matrix(Strict):
     """Common settings and the systems they are applied to."""
 
-    kind: Literal["matrix"]
-    name: Name
-    title: str
-    seed: int = Field(ge=1, lt=2**31 - 1000)
-    models: Models
-    training: dict[str, Any] = Field(default={})
-    rollout: dict[str, Any] = Field(default={})
-    scoring: dict[str, Any] = Field(default={})
-    systems: tuple[System, ...] = Field(min_length=1)
+    kind: Literal["matrix"] = Field(description="tells a matrix from the config of one system")
+    name: Name = Field(description="of the folder of the results")
+    title: str = Field(description="of the page")
+    seed: int = Field(ge=1, lt=2**31 - 1000, description="of trainings, velocities and controls")
+    models: Models = Field(description="the models that are compared")
+    training: dict[str, Any] = Field(
+        default={}, description="keys of a training config for all systems and models"
+    )
+    rollout: dict[str, Any] = Field(default={}, description="of all systems")
+    scoring: dict[str, Any] = Field(default={}, description="of all systems")
+    systems: tuple[System, ...] = Field(min_length=1, description="the systems")
     slurm: Slurm = Slurm()
     remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of the matrix")
 

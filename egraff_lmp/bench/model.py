@@ -76,13 +76,19 @@ class Model(Strict):
 
     later = ("control", "of")
 
-    name: Name
-    forcefield: str = ""
-    preset: str = "small"
-    settings: dict[str, Any] = Field(default={})
-    training: dict[str, Any] = Field(default={})
-    control: Literal["shuffled", "half-cutoff"] | None = None
-    of: str | None = None
+    name: Name = Field(description="of its folder and its column")
+    forcefield: str = Field(
+        default="", description="nequip, allegro, botnet, mace, equiformer or torchmdnet"
+    )
+    preset: str = Field(default="small", description="size of the network: small, paper, ...")
+    settings: dict[str, Any] = Field(default={}, description="settings on top of the preset")
+    training: dict[str, Any] = Field(
+        default={}, description="keys of a training config that differ for this model"
+    )
+    control: Literal["shuffled", "half-cutoff"] | None = Field(
+        default=None, description="makes the model a negative control"
+    )
+    of: str | None = Field(default=None, description="shuffled: name of the trained model")
 
     @model_validator(mode="after")
     def _origin(self) -> Model:

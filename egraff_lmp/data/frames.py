@@ -16,7 +16,7 @@ WEIGHTED = ("energy", "forces", "stress")  # columns of `Frames.weights`
 
 
 def formula(species: Sequence[str]) -> str:
-    """Elements with counts, alphabetically: Ge40Te160."""
+    """Elements with counts, alphabetically, such as Ge40Te160."""
     counts = Counter(species)
     return "".join(f"{name}{counts[name]}" for name in sorted(counts))
 
@@ -77,7 +77,7 @@ class Frames:
 
     @property
     def formula(self) -> str:
-        """Elements with counts, alphabetically: Ge40Te160."""
+        """Elements with counts, alphabetically, such as Ge40Te160."""
         return formula(self.species)
 
     def select(self, which: slice | NDArray[np.int64]) -> Frames:

@@ -38,43 +38,78 @@ class RolloutConfig(BaseModel):
 
     base: Path = Field(default=Path("."), exclude=True)
 
-    model: Path | None = None
-    pair: str | None = None
-    coeff: str | None = None
-    elements: tuple[str, ...] | None = None  # in type order; else those of model and structure
+    model: Path | None = Field(default=None, description="file written by `egraff deploy`")
+    pair: str | None = Field(default=None, description="pair_style line, in place of a model")
+    coeff: str | None = Field(default=None, description="what follows `pair_coeff * *`, with pair")
+    elements: tuple[str, ...] | None = Field(
+        default=None, description="in type order; those of model and structure if null"
+    )
 
-    structure: str | None = None  # a file that `read_frames` reads, or SET:PART ("gete:test")
-    frame: int = -1
-    data_file: Path | None = None
-    boundary: str | None = None  # of a data_file; "p p p" unless it says otherwise
+    structure: str | None = Field(
+        default=None, description="a file that egraff or ASE reads, or SET:PART such as gete:test"
+    )
+    frame: int = Field(default=-1, description="index of the frame in it; -1 is the last one")
+    data_file: Path | None = Field(default=None, description="LAMMPS data file")
+    boundary: str | None = Field(default=None, description="of a data_file; p p p if null")
 
-    ensemble: Literal["nve", "nvt", "npt"] = "nvt"
-    preset: str | None = None  # GeTe, LiPS or LiPS20: temperature and time step of Table 10
-    temperature_kelvin: float = Field(default=300.0, ge=0)
-    timestep_fs: float = Field(default=1.0, gt=0)
-    damping_fs: float = Field(default=100.0, gt=0)
-    pressure_bar: float = 0.0
-    pressure_damping_fs: float = Field(default=1000.0, gt=0)
-    coupling: Literal["iso", "aniso", "tri"] = "iso"
-    velocities: Literal["create", "keep"] = "create"
-    seed: int = Field(default=12345, gt=0, lt=2**31)
+    ensemble: Literal["nve", "nvt", "npt"] = Field(default="nvt", description="Nose-Hoover")
+    preset: str | None = Field(
+        default=None,
+        description="GeTe, LiPS or LiPS20: temperature and time step of EGraFFBench's Table 10",
+    )
+    temperature_kelvin: float = Field(
+        default=300.0, ge=0, description="of the velocities and the thermostat in K"
+    )
+    timestep_fs: float = Field(default=1.0, gt=0, description="MD time step in fs")
+    damping_fs: float = Field(default=100.0, gt=0, description="of the thermostat in fs")
+    pressure_bar: float = Field(default=0.0, description="npt: the target in bar")
+    pressure_damping_fs: float = Field(default=1000.0, gt=0, description="npt: in fs")
+    coupling: Literal["iso", "aniso", "tri"] = Field(
+        default="iso", description="npt: which lengths of the box change together"
+    )
+    velocities: Literal["create", "keep"] = Field(
+        default="create", description="drawn, or those of the data_file"
+    )
+    seed: int = Field(default=12345, gt=0, lt=2**31, description="of the velocities")
 
-    n_steps: int = Field(gt=0)
-    dump_every: int = Field(default=10, gt=0)
-    thermo_every: int | None = Field(default=None, gt=0)  # dump_every, unless given
-    restart_minutes: float = Field(default=5.0, ge=0)  # what a kill may cost; 0: no restarts
-    restart_every: int | None = Field(default=None, gt=0)  # steps; more often than restart_minutes
-    rebuild_every: int = Field(default=10, gt=0)  # steps; restarts lie at multiples of it
-    wall_minutes: float | None = Field(default=None, gt=0)  # of one start, which then ends cleanly
-    temperature_max_kelvin: float | None = Field(default=None, gt=0)
+    n_steps: int = Field(gt=0, description="MD steps in all")
+    dump_every: int = Field(default=10, gt=0, description="steps between frames")
+    thermo_every: int | None = Field(
+        default=None, gt=0, description="steps between rows of thermo.csv; dump_every if null"
+    )
+    restart_minutes: float = Field(
+        default=5.0, ge=0, description="wall time between restarts; 0: none"
+    )
+    restart_every: int | None = Field(
+        default=None, gt=0, description="steps between restarts, more often than restart_minutes"
+    )
+    rebuild_every: int = Field(
+        default=10, gt=0, description="steps; restarts lie at multiples of it"
+    )
+    wall_minutes: float | None = Field(
+        default=None, gt=0, description="wall time of one start, which then ends cleanly"
+    )
+    temperature_max_kelvin: float | None = Field(
+        default=None, gt=0, description="ends the run; 10 times the target and 1000 K if null"
+    )
 
-    out_dir: Path
-    ranks: int = Field(default=1, gt=0)
-    threads: int | Literal["auto"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    check: bool = False  # re-evaluate the model's self-test frame before the run
-    guard: bool = True  # end the run where its atoms do what no simulation survives
-    launcher: str | None = None  # "srun -n {ranks}"; None: this environment's mpiexec
+    out_dir: Path = Field(description="folder of the results")
+    ranks: int = Field(default=1, gt=0, description="MPI ranks")
+    threads: int | Literal["auto"] = Field(
+        default="auto", description="of a rank; auto divides the cores by the ranks of a node"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: a GPU where torch finds one"
+    )
+    check: bool = Field(
+        default=False, description="evaluate the model's self-test frame before the run"
+    )
+    guard: bool = Field(
+        default=True, description="end the run where its atoms do what no simulation survives"
+    )
+    launcher: str | None = Field(
+        default=None, description='such as "srun -n {ranks}"; mpiexec if null'
+    )
 
     @model_validator(mode="before")
     @classmethod

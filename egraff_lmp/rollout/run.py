@@ -61,7 +61,7 @@ class RolloutResult:
 
     @property
     def trajectory(self) -> Path:
-        """The dump: id type element xu yu zu fx fy fz."""
+        """The dump, with id type element xu yu zu fx fy fz."""
         return self.out_dir / TRAJECTORY
 
     @property

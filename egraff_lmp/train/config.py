@@ -31,15 +31,23 @@ class DataConfig(Section):
     `egraff_lmp.data.table.DATA_SETS`. Counts are per source, whatever compositions it holds.
     """
 
-    train: list[str] = Field(min_length=1)
+    train: list[str] = Field(min_length=1, description="sources of the training frames")
     validation: list[str] = Field(default=[], description="split off `train` where empty")
-    test: list[str] = []
+    test: list[str] = Field(default=[], description="sources for the errors of the end")
     n_train: int | None = Field(default=None, ge=1, description="frames of each train source")
-    n_validation: int | None = Field(default=None, ge=1)
+    n_validation: int | None = Field(
+        default=None,
+        ge=1,
+        description="of each validation source; needed where they are split off `train`",
+    )
     n_test: int | None = Field(default=None, ge=1, description="split off `train` if test is empty")
-    split: Literal["shuffled", "contiguous"] = "shuffled"
+    split: Literal["shuffled", "contiguous"] = Field(
+        default="shuffled", description="how parts are split off: at random, or in order of time"
+    )
     gap: int = Field(default=0, ge=0, description="frames left out between contiguous parts")
-    leakage: Literal["error", "warn"] = "error"
+    leakage: Literal["error", "warn"] = Field(
+        default="error", description="what frames are that stand in two parts"
+    )
     units: Literal["error", "warn"] = Field(
         default="error", description="what forces are that seem to be in kcal/mol/A, not a unit"
     )
@@ -60,8 +68,12 @@ class ReferenceConfig(Section):
     least squares.
     """
 
-    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none"] = "auto"
-    isolated_atoms_ev: dict[str, float] = {}
+    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none"] = Field(
+        default="auto", description="how the energy of each element is found"
+    )
+    isolated_atoms_ev: dict[str, float] = Field(
+        default={}, description="energy of an isolated atom of each element in eV"
+    )
     isolated_atoms: str | None = Field(default=None, description="file with one-atom frames")
 
 
@@ -74,14 +86,18 @@ class LossConfig(Section):
     components, and mean lengths of the force errors (Liao & Smidt 2023).
     """
 
-    energy: float = Field(default=1.0, ge=0)
-    forces: float = Field(default=1.0, ge=0)
-    stress: float = Field(default=0.0, ge=0)
+    energy: float = Field(default=1.0, ge=0, description="weight of the energy error")
+    forces: float = Field(default=1.0, ge=0, description="weight of the force error")
+    stress: float = Field(default=0.0, ge=0, description="weight of the stress error; 0: not used")
     stress_scale: Literal["rms", "forces"] = Field(
         default="rms", description="forces: the scale of the forces, as releases up to 0.1 had it"
     )
-    kind: Literal["squared", "absolute"] = "squared"
-    energy_per: Literal["atom", "frame"] = "atom"
+    kind: Literal["squared", "absolute"] = Field(
+        default="squared", description="form of the errors"
+    )
+    energy_per: Literal["atom", "frame"] = Field(
+        default="atom", description="squared: energies per atom, or of whole frames"
+    )
 
 
 class SecondStageConfig(Section):
@@ -92,10 +108,10 @@ class SecondStageConfig(Section):
     """
 
     start_epoch: int = Field(ge=1, description="epochs of the first stage")
-    energy: float = Field(default=1000.0, ge=0)
-    forces: float = Field(default=1.0, ge=0)
-    stress: float = Field(default=0.0, ge=0)
-    learning_rate: float = Field(default=0.001, gt=0)
+    energy: float = Field(default=1000.0, ge=0, description="weight of the energy error")
+    forces: float = Field(default=1.0, ge=0, description="weight of the force error")
+    stress: float = Field(default=0.0, ge=0, description="weight of the stress error")
+    learning_rate: float = Field(default=0.001, gt=0, description="of all steps of the stage")
     average: Literal["uniform", "exponential"] = Field(
         default="uniform", description="exponential: that of the first stage goes on"
     )
@@ -104,9 +120,11 @@ class SecondStageConfig(Section):
 class OptimiserConfig(Section):
     """Adam, its AMSGrad variant, or AdamW."""
 
-    name: Literal["adam", "amsgrad", "adamw"] = "amsgrad"
-    learning_rate: float = Field(default=0.005, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
+    name: Literal["adam", "amsgrad", "adamw"] = Field(
+        default="amsgrad", description="which of the three"
+    )
+    learning_rate: float = Field(default=0.005, gt=0, description="at the start, after a warm-up")
+    weight_decay: float = Field(default=0.0, ge=0, description="decoupled from the step for adamw")
     weight_decay_on: Literal["all", "authors"] = Field(
         default="all", description="authors: the parameters that the force field's authors decay"
     )
@@ -119,13 +137,15 @@ class ScheduleConfig(Section):
     A warm-up multiplies it by a factor that rises linearly from step to step to 1.
     """
 
-    name: Literal["plateau", "cosine", "constant"] = "plateau"
+    name: Literal["plateau", "cosine", "constant"] = Field(
+        default="plateau", description="form of the schedule"
+    )
     patience: int = Field(default=25, ge=0, description="plateau: epochs without improvement")
     factor: float = Field(default=0.5, gt=0, lt=1, description="plateau: times the rate")
     epochs: int | None = Field(default=None, ge=1, description="cosine: length; max_epochs if none")
     final_fraction: float = Field(default=0.01, ge=0, le=1, description="cosine: last over first")
     minimum: float = Field(default=0.0, ge=0, description="plateau: lowest rate")
-    warmup_epochs: int = Field(default=0, ge=0)
+    warmup_epochs: int = Field(default=0, ge=0, description="length of the warm-up in epochs")
     warmup_steps: int = Field(default=0, ge=0, description="more than the epochs' steps, if larger")
 
 
@@ -135,31 +155,37 @@ class StopConfig(Section):
     With one exception: a cosine without `schedule.epochs` is as long as `max_epochs`.
     """
 
-    max_epochs: int = Field(default=1000, ge=1)
-    max_minutes: float | None = Field(default=None, gt=0, description="over all resumes")
+    max_epochs: int = Field(default=1000, ge=1, description="epochs in all")
+    max_minutes: float | None = Field(
+        default=None, gt=0, description="wall time of training in minutes, over all resumes"
+    )
     patience: int | None = Field(default=None, ge=1, description="epochs without improvement")
-    min_learning_rate: float | None = Field(default=None, gt=0)
+    min_learning_rate: float | None = Field(
+        default=None, gt=0, description="ends where the rate falls below it"
+    )
 
 
 class TrainConfig(Section):
     """One training run."""
 
-    forcefield: str
-    data: DataConfig
-    preset: str = "small"
+    forcefield: str = Field(description="nequip, allegro, botnet, mace, equiformer or torchmdnet")
+    data: DataConfig = Field(description="the frames")
+    preset: str = Field(default="small", description="size of the network: small, paper, ...")
     overrides: dict[str, Any] = Field(default={}, description="settings on top of the preset")
-    r_max: float = Field(default=5.0, gt=0, description="A")
+    r_max: float = Field(default=5.0, gt=0, description="cutoff radius in A")
     species: list[str] | None = Field(default=None, description="type order; alphabetical if none")
     start_from: str | None = Field(
         default=None, description="checkpoint whose weights the training begins with (fine-tuning)"
     )
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = Field(
+        default="float32", description="precision of the network; energies are summed in float64"
+    )
     reference: ReferenceConfig = ReferenceConfig()
     loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     stop: StopConfig = StopConfig()
-    batch_size: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=5, ge=1, description="frames of a batch, in each process")
     accumulate: int = Field(
         default=1, ge=1, description="batches of each step, whose gradients are averaged"
     )
@@ -169,16 +195,20 @@ class TrainConfig(Section):
         description="of a step of one process, for which batches are computed in parts; half of "
         "the memory there is if none",
     )
-    ema_decay: float | None = Field(default=0.99, gt=0, lt=1)
+    ema_decay: float | None = Field(
+        default=0.99, gt=0, lt=1, description="of the average of weights that is validated and kept"
+    )
     second_stage: SecondStageConfig | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of the weights, the split and the order")
     threads: int | None = Field(default=None, ge=1, description="torch's choice if none")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: a GPU where torch finds one"
+    )
     devices: int = Field(default=1, ge=1, description="GPUs, or processes on a CPU")
     kernels: Literal["auto", "off"] = Field(
         default="auto", description="off: the reference network, slower; the same up to rounding"
     )
-    tensorboard: bool = False
+    tensorboard: bool = Field(default=False, description="write event files beside the checkpoints")
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TrainConfig:
