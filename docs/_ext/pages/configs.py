@@ -90,6 +90,9 @@ def entry(name: str, field: FieldInfo, link: str = "") -> str:
     elif not link and field.default not in (PydanticUndefined, {}, [], (), ""):
         facts += [f"default `{_yaml(field.default)}`"]
     text = plain(field.description)
+    if link and not text:
+        first = (models_of(field.annotation)[0].__doc__ or "").strip().splitlines()[0]
+        text = plain(first[:1].lower() + first[1:].rstrip("."))
     if link:
         facts[0] = facts[0].replace("section", f'<a href="#{link}">section</a>', 1)
     return f"`{name}`\n: {text}{text and '; '}*{'; '.join(facts)}*\n"
