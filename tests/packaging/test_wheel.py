@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import egraff_lmp
 from egraff_lmp.paths import LIBRARY_VARIABLE, OPS_LIBRARY, PLUGIN_LIBRARY, native_dir
 
 try:
@@ -85,6 +86,14 @@ def test_one_wheel_for_all_pythons(installed: Path, library: str) -> None:
     assert "torch" in symbols
     assert not re.findall(r"\b_?Py[A-Z_]\w*", symbols)
     assert PYPROJECT["tool"]["scikit-build"]["wheel"]["py-api"] == "py3"
+
+
+def test_one_version_everywhere() -> None:
+    """The recipes' is held to it in test_recipes.py."""
+    version = PYPROJECT["project"]["version"]
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    assert re.findall(r"^project\(egraff_lmp VERSION (\S+) ", cmake, re.MULTILINE) == [version]
+    assert egraff_lmp.__version__ == version
 
 
 def test_nothing_of_other_wheels_is_taken_into_ours() -> None:
