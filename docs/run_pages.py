@@ -116,12 +116,15 @@ class Shell:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """That of this Python, without what a user has set for this package."""
+    """That of this Python, without what a user has set for this package.
+
+    Threads that wait for each other suffer most from other work on the cores: torch has one.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("EGRAFF_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return own | {"PATH": path, "COLUMNS": "80", "MPLBACKEND": "Agg", "TERM": "dumb",
                   "PYTHONWARNINGS": "ignore", "XDG_DATA_HOME": str(folder / ".data"),
-                  "PYTHONUNBUFFERED": "1"}  # fmt: skip
+                  "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
 
 
 def run_page(path: Path) -> Page:
@@ -201,7 +204,7 @@ def _shortened(out: str, marks: dict[str, int]) -> str:
 
 def words(text: str) -> list[str]:
     """What must be the same again: no digits, hashes, rules of tables or line breaks."""
-    text = NUMBER.sub("#", HASH.sub("#", text))
+    text = NUMBER.sub("#", HASH.sub("#", text)).replace("#..#", "#")
     return re.sub(r"[─━│┃╇╈╋═-]{2,}", " ", text).split()
 
 
