@@ -193,6 +193,7 @@ def main() -> int:
         print(f"\n{failure}", file=sys.stderr)
         return 1
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if options.keep:
             print(f"kept: {folder}")
         else:
