@@ -41,7 +41,7 @@ FENCE = re.compile(
 CAPTION = re.compile(r"\A:caption: ([^\n]+)\n(?::[^\n]*\n)*\n?")
 MARK = re.compile(r"^% (status|last|first) (\d+)$", re.MULTILINE)
 NUMBER = re.compile(r"(?<![A-Za-z_])[-+]?\d[\d.,:]*(?:[eE][-+]?\d+)?")
-HASH = re.compile(r"\b[0-9a-f]{12,64}\b")
+HASH = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{12,64}\b")
 FOLDER = "/path/to"  # stands for the temporary folder
 LONGEST_SECONDS = 600
 
