@@ -41,9 +41,8 @@ FENCE = re.compile(
 CAPTION = re.compile(r"\A:caption: ([^\n]+)\n(?::[^\n]*\n)*\n?")
 MARK = re.compile(r"^% (status|last|first) (\d+)$", re.MULTILINE)
 NUMBER = re.compile(r"(?<![A-Za-z_])[-+]?\d[\d.,:]*(?:[eE][-+]?\d+)?")
-HASH = re.compile(r"\b[0-9a-f]{12,64}\b")
+HASH = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{12,64}\b")
 FOLDER = "/path/to"  # stands for the temporary folder
-LONGEST_SECONDS = 600
 
 
 class Failed(Exception):
@@ -112,7 +111,7 @@ class Shell:
         """End the bash."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(timeout=LONGEST_SECONDS)
+        self.process.wait(timeout=60)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -176,9 +175,8 @@ def _run_blocks(page: Page, shell: Shell) -> None:
             out = _shown(out, shell.folder)
             expected = [marks["status"]] if "status" in marks else []
             if statuses != expected:
-                raise Failed(
-                    f"{page.path}: exit statuses {statuses}, not {expected}, of\n{body}\n{out}"
-                )
+                what = f"exit statuses {statuses}, not {expected}"
+                raise Failed(f"{page.path}: {what}, of\n{body}\n{out}")
             printed = out
 
 
@@ -195,15 +193,15 @@ def _shown(out: str, folder: Path) -> str:
 
 def _shortened(out: str, marks: dict[str, int]) -> str:
     lines = out.splitlines()
-    if len(lines) > (first := marks.get("first", len(lines))):
-        lines = [*lines[:first], "..."]
-    if len(lines) > (last := marks.get("last", len(lines))):
-        lines = ["...", *lines[-last:]]
+    if len(lines) > marks.get("first", len(lines)):
+        lines = [*lines[: marks["first"]], "..."]
+    if len(lines) > marks.get("last", len(lines)):
+        lines = ["...", *lines[-marks["last"] :]]
     return "\n".join(lines) + "\n"
 
 
 def words(text: str) -> list[str]:
-    """What must be the same again: no digits, hashes, rules of tables or line breaks."""
+    """What must be the same again: no numbers, hashes, rules of tables or line breaks."""
     text = NUMBER.sub("#", HASH.sub("#", text)).replace("#..#", "#")
     return re.sub(r"[─━│┃╇╈╋═-]{2,}", " ", text).split()
 
@@ -242,15 +240,13 @@ def main() -> int:
         start = time.monotonic()
         try:
             page = run_page(path.resolve())
+            if options.update:
+                update(page)
+            elif page.differences:
+                raise Failed(f"{path}: {'; '.join(page.differences)}")
         except Failed as error:
             failed = True
             print(error, file=sys.stderr)
-            continue
-        if options.update:
-            update(page)
-        elif page.differences:
-            failed = True
-            print(f"{path}: {'; '.join(page.differences)}", file=sys.stderr)
         print(f"{path}: {time.monotonic() - start:.0f} s", flush=True)
     return int(failed)
 

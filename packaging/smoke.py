@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,9 +88,12 @@ class Trial:
         self.bin = folder / "env" / "bin"
         self.work = folder / "work"
         self.work.mkdir()
+        temporary = folder / "tmp"  # of pip and all others, removed with the rest
+        temporary.mkdir()
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
         }
+        self.environment["TMPDIR"] = str(temporary)
         self.environment["PATH"] = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
         self.step("make the environment", [python, "-m", "venv", str(folder / "env")])
 
@@ -176,6 +180,8 @@ def main() -> int:
     if not target.exists():
         print(f"expected a wheel, an sdist or a checkout, got {target}: say `make wheel` first")
         return 1
+    # Ended from outside, it still removes what it made.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = Path(tempfile.mkdtemp(prefix="egraff-smoke-"))
     try:
         trial = Trial(folder, options.python)
@@ -187,6 +193,7 @@ def main() -> int:
         print(f"\n{failure}", file=sys.stderr)
         return 1
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if options.keep:
             print(f"kept: {folder}")
         else:

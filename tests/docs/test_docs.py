@@ -139,6 +139,17 @@ class TestTheRunner:
         )
         assert not run_pages.run_page(path).differences
 
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("360,43.199999999999996,-39825.88119662,7e-05", "1,8.5,-3,0.25"),
+            ("sha256 bddc18317c7f", "sha256 6f02ff42481b"),
+            ("2.88e-05..7.35e-05", "9.1..15.2"),
+        ],
+    )
+    def test_numbers_of_any_length_are_the_same(self, one, other):
+        assert run_pages.words(one) == run_pages.words(other)
+
     def test_other_words_are_a_difference(self, page):
         path = page("```bash\necho eleven\n```\n\n```output\ntwelve\n```\n")
         assert run_pages.run_page(path).differences
