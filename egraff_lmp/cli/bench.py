@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.task import Changes
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -35,15 +36,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the results [default: bench-NAME].")
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A key of the config and its value, such as rollout.length_fs=500, in place of "
-            "the file's; the option may be repeated.",
-        ),
-    ] = None,
+    changes: Changes = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be run, and run nothing.")
     ] = False,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from egraff_lmp.cli.console import output
+from egraff_lmp.cli.task import Changes
 from egraff_lmp.errors import EgraffError
 
 
@@ -34,10 +35,7 @@ def show(
     name: Annotated[
         str, typer.Argument(help="A YAML file, or the name of shipped settings (see `list`).")
     ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A key and its value, as in the command."),
-    ] = None,
+    changes: Changes = None,
 ) -> None:
     """Print a config with every key, those at their defaults too, as YAML.
 

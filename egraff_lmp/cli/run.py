@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.task import Changes
 
 if TYPE_CHECKING:
     from egraff_lmp.rollout.plan import Plan
@@ -32,15 +33,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results, in place of the config's out_dir.")
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A key of the config and its value, such as temperature_kelvin=600, in place of "
-            "the file's; the option may be repeated.",
-        ),
-    ] = None,
+    changes: Changes = None,
     plot: Annotated[
         Path | None,
         typer.Option(

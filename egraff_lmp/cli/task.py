@@ -22,6 +22,16 @@ Frame = Annotated[int, typer.Option(help="Index of the frame in the file; -1 is 
 Plot = Annotated[Path | None, typer.Option(help="Write a picture to this PNG, PDF or SVG file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A key of the config and its value, such as seed=3 or a dotted key of a section, in "
+        "place of the file's; the option may be repeated.",
+    ),
+]
+
 
 def load(model: Path, structure: str, frame: int) -> Atoms:
     """The structure with the model as its calculator; see `tasks.structure`."""

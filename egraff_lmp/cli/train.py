@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.task import Changes
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -61,15 +62,7 @@ def command(
         int | None,
         typer.Option(min=1, help="Number of epochs, in place of stop.max_epochs of the config."),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A key of the config and its value, such as optimiser.learning_rate=0.002, in "
-            "place of the file's; the option may be repeated.",
-        ),
-    ] = None,
+    changes: Changes = None,
     measure: Annotated[
         bool,
         typer.Option(
