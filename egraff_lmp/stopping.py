@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -75,8 +76,10 @@ def pass_on_notices() -> None:
     would end the script, and leave the program behind or have it killed before its restart file is
     written. Signals that have a handler or are ignored (`nohup`) stay what they are.
     """
+    global _waited_before
     if threading.current_thread() is not threading.main_thread():
         return
+    _waited_before = _work_of_ended_children()
     defaults = (signal.SIG_DFL, signal.default_int_handler)
     for number in (signal.SIGINT, *NOTICES):
         if signal.getsignal(number) in defaults:
@@ -88,9 +91,20 @@ def _pass_on(number: int, frame: FrameType | None) -> None:
     for child in children:
         with suppress(ProcessLookupError):
             os.kill(child, number)
-    if not children:  # nothing is started yet, or it has ended: nobody but this program is meant
+    # With nothing started yet nobody but this program is meant. Where the program that it waited
+    # for has just ended, by the same notice mostly, only its exit status is left to be handed on.
+    if not children and _work_of_ended_children() == _waited_before:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+
+
+# What `_work_of_ended_children` gave when `pass_on_notices` was called.
+_waited_before = 0
+
+
+def _work_of_ended_children() -> int:
+    """A count that grows with every child that has ended and was waited for (of page faults)."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
 
 
 def _children() -> list[int]:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from egraff_lmp.stopping import Stopped, check_notices, stoppable
+from egraff_lmp.stopping import STOPPED, Stopped, check_notices, stoppable
 
 
 class Last:
@@ -61,3 +61,11 @@ def test_a_script_that_has_started_nothing_is_meant_itself() -> None:
     program = "import signal; from egraff_lmp.stopping import pass_on_notices as hand_on; "
     program += "hand_on(); signal.raise_signal(signal.SIGUSR1)"
     assert subprocess.call([sys.executable, "-c", program]) == -signal.SIGUSR1
+
+
+def test_a_notice_after_the_end_of_the_program_leaves_its_status() -> None:
+    """The terminal tells both, and the program was faster."""
+    program = "import signal, subprocess, sys; from egraff_lmp.stopping import pass_on_notices; "
+    program += "pass_on_notices(); status = subprocess.call([sys.executable, '-c', 'exit(75)']); "
+    program += "signal.raise_signal(signal.SIGINT); sys.exit(status)"
+    assert subprocess.call([sys.executable, "-c", program]) == STOPPED
