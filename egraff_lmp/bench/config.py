@@ -96,17 +96,22 @@ class Part(Strict):
 
 
 class Split(Strict):
-    """Which frames are trained on, steer the training, and are kept for the scores."""
+    """Which frames are trained on, steer the training, and are kept for the scores.
 
-    train: Part = Field(description="frames that the models learn from")
-    validation: Part = Field(description="frames that decide which epoch is kept")
+    Where all models were trained before (`checkpoint`) there are held-out frames alone.
+    """
+
+    train: Part | None = Field(default=None, description="frames that the models learn from")
+    validation: Part | None = Field(
+        default=None, description="frames that decide which epoch is kept"
+    )
     held_out: Part = Field(description="frames that rollouts start from and are compared with")
 
     @model_validator(mode="after")
     def _disjoint(self) -> Split:
         if self.held_out.sources:
             raise ValueError("held_out must be a part of the reference: leave its sources out")
-        for (name, part), (other, its) in combinations(self, 2):
+        for (name, part), (other, its) in combinations(self.given, 2):
             # Different sources may still hold the same frames: that is found by their content.
             same = set(part.sources) & set(its.sources) or not (part.sources or its.sources)
             if same and part.first < its.last and its.first < part.last:
@@ -115,6 +120,11 @@ class Split(Strict):
                     "it has seen"
                 )
         return self
+
+    @property
+    def given(self) -> tuple[tuple[str, Part], ...]:
+        """Name and part of those that there are."""
+        return tuple((name, part) for name, part in self if part is not None)
 
 
 class Rollout(Strict):
@@ -212,7 +222,8 @@ class BenchConfig(Strict):
     )
     split: Split = Field(description="the parts of the reference")
     training: dict[str, Any] = Field(
-        description="keys of a training config but forcefield, preset, overrides and data"
+        default={},
+        description="keys of a training config but forcefield, preset, overrides and data",
     )
     models: Models = Field(description="the models that are compared")
     rollout: Rollout = Field(description="the simulations")
@@ -261,7 +272,13 @@ class BenchConfig(Strict):
 
         for model in self.models:
             force_field(model.forcefield)
-            self.train_settings(self.trained(model), "train", "validation")
+            if self.trained(model).checkpoint is None:
+                self.train_settings(self.trained(model), "train", "validation")
+                if self.split.train is None or self.split.validation is None:
+                    raise ValueError(
+                        f"split: expected train and validation, of which model {model.name} "
+                        "learns, got none: give both, or a checkpoint of the model"
+                    )
         return self
 
     @property

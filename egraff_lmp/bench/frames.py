@@ -94,7 +94,7 @@ def parts_of(
     found: dict[str, Frames] = {}
     names: dict[str, list[str]] = {}
     left_out = 0
-    for name, part in config.split:
+    for name, part in config.split.given:
         pieces = [] if part.sources else [part_of(frames, part, name)]
         for source in part.sources:
             piece = part_of(_read([source], config.reference), part, f"{name} ({source})")

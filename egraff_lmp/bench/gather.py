@@ -192,7 +192,7 @@ def _reference(stage: StageResult | None) -> record.Reference:
         species=value["species"],
         periodic=value.get("periodic", True),
         frames=value["n_frames"],
-        trained_on=value["parts"]["train"],
+        trained_on=value["parts"].get("train", 0),
         left_out=value.get("left_out", 0),
         origin=str(value["source"]),
         sha256=str(value["sha256"]),
@@ -202,7 +202,8 @@ def _reference(stage: StageResult | None) -> record.Reference:
 
 def _model_of(model: Model) -> record.Model:
     """A model of a configuration as a record."""
-    plain = model.model_dump(mode="json", include={"preset", "settings", "training"})
+    asked = {"checkpoint"} if model.checkpoint else {"preset", "settings", "training"}
+    plain = model.model_dump(mode="json", include=asked)
     control = None if model.control is None else record.NegativeControl(model.control, model.of)
     return record.Model(model.name, model.forcefield, control, plain)
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from egraff_lmp.bench.config import BenchConfig, parse_config, read_raw
-from egraff_lmp.bench.model import Models, Name, Strict, named_apart
+from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import check_rows
 from egraff_lmp.results.record import PaperRow
@@ -226,11 +226,18 @@ def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -
         "seed": matrix.seed,
         "temperature_kelvin": condition.kelvin,
         **sections,
-        "models": [model.model_dump() for model in chosen],
+        "models": [_of_system(model, system).model_dump() for model in chosen],
         "remarks": [*system.remarks, *condition.remarks],
     }
     rows = tuple(named.row for named in condition.paper or system.paper)
     return CellConfig(name, system.name, parse_config(raw, where), rows)
+
+
+def _of_system(model: Model, system: System) -> Model:
+    if model.checkpoint is None:
+        return model
+    path = model.checkpoint.replace("{system}", system.name)
+    return model.model_copy(update={"checkpoint": path})
 
 
 def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -72,9 +72,12 @@ class Model(Strict):
     A negative control is made to be wrong, to see which scores can tell: "shuffled" is the trained
     model `of` with the entries of every weight tensor permuted, and is not trained itself;
     "half-cutoff" is trained as any other, with half the r_max.
+
+    With `checkpoint` nothing is trained: the file is one that `egraff train` wrote elsewhere.
+    Frames that it was trained on are left out where errors on held-out frames are measured.
     """
 
-    later = ("control", "of")
+    later = ("control", "of", "checkpoint")
 
     name: Name = Field(description="of its folder and its column")
     forcefield: str = Field(
@@ -89,6 +92,22 @@ class Model(Strict):
         default=None, description="makes the model a negative control"
     )
     of: str | None = Field(default=None, description="shuffled: name of the trained model")
+    checkpoint: str | None = Field(
+        default=None,
+        description="best.ckpt of `egraff train`, in place of a training; in a matrix {system} "
+        "stands for the name of the system",
+    )
+
+    @model_validator(mode="after")
+    def _trained_before(self) -> Model:
+        if self.checkpoint is not None and (
+            self.settings or self.training or self.preset != "small" or self.control is not None
+        ):
+            raise ValueError(
+                f"model {self.name} is taken from {self.checkpoint}: leave preset, settings, "
+                "training and control out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _origin(self) -> Model:

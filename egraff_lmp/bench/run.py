@@ -24,7 +24,7 @@ from egraff_lmp.bench.folder import REPORT, SUMMARY, made
 from egraff_lmp.bench.gather import read_results
 from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import Stage, StageResult, now, run_stage, stage_key
-from egraff_lmp.fileio import write_json
+from egraff_lmp.fileio import sha256_file, write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.report.page import write_page
 from egraff_lmp.results.record import SHUFFLED
@@ -190,6 +190,8 @@ class _Chain:
             part: [digest for _, digest in work.part_files(reference, part)]
             for part in ("train", "validation")
         }
+        if model.checkpoint is not None:
+            return self.take(name, model, Path(model.checkpoint))
         settings = config.train_settings(model, *parts).model_dump(mode="json")
         inputs = {"settings": settings, "parts": parts}
         out = self.out
@@ -199,6 +201,13 @@ class _Chain:
         do = partial(work.train_model, config, model, reference)
         return self.do(name, f"train {model.name}", inputs, do, reference, out=out)
 
+    def take(self, name: str, model: Model, path: Path) -> StageResult:
+        """The stage of a model that was trained before."""
+        digest = sha256_file(path) if path.is_file() else None
+        inputs = {"checkpoint": digest, "forcefield": model.forcefield}
+        do = partial(work.take_checkpoint, model, path)
+        return self.do(name, f"take {model.name} from its checkpoint", inputs, do)
+
     def simulate(self, model: Model) -> None:
         """One model up to its rollouts; its deployment lies where its training does."""
         config, reference, name = self.config, self.found["reference"], model.name
@@ -206,6 +215,7 @@ class _Chain:
         train = self.found.get(f"train-{origin.name}") or self.train(origin)
         # The inputs of ordinary models are what they were before there were controls.
         control: dict[str, Any] = {"shuffle_seed": config.seed} if model.control == SHUFFLED else {}
+        before = train.path("checkpoint") if origin.checkpoint is not None and train.done else None
         deploy = self.do(
             f"deploy-{name}",
             f"deploy {name}",
@@ -222,7 +232,7 @@ class _Chain:
             f"{name} on held-out frames",
             {**common, "held_out": reference.sha256("held_out"),
              "every": config.scoring.rerun_every},
-            partial(work.check_model, config, deploy, reference),
+            partial(work.check_model, config, deploy, reference, before),
             deploy,
         )  # fmt: skip
         for number, frame in enumerate(config.rollout.starts):

@@ -6,12 +6,14 @@ program's record, so that a whole run can be moved.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import ase.io
+import numpy as np
 from ase import units
 
 from egraff_lmp.bench.config import BenchConfig, Classical
@@ -29,10 +31,11 @@ from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import Outcome, StageResult
 from egraff_lmp.data import Frames
 from egraff_lmp.data.lammps_log import read_lammps_log
+from egraff_lmp.data.split import frame_hashes
 from egraff_lmp.data.table import read_source
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import write_text
+from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.rollout import RolloutResult, classical, make_config, rerun, run_rollout
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
@@ -148,6 +151,31 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
 
 
+def take_checkpoint(model: Model, path: Path, folder: Path) -> Outcome:
+    """A model that was trained before: its checkpoint, and the curve of its training."""
+    from egraff_lmp.train.finished import read_finished  # torch: seconds, for such a model alone
+
+    found = read_finished(path)
+    if found.forcefield != model.forcefield:
+        raise EgraffError(
+            f"{path}: expected a checkpoint of {model.forcefield}, as model {model.name} says, got "
+            f"one of {found.forcefield}: correct forcefield or checkpoint."
+        )
+    value = {
+        "best_epoch": found.best_epoch,
+        "epochs": found.epochs,
+        "validation": dict(found.validation),
+        "wall_seconds": found.wall_seconds,
+        "stop": "trained before the benchmark",
+        "precision": found.dtype,
+    }
+    copy, log = folder / "model.ckpt", folder / "log.csv"
+    with atomic_path(copy) as temporary:
+        shutil.copyfile(path, temporary)
+    write_text(log, found.log)
+    return Outcome(value, {"checkpoint": copy, "log": log})
+
+
 def part_files(reference: StageResult, part: str) -> list[tuple[str, str]]:
     """Paths in the reference's folder and hashes of a part's files, one for each source."""
     names = reference.value.get("part_files", {}).get(part, [part])
@@ -242,14 +270,46 @@ def start_of(
 
 
 def check_model(
-    config: BenchConfig, deployed: StageResult, reference: StageResult, folder: Path
+    config: BenchConfig,
+    deployed: StageResult,
+    reference: StageResult,
+    checkpoint: Path | None,
+    folder: Path,
 ) -> Outcome:
-    """The model on held-out reference frames, through LAMMPS `rerun`."""
-    truth = held_out(config, reference).select(slice(None, None, config.scoring.rerun_every))
+    """The model on held-out reference frames, through LAMMPS `rerun`.
+
+    `checkpoint` is that of a model which was trained elsewhere: what it has seen is left out.
+    """
+    truth = held_out(config, reference)
+    chosen = None if checkpoint is None else _unseen(truth, checkpoint)
+    truth = _checked(config, truth, chosen)
     seen = _on_frames(config, deployed, truth, folder / "rerun")
     found = score_trajectory(truth, [], reruns={RERUN_REFERENCE: Rerun(truth, seen)}, mode=EGRAFF)
     errors = {name: found.find(key).value for name, key in ERRORS.items()}
-    return _archived("rerun", seen, folder, {**errors, "frames": len(truth)})
+    value: dict[str, Any] = {**errors, "frames": len(truth)}
+    if chosen is not None:
+        value["unseen"] = chosen
+    return _archived("rerun", seen, folder, value)
+
+
+def _unseen(truth: Frames, checkpoint: Path) -> list[int]:
+    """Numbers of the held-out frames that a model was not trained on."""
+    from egraff_lmp.train.finished import seen_frames  # torch: seconds, for such a model alone
+
+    seen = seen_frames(checkpoint)
+    found = [k for k, value in enumerate(frame_hashes(truth)) if value not in seen]
+    if not found:
+        raise EgraffError(
+            "expected held-out frames that the model has not seen, it was trained on all of them: "
+            "its errors there would say nothing; choose another held-out part."
+        )
+    return found
+
+
+def _checked(config: BenchConfig, truth: Frames, unseen: Sequence[int] | None) -> Frames:
+    """The held-out frames that a model is evaluated on; of a model trained here, all are unseen."""
+    every = slice(None, None, config.scoring.rerun_every)
+    return truth.select(every if unseen is None else np.array(unseen[every], dtype=np.int64))
 
 
 def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folder: Path) -> Frames:
@@ -342,7 +402,7 @@ def _reruns(
     """What was evaluated on held-out frames, and on the rollouts' own, as far as it was."""
     reruns = {}
     if checked.done:
-        some = truth.select(slice(None, None, config.scoring.rerun_every))
+        some = _checked(config, truth, checked.value.get("unseen"))
         reruns[RERUN_REFERENCE] = Rerun(some, archive(checked.path("rerun"), some.timestep_fs))
     if oracle is not None and oracle.done:
         model, lengths = judged(config, trajectories)
@@ -367,7 +427,7 @@ def potential_inputs(config: BenchConfig) -> Mapping[str, Any]:
         }
     else:
         value["sources_sha256"] = read_ab_initio(settings).sha256()
-    elsewhere = dict.fromkeys(source for _, part in config.split for source in part.sources)
+    elsewhere = dict.fromkeys(source for _, part in config.split.given for source in part.sources)
     if elsewhere:
         value["split_sha256"] = {source: read_source(source).sha256() for source in elsewhere}
     return value

@@ -47,6 +47,11 @@ class Model:
     control: NegativeControl | None = None  # None for an ordinary model
     settings: Mapping[str, Any] = field(default_factory=dict)  # all else that it was asked to be
 
+    @property
+    def checkpoint(self) -> str:
+        """The file that it was taken from, "" if the benchmark trained it."""
+        return str(self.settings.get("checkpoint", ""))
+
 
 @dataclass(frozen=True)
 class Curve:

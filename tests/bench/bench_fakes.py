@@ -112,7 +112,9 @@ class Fakes:
         text = trained.sha256("checkpoint") + ("" if shuffle_seed is None else str(shuffle_seed))
         return self.outcome(folder, value, model=text)
 
-    def check_model(self, config: BenchConfig, dep: StageResult, ref: Any, at: Path) -> Outcome:
+    def check_model(
+        self, config: BenchConfig, dep: StageResult, ref: Any, checkpoint: Any, at: Path
+    ) -> Outcome:
         value = {
             "energy_mae_mev_per_atom": 1.0, "energy_rmse_mev_per_atom": 2.0,
             "force_mae_mev_per_angstrom": 30.0, "force_rmse_mev_per_angstrom": 40.0,
