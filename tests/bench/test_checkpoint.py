@@ -129,7 +129,7 @@ def test_nothing_is_trained_and_another_file_is_another_model(
     assert taken == [path]
     page = result.report.read_text()
     assert "trained before the benchmark: " + str(path) in page
-    assert "old had been trained before. The reference is a classical potential" in page
+    assert "Old had been trained before. The reference is a classical potential" in page
     fakes.done.clear()
     run_bench(asked, out)
     assert fakes.done == []
