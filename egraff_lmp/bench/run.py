@@ -186,12 +186,12 @@ class _Chain:
     def train(self, model: Model) -> StageResult:
         """Train a model; where runs share their models, in a folder named after what decides it."""
         config, name, reference = self.config, f"train-{model.name}", self.found["reference"]
+        if model.checkpoint is not None:
+            return self.take(name, model, Path(model.checkpoint))
         parts = {
             part: [digest for _, digest in work.part_files(reference, part)]
             for part in ("train", "validation")
         }
-        if model.checkpoint is not None:
-            return self.take(name, model, Path(model.checkpoint))
         settings = config.train_settings(model, *parts).model_dump(mode="json")
         inputs = {"settings": settings, "parts": parts}
         out = self.out

@@ -92,7 +92,9 @@ class Fakes:
             "cell": [], "parts": {"train": 8, "validation": 2, "held_out": 40}, "sha256": "ab",
         }  # fmt: skip
         text = repr(config.split) + repr(config.reference)
-        return self.outcome(folder, value, frames=text, train=text, validation=text, held_out=text)
+        parts = {name: text for name, _ in config.split.given}
+        value["parts"] = {name: value["parts"][name] for name in parts}
+        return self.outcome(folder, value, frames=text, **parts)
 
     def train_model(self, config: BenchConfig, model: Model, ref: StageResult, at: Path) -> Outcome:
         value = {
