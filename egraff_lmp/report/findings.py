@@ -71,10 +71,10 @@ def _structure(score: Score, value: float, model: ModelResult) -> str:
         text += f" and {verdict} the {limit:.0f}{NBSP}% criterion"
     if score.floor:
         ratio = value / score.floor
-        text += f"; reference against reference gives {number(score.floor)} %, so "
+        text += f"; a perfect model would read {number(score.floor)} % with as many frames, so "
         text += (
-            "no error of structure can be seen on this much data"
-            if ratio <= 1
+            "it is not told apart from a perfect model on this much data"
+            if ratio <= 1 or score.like_perfect
             else f"it lies {number(ratio, 2)} times above what sampling alone gives"
         )
     return text + "."

@@ -19,6 +19,8 @@ from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
 from egraff_lmp.score.records import (
+    AFTER_LOSS,
+    NO_STABLE_FRAME,
     OTHER_SURFACE,
     RERUN_REFERENCE,
     RERUNS,
@@ -155,11 +157,25 @@ def _verdict(
     )
 
 
+def _stable_part(score: Score) -> float:
+    """Part of the frames before the loss of stability, for scores that leave out the others."""
+    if score.absence is not None and score.absence.code == NO_STABLE_FRAME:
+        return 0.0
+    lost = score.fact(AFTER_LOSS)
+    if lost is None:
+        return 1.0
+    left_out, of = (float(lost.values[name] or 0) for name in ("left_out", "of"))
+    return 1 - left_out / of
+
+
 def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
     survived, span = 1.0, None  # for errors on reference frames, which no rollout enters
     whole = None if comparison == RERUN_REFERENCE else result.find("survived", SURVIVAL)
     if whole is not None and whole.value is not None:
         survived, span = whole.value, whole.interval
+    stable = 1.0 if score is None else _stable_part(score)
+    if stable < survived:  # of the structure, only frames before the loss of stability are scored
+        survived, span = stable, None
     if score is None or score.value is None or not isfinite(score.value):
         return Entry(result.model.name, None, None, survived, span)
     return Entry(result.model.name, score.value, score.interval, survived, span)

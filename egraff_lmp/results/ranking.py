@@ -6,7 +6,7 @@ The rules:
   is behind all that survived, whatever its score reads: the few frames that it left lie near the
   start and look good. Of two that broke, the one that got further is better, and told apart where
   the intervals over the starts do not overlap.
-- A score below its floor, reference against reference, is as good as one at the floor: nothing
+- A score below its floor, what a perfect model would read, is as good as one at the floor: nothing
   below can be ranked.
 - Two scores whose confidence intervals overlap are not told apart, nor are those without one.
 """

@@ -1,8 +1,9 @@
 """Confidence intervals by block bootstrap.
 
 Frames of a trajectory are correlated, so what is drawn with replacement are blocks of consecutive
-frames, or whole trajectories where there are enough independent starts. Blocks must be longer than
-the correlation time for the interval to be honest; the number of blocks is therefore reported.
+frames, or whole trajectories where there are enough starts, or whole clusters of trajectories that
+begin at the same positions. Blocks must be longer than the correlation time for the interval to be
+honest; the number of blocks is therefore reported.
 """
 
 from __future__ import annotations
@@ -19,8 +20,19 @@ N_RESAMPLES = 400
 CONFIDENCE = 0.95
 
 
-def resampling_units(blocks_per_start: Sequence[int]) -> Ints:
-    """What each block is drawn together with, (K,): its start if there are enough, else itself."""
+def resampling_units(blocks_per_start: Sequence[int], clusters: Sequence[int] = ()) -> Ints:
+    """What each block is drawn together with, (K,).
+
+    Its cluster of rollouts of one start where there are enough clusters, else its rollout where
+    there are enough rollouts, else itself.
+
+    Args:
+        blocks_per_start: for each rollout the number of its blocks.
+        clusters: for each rollout the label of its cluster; () where all are independent.
+    """
+    if len(set(clusters)) >= MIN_STARTS:
+        _, numbers = np.unique(clusters, return_inverse=True)
+        return np.asarray(np.repeat(numbers, blocks_per_start), dtype=np.int64)
     if len(blocks_per_start) >= MIN_STARTS:
         return np.repeat(np.arange(len(blocks_per_start)), blocks_per_start)
     return np.arange(sum(blocks_per_start))

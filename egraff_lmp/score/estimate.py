@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from egraff_lmp.score.bootstrap import MIN_STARTS, bootstrap_interval, resampling_units
+from egraff_lmp.score.clusters import effective_starts
 from egraff_lmp.score.metric import Metric, Sample, Sums
 from egraff_lmp.score.options import Options
-from egraff_lmp.score.records import Resampled, Score
+from egraff_lmp.score.records import Fact, Resampled, Score
 
 
 def estimate(metric: Metric, mode: str, sample: Sample, options: Options) -> Score:
@@ -33,8 +35,10 @@ def estimate(metric: Metric, mode: str, sample: Sample, options: Options) -> Sco
         score,
         value=value,
         interval=between,
-        resampled=None if between is None else _resampled([len(one) for one in sample.rollouts]),
+        resampled=None if between is None else _resampled(sample),
         floor=_finite(sample.floor),
+        floor_high=_finite(sample.floor_high),
+        facts=sample.facts if between is None else (*sample.facts, *_shared(sample)),
         per_start=tuple(_finite(sample.value(one.sum(axis=0), own)) for one in sample.rollouts),
     )
 
@@ -47,7 +51,7 @@ def interval(
     if sample.draws_starts and len(blocks) < MIN_STARTS:
         return None
     joined, reference = np.concatenate(sample.rollouts), sample.reference
-    own, units = reference.sum(axis=0), [resampling_units(blocks)]
+    own, units = reference.sum(axis=0), [resampling_units(blocks, sample.clusters)]
     if len(reference) and sample.draws_reference:
         units.append(resampling_units([len(reference)]))
 
@@ -68,8 +72,19 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
 
-def _resampled(blocks: list[int]) -> Resampled:
+def _resampled(sample: Sample) -> Resampled:
     """What `resampling_units` draws."""
+    blocks, clusters = [len(one) for one in sample.rollouts], len(set(sample.clusters))
+    if clusters >= MIN_STARTS:
+        return Resampled(clusters, "clusters")
     if len(blocks) >= MIN_STARTS or sum(blocks) == len(blocks):
         return Resampled(len(blocks), "starts")
     return Resampled(sum(blocks), "blocks")
+
+
+def _shared(sample: Sample) -> Iterator[Fact]:
+    """That rollouts share their starts, where they do."""
+    labels = sample.clusters
+    if len(set(labels)) < len(labels):
+        numbers = {"rollouts": len(labels), "starts": len(set(labels))}
+        yield Fact("shared-starts", {**numbers, "effective": effective_starts(labels)})

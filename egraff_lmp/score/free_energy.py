@@ -11,6 +11,7 @@ finite.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,12 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.arrays import Floats, Ints
 from egraff_lmp.score.bonds import bonds_of
 from egraff_lmp.score.distances import finite_frames
+from egraff_lmp.score.floor import floor_of
+from egraff_lmp.score.lifetime import stable_frames
+from egraff_lmp.score.matched import block_fs, left_out, lengths_of, nothing_left
 from egraff_lmp.score.metric import Context, Metric, Sample, Sums
+from egraff_lmp.score.options import EGRAFF
+from egraff_lmp.score.pair_counts import FINE_BLOCKS
 from egraff_lmp.score.records import STRUCTURE, Fact
 from egraff_lmp.score.sums import blocks_of, counts_of
 
@@ -94,32 +100,40 @@ def free_energies(context: Context, metric: Metric, mode: str) -> Iterator[Sampl
 
 def _sample(context: Context, name: str, atoms: tuple[int, ...]) -> Sample:
     kelvin, n_blocks = context.options.temperature_kelvin, context.options.n_blocks
-    own, *theirs = (
-        _blocks(frames, atoms, n_blocks) for frames in (context.reference, *context.kept)
-    )
+    stable = stable_frames(context, EGRAFF)
+    kept = [one.select(slice(0, n)) for one, n in zip(context.kept, stable, strict=True)]
+    own, *theirs = (_blocks(frames, atoms, n_blocks) for frames in (context.reference, *kept))
     visited, seen = np.concatenate(theirs).sum(axis=0), own.sum(axis=0)
-    counts = counts_of(context, int(visited.sum()), int(seen.sum()))
-    if kelvin is None or not (visited.any() and seen.any()):
-        why = Fact("no-temperature" if kelvin is None else "no-finite-frame")
-        return Sample(STRUCTURE, name, counts=counts, absence=why)
+    of, used = sum(int(finite_frames(one).sum()) for one in context.kept), int(visited.sum())
+    counts = replace(counts_of(context, of, int(seen.sum())), frames=used)
+    if kelvin is None or not (used and seen.any()):
+        why = Fact("no-temperature") if kelvin is None else nothing_left(used, of)
+        return Sample(STRUCTURE, name, counts=counts, absence=why or Fact("no-finite-frame"))
 
     def error(sums: Sums, reference: Sums) -> float:
         if not (sums.any() and reference.any()):
             return float("nan")
         return free_energy_error(surface(sums, kelvin), surface(reference, kelvin))
 
-    half, unseen = len(own) // 2, int(((visited == 0) & (seen > 0)).sum())
-    missed = Fact("bins-not-visited", {"bins": unseen, "of": N_BINS})
+    unseen = int(((visited == 0) & (seen > 0)).sum())
+    facts = list(left_out(used, of))
+    if unseen:
+        facts.append(Fact("bins-not-visited", {"bins": unseen, "of": N_BINS}))
+    fine = _blocks(context.reference, atoms, FINE_BLOCKS)
+    frames = [int(one.sum()) for one in theirs]
+    perfect = floor_of(error, fine, fine.sum(axis=1), lengths_of(context, frames, theirs),
+                       block_fs(context, int(seen.sum()), len(fine)), context.options)  # fmt: skip
     return Sample(
         STRUCTURE,
         name,
         rollouts=theirs,
         reference=own,
         value=error,
-        floor=error(own[half:].sum(axis=0), own[:half].sum(axis=0)) if half else None,
+        floor=None if perfect is None else perfect.mean,
+        floor_high=None if perfect is None else perfect.high,
         counts=counts,
         window=Fact("angle-bins", {"bins": N_BINS, "kelvin": kelvin}),
-        facts=(missed,) if unseen else (),
+        facts=tuple(facts),
     )
 
 

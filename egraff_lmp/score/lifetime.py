@@ -1,11 +1,11 @@
 """Stability of rollouts: how long they stay physical.
 
-`egraff` form: bonds of molecules or windowed g(r) of bulk, values that are not finite, temperature
-out of bounds; a bond that the reference itself breaks (the enol proton of acetylacetone hops) is
-not watched. `paper` form: the criterion of Fu et al. alone, on their normalisation of g(r). A run
-that was ended by its engine (lost atoms) ends there in both. A rollout that reaches its end is
-counted with its length, a lower bound, and their number is stated. Short windows of few atoms are
-noisy; how far the reference's own windows are from its mean is stated as well.
+`egraff` form: bonds of molecules or g(r) of bulk in sliding windows, values that are not finite,
+temperature out of bounds; a bond that the reference itself breaks (the enol proton of acetylacetone
+hops) is not watched. `paper` form: the criterion of Fu et al. alone, on their normalisation of
+g(r). A run that was ended by its engine (lost atoms) ends there in both. A rollout that reaches its
+end is counted with its length, a lower bound, and their number is stated. Short windows of few
+atoms are noisy; how far the reference's own windows are from its mean is stated as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from egraff_lmp.score.bonds import WatchedBonds, bond_lengths, watched_bonds
 from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.metric import Context, Metric, Sample, once
 from egraff_lmp.score.options import EGRAFF, PAPER, Options
+from egraff_lmp.score.pair_counts import (
+    Distances,
+    distances,
+    is_shorter_than_window,
+    sliding_windows,
+)
 from egraff_lmp.score.rdf import PairHistogram
 from egraff_lmp.score.records import STABILITY, TOTAL, Counts, Fact, Lifetime, RunEnd
 from egraff_lmp.score.rollout import Rollout
@@ -35,7 +41,6 @@ from egraff_lmp.score.stability import (
     rdf_threshold,
     temperature_out_of_bounds,
 )
-from egraff_lmp.score.structure import Distances, distances, n_windows
 from egraff_lmp.score.sums import absent, frames_window, mean, rows
 
 
@@ -58,20 +63,26 @@ class Criteria:
         """Those of a molecule that are watched, or None in bulk."""
         return None if self.equilibrium.periodic else watched_bonds(self.reference, self.mode)
 
+    def finite_end(self, frames: Frames) -> RunEnd | None:
+        """The first frame that is not finite, which `paper` does not ask for."""
+        if self.mode != EGRAFF:
+            return None
+        return not_finite(frames.positions, frames.forces, _told_energies(frames))
+
     def structural_end(self, frames: Frames, fine: PairHistogram) -> RunEnd | None:
         """Where bonds or g(r) leave their limits; `fine` are the pair distances of the frames."""
         if self.bonds is not None:
             lengths = bond_lengths(frames.positions, self.bonds.pairs)
             return broken_bond(lengths, self.bonds.equilibrium, self.bonds.names)
-        windows = fine.coarsened(n_windows(frames))
+        windows = sliding_windows(frames, fine)
         # Windows are of finite frames; what is not finite has its own criterion.
         finite = np.flatnonzero(finite_frames(frames))
         if not finite.size:
             return RunEnd(0, Fact("no-finite-frame"))
-        starts = np.concatenate(([0], np.cumsum(windows.n_frames)[:-1]))
+        starts = np.cumsum(fine.n_frames) - fine.n_frames  # a window begins with each block
         return rdf_departure(
             self.window_errors(windows),
-            finite[np.minimum(starts, finite.size - 1)],
+            finite[np.minimum(starts[: len(windows.n_frames)], finite.size - 1)],
             rdf_threshold(self.reference.species)[0],
         )
 
@@ -126,37 +137,64 @@ def lifetimes_of(context: Context, mode: str) -> tuple[Lifetime, ...]:
     """Of each rollout that is scored; () where one of them states no time."""
     if not all(frames.timestep_fs for frames in context.kept):
         return ()
-    found = distances(context)[mode]
-    criteria = Criteria(mode, context.reference, found.reference)
-    skip = context.options.skip
+    trajectories = zip(context.rollouts, context.kept, _observed_ends(context, mode), strict=True)
     return tuple(
-        _lifetime(criteria, frames, fine, _told_ends(context.options, one, mode), skip)
-        for one, frames, fine in zip(
-            context.rollouts, context.kept, found.fine_rollouts, strict=True
-        )
+        # Structure last, as what is named before it may be why it was left.
+        _lifetime(frames, (*told, _engine_end(context.options, one), last), context.options.skip)
+        for one, frames, (*told, last) in trajectories
     )
 
 
-def _told_ends(options: Options, rollout: Rollout, mode: str) -> Iterator[RunEnd | None]:
-    """What ended a rollout besides its structure; frames counted after those that are skipped."""
-    target, kelvin, end = options.temperature_kelvin, rollout.temperature_kelvin, rollout.end
-    if mode == EGRAFF and target is not None and kelvin is not None:
-        yield temperature_out_of_bounds(kelvin[options.skip :], target, options.temperature_bounds)
-    if end is not None:
-        yield replace(end, frame=max(0, end.frame - options.skip))
+@once
+def stable_frames(context: Context, mode: str) -> tuple[int, ...]:
+    """How many frames of each rollout (those skipped left out) lie before its loss of stability.
+
+    By the criteria that frames are tested by. A rollout without a full window of tau is not tested
+    by eq. 8 here, nor is any where a rollout states no time: all of its frames count. What its
+    engine stopped at comes behind the last frame.
+    """
+    ends = _observed_ends(context, mode)
+    kept = []
+    for frames, found in zip(context.kept, ends, strict=True):
+        no_window = is_shorter_than_window(frames)
+        end = first_end(
+            one for one in found if one and not (no_window and one.cause.code == "rdf-departure")
+        )
+        kept.append(len(frames) if end is None else min(len(frames), end.frame))
+    return tuple(kept)
 
 
-def _lifetime(
-    criteria: Criteria,
-    frames: Frames,
-    fine: PairHistogram,
-    told: Iterable[RunEnd | None] = (),
-    skipped: int = 0,
-) -> Lifetime:
-    ends = [*told, criteria.structural_end(frames, fine)]
-    if criteria.mode == EGRAFF:
-        # First, so that it names what happened where a broken bond follows from it.
-        ends.insert(0, not_finite(frames.positions, frames.forces, _told_energies(frames)))
+@once
+def _observed_ends(context: Context, mode: str) -> tuple[tuple[RunEnd | None, ...], ...]:
+    """Where each rollout first violates each criterion that its frames are tested by."""
+    found = distances(context)[mode]
+    criteria = Criteria(mode, context.reference, found.reference)
+    trajectories = zip(context.rollouts, context.kept, found.fine_rollouts, strict=True)
+    return tuple(
+        (
+            criteria.finite_end(frames),
+            _temperature_end(context.options, one, mode),
+            criteria.structural_end(frames, fine),
+        )
+        for one, frames, fine in trajectories
+    )
+
+
+def _temperature_end(options: Options, rollout: Rollout, mode: str) -> RunEnd | None:
+    """Where the temperature leaves its bounds; frames counted after those that are skipped."""
+    target, kelvin = options.temperature_kelvin, rollout.temperature_kelvin
+    if mode != EGRAFF or target is None or kelvin is None:
+        return None
+    return temperature_out_of_bounds(kelvin[options.skip :], target, options.temperature_bounds)
+
+
+def _engine_end(options: Options, rollout: Rollout) -> RunEnd | None:
+    """What its engine stopped at; frames counted after those that are skipped."""
+    end = rollout.end
+    return None if end is None else replace(end, frame=max(0, end.frame - options.skip))
+
+
+def _lifetime(frames: Frames, ends: Iterable[RunEnd | None], skipped: int = 0) -> Lifetime:
     end = first_end(ends)
     last = len(frames) - 1 if end is None else end.frame
     return Lifetime((skipped + last) * float(frames.timestep_fs or 0.0), end)
@@ -182,7 +220,9 @@ def _floor(mode: str, reference: Frames, found: Distances) -> float | None:
     part, rest = found.fine_reference.halves()
     if not (part.n_frames.sum() and finite_frames(first).any()):
         return None
-    return _lifetime(Criteria(mode, first, part), second, rest).time_fs
+    criteria = Criteria(mode, first, part)
+    ends = criteria.finite_end(second), criteria.structural_end(second, rest)
+    return _lifetime(second, ends).time_fs
 
 
 def _facts(context: Context, criteria: Criteria, found: Distances) -> Iterator[Fact]:
@@ -200,7 +240,7 @@ def _facts(context: Context, criteria: Criteria, found: Distances) -> Iterator[F
         for bond in criteria.bonds.unwatched:
             yield Fact("bond-not-watched", {"bond": bond})
         return
-    windows = found.fine_reference.coarsened(n_windows(context.reference))
+    windows = sliding_windows(context.reference, found.fine_reference)
     if len(windows.n_frames) < 2:  # too short for windows: blocks of it
         windows = own
     error = float(criteria.window_errors(windows).max())

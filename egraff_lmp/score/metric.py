@@ -111,7 +111,9 @@ class Sample:
             the frames of a block.
         reference: the same of the reference, (K', D'); none where it does not enter.
         value: of sums over blocks (D,) and of the reference's (D',).
-        floor: reference against reference, see `sums.halves`.
+        floor: what a perfect model would read, see `floor`; where frames are compared in time,
+            reference against reference.
+        floor_high: what a perfect model stays below; None where the floor is no such value.
         counts: frames and starts.
         window: frames, times and distances that it covers.
         absence: why there is no value; nothing else matters then.
@@ -120,6 +122,8 @@ class Sample:
         draws_reference: whether the interval is over the reference's blocks as well.
         draws_starts: whether only whole rollouts can be drawn.
         spread: whether there is an interval at all.
+        clusters: for each rollout a label that those which begin at the same positions share; ()
+            where all are independent.
         series, curves: what the value comes from, for figures.
     """
 
@@ -129,6 +133,7 @@ class Sample:
     reference: Sums = field(default_factory=lambda: np.zeros((0, 0)))
     value: Value = lambda sums, own: np.nan
     floor: float | None = None
+    floor_high: float | None = None
     counts: Counts = field(default_factory=Counts)
     window: Fact | None = None
     absence: Fact | None = None
@@ -140,6 +145,7 @@ class Sample:
     draws_reference: bool = True
     draws_starts: bool = False
     spread: bool = True
+    clusters: tuple[int, ...] = ()
     series: tuple[Series, ...] = ()
     curves: Mapping[str, Curves] = field(default_factory=dict)
 

@@ -98,7 +98,7 @@ class PairHistogram:
         Args:
             kind: "rdf" (g, or h of molecules), "probability" (p, up to its normalisation; the
                 last of B + 1 entries is "beyond r_max") or "paper_rdf" (g over N^2 / V, as ASE
-                has it; total only).
+                has it, and N_a N_b / V for a pair of elements).
             pair: "total" or one of `names`.
             volume: V in A^3 for the paper's g of molecules, which have none of their own.
         """
@@ -108,7 +108,7 @@ class PairHistogram:
         shells = 4 * np.pi / 3 * np.diff(self.edges**3)
         if kind == "paper_rdf":
             scale = 1.0 if self.periodic else float(volume or 1.0)
-            return weighted[:, :-1] * scale * 2 / (self.n_atoms**2 * shells)
+            return weighted[:, :-1] * scale / (self._pairs_with_selves(pair) * shells)
         return weighted[:, :-1] / (n_pairs * (shells if self.periodic else self.bin_width))
 
     def curves(self, kind: str = "rdf", volume: float | None = None) -> Curves:
@@ -136,6 +136,15 @@ class PairHistogram:
         starts = -(-np.arange(n_blocks) * fine // n_blocks)
         return self._blocks(lambda x: np.add.reduceat(x, starts, axis=0))
 
+    def sliding(self, length: int) -> PairHistogram:
+        """All windows of `length` consecutive blocks, one beginning with each block."""
+
+        def windows(x: NDArray[Any]) -> NDArray[Any]:
+            total = np.concatenate([np.zeros_like(x[:1]), np.cumsum(x, axis=0)])
+            return np.asarray(total[length:] - total[:-length])
+
+        return self._blocks(windows)
+
     def shortened(self, n_bins: int) -> PairHistogram:
         """The same in the first n_bins bins; what lies beyond joins the last column (molecules)."""
         if n_bins >= self.n_bins:
@@ -146,6 +155,15 @@ class PairHistogram:
             return np.concatenate([counts[..., :n_bins], beyond], axis=-1)
 
         return replace(self, counts=cut(self.counts), volume_counts=cut(self.volume_counts))
+
+    def _pairs_with_selves(self, pair: str) -> float:
+        """N^2/2 of all atoms or of one element, N_a N_b of two: atoms count as their own pairs."""
+        if pair == TOTAL:
+            return self.n_atoms**2 / 2
+        number = float(self.n_pairs[self.names.index(pair)])
+        first, second = pair.split("-")
+        # N (N - 1)/2 = number
+        return number if first != second else (1 + np.sqrt(1 + 8 * number)) ** 2 / 8
 
     def _blocks(self, of: Callable[[NDArray[Any]], NDArray[Any]]) -> PairHistogram:
         """The same with other blocks; `of` takes and returns arrays whose first axis they are."""

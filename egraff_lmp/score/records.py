@@ -50,10 +50,13 @@ RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 TOTAL = "total"
 # Code of the fact that no model can have the structure of the reference.
 OTHER_SURFACE = "other-surface"
+# Codes of the facts that frames, or all of them, lie behind the loss of stability.
+AFTER_LOSS, NO_STABLE_FRAME = "after-loss-of-stability", "no-stable-frame"
 # Columns of a table of values with their units; value, interval and floor are in the row's unit.
 _COLUMNS = {
     "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",
     "interval_low": "see unit", "interval_high": "see unit", "floor": "see unit",
+    "floor_high": "see unit",
     "frames": "frames", "frames_reference": "frames", "starts": "starts", "zero": "frames",
     "failed": "frames", "resampled_units": "", "resampled_of": "", "distribution": "",
     "window": "", "absence": "", "facts": "",
@@ -158,7 +161,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Resampled:
-    """What an interval was drawn over: `units` of "starts" or "blocks"."""
+    """What an interval was drawn over: `units` of "starts", "clusters" of them, or "blocks"."""
 
     units: int
     of: str
@@ -177,7 +180,11 @@ class Score:
         unit: "%", "bit", "A", "fs", ...; "1" for pure numbers.
         value: in `unit`, or None where it is not available (`absence` says why).
         interval: confidence interval, or None where there is too little to draw from.
-        floor: reference against reference, see `words.FLOOR`; None where there are too few frames.
+        floor: of structure what a perfect model would read with rollouts of this number and
+            length, elsewhere reference against reference, see `words.FLOOR`; None where there are
+            too few frames.
+        floor_high: what 95 % of perfect models stay below (or another confidence); a value up to it
+            is not told apart from a perfect model. None where the floor is no such value.
         per_start: the value of each rollout alone, in the order given.
         counts: frames and starts.
         resampled: what the interval was drawn over.
@@ -198,6 +205,7 @@ class Score:
     value: float | None = None
     interval: tuple[float, float] | None = None
     floor: float | None = None
+    floor_high: float | None = None
     per_start: tuple[float | None, ...] = ()
     counts: Counts = Counts()
     resampled: Resampled | None = None
@@ -207,6 +215,12 @@ class Score:
     distribution: str = ""
     judge: Judge | None = None
     lifetimes: tuple[Lifetime, ...] = ()
+
+    @property
+    def like_perfect(self) -> bool:
+        """Whether the value is one that a perfect model would have as well; see `floor_high`."""
+        known = self.value is not None and self.floor_high is not None
+        return known and float(self.value or 0.0) <= float(self.floor_high or 0.0)
 
     def fact(self, code: str) -> Fact | None:
         """The fact with this code, or None."""

@@ -13,6 +13,7 @@ from egraff_lmp.data.timeline import off_surface
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.runs.machine import versions
 from egraff_lmp.score.align import check_composition, formula, pair_reruns
+from egraff_lmp.score.clusters import clustered
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
 from egraff_lmp.score.metric import Context, Rerun, Training
@@ -76,7 +77,7 @@ def score_trajectory(
         asked = (row for row in METRICS.values() if mode in row.modes)
         for metric in (row for row in asked if context.system in row.systems):
             for sample in metric.samples(context, metric, mode):
-                scores.append(estimate(metric, mode, sample, options))
+                scores.append(estimate(metric, mode, clustered(context, sample), options))
                 series += sample.series
                 curves.update(sample.curves)
     return Scores(

@@ -61,6 +61,8 @@ def broken_bond(lengths: Floats, equilibrium: Floats, names: Sequence[str] = ())
 def rdf_departure(errors: Floats, first_frames: Ints, threshold: float) -> RunEnd | None:
     """Eq. 8: the first window of length tau whose g(r) is too far from the reference.
 
+    Windows overlap: T in eq. 8 is any time, here that of each block of a tenth of tau or less.
+
     Args:
         errors: (W,) integrals of |g_ref - g| in A.
         first_frames: (W,) index of the first frame of each window.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from egraff_lmp.score.arrays import Floats
-from egraff_lmp.score.metric import Context, Sample, Sums, Value
+from egraff_lmp.score.metric import Context, Sample, Sums
 from egraff_lmp.score.records import RERUNS, Counts, Fact
 
 
@@ -30,12 +30,6 @@ def finite_terms(values: Floats) -> Floats:
 def mean(sums: Sums, own: Sums | None = None) -> float:
     """The first sum over the last, which is a number of entries; NaN where there are none."""
     return float(sums[0] / sums[-1]) if sums[-1] else float("nan")
-
-
-def halves(value: Value, reference: Sums) -> float | None:
-    """The floor: `value` of the second half of the reference's blocks against the first."""
-    half = len(reference) // 2
-    return value(reference[-half:].sum(axis=0), reference[:half].sum(axis=0)) if half else None
 
 
 def rows(values: Iterable[float]) -> list[Sums]:

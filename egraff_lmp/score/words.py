@@ -11,10 +11,12 @@ from collections.abc import Callable
 from egraff_lmp.score.records import Fact, Judge, Lifetime, Resampled, Score
 
 FLOOR = (
-    "the same formula on the first half of the reference frames against the second half; for EV, "
-    "FV and RMSD, frame by frame at equal index; for a stability, the second half against the "
-    "criteria from the first"
+    "of structure, what a perfect model would read on average with rollouts of this number and "
+    "length, from the noise of the reference and of such rollouts; elsewhere the first half of the "
+    "reference frames against the second half, for EV, FV and RMSD frame by frame at equal index, "
+    "for a stability by the criteria from the first half"
 )
+LIKE_PERFECT = "not told apart from a perfect model"
 ON_H = "on h(r), not g(r)"  # a distribution "h"
 
 
@@ -58,6 +60,18 @@ def _temperature(low: float, high: float, rollouts: int, of: int) -> str:
     return f"the temperature{whose} must stay within {low:.4g} to {high:.4g} K"
 
 
+def _shared_starts(rollouts: int, starts: int, effective: float) -> str:
+    if starts == 1:
+        return (
+            f"all {rollouts} rollouts begin at the same positions (effective starts: 1), and the "
+            "interval does not tell what another start would change"
+        )
+    return (
+        f"the {rollouts} rollouts begin at {starts} different positions (effective starts: "
+        f"{effective:.2g})"
+    )
+
+
 def _lost(left: int, of: int, step: int | None = None) -> str:
     return f"{left} of {of} atoms left" + (", says the log" if step is None else f" at step {step}")
 
@@ -99,6 +113,10 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "no-rollouts": "there is no rollout to score",
     "no-volume": "the reference states no cell, and the value scales with its volume",
     "no-finite-frame": "no frame of the rollouts is finite",
+    "no-stable-frame": (
+        "the rollouts lost their stability from the first frame on, and none of their {of} frames "
+        "is left"
+    ),
     "no-finite-values": "no frame is finite",
     "no-distances": "there are no {part} distances below r_max in reference or rollouts",
     "no-temperature": "the temperature of the ensemble is not given (--temperature)",
@@ -176,6 +194,14 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
         "are of (the virial theorem gives {kelvin:.0f} +- {error:.0f} K): no model has their "
         "structure, however good it is"
     ),
+    "after-loss-of-stability": (
+        "{left_out} of {of} frames are left out, as they lie behind the loss of stability"
+    ),
+    "short-reference": (
+        "the floor is uncertain, and rather too low: the reference has fewer than {few:g} "
+        "independent stretches"
+    ),
+    "shared-starts": _shared_starts,
     # What ended a rollout.
     "not-finite-value": "a position, force or energy is not finite",
     "lost-atoms": _lost,
@@ -221,6 +247,8 @@ def say_judge(judge: Judge) -> str:
 
 def say_resampled(resampled: Resampled) -> str:
     """What an interval was drawn over."""
+    if resampled.of == "clusters":
+        return f"{resampled.units} clusters of rollouts that share their start"
     return f"{resampled.units} {resampled.of}"
 
 
@@ -238,6 +266,8 @@ def explain(score: Score) -> list[str]:
         )
         lines += filter(None, (say_end(k, life) for k, life in enumerate(score.lifetimes, 1)))
     lines += map(say, score.facts)
+    if score.like_perfect:
+        lines.append(LIKE_PERFECT)
     if score.judge is not None:
         lines.append(say_judge(score.judge))
     return lines

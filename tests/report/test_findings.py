@@ -55,7 +55,7 @@ def test_the_verdict_follows_the_number(value: float, verdict: str) -> None:
 
 
 def test_a_score_below_the_floor_is_not_called_better_than_the_reference() -> None:
-    assert "no error of structure can be seen on this much data" in said(wf(1.0, 1.2))
+    assert "not told apart from a perfect model on this much data" in said(wf(1.0, 1.2))
     assert "it lies 2.0 times above what sampling alone gives" in said(wf(2.4, 1.2))
     assert said(wf(1.0, None, "h")).startswith("NequIP: its h(r) differs")
 

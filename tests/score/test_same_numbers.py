@@ -4,7 +4,11 @@
 `score_trajectory(case.reference, case.rollouts, reruns=case.reruns,
 temperatures=case.temperatures or None, ends=[Violation(frame, "x"), ...] or None, mode="both",
 **case.choices)`, one line for each score with its value, interval, floor, values of single rollouts
-and counts. It is not to be written anew by later code.
+and counts. It is not to be written anew by later code, but where a form was changed by design:
+floors of structure are what a perfect model reads with rollouts of the same size; g(r), h(r), p(r)
+and the forms of Fu et al. leave out frames behind the loss of stability; `rdf_mae_eq3` and `h_mae`
+in the paper's form have the range and bins of Fu et al.; windows of the stability slide. Values of
+the forms of EGraFFBench are those of dac3617.
 
 Distances were float32 there: of the perfect lattices that some of the cases begin with, whose
 neighbours are 4 A apart, it put some below that edge of a bin and most above. That code was given

@@ -96,13 +96,11 @@ def test_every_value_carries_what_is_needed_to_read_it():
         assert score.comparison in RERUNS or len(score.per_start) == 4
 
 
-def test_the_floor_is_the_score_of_the_two_halves_of_the_reference():
+def test_the_floor_of_a_violation_is_that_of_the_two_halves_of_the_reference():
     reference = liquid(40)
     halves = reference.select(slice(0, 20)), reference.select(slice(20, 40))
     scores = score_frames(reference, liquid(seed=1), **QUICK)
     direct = score_frames(*halves, **QUICK)
-    for key in ("wf", "jsd", "wf_unrooted", "jsd_raw"):
-        assert scores.find(key).floor == pytest.approx(direct.find(key).value)
     assert scores.find("fv", "trajectory").floor == pytest.approx(
         direct.find("fv", "trajectory").value
     )
