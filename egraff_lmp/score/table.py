@@ -13,6 +13,12 @@ from egraff_lmp.score.accuracy import (
     root_mean_square,
     root_mean_square_of_reference,
 )
+from egraff_lmp.score.conductivity import (
+    collective,
+    conductivities,
+    haven_ratio,
+    nernst_einstein,
+)
 from egraff_lmp.score.cost import of_a_step, of_training
 from egraff_lmp.score.deviation import deviations, divergence_times
 from egraff_lmp.score.dynamics import growth, violations
@@ -24,7 +30,7 @@ from egraff_lmp.score.pair_counts import FU
 from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, SURVIVAL
 from egraff_lmp.score.structure import structure
 from egraff_lmp.score.survival import finished, shortest, survived
-from egraff_lmp.score.transport import diffusivity_errors
+from egraff_lmp.score.transport import diffusivities, diffusivity_errors, diffusivity_errors_eq4
 
 # Wall times: known before any rollout is scored, and no part of the record of a benchmark.
 COSTS = (
@@ -179,14 +185,35 @@ _ROWS = (
         better="higher", sees=SEES_DYNAMICS,
     ),
     Metric(
-        "diffusivity_error", "|D - D_ref|", diffusivity_errors("msd"), "A^2/ps",
-        "error of the diffusivity, slope/6 of the MSD in a window of lags, all time origins",
+        "diffusivity", "D", diffusivities, "A^2/ps",
+        "diffusivity of the rollouts, slope/6 of the MSD over all time origins in a window of lags "
+        "in which atoms diffuse", systems=(BULK,), better="", sees=NOTHING,
+    ),
+    Metric(
+        "diffusivity_error", "|D - D_ref|", diffusivity_errors, "A^2/ps",
+        "error of that diffusivity; of reference and rollouts each in a window of its own",
         systems=(BULK,), sees=SEES_DYNAMICS,
     ),
     Metric(
-        "diffusivity_error_eq4", "|D - D_ref| eq. 4", diffusivity_errors("displacement"),
-        "A^2/ps", "the same with D = |x(T) - x(0)|^2/(6 T), eq. 4 of Fu et al. (2023)",
-        modes=(PAPER,), systems=(BULK,), sees=SEES_DYNAMICS,
+        "diffusivity_error_eq4", "|D - D_ref| eq. 4", diffusivity_errors_eq4, "A^2/ps",
+        "the same with D = |x(T) - x(0)|^2/(6 T), eq. 4 of Fu et al. (2023), whether anything "
+        "diffuses or not", modes=(PAPER,), systems=(BULK,), sees=SEES_DYNAMICS,
+    ),
+    Metric(
+        "conductivity_nernst_einstein", "conductivity (Nernst-Einstein)",
+        conductivities(nernst_einstein), "S/cm",
+        "ionic conductivity of the rollouts as if ions moved independently, from the diffusivity "
+        "of Li, Na or K with the charge +1", systems=(BULK,), better="", sees=NOTHING,
+    ),
+    Metric(
+        "conductivity", "conductivity", conductivities(collective), "S/cm",
+        "ionic conductivity of the rollouts from the displacement of all ions together, the "
+        "Einstein form of Green and Kubo's", systems=(BULK,), better="", sees=NOTHING,
+    ),
+    Metric(
+        "haven_ratio", "Haven ratio", conductivities(haven_ratio), "1",
+        "ratio of these two; 1 for ions that move independently", systems=(BULK,), better="",
+        sees=NOTHING,
     ),
     Metric(
         "stability", "stable for", lifetimes, "fs",

@@ -93,3 +93,25 @@ def without_drift(positions: Floats, masses: Floats) -> Floats:
 def masses_of(species: Sequence[str]) -> Floats:
     """Standard atomic masses in amu, (N,)."""
     return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in species])
+
+
+def neighbour_distances(
+    positions: Floats, cell: Floats, pbc: Sequence[bool], at_a_time: int = 256
+) -> Floats:
+    """Distance of each atom from its nearest neighbour in one frame, (N,) in A.
+
+    Of positions (N, 3) and the cell (3, 3) in A. The images are those of rounded fractions, which
+    are the nearest ones up to half the smallest cell height, as neighbours are. Infinite for an
+    atom that is alone.
+    """
+    periodic = np.asarray(pbc, dtype=np.float64)
+    inverse = np.linalg.inv(cell) if periodic.any() else np.zeros((3, 3))
+    nearest = np.full(len(positions), np.inf)
+    for first in range(0, len(positions), at_a_time):
+        mine = np.arange(first, min(first + at_a_time, len(positions)))
+        vectors = positions[mine, None] - positions[None]
+        vectors -= (np.round(vectors @ inverse) * periodic) @ cell
+        squared = (vectors**2).sum(axis=2)
+        squared[np.arange(len(mine)), mine] = np.inf
+        nearest[mine] = np.sqrt(squared.min(axis=1))
+    return nearest

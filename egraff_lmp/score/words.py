@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from egraff_lmp.score.records import Fact, Judge, Lifetime, Resampled, Score
+from egraff_lmp.score.records import TOTAL, Fact, Judge, Lifetime, Resampled, Score
 
 FLOOR = (
     "of structure, what a perfect model would read on average with rollouts of this number and "
@@ -42,17 +42,26 @@ def _equal_times(fs: float, reference: int, rollout: int) -> str:
     return f"{text} (every {reference} reference frames, every {rollout} rollout frames)"
 
 
-def _diffusivity(whose: str, value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
+def _diffusivity(
+    whose: str, value: float | None, low: float | None, high: float | None, si: float | None
+) -> str:
+    if value is None or si is None:
         return f"D of the {whose} is not finite"
     spread = "" if low is None or high is None else f" ({low:.3g}..{high:.3g})"
-    return f"D of the {whose} is {value:.3g}{spread} A^2/ps"
+    return f"D of the {whose} is {value:.3g}{spread} A^2/ps, {si:.3g} m^2/s"
 
 
-def _not_diffusive(whose: str, exponent: float | None) -> str:
-    verb = "are" if whose == "rollouts" else "is"
+def _does_not_diffuse(
+    whose: str, part: str, exponent: float | None, reach: float | None, needed: float,
+    first_fs: float, last_fs: float,
+) -> str:  # fmt: skip
+    atoms = "the atoms" if part == TOTAL else f"the {part} atoms"
+    moved = 0.0 if reach is None else reach
     motion = "nothing moves" if exponent is None else f"MSD ~ t^{exponent:.2f}"
-    return f"the {whose} {verb} not diffusive there: {motion}"
+    return (
+        f"{atoms} of the {whose} do not diffuse within lags of {first_fs:.4g} to {last_fs:.4g} fs "
+        f"({motion}, r.m.s. displacement {moved:.2g} A where {needed:.2g} A are needed)"
+    )
 
 
 def _temperature(low: float, high: float, rollouts: int, of: int) -> str:
@@ -149,6 +158,13 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "too-few-frames": (
         "the {whose} has {frames} frames, and a diffusivity is fitted to at least {needed}"
     ),
+    "does-not-diffuse": _does_not_diffuse,
+    "current-not-diffusive": (
+        "the sum over all ions does not diffuse within these lags (its square ~ t^{exponent:.2f}): "
+        "longer or more rollouts are needed"
+    ),
+    "no-current": "the sum over all ions does not move away",
+    "no-cell": "the rollouts have no volume",
     "different-strides": (
         "the rollouts have frames at different times, and have to be scored in separate calls"
     ),
@@ -170,7 +186,7 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "bins-not-visited": "{bins} of {of} bins that the reference visits were not visited",
     "diffusivity": _diffusivity,
-    "not-diffusive": _not_diffusive,
+    "ions": "{ion} with the charge +{charge} among the other atoms, at {kelvin:.4g} K",
     "total-of-windows": (
         "the total g(r) in windows of {fs:g} fs must stay within {allowed:g} A of the reference's, "
         "r < {r_max:.4g} A"

@@ -12,6 +12,7 @@ from scored_systems import dipeptide, molecule
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.score import Fact, RunEnd
+from egraff_lmp.score.words import say
 
 SPECIES = ("Li",) * 8 + ("S",) * 19
 LENGTH = 12.0
@@ -38,21 +39,24 @@ def walk(n_frames=800, seed=0, scale=1.0, **changes):
     return replace(frames, **changes)
 
 
+D_LITHIUM = 1000 * STEP_A**2 / (2 * STEP_FS)
+
+
 def test_the_diffusivity_of_walking_lithium():
-    scores = score_frames(walk(), [walk(seed=s, scale=2) for s in (1, 2, 3)], **QUICK)
-    d = 1000 * STEP_A**2 / (2 * STEP_FS)
+    reference = walk(scale=2)
+    scores = score_frames(reference, [walk(seed=s, scale=4) for s in (1, 2, 3)], **QUICK)
+    d = scores.find("diffusivity", part="Li")
+    # Of 3 x 8 walkers in lags of 10 to 30 %: about 20 %.
+    assert d.value == pytest.approx(16 * D_LITHIUM, rel=0.4)
+    assert d.fact("diffusivity").values["si"] == pytest.approx(1e-8 * d.value)
+    assert d.unit == "A^2/ps"
     lithium = scores.find("diffusivity_error", part="Li")
-    # Four times D, of 3 x 8 walkers in lags of 10 to 30 %: about 20 %.
-    assert lithium.value == pytest.approx(3 * d, rel=0.5)
-    low, high = lithium.interval
-    assert 0 < low <= lithium.value <= high
-    assert 0 < lithium.floor < 3 * d
-    assert lithium.unit == "A^2/ps"
-    assert (lithium.resampled.units, lithium.resampled.of) == (3, "starts")
-    assert len(lithium.per_start) == 3
-    sulphur = scores.find("diffusivity_error", part="S")
-    assert sulphur.value < 0.05 * d
-    assert sulphur.fact("not-diffusive").values["whose"] == "rollouts"
+    assert lithium.value == pytest.approx(12 * D_LITHIUM, rel=0.5)
+    for score in (d, lithium):
+        low, high = score.interval
+        assert 0 < low <= score.value <= high
+        assert (score.resampled.units, score.resampled.of) == (3, "starts")
+        assert len(score.per_start) == 3
     low, high = (lithium.fact("diffusivity").values[name] for name in ("low", "high"))
     assert low < lithium.fact("diffusivity").values["value"] < high
     assert lithium.window == Fact("lags", {"first_fs": 160.0, "last_fs": 480.0})
@@ -61,9 +65,49 @@ def test_the_diffusivity_of_walking_lithium():
     assert msd[0].values[0] == pytest.approx(0, abs=1e-9)
 
 
+def test_sulphur_that_rattles_has_no_diffusivity():
+    scores = score_frames(walk(scale=2), walk(seed=1, scale=4), **QUICK)
+    for key, whose in (("diffusivity", "rollouts"), ("diffusivity_error", "reference")):
+        sulphur = scores.find(key, part="S")
+        assert (sulphur.value, sulphur.interval) == (None, None)
+        why = sulphur.absence
+        assert (why.code, why.values["whose"]) == ("does-not-diffuse", whose)
+        # The centre of mass walks a little with the lithium.
+        assert why.values["exponent"] == pytest.approx(0, abs=0.3)
+        # Sites are 4 A apart.
+        assert why.values["reach"] < 0.5 < why.values["needed"] == pytest.approx(2, rel=0.1)
+    assert scores.find("diffusivity_error", part="S").facts[0].values["whose"] == "rollouts"
+
+
+def test_free_flight_has_no_diffusivity():
+    flight = walk(scale=0.0)
+    speeds = np.random.default_rng(3).normal(0, 0.05, (27, 3))
+    flight.positions[:] = (SITES + np.arange(800)[:, None, None] * speeds) % LENGTH
+    why = score_frames(flight, flight, **QUICK).find("diffusivity", part="Li").absence
+    assert why.values["exponent"] == pytest.approx(2, abs=1e-6)
+    assert why.values["reach"] > why.values["needed"]
+    assert "MSD ~ t^2.00" in say(why)
+
+
+def test_a_short_walk_of_the_right_exponent_has_none_either():
+    """Whether a walk has left its cage tells its length alone."""
+    scores = score_frames(walk(scale=2), walk(seed=1, scale=0.2), **QUICK)
+    why = scores.find("diffusivity", part="Li").absence
+    assert abs(why.values["exponent"] - 1) < 0.2
+    assert why.values["reach"] < why.values["needed"]
+
+
+def test_a_rollout_has_its_diffusivity_without_times_of_the_reference():
+    shuffled = walk(scale=2, timestep_fs=None)
+    scores = score_frames(shuffled, walk(seed=1, scale=4), time_series=False, **QUICK)
+    assert scores.find("diffusivity", part="Li").value > 0
+    error = scores.find("diffusivity_error")
+    assert error.absence == Fact("no-time-of", {"whose": "reference"})
+
+
 def test_the_same_trajectory_has_no_error_and_no_deviation():
-    scores = score_frames(walk(), walk(), **QUICK)
-    assert scores.find("diffusivity_error").value == 0
+    scores = score_frames(walk(scale=3), walk(scale=3), **QUICK)
+    assert scores.find("diffusivity_error", part="Li").value == 0
     assert scores.find("rmsd").value == pytest.approx(0, abs=1e-9)
     time = scores.find("divergence_time")
     assert time.value == 799 * STEP_FS
@@ -99,7 +143,7 @@ def test_no_time_no_diffusivity():
     scores = score_frames(walk(timestep_fs=None), walk(seed=1, timestep_fs=None), **QUICK)
     error = scores.find("diffusivity_error")
     assert error.value is None
-    assert error.absence == Fact("no-time-of", {"whose": "reference"})
+    assert error.absence == Fact("no-time-of", {"whose": "rollout 1"})
     stability = scores.find("stability")
     assert stability.value is None
     assert stability.absence == Fact("no-time-of", {"whose": "rollout"})

@@ -13,6 +13,9 @@ the forms of EGraFFBench are those of dac3617.
 Distances were float32 there: of the perfect lattices that some of the cases begin with, whose
 neighbours are 4 A apart, it put some below that edge of a bin and most above. That code was given
 float64 for the record, and 1e-9 of a bin to put all of them above; nothing else was touched.
+
+`REDEFINED` values are another quantity since: a diffusivity has a window of its own on each side,
+and none where nothing diffuses. Its form of the paper is what it was.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ pytest.importorskip("MDAnalysis")
 
 RECORDED = Path(__file__).with_name("data") / "same_numbers.jsonl"
 RTOL = 1e-9
+REDEFINED = {("diffusivity_error", "egraff")}
 COUNTS = {
     "n_frames": "frames", "n_frames_reference": "frames_reference", "n_starts": "starts",
     "n_zero": "zero", "n_failed": "failed",
@@ -68,6 +72,8 @@ def test_values_are_those_that_were_recorded(name: str) -> None:
     rows = recorded()[name]
     assert rows
     for row in rows:
+        if (row["key"], row["mode"]) in REDEFINED:
+            continue
         where = f"{name}: {row['key']} {row['mode']} {row['comparison']} {row['pair']}"
         score = scores.find(row["key"], row["comparison"], row["pair"], row["mode"])
         assert (score.value is None) == (row["value"] is None), where
