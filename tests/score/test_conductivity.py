@@ -7,19 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.units import kB
-from score_frames import score_frames
+from single_metric import values_of
 
 from egraff_lmp.data.frames import Frames
-from egraff_lmp.score import Fact
+from egraff_lmp.score import Fact, Rollout, Score
 from egraff_lmp.score.conductivity import conductivity, mobile_ion
-
-pytest.importorskip("MDAnalysis")
 
 STEP_A, STEP_FS, LENGTH, KELVIN = 0.25, 10.0, 12.0, 520.0
 D = 1000 * STEP_A**2 / (2 * STEP_FS)
 SITES = np.stack(np.meshgrid(*[np.arange(3.0)] * 3, indexing="ij"), axis=-1).reshape(27, 3) * 4
 SPECIES = ("Li",) * 16 + ("S",) * 11
-QUICK = {"n_resamples": 40, "mode": "egraff", "temperature_kelvin": KELVIN, "r_max": 3.0}
 # Of 24 single walks in lags of up to 0.3 of their length: 1/sqrt(24 * 1.5 * 2.5) is 0.1.
 COLLECTIVE = 0.3
 KEYS = ("conductivity_nernst_einstein", "conductivity", "haven_ratio")
@@ -35,13 +32,17 @@ def walkers(seed: int, groups: int = 16, n_frames: int = 400) -> Frames:
     return Frames(SPECIES, x % LENGTH, cell, (True,) * 3, None, None, STEP_FS, f"walk {seed}")
 
 
+def value(key: str, *rollouts: Frames | Rollout, kelvin: float | None = KELVIN) -> Score:
+    return values_of(key, walkers(0), rollouts, temperature_kelvin=kelvin)[""]
+
+
 def found(groups: int) -> list[float]:
     rollouts = [walkers(seed, groups) for seed in range(24)]
-    scores = score_frames(rollouts[0], rollouts, **QUICK)
-    for key in KEYS:
-        low, high = scores.find(key).interval
-        assert low <= scores.find(key).value <= high
-    return [scores.find(key).value for key in KEYS]
+    scores = [value(key, *rollouts) for key in KEYS]
+    for score in scores:
+        low, high = score.interval
+        assert low <= score.value <= high
+    return [score.value for score in scores]
 
 
 def test_independent_walkers_have_a_haven_ratio_of_one() -> None:
@@ -71,8 +72,7 @@ def test_a_moving_frame_of_reference_carries_no_current() -> None:
     drift = 0.02 * np.arange(400)[:, None, None]
     moving = [replace(one, positions=(one.positions + drift) % LENGTH) for one in still]
     for key in KEYS:
-        values = [score_frames(one[0], one, **QUICK).find(key).value for one in (still, moving)]
-        assert values[0] == pytest.approx(values[1], rel=1e-9)
+        assert value(key, *still).value == pytest.approx(value(key, *moving).value, rel=1e-9)
 
 
 def test_ions_that_do_not_diffuse_have_none() -> None:
@@ -80,9 +80,8 @@ def test_ions_that_do_not_diffuse_have_none() -> None:
     rattling.positions[:] = (
         SITES + np.random.default_rng(1).normal(0, 0.1, (400, 27, 3))
     ) % LENGTH
-    scores = score_frames(rattling, rattling, **QUICK)
     for key in KEYS:
-        why = scores.find(key).absence
+        why = value(key, rattling).absence
         assert (why.code, why.values["part"]) == ("does-not-diffuse", "Li")
 
 
@@ -92,21 +91,20 @@ def test_a_current_that_only_swings_has_no_collective_form() -> None:
     rng = np.random.default_rng(2)
     way = rng.normal(0, STEP_A, (400, 8, 3)).cumsum(axis=0)
     rollout.positions[:, :16] = (SITES[:16] + np.concatenate([way, -way], axis=1)) % LENGTH
-    scores = score_frames(rollout, rollout, **QUICK)
-    assert scores.find("conductivity_nernst_einstein").value > 0
+    assert value(KEYS[0], rollout).value > 0
     for key in KEYS[1:]:
-        assert scores.find(key).absence.code == "current-not-diffusive"
+        assert value(key, rollout).absence.code == "current-not-diffusive"
 
 
 def test_what_lacks_is_told() -> None:
-    choices = {key: value for key, value in QUICK.items() if key != "temperature_kelvin"}
-    cold = score_frames(walkers(0), walkers(1), **choices)
-    assert cold.find("conductivity").absence == Fact("no-temperature")
-    told = score_frames(walkers(0), walkers(1), temperatures=[np.full(400, KELVIN)], **choices)
-    assert told.find("conductivity_nernst_einstein").fact("ions").values["kelvin"] == KELVIN
+    assert value("conductivity", walkers(1), kelvin=None).absence == Fact("no-temperature")
+    told = value(KEYS[0], Rollout(walkers(1), np.full(400, 300.0)), kelvin=None)
+    assert told.fact("ions").values["kelvin"] == 300.0
     timeless = replace(walkers(1), timestep_fs=None)
-    why = score_frames(walkers(0), timeless, **QUICK).find("conductivity").absence
-    assert why == Fact("no-time-of", {"whose": "rollout 1"})
+    why = Fact("no-time-of", {"whose": "rollout 1"})
+    assert value("conductivity", timeless).absence == why
+    germanium = replace(walkers(1), species=("Ge",) * 16 + ("Te",) * 11)
+    assert not values_of("conductivity", germanium, [germanium])
 
 
 def test_which_ions_move() -> None:

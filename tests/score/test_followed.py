@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from score_frames import score_frames
 from scored_systems import dipeptide, molecule
+from single_metric import values_of
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
@@ -66,9 +67,8 @@ def test_the_diffusivity_of_walking_lithium():
 
 
 def test_sulphur_that_rattles_has_no_diffusivity():
-    scores = score_frames(walk(scale=2), walk(seed=1, scale=4), **QUICK)
     for key, whose in (("diffusivity", "rollouts"), ("diffusivity_error", "reference")):
-        sulphur = scores.find(key, part="S")
+        sulphur = values_of(key, walk(scale=2), [walk(seed=1, scale=4)])["S"]
         assert (sulphur.value, sulphur.interval) == (None, None)
         why = sulphur.absence
         assert (why.code, why.values["whose"]) == ("does-not-diffuse", whose)
@@ -76,14 +76,14 @@ def test_sulphur_that_rattles_has_no_diffusivity():
         assert why.values["exponent"] == pytest.approx(0, abs=0.3)
         # Sites are 4 A apart.
         assert why.values["reach"] < 0.5 < why.values["needed"] == pytest.approx(2, rel=0.1)
-    assert scores.find("diffusivity_error", part="S").facts[0].values["whose"] == "rollouts"
+    assert sulphur.facts[0].values["whose"] == "rollouts"
 
 
 def test_free_flight_has_no_diffusivity():
     flight = walk(scale=0.0)
     speeds = np.random.default_rng(3).normal(0, 0.05, (27, 3))
     flight.positions[:] = (SITES + np.arange(800)[:, None, None] * speeds) % LENGTH
-    why = score_frames(flight, flight, **QUICK).find("diffusivity", part="Li").absence
+    why = values_of("diffusivity", flight, [flight])["Li"].absence
     assert why.values["exponent"] == pytest.approx(2, abs=1e-6)
     assert why.values["reach"] > why.values["needed"]
     assert "MSD ~ t^2.00" in say(why)
@@ -91,17 +91,16 @@ def test_free_flight_has_no_diffusivity():
 
 def test_a_short_walk_of_the_right_exponent_has_none_either():
     """Whether a walk has left its cage tells its length alone."""
-    scores = score_frames(walk(scale=2), walk(seed=1, scale=0.2), **QUICK)
-    why = scores.find("diffusivity", part="Li").absence
+    why = values_of("diffusivity", walk(), [walk(seed=1, scale=0.2)])["Li"].absence
     assert abs(why.values["exponent"] - 1) < 0.2
     assert why.values["reach"] < why.values["needed"]
 
 
 def test_a_rollout_has_its_diffusivity_without_times_of_the_reference():
     shuffled = walk(scale=2, timestep_fs=None)
-    scores = score_frames(shuffled, walk(seed=1, scale=4), time_series=False, **QUICK)
-    assert scores.find("diffusivity", part="Li").value > 0
-    error = scores.find("diffusivity_error")
+    rollout = walk(seed=1, scale=4)
+    assert values_of("diffusivity", shuffled, [rollout])["Li"].value > 0
+    error = values_of("diffusivity_error", shuffled, [rollout])["total"]
     assert error.absence == Fact("no-time-of", {"whose": "reference"})
 
 
