@@ -174,18 +174,22 @@ def rollout_of(config: BenchConfig, rollout: StageResult) -> Rollout:
         message = str(rollout.value.get("reason", ""))
         end = RunEnd(len(frames) - 1, Fact("lammps", {"message": message}))
     broken = not_finite(frames.positions, frames.forces, frames.energy)
-    temperature = found.temperature_kelvin
+    temperature, velocities = found.temperature_kelvin, found.velocities
     if broken is not None:
         # At least one frame: the start is a reference frame, and finite.
         end = broken if end is None or broken.frame < end.frame else end
         frames = frames.select(slice(0, broken.frame))
         temperature = None if temperature is None else temperature[: broken.frame]
+        velocities = None if velocities is None else velocities[: broken.frame]
     return Rollout(
         frames=frames,
         temperature_kelvin=temperature,
         end=end,
         lasted_fs=rollout.value["n_steps"] * config.rollout.timestep_fs,
         asked_fs=config.steps * config.rollout.timestep_fs,
+        velocities=velocities,
+        thermo=found.thermo,
+        ensemble=config.rollout.ensemble,
     )
 
 

@@ -23,6 +23,10 @@ COLUMNS = (
     "volume_a3",
 )
 
+# Of the pressure tensor, in the order of Voigt, where a deck writes it.
+TENSOR = ("pxx_bar", "pyy_bar", "pzz_bar", "pyz_bar", "pxz_bar", "pxy_bar")
+VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])  # place of each component in it
+
 _log = logging.getLogger(__name__)
 
 
@@ -119,6 +123,19 @@ def read_thermo(path: str | Path) -> Thermo:
         by_step[int(values[0])] = values
     table = np.array([by_step[step] for step in sorted(by_step)]).reshape(-1, len(COLUMNS))
     return Thermo(table[:, 0].astype(np.int64), *table[:, 1:].T)
+
+
+def read_pressure_tensor(path: str | Path) -> NDArray[np.float64] | None:
+    """Tensor of the pressure of each row of a `thermo.csv`, (R, 3, 3) in bar, or None without one.
+
+    The rows are taken as they stand: of a deck that is not resumed, such as that of a rerun.
+    """
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not set(TENSOR) <= set(rows[0]):
+        return None
+    values = np.array([[float(row[name]) for name in TENSOR] for row in rows])
+    return values[:, VOIGT]
 
 
 def _numbers(row: list[str], header: list[str], path: Path) -> list[float]:

@@ -54,7 +54,7 @@ class ControlVerdict:
         control: name of the model.
         kind: "shuffled" or "half-cutoff".
         key, comparison, part: the score.
-        sees: what it claims to see: "structure", "dynamics" or "energies".
+        sees: what it claims to see: "structure", "dynamics", "energies" or "forces".
         value: of the control.
         floor: reference against reference; of FV and EV, what unrelated frames give.
         ranking: where the control stands.

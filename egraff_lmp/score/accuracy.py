@@ -1,8 +1,11 @@
-"""Errors of energies and forces on reference frames that the model was re-evaluated on.
+"""Errors of energies, forces and stresses on reference frames that a model was re-evaluated on.
 
-    MAE = mean |x|,    RMSE = sqrt(mean x^2),    x = (E^ - E)/N of a frame, or F^ - F of a component
+    MAE = mean |x|,    RMSE = sqrt(mean x^2)
 
-E^ and F^ are the model's, N is the number of atoms.
+    x = (E^ - E)/N of a frame,  F^ - F of a component,  s^ - s of one of the nine of the stress
+
+E^, F^ and s^ are the model's, N is the number of atoms. Without offset x = (E^ - E)/N - mean of
+(E^ - E)/N: frames of a scoring have one composition, and a wrong zero of its energies moves no atom.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value
 from egraff_lmp.score.records import RERUN_REFERENCE, Counts, Fact
@@ -37,8 +41,17 @@ root_mean_square: Kind = (lambda error, truth: _mean_of_frame(error**2), _root_m
 root_mean_square_of_reference: Kind = (lambda error, truth: _mean_of_frame(truth**2), _root_mean)
 
 
-def errors(what: str, kind: Kind, per_atom: bool = False) -> Samples:
-    """Samples of an error of "energies" in meV, of all atoms or per atom, or "forces" in meV/A."""
+def errors(
+    what: str, kind: Kind, *, per_atom: bool = False, without_offset: bool = False
+) -> Samples:
+    """Samples of an error.
+
+    Args:
+        what: "energies" in meV, "forces" in meV/A, or the "stress" in meV/A^3.
+        kind: one of the three above.
+        per_atom: of an energy, in meV/atom.
+        without_offset: without the mean error of all finite frames.
+    """
     terms, value = kind
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
@@ -46,17 +59,17 @@ def errors(what: str, kind: Kind, per_atom: bool = False) -> Samples:
         if rerun is None:
             yield absent(context, RERUN_REFERENCE, [Fact("no-rerun-reference")])
             return
-        truth, model = (
-            frames.forces if what == "forces" else frames.energy
-            for frames in (rerun.truth, rerun.model)
-        )
+        truth, model = (_labels(frames, what) for frames in (rerun.truth, rerun.model))
         if truth is None or model is None:
             whose = "ground truth" if truth is None else "model"
             lacking = Fact("no-labels", {"whose": whose, "what": what})
             yield absent(context, RERUN_REFERENCE, [lacking])
             return
         scale = MEV / rerun.truth.n_atoms if per_atom else MEV
-        of_frames = terms(scale * (model - truth), scale * truth)
+        error = scale * (model - truth)
+        if without_offset and np.isfinite(error).any():
+            error = error - error[np.isfinite(error)].mean()
+        of_frames = terms(error, scale * truth)
         failed = int((~np.isfinite(of_frames)).sum())
         frames = len(of_frames) - failed
         yield Sample(
@@ -70,3 +83,9 @@ def errors(what: str, kind: Kind, per_atom: bool = False) -> Samples:
         )
 
     return samples
+
+
+def _labels(frames: Frames, what: str) -> Floats | None:
+    if what == "stress":  # without a volume there is none
+        return frames.stress if all(frames.pbc) else None
+    return frames.forces if what == "forces" else frames.energy

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a rollout has a cost, and costs make samples
 
 BULK, MOLECULE = "bulk", "molecule"
 SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES = "structure", "dynamics", "energies"
+SEES_FORCES = "forces"  # errors on given frames, which no rollout enters
 NOTHING = ""  # of a cost: negative controls are not ranked by it
 
 Sums = Floats
@@ -166,8 +167,8 @@ class Metric:
         uncorrelated: the value that two unrelated frames give.
         systems: what it is defined for, "bulk" (periodic), "molecule" or both.
         better: "lower", "higher", or "" where neither is.
-        sees: what it claims to see: "structure", "dynamics" or "energies"; by these it ranks
-            negative controls, by `NOTHING` it does not.
+        sees: what it claims to see: "structure", "dynamics", "energies" or "forces"; by these it
+            ranks negative controls, by `NOTHING` it does not.
         title: of its table on a page; the label where it is "".
         headline: comparisons whose table is shown in full on the page of several systems.
     """

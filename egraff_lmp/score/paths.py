@@ -115,6 +115,8 @@ class Path:
 @once
 def reference_path(context: Context) -> Path | Fact:
     """That of the reference, with the lags of its own fit, or why it cannot be had."""
+    if not context.options.time_series:
+        return Fact("no-time-series")
     found = _path(context.reference, "reference")
     if isinstance(found, Fact):
         return found

@@ -19,7 +19,7 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_dump import DumpedRun, read_dumped_run
 from egraff_lmp.data.lammps_log import LammpsLog, read_lammps_log
 from egraff_lmp.data.lammps_scan import is_lammps_dump
-from egraff_lmp.data.lammps_thermo import THERMO_NAME, at_steps, read_thermo
+from egraff_lmp.data.lammps_thermo import THERMO_NAME, Thermo, at_steps, read_thermo
 from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.runs.machine import machine_words
@@ -32,6 +32,7 @@ from egraff_lmp.score.unwrap import masses_of
 
 LOGS = ("log.*.lammps", "log.lammps")
 NOT_STATED = "not stated"
+PS_IN_FS = 1000.0  # velocities of metal units are in A/ps
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Rollout:
         cost: what it cost, or None where no log tells.
         lasted_fs: time of the steps done, or None where it is not known.
         asked_fs: time of the steps asked for, or None where it is not known.
+        velocities: (T, N, 3) in A/fs as dumped, in LAMMPS' orientation of the cell, or None.
+        thermo: the rows of its `thermo.csv`, or None.
+        ensemble: "nve", "nvt" or "npt" as its record has it, "" where nothing tells it.
     """
 
     frames: Frames
@@ -53,6 +57,9 @@ class Rollout:
     cost: Cost | None = None
     lasted_fs: float | None = None
     asked_fs: float | None = None
+    velocities: Floats | None = None
+    thermo: Thermo | None = None
+    ensemble: str = ""
 
     def __post_init__(self) -> None:
         kelvin, frames = self.temperature_kelvin, len(self.frames)
@@ -89,18 +96,23 @@ def read_rollout(
     with suppress(EgraffError):  # a damaged record says nothing of the frames, which were read
         record = read_record(path.parent)
     lasted, asked = _times_fs(run, record)
+    thermo = path.parent / THERMO_NAME
+    rows = read_thermo(thermo) if thermo.is_file() else None
     return Rollout(
         frames=run.frames,
-        temperature_kelvin=_temperature(path.parent / THERMO_NAME, run, log),
+        temperature_kelvin=_temperature(rows, run, log),
         end=_end(run, log, record),
         cost=None if log is None else _cost(run, log, record),
         lasted_fs=lasted,
         asked_fs=asked,
+        velocities=None if run.velocities is None else run.velocities / PS_IN_FS,
+        thermo=rows,
+        ensemble="" if record is None else record.identity.get("ensemble", ""),
     )
 
 
-def _temperature(thermo: Path, run: DumpedRun, log: LammpsLog | None) -> Floats | None:
-    found = read_thermo(thermo).temperature_at(run.steps) if thermo.is_file() else None
+def _temperature(thermo: Thermo | None, run: DumpedRun, log: LammpsLog | None) -> Floats | None:
+    found = None if thermo is None else thermo.temperature_at(run.steps)
     if found is None and log is not None:
         found = at_steps(run.steps, log.step, log.temperature_kelvin)
     if found is None and run.velocities is not None:

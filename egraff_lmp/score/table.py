@@ -6,6 +6,8 @@ a row here.
 
 from __future__ import annotations
 
+import numpy as np
+
 from egraff_lmp.score import curves, violation
 from egraff_lmp.score.accuracy import (
     errors,
@@ -24,13 +26,23 @@ from egraff_lmp.score.deviation import deviations, divergence_times
 from egraff_lmp.score.dynamics import growth, violations
 from egraff_lmp.score.free_energy import free_energies
 from egraff_lmp.score.lifetime import lifetimes
-from egraff_lmp.score.metric import BULK, MOLECULE, NOTHING, SEES_DYNAMICS, SEES_ENERGIES, Metric
+from egraff_lmp.score.metric import (
+    BULK,
+    MOLECULE,
+    NOTHING,
+    SEES_DYNAMICS,
+    SEES_ENERGIES,
+    SEES_FORCES,
+    Metric,
+)
 from egraff_lmp.score.options import MODES, PAPER
 from egraff_lmp.score.pair_counts import FU
 from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, SURVIVAL
 from egraff_lmp.score.structure import structure
 from egraff_lmp.score.survival import finished, shortest, survived
+from egraff_lmp.score.thermodynamics import energy_drifts, pressures, temperature_errors
 from egraff_lmp.score.transport import diffusivities, diffusivity_errors, diffusivity_errors_eq4
+from egraff_lmp.score.vibrations import vdos_divergences
 
 # Wall times: known before any rollout is scored, and no part of the record of a benchmark.
 COSTS = (
@@ -134,8 +146,9 @@ _ROWS = (
     ),
     Metric(
         "fv", "FV", violations("forces", violation.force_violation), "1",
-        "geometric mean of |F^ - F|/(|F^| + |F|); 0.7071 is what unrelated forces give",
-        modes=MODES, bounds=(0.0, 1.0), uncorrelated=violation.UNCORRELATED, sees=SEES_DYNAMICS,
+        "geometric mean of |F^ - F|/(|F^| + |F|), an error of forces; 0.7071 is what unrelated "
+        "ones give",
+        modes=MODES, bounds=(0.0, 1.0), uncorrelated=violation.UNCORRELATED, sees=SEES_FORCES,
         title="Force violation", headline=(RERUN_REFERENCE,),
     ),
     Metric(
@@ -160,13 +173,24 @@ _ROWS = (
         modes=(PAPER,), sees=SEES_ENERGIES,
     ),
     Metric(
+        "energy_mae_offset_free", "energy MAE without offset",
+        errors("energies", mean_absolute, per_atom=True, without_offset=True), "meV/atom",
+        "the same of the energy per atom without the mean error of the composition: a wrong zero "
+        "moves no atom", sees=SEES_ENERGIES,
+    ),
+    Metric(
         "force_mae", "force MAE", errors("forces", mean_absolute), "meV/A",
         "mean absolute error of a force component on reference frames", modes=MODES,
-        sees=SEES_DYNAMICS, title="Force error (MAE)", headline=(RERUN_REFERENCE,),
+        sees=SEES_FORCES, title="Force error (MAE)", headline=(RERUN_REFERENCE,),
     ),
     Metric(
         "force_rmse", "force RMSE", errors("forces", root_mean_square), "meV/A",
-        "root mean square error of a force component on reference frames", sees=SEES_DYNAMICS,
+        "root mean square error of a force component on reference frames", sees=SEES_FORCES,
+    ),
+    Metric(
+        "stress_mae", "stress MAE", errors("stress", mean_absolute), "meV/A^3",
+        "mean absolute error of a component of the stress on reference frames", systems=(BULK,),
+        sees=SEES_FORCES,
     ),
     Metric(
         "force_rms_reference", "rms force of the reference",
@@ -214,6 +238,26 @@ _ROWS = (
         "haven_ratio", "Haven ratio", conductivities(haven_ratio), "1",
         "ratio of these two; 1 for ions that move independently", systems=(BULK,), better="",
         sees=NOTHING,
+    ),
+    Metric(
+        "vdos_jsd", "VDOS JSD", vdos_divergences, "bit",
+        "Jensen-Shannon divergence, base 2, of the normalised vibrational densities of states",
+        bounds=(0.0, 1.0), sees=SEES_DYNAMICS,
+    ),
+    Metric(
+        "temperature_error", "|mean T - T|", temperature_errors, "K",
+        "difference of the mean kinetic temperature of the rollouts from that of their thermostat",
+        sees=NOTHING,
+    ),
+    Metric(
+        "energy_drift", "energy drift", energy_drifts, "meV/atom/ps",
+        "slope of the total energy over time at constant energy, its absolute value",
+        sees=NOTHING,
+    ),
+    Metric(
+        "pressure", "mean pressure", pressures, "GPa",
+        "mean pressure of the rollouts, kinetic part included", bounds=(-np.inf, np.inf),
+        systems=(BULK,), better="", sees=NOTHING,
     ),
     Metric(
         "stability", "stable for", lifetimes, "fs",

@@ -112,6 +112,9 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "angle-bins": lambda bins, kelvin: f"{bins} bins of {360 // bins} degrees, {kelvin:g} K",
     "lags": "lags of {first_fs:g} to {last_fs:g} fs",
     "first-to-last": "from the first frame to the last",
+    "frequencies": (
+        "up to {thz:.3g} THz, in segments of {fs:.4g} fs ({segments} of the reference)"
+    ),
     "asked-for": lambda rollouts, fs: (
         f"of {counted(rollouts, 'rollout')} of {fs:g} fs that were asked for"
     ),
@@ -164,6 +167,20 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
         "longer or more rollouts are needed"
     ),
     "no-current": "the sum over all ions does not move away",
+    "too-short-for-vibrations": (
+        "the shortest trajectory has {fs:.4g} fs, and a spectrum of vibrations needs {needed:g} fs"
+    ),
+    "too-far-apart-for-vibrations": (
+        "the frames of the {whose} are {fs:g} fs apart, and vibrations of these elements are seen "
+        "up to {most:g} fs"
+    ),
+    "no-motion": "there is no motion of {part} atoms in reference or rollouts",
+    "no-thermostat": "no rollout has a thermostat: at constant energy nothing holds a temperature",
+    "no-temperature-told": "no rollout tells its temperature (thermo.csv, a log, or velocities)",
+    "not-at-constant-energy": (
+        "no rollout is known to be at constant energy (rollout.json says ensemble nve)"
+    ),
+    "no-thermo": "no rollout has a thermo.csv with enough rows",
     "no-cell": "the rollouts have no volume",
     "different-strides": (
         "the rollouts have frames at different times, and have to be scored in separate calls"
@@ -186,6 +203,8 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "bins-not-visited": "{bins} of {of} bins that the reference visits were not visited",
     "diffusivity": _diffusivity,
+    "velocities-of-differences": ("velocities are differences of positions where frames hold none"),
+    "mean-temperature": "the mean is {kelvin:.4g} K, and {stated:.4g} K were asked for",
     "ions": "{ion} with the charge +{charge} among the other atoms, at {kelvin:.4g} K",
     "total-of-windows": (
         "the total g(r) in windows of {fs:g} fs must stay within {allowed:g} A of the reference's, "

@@ -40,6 +40,7 @@ from egraff_lmp.score.records import (
     SURVIVAL,
     TOTAL,
     TRAJECTORY,
+    THERMODYNAMICS,
     TRANSPORT,
     Counts,
     Curves,
@@ -89,7 +90,11 @@ COMPARED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("ev_eq4", "ev_released"), (TRAJECTORY, RERUN_REFERENCE)),
     "fv_growth": (RERUN_ORACLE,),
     **dict.fromkeys(("rmsd", "divergence_time"), (TRAJECTORY,)),
-    **dict.fromkeys(("diffusivity_error", "diffusivity_error_eq4"), (TRANSPORT,)),
+    **dict.fromkeys(
+        ("diffusivity", "diffusivity_error", "diffusivity_error_eq4", "vdos_jsd", "conductivity",
+         "conductivity_nernst_einstein", "haven_ratio"), (TRANSPORT,),
+    ),
+    **dict.fromkeys(("temperature_error", "energy_drift", "pressure"), (THERMODYNAMICS,)),
     "stability": (STABILITY,),
     **dict.fromkeys(("finished_starts", "shortest_rollout", "survived"), (SURVIVAL,)),
     **dict.fromkeys(
@@ -97,8 +102,8 @@ COMPARED: Mapping[str, tuple[str, ...]] = {
          "frames_per_second", "ns_per_day", "minutes_per_1000_steps"), (COST,),
     ),
     **dict.fromkeys(
-        ("energy_mae", "energy_rmse", "energy_mae_structure", "force_mae", "force_rmse",
-         "force_rms_reference"), (RERUN_REFERENCE,),
+        ("energy_mae", "energy_rmse", "energy_mae_structure", "energy_mae_offset_free",
+         "force_mae", "force_rmse", "stress_mae", "force_rms_reference"), (RERUN_REFERENCE,),
     ),
 }  # fmt: skip
 

@@ -115,7 +115,7 @@ def test_positions_at_equal_times_are_ranked_where_forces_tell_nothing() -> None
 def test_metrics_of_the_table_are_judged_by_what_they_claim_to_see() -> None:
     found = verdicts(results(1, 3, 1))
     assert {(v.key, v.sees) for v in found} >= {
-        ("wf", "structure"), ("force_mae", "dynamics"), ("energy_mae", "energies"),
+        ("wf", "structure"), ("force_mae", "forces"), ("energy_mae", "energies"),
         ("fv_growth", "dynamics"),
     }  # fmt: skip
     assert not {"ms_per_step", "finished_starts"} & {v.key for v in found}

@@ -62,6 +62,35 @@ def test_rotated_frames_have_rotated_forces(tmp_path, cdte):
     assert np.abs(straight.forces).max() > 0.5
 
 
+def test_the_stress_is_the_derivative_of_the_energy_with_strain(tmp_path, cdte):
+    """Of a turned left-handed triclinic cell, and none of the frames that came."""
+    step = 1e-4
+    skewed = cdte.copy()
+    skewed.set_cell(
+        np.array(cdte.cell) @ np.array([[1, 0, 0], [0.2, 1, 0], [-0.1, 0.3, 1]]), scale_atoms=True
+    )
+    base = _frames(skewed, 1)
+    turn, strains = _rotation(1), [np.eye(3)]
+    for a, b in ((0, 0), (1, 2), (2, 0)):
+        for sign in (1, -1):
+            strain = np.eye(3)
+            strain[a, b] += sign * step
+            strains.append(strain)
+    frames = Frames(
+        base.species, np.stack([base.positions[0] @ turn @ s for s in strains]),
+        np.stack([(base.cell[0] @ turn)[[1, 0, 2]] @ s for s in strains]), base.pbc,
+        None, None, None, "strained", stress=np.ones((7, 3, 3)),
+    )  # fmt: skip
+    seen = rerun(classical(*SW), frames, tmp_path / "out")
+    volume = abs(np.linalg.det(frames.cell[0]))
+    for k, (a, b) in enumerate(((0, 0), (1, 2), (2, 0))):
+        slope = (seen.energy[1 + 2 * k] - seen.energy[2 + 2 * k]) / (2 * step)
+        assert seen.stress[0, a, b] == pytest.approx(slope / volume, abs=DIFFERENCE_TOLERANCE)
+    assert np.abs(seen.stress[0]).max() > 100 * DIFFERENCE_TOLERANCE
+    molecule = _frames(cdte, 1, (False,) * 3)
+    assert rerun(classical(*SW), molecule, tmp_path / "free").stress is None
+
+
 def test_boxes_that_change_from_frame_to_frame(tmp_path, cdte):
     frames = _frames(cdte)
     frames.cell[1] *= 1.02

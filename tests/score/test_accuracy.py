@@ -9,7 +9,8 @@ import pytest
 
 from egraff_lmp.data import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.score import Fact, Rerun, Scores, score_trajectory
+from egraff_lmp.score import METRICS, Fact, Rerun, Scores, score_trajectory
+from egraff_lmp.score.metric import SEES_FORCES
 
 pytest.importorskip("MDAnalysis")
 
@@ -79,3 +80,32 @@ def test_missing_labels_are_told_and_other_frames_refused(truth: Frames) -> None
     assert scores.find("force_mae").value == 0
     with pytest.raises(EgraffError, match="expected the 2 frames"):
         scored(truth, truth.select(slice(0, 1)))
+
+
+def test_without_offset_only_what_differs_from_frame_to_frame_is_left(truth: Frames) -> None:
+    many = truth.select(np.array([0, 1, 0, 1]))
+    model = replace(many, energy=many.energy + np.array([5.0, 5.2, 5.0, 5.2]))
+    found = scored(many, model)
+    assert found.find("energy_mae").value == pytest.approx(2550)
+    assert found.find("energy_mae_offset_free").value == pytest.approx(50)  # +-0.1 eV of 2 atoms
+    shifted = replace(model, energy=np.array([np.nan, *model.energy[1:]]))
+    assert scored(many, shifted).find("energy_mae_offset_free").counts.failed == 1
+
+
+def test_the_stress_error_is_that_of_its_components(truth: Frames) -> None:
+    bulk = replace(
+        truth, cell=np.repeat(9 * np.eye(3)[None], 2, axis=0), pbc=(True,) * 3,
+        positions=np.array([[[0, 0, 0], [3, 0, 0]]] * 2, dtype=float), stress=np.zeros((2, 3, 3)),
+    )  # fmt: skip
+    pressed = np.zeros((2, 3, 3))
+    pressed[0] = 0.009 * np.eye(3)
+    stress = scored(bulk, replace(bulk, stress=pressed)).find("stress_mae")
+    assert (stress.value, stress.unit) == (pytest.approx(1.5), "meV/A^3")
+    for whose, one, other in (("ground truth", None, pressed), ("model", pressed, None)):
+        absent = scored(replace(bulk, stress=one), replace(bulk, stress=other)).find("stress_mae")
+        assert absent.absence == Fact("no-labels", {"whose": whose, "what": "stress"})
+
+
+def test_what_errors_on_given_frames_see_are_errors_and_not_dynamics() -> None:
+    for key in ("fv", "force_mae", "force_rmse", "stress_mae"):
+        assert METRICS[key].sees == SEES_FORCES

@@ -77,9 +77,7 @@ def test_a_moving_frame_of_reference_carries_no_current() -> None:
 
 def test_ions_that_do_not_diffuse_have_none() -> None:
     rattling = walkers(0)
-    rattling.positions[:] = (
-        SITES + np.random.default_rng(1).normal(0, 0.1, (400, 27, 3))
-    ) % LENGTH
+    rattling.positions[:] = (SITES + np.random.default_rng(1).normal(0, 0.1, (400, 27, 3))) % LENGTH
     for key in KEYS:
         why = value(key, rattling).absence
         assert (why.code, why.values["part"]) == ("does-not-diffuse", "Li")

@@ -24,6 +24,7 @@ from egraff_lmp.score.metric import (
     NOTHING,
     SEES_DYNAMICS,
     SEES_ENERGIES,
+    SEES_FORCES,
     SEES_STRUCTURE,
     Metric,
     Sample,
@@ -43,6 +44,7 @@ pytest.importorskip("MDAnalysis")
 UNITS = {
     "%", "bit", "1", "A", "fs", "A^2/ps", "eV rad", "meV", "meV/atom", "meV/A", "starts", "s",
     "min", "min/epoch", "ms/step", "us/atom/step", "1/s", "ns/day",
+    "S/cm", "K", "GPa", "meV/atom/ps", "meV/A^3",
 }  # fmt: skip
 RNG = np.random.default_rng(0)
 # Row to its function of arrays, where it has one.
@@ -63,7 +65,7 @@ def test_every_row_states_what_it_is(metric: Metric) -> None:
     assert metric.modes
     assert set(metric.modes) <= set(MODES)
     assert metric.better in ("lower", "higher", "")
-    assert metric.sees in (SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES, NOTHING)
+    assert metric.sees in (SEES_STRUCTURE, SEES_DYNAMICS, SEES_ENERGIES, SEES_FORCES, NOTHING)
     assert set(metric.systems) <= {BULK, MOLECULE}
     assert set(metric.headline) <= set(COMPARISONS)
     # What neither way is better can be ranked by nothing.

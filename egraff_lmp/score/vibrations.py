@@ -1,0 +1,135 @@
+"""How far the vibrational density of states of the rollouts is from the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.score.arrays import Floats
+from egraff_lmp.score.curves import jensen_shannon
+from egraff_lmp.score.metric import Context, Metric, Sample, Sums, once
+from egraff_lmp.score.records import TOTAL, TRANSPORT, Fact
+from egraff_lmp.score.sums import absent, counts_of, halves
+from egraff_lmp.score.traces import present, reasons
+from egraff_lmp.score.unwrap import followed, masses_of
+from egraff_lmp.score.vdos import (
+    LIGHT,
+    MAX_STEP_FS,
+    MAX_STEP_LIGHT_FS,
+    MIN_SEGMENT_FS,
+    damping,
+    differences,
+    frequencies,
+    power_spectra,
+    segment_fs,
+)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Velocities of one trajectory.
+
+    Attributes:
+        v: (T, N, 3) in A/fs.
+        species: (N,) element of each atom.
+        step_fs: time between them.
+        dumped: whether they are the trajectory's own; else they are differences of positions.
+    """
+
+    v: Floats
+    species: NDArray[np.str_]
+    step_fs: float
+    dumped: bool
+
+    @property
+    def length_fs(self) -> float:
+        """Time that they cover."""
+        return len(self.v) * self.step_fs
+
+    def spectra(self, nu: Floats, part: str) -> Floats:
+        """Power of each segment of the atoms of a part, (K, F)."""
+        mine = np.ones(len(self.species), dtype=bool) if part == TOTAL else self.species == part
+        masses = masses_of(list(self.species))
+        centre = np.einsum("tnx,n->tx", self.v, masses / masses.sum())
+        moving = (self.v - centre[:, None])[:, mine]
+        found = power_spectra(moving, masses[mine], self.step_fs, nu)
+        return found if self.dumped else found / damping(nu, self.step_fs)
+
+
+def vdos_divergences(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
+    """JSD of the normalised densities of states, of all atoms and of each element."""
+    motions = _motions(context)
+    if isinstance(motions, Fact):
+        yield absent(context, TRANSPORT, [motions], TOTAL)
+        return
+    length = segment_fs(min(one.length_fs for one in motions))
+    if length is None:
+        shortest = min(one.length_fs for one in motions)
+        why = Fact("too-short-for-vibrations", {"fs": shortest, "needed": MIN_SEGMENT_FS})
+        yield absent(context, TRANSPORT, [why], TOTAL)
+        return
+    nu = frequencies(length, max(one.step_fs for one in motions))
+    for part in (TOTAL, *sorted(set(context.reference.species))):
+        yield _sample(context, part, motions, nu)
+
+
+def _sample(context: Context, part: str, motions: Sequence[Motion], nu: Floats) -> Sample:
+    own, *theirs = (one.spectra(nu, part) for one in motions)
+    window = {"thz": float(nu[-1]), "fs": 1000 / float(nu[1]), "segments": len(own)}
+    facts = []
+    if not all(one.dumped for one in motions):
+        facts.append(Fact("velocities-of-differences"))
+    return Sample(
+        TRANSPORT,
+        part,
+        rollouts=theirs,
+        reference=own,
+        value=_divergence,
+        floor=halves(_divergence, own),
+        counts=counts_of(context, sum(len(one.v) for one in motions[1:]), len(motions[0].v)),
+        window=Fact("frequencies", window),
+        undefined=Fact("no-motion", {"part": part}),
+        facts=tuple(facts),
+    )
+
+
+def _divergence(sums: Sums, own: Sums) -> float:
+    return jensen_shannon(sums, own)
+
+
+@once
+def _motions(context: Context) -> list[Motion] | Fact:
+    """Of the reference and of each rollout, or why they cannot be had."""
+    if not context.rollouts:
+        return Fact("no-rollouts")
+    if not context.options.time_series:
+        return Fact("no-time-series")
+    skip = context.options.skip
+    known = [None if v is None else v[skip:] for v in (one.velocities for one in context.rollouts)]
+    every = [_motion(context.reference, None, "reference")]
+    for number, (frames, v) in enumerate(zip(context.kept, known, strict=True), 1):
+        every.append(_motion(frames, v, f"rollout {number}"))
+    lacking = reasons(every)
+    return lacking[0] if lacking else present(every)
+
+
+def _motion(frames: Frames, velocities: Floats | None, whose: str) -> Motion | Fact:
+    step = frames.timestep_fs
+    if not step:
+        return Fact("no-time-of", {"whose": whose})
+    most = MAX_STEP_LIGHT_FS if LIGHT & set(frames.species) else MAX_STEP_FS
+    if step > most:
+        return Fact("too-far-apart-for-vibrations", {"whose": whose, "fs": step, "most": most})
+    species = np.array(frames.species)
+    if velocities is not None:
+        broken = np.flatnonzero(~np.isfinite(velocities).all(axis=(1, 2)))
+        until = int(broken[0]) if broken.size else len(velocities)
+        return Motion(velocities[:until], species, step, dumped=True)
+    x = followed(frames, whose)
+    if isinstance(x, Fact):
+        return x
+    return Motion(differences(x, step), species, step, dumped=False)
