@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_scan import DUMP_LINE, DumpHeader, open_dump, scan_dump
-from egraff_lmp.data.lammps_thermo import THERMO_NAME, read_thermo
+from egraff_lmp.data.lammps_thermo import THERMO_NAME, read_stress, read_thermo
 from egraff_lmp.errors import EgraffError
 
 UNWRAPPED = ("xu", "yu", "zu")
@@ -74,7 +74,8 @@ def read_lammps_dump(
     Returns:
         Frames with coordinates as dumped (unwrapped where the columns are xu yu zu), cell rows of
         zeros along directions that are not periodic, forces if dumped, energies if known (NaN at
-        steps without a row), and the time between frames if steps are equally spaced.
+        steps without a row), the stress of a rerun of bulk, and the time between frames if steps
+        are equally spaced.
 
     Raises:
         EgraffError: not a dump, missing columns, atoms that change, a damaged frame.
@@ -136,6 +137,7 @@ def _read(
         forces=_vectors(data, FORCES) if has_forces else None,
         timestep_fs=_frame_step(steps, md_step, path),
         source=str(path),
+        stress=_stress(path, steps) if all(first.pbc) else None,
     )
     moving = _vectors(data, VELOCITIES) if has_velocities else None
     return DumpedRun(frames, steps, moving, None, md_step)
@@ -273,6 +275,12 @@ def _thermo(
     if not known.all():
         _log.warning("%s: lacks %d steps of %s: NaN there", side, int((~known).sum()), path.name)
     return thermo.potential_at(steps), md_step
+
+
+def _stress(path: Path, steps: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Of a rerun, (T, 3, 3) in eV/A^3; see `read_stress`."""
+    side = path.parent / THERMO_NAME
+    return read_stress(side, steps) if side.is_file() else None
 
 
 def _frame_step(steps: NDArray[np.int64], md_step: float | None, path: Path) -> float | None:

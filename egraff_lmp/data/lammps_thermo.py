@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ase.units import bar
 from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
@@ -125,17 +126,20 @@ def read_thermo(path: str | Path) -> Thermo:
     return Thermo(table[:, 0].astype(np.int64), *table[:, 1:].T)
 
 
-def read_pressure_tensor(path: str | Path) -> NDArray[np.float64] | None:
-    """Tensor of the pressure of each row of a `thermo.csv`, (R, 3, 3) in bar, or None without one.
+def read_stress(path: str | Path, steps: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Stress at the given steps, (T, 3, 3) in eV/A^3, or None where a `thermo.csv` has none.
 
-    The rows are taken as they stand: of a deck that is not resumed, such as that of a rerun.
+    It is minus the tensor of the pressure, which `in.rerun` alone writes: no time passes there, and
+    the pressure is that of the forces, without a kinetic part. NaN at steps without a row.
     """
     with Path(path).open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows or not set(TENSOR) <= set(rows[0]):
+        rows = {int(row["step"]): row for row in csv.DictReader(stream) if set(TENSOR) <= set(row)}
+    if not rows:
         return None
-    values = np.array([[float(row[name]) for name in TENSOR] for row in rows])
-    return values[:, VOIGT]
+    nothing = dict.fromkeys(TENSOR, "nan")
+    found = (rows.get(int(step), nothing) for step in steps)
+    values = np.array([[float(row[name]) for name in TENSOR] for row in found])
+    return np.asarray(-bar * values[:, VOIGT])
 
 
 def _numbers(row: list[str], header: list[str], path: Path) -> list[float]:

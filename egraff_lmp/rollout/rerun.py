@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.units import bar
-from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_dump import read_lammps_dump
-from egraff_lmp.data.lammps_thermo import THERMO_NAME, read_pressure_tensor
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import require_writable, write_json, write_text
 from egraff_lmp.rollout.box import LammpsBox
@@ -159,17 +156,11 @@ def _read_back(folder: Path, frames: Frames, boxes: Sequence[LammpsBox]) -> Fram
             f"{len(dumped)} frames: see {folder / 'log.0.lammps'}."
         )
     forces = [box.from_lammps(force) for box, force in zip(boxes, dumped.forces, strict=True)]
-    return replace(
-        frames, energy=dumped.energy, forces=np.stack(forces), stress=_stress(folder, frames, boxes)
-    )
-
-
-def _stress(folder: Path, frames: Frames, boxes: Sequence[LammpsBox]) -> NDArray[np.float64] | None:
-    """Minus the pressure, which has no kinetic part in a rerun, turned back; (T, 3, 3)."""
-    bars = read_pressure_tensor(folder / THERMO_NAME) if all(frames.pbc) else None
-    if bars is None or len(bars) != len(frames):
-        return None
-    turned = [
-        box.from_lammps(box.from_lammps(tensor).T) for box, tensor in zip(boxes, bars, strict=True)
-    ]
-    return -bar * np.stack(turned)
+    stress = None
+    if dumped.stress is not None:
+        turned = [
+            box.from_lammps(box.from_lammps(tensor).T)
+            for box, tensor in zip(boxes, dumped.stress, strict=True)
+        ]
+        stress = np.stack(turned)
+    return replace(frames, energy=dumped.energy, forces=np.stack(forces), stress=stress)

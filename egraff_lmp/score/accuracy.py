@@ -5,7 +5,7 @@
     x = (E^ - E)/N of a frame,  F^ - F of a component,  s^ - s of one of the nine of the stress
 
 E^, F^ and s^ are the model's, N is the number of atoms. Without offset x = (E^ - E)/N - mean of
-(E^ - E)/N: frames of a scoring have one composition, and a wrong zero of its energies moves no atom.
+(E^ - E)/N: frames of a scoring have one composition, and a wrong zero of energies moves no atom.
 """
 
 from __future__ import annotations

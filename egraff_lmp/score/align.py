@@ -152,7 +152,7 @@ def rotation_between(cell: Floats, other: Floats) -> Floats | None:
 
 
 def oriented_like(truth: Frames, model: Frames) -> tuple[Frames, bool]:
-    """`model` with positions, cells and forces turned like `truth`, and whether that was needed.
+    """`model` with its vectors and its stress turned like `truth`, and whether that was needed.
 
     It is left as it is where no rotation relates the first cells, and without a cell.
     """
@@ -166,6 +166,7 @@ def oriented_like(truth: Frames, model: Frames) -> tuple[Frames, bool]:
         positions=model.positions @ rotation,
         cell=model.cell @ rotation,
         forces=None if model.forces is None else model.forces @ rotation,
+        stress=None if model.stress is None else rotation.T @ model.stress @ rotation,
     )
     return turned, True
 

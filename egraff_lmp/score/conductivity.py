@@ -3,18 +3,19 @@
 With N mobile ions of charge z e in the volume V at the temperature T, and displacements dx_i(t)
 relative to the centre of mass of the other atoms,
 
-    sigma_NE = N (z e)^2 D / (V k_B T),        D       = lim <|dx_i|^2> / (6 t)      (Nernst-Einstein)
+    sigma_NE = N (z e)^2 D / (V k_B T),        D       = lim <|dx_i|^2> / (6 t)
     sigma    = N (z e)^2 D_sigma / (V k_B T),  D_sigma = lim <|sum_i dx_i|^2> / (6 N t)
     Haven ratio = D / D_sigma
 
-The second is the Einstein form of the charge displacement, which is the integral of the current's
-autocorrelation (Green and Kubo; Helfand, Phys. Rev. 119 (1960) 1). It counts how ions move together:
-independent ones have a Haven ratio of 1, rigid pairs of 1/2 (Murch, Solid State Ionics 7 (1982)
-177). Relative to the other atoms, which carry the opposite charge, the current depends on no frame
-of reference as long as these stay together; charges are formal ones.
+The first is that of Nernst and Einstein. The second is the Einstein form of the displacement of
+charge, which is the integral of the current's autocorrelation (Green and Kubo; Helfand, Phys. Rev.
+119 (1960) 1). It counts how ions move together: independent ones have a Haven ratio of 1, rigid
+pairs of 1/2 (Murch, Solid State Ionics 7 (1982) 177). Relative to the other atoms, which carry the
+opposite charge, the current depends on no frame of reference as long as these stay together.
+Charges are formal ones.
 
-The sum over ions is one walk in place of N, so that D_sigma is far less certain than D: its exponent
-may differ from 1 by `COLLECTIVE_TOLERANCE`.
+The sum over ions is one walk in place of N, so that D_sigma is far less certain than D: its
+exponent may differ from 1 by `COLLECTIVE_TOLERANCE`.
 """
 
 from __future__ import annotations

