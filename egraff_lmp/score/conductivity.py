@@ -131,7 +131,10 @@ def conductivities(function: Callable[[Ions, float, Sums], float]) -> Samples:
             window=lags_window(first.each),
             absence=_refusal(first, total_of(theirs), ion, function is not nernst_einstein),
             undefined=Fact("no-current"),
-            facts=(Fact("ions", {"ion": ion, "charge": CHARGES[ion], "kelvin": kelvin}),),
+            facts=(
+                Fact("ions", {"ion": ion, "charge": CHARGES[ion], "kelvin": kelvin}),
+                *_others(context, ion),
+            ),
         )
 
     return samples
@@ -146,6 +149,21 @@ def _ions(context: Context, ion: str) -> list[Ions] | Fact:
     if not all(path.volume_a3 for path in paths):
         return Fact("no-cell")
     return [Ions.of(path, ion) for path in paths]
+
+
+def _others(context: Context, ion: str) -> Iterator[Fact]:
+    """What must be known where the other atoms are no framework."""
+    paths = rollout_paths(context)
+    if isinstance(paths, Fact):
+        return
+    moving = []
+    for element in sorted(set(context.reference.species) - {ion}):
+        chosen = [path.of(element) for path in paths]
+        sums = total_of([path.blocks() for path in chosen])
+        if chosen[0].refusal(sums, "rollouts", element) is None:
+            moving.append(element)
+    if moving:
+        yield Fact("others-diffuse", {"elements": ", ".join(moving)})
 
 
 def temperature_of(context: Context) -> float | None:

@@ -25,7 +25,7 @@ MAX_STEP_FS, MAX_STEP_LIGHT_FS = 10.0, 4.0
 LIGHT = frozenset({"H", "C", "N", "O", "F", "B"})
 MAX_THZ = 125.0  # H-H, the highest of all
 SEGMENT_FS, MIN_SEGMENT_FS = 1000.0, 250.0
-THZ_TO_PER_CM = 33.35640952
+LINE_WIDTH = 1.44  # full width at half maximum of the power of Hann's window, over 1/length
 
 
 def segment_fs(length_fs: float) -> float | None:

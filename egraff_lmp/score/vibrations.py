@@ -18,6 +18,7 @@ from egraff_lmp.score.traces import present, reasons
 from egraff_lmp.score.unwrap import followed, masses_of
 from egraff_lmp.score.vdos import (
     LIGHT,
+    LINE_WIDTH,
     MAX_STEP_FS,
     MAX_STEP_LIGHT_FS,
     MIN_SEGMENT_FS,
@@ -50,6 +51,11 @@ class Motion:
         """Time that they cover."""
         return len(self.v) * self.step_fs
 
+    @property
+    def n_frames(self) -> int:
+        """Frames that they come from."""
+        return len(self.v) + (0 if self.dumped else 1)
+
     def spectra(self, nu: Floats, part: str) -> Floats:
         """Power of each segment of the atoms of a part, (K, F)."""
         mine = np.ones(len(self.species), dtype=bool) if part == TOTAL else self.species == part
@@ -79,7 +85,12 @@ def vdos_divergences(context: Context, metric: Metric, mode: str) -> Iterator[Sa
 
 def _sample(context: Context, part: str, motions: Sequence[Motion], nu: Floats) -> Sample:
     own, *theirs = (one.spectra(nu, part) for one in motions)
-    window = {"thz": float(nu[-1]), "fs": 1000 / float(nu[1]), "segments": len(own)}
+    window = {
+        "thz": float(nu[-1]),
+        "fs": 1000 / float(nu[1]),
+        "segments": len(own),
+        "width": LINE_WIDTH * float(nu[1]),
+    }
     facts = []
     if not all(one.dumped for one in motions):
         facts.append(Fact("velocities-of-differences"))
@@ -90,7 +101,7 @@ def _sample(context: Context, part: str, motions: Sequence[Motion], nu: Floats) 
         reference=own,
         value=_divergence,
         floor=halves(_divergence, own),
-        counts=counts_of(context, sum(len(one.v) for one in motions[1:]), len(motions[0].v)),
+        counts=counts_of(context, sum(one.n_frames for one in motions[1:]), motions[0].n_frames),
         window=Fact("frequencies", window),
         undefined=Fact("no-motion", {"part": part}),
         facts=tuple(facts),

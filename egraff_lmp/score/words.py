@@ -113,7 +113,8 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "lags": "lags of {first_fs:g} to {last_fs:g} fs",
     "first-to-last": "from the first frame to the last",
     "frequencies": (
-        "up to {thz:.3g} THz, in segments of {fs:.4g} fs ({segments} of the reference)"
+        "up to {thz:.3g} THz, in segments of {fs:.4g} fs ({segments} of the reference), in which a "
+        "line is {width:.2g} THz wide"
     ),
     "asked-for": lambda rollouts, fs: (
         f"of {counted(rollouts, 'rollout')} of {fs:g} fs that were asked for"
@@ -205,6 +206,9 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "diffusivity": _diffusivity,
     "velocities-of-differences": ("velocities are differences of positions where frames hold none"),
     "mean-temperature": "the mean is {kelvin:.4g} K, and {stated:.4g} K were asked for",
+    "others-diffuse": (
+        "atoms of {elements} diffuse, too: the charge that they carry is not counted apart"
+    ),
     "ions": "{ion} with the charge +{charge} among the other atoms, at {kelvin:.4g} K",
     "total-of-windows": (
         "the total g(r) in windows of {fs:g} fs must stay within {allowed:g} A of the reference's, "

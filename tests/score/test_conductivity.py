@@ -94,6 +94,15 @@ def test_a_current_that_only_swings_has_no_collective_form() -> None:
         assert value(key, rollout).absence.code == "current-not-diffusive"
 
 
+def test_a_melt_is_told() -> None:
+    """Where the other atoms diffuse, too, they are no framework."""
+    assert value(KEYS[0], walkers(1)).fact("others-diffuse") is None
+    melt = walkers(1)
+    way = np.random.default_rng(5).normal(0, STEP_A, (400, 11, 3)).cumsum(axis=0)
+    melt.positions[:, 16:] = (SITES[16:] + way) % LENGTH
+    assert value(KEYS[0], melt).fact("others-diffuse").values == {"elements": "S"}
+
+
 def test_what_lacks_is_told() -> None:
     assert value("conductivity", walkers(1), kelvin=None).absence == Fact("no-temperature")
     told = value(KEYS[0], Rollout(walkers(1), np.full(400, 300.0)), kelvin=None)
