@@ -112,10 +112,12 @@ def test_reruns_from_files(egraff, rollout):
     scores = json.loads(result.stdout)["scores"]
     frames = {s["comparison"]: s["counts"]["frames"] for s in scores if s["key"] == "fv"}
     assert frames == {"trajectory": 24, "rerun-reference": 12, "rerun-oracle": 24}
-    # Random positions: atoms that cannot be followed have no RMSD and no diffusivity.
+    # Random positions: atoms that cannot be followed have no RMSD, diffusivity or spectrum;
+    # nor do these folders tell a stress, a target temperature or an ensemble.
     absent = {s["key"] for s in scores if s["value"] is None}
     assert absent == {
-        "rmsd", "divergence_time", "diffusivity_error", "diffusivity_error_eq4"
+        "rmsd", "divergence_time", "diffusivity", "diffusivity_error", "diffusivity_error_eq4",
+        "vdos_jsd", "stress_mae", "temperature_error", "energy_drift",
     }  # fmt: skip
     errors = {s["key"]: s for s in scores if s["comparison"] == "rerun-reference"}
     assert errors["force_mae"]["value"] > 0

@@ -16,7 +16,9 @@ def table(_: str) -> str:
 def _entry(metric: Metric) -> str:
     low, high = metric.bounds
     unit = "no unit" if metric.unit == "1" else f"in {metric.unit}"
-    facts = [unit, f"from {low:g} to {high:g}" if high < float("inf") else f"from {low:g}"]
+    facts = [unit]
+    if low > float("-inf"):
+        facts += [f"from {low:g} to {high:g}" if high < float("inf") else f"from {low:g}"]
     facts += [f"{metric.better} is better"] if metric.better else []
     facts += [f"for a {metric.systems[0]}"] if len(metric.systems) == 1 else []
     facts += [f"accepted below {metric.accepted_below:g}"] if metric.accepted_below else []
