@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.curves import jensen_shannon
+from egraff_lmp.score.floor import Floor, floor_of
+from egraff_lmp.score.matched import lengths_of
 from egraff_lmp.score.metric import Context, Metric, Sample, Sums, once
 from egraff_lmp.score.records import TOTAL, TRANSPORT, Fact
-from egraff_lmp.score.sums import absent, counts_of, halves
+from egraff_lmp.score.sums import absent, counts_of
 from egraff_lmp.score.traces import present, reasons
 from egraff_lmp.score.unwrap import followed, masses_of
 from egraff_lmp.score.vdos import (
@@ -94,18 +96,27 @@ def _sample(context: Context, part: str, motions: Sequence[Motion], nu: Floats) 
     facts = []
     if not all(one.dumped for one in motions):
         facts.append(Fact("velocities-of-differences"))
+    perfect = _floor(context, own, theirs)
     return Sample(
         TRANSPORT,
         part,
         rollouts=theirs,
         reference=own,
         value=_divergence,
-        floor=halves(_divergence, own),
+        floor=None if perfect is None else perfect.mean,
+        floor_high=None if perfect is None else perfect.high,
         counts=counts_of(context, sum(one.n_frames for one in motions[1:]), motions[0].n_frames),
         window=Fact("frequencies", window),
         undefined=Fact("no-motion", {"part": part}),
         facts=tuple(facts),
     )
+
+
+def _floor(context: Context, own: Floats, theirs: Sequence[Floats]) -> Floor | None:
+    """Segments are longer than velocities are correlated: they are taken for independent."""
+    ones = [np.ones(len(one)) for one in theirs]
+    lengths = lengths_of(context, [len(one) for one in theirs], theirs, ones)
+    return floor_of(_divergence, own, np.ones(len(own)), lengths, None, context.options)
 
 
 def _divergence(sums: Sums, own: Sums) -> float:
