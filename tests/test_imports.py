@@ -47,6 +47,7 @@ OWN = {
     (f"{PACKAGE}.bench.config", f"{PACKAGE}.forcefields"): "torch, for a check alone",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.run"): "torch, in the stage that trains",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.deploy"): "torch, in the stage that deploys",
+    (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.noise"): "torch, in the stage that deploys",
     (f"{PACKAGE}.cli.score", f"{PACKAGE}.cli.score_tables"): "what scoring needs, 1 s",
     (f"{PACKAGE}.doctor.probes", f"{PACKAGE}.operators"): "torch, in a process of its own",
 }
