@@ -43,7 +43,7 @@ _RANKED_KINDS = (SHUFFLED, HALF_CUTOFF)
 RANKED = (STRUCTURE, TRANSPORT, STABILITY, *RERUNS, TRAJECTORY)
 # Where the floor is noise, below which nothing can be ranked. Elsewhere it is what unrelated frames
 # give, or another length of time.
-_NOISE = {STRUCTURE, TRANSPORT}
+FLOOR_IS_NOISE = {STRUCTURE, TRANSPORT}
 # Of all atoms or pairs; those of single elements are in scores.json.
 _PARTS = ("", TOTAL, "phi", "psi")
 
@@ -119,7 +119,7 @@ def leading(system: System, key: str, comparison: str, mode: str, part: str) -> 
     if not metric.better or any(score.fact(OTHER_SURFACE) for score in known):
         return ()
     floor = next((score.floor for score in known if score.floor is not None), None)
-    noise = floor if comparison in _NOISE else None
+    noise = floor if comparison in FLOOR_IS_NOISE else None
     entries = [entry_of(result, score, comparison) for result, score in found]
     return leaders(entries, better=metric.better, floor=noise)
 
@@ -148,7 +148,7 @@ def _verdict(
     if nothing is not None:
         ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), nothing)
     else:
-        noise = floor if comparison in _NOISE else None
+        noise = floor if comparison in FLOOR_IS_NOISE else None
         rank = partial(rank_control, better=metric.better, floor=noise)
         ranking = rank(entry, others)
         alone = rank(replace(entry, survived=1.0), [replace(o, survived=1.0) for o in others])

@@ -41,14 +41,17 @@ class Difference:
         return self.interval is not None and self.interval[1] < 0
 
 
-def difference(one: Score, other: Score, better: str = "lower") -> Difference | None:
+def difference(
+    one: Score, other: Score, better: str = "lower", floor: float | None = None
+) -> Difference | None:
     """How much worse `one` is than `other`; None where one of them has no finite value.
 
     Of scores of rollouts, the interval is d +- h around the difference d of the two values, with h
     of Student's t for the differences of single rollouts (`half_width`): rollouts of a benchmark
     with the same number begin at the same frame with the same velocities. The reference is the same
-    for both, and its noise is left out: the squared distance of two curves c and b from a reference
-    with an error e differs by -2 e.(c - b), which is small where c and b are close.
+    for both, and its error e makes the squared distances of two curves c and b from it differ by
+    -2 e.(c - b). That is what the floor is for: what lies below it counts as at the floor, as in
+    `ranking`, so that two scores below are equal however narrow their interval is.
 
     Of scores without rollouts (errors on frames of the reference), it is made of the intervals
     [l, u] of the two (square-and-add: Zou and Donner, Stat. Med. 27, 1693 (2008), eq. 7):
@@ -61,12 +64,15 @@ def difference(one: Score, other: Score, better: str = "lower") -> Difference | 
     Args:
         one, other: scores of one key, mode, comparison and part.
         better: "lower" or "higher".
+        floor: what reference against reference gives, where that is the noise of the scores.
     """
     if one.value is None or other.value is None:
         return None
-    d = one.value - other.value
-    if not isfinite(d):
+    if not (isfinite(one.value) and isfinite(other.value)):
         return None
+    bound = max if better == "lower" else min
+    ours, its = (v if floor is None else bound(v, floor) for v in (one.value, other.value))
+    d = ours - its
     ends, noise = None, ""
     mine, theirs = _known(one.per_start), _known(other.per_start)
     if of_rollouts(one) and min(len(mine), len(theirs)) > 1:
@@ -77,7 +83,7 @@ def difference(one: Score, other: Score, better: str = "lower") -> Difference | 
         high = hypot(one.interval[1] - one.value, other.value - other.interval[0])
         ends, noise = (d - low, d + high), INTERVALS
     if better == "higher":
-        d, ends = -d, None if ends is None else (-ends[1], -ends[0])
+        d, ends = its - ours, None if ends is None else (-ends[1], -ends[0])
     return Difference(d, ends, noise)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from egraff_lmp.results.controls import entry_of, ranked_scores, says_nothing
+from egraff_lmp.results.controls import FLOOR_IS_NOISE, entry_of, ranked_scores, says_nothing
 from egraff_lmp.results.difference import Difference, difference, of_rollouts
 from egraff_lmp.results.ranking import broke_before
 from egraff_lmp.results.record import (
@@ -179,9 +179,10 @@ def _verdict(
     key, comparison, part = place
     metric, made = METRICS[key], control.model.control
     ours, theirs = (entry_of(*pair, comparison) for pair in (rung, base))
-    apart = None
+    floor, apart = None, None
     if truth is not None and score is not None:
-        apart = difference(score, truth, metric.better)
+        floor = truth.floor if comparison in FLOOR_IS_NOISE else None
+        apart = difference(score, truth, metric.better, floor)
     by_value = nothing is None and apart is not None and apart.worse
     by_survival = broke_before(ours, theirs)
     return RungVerdict(
@@ -204,7 +205,7 @@ def _verdict(
         by_value=by_value,
         by_survival=by_survival,
         verdict=_decided(by_value, by_survival, apart is None or nothing is not None),
-        reason=nothing or _reason(score, truth, apart),
+        reason=nothing or _reason(score, truth, apart, floor),
     )
 
 
@@ -216,7 +217,9 @@ def _decided(by_value: bool, by_survival: bool, unknown: bool) -> str:
     return NO_VALUE if unknown else NOT_TOLD
 
 
-def _reason(score: Score | None, truth: Score | None, apart: Difference | None) -> Fact:
+def _reason(
+    score: Score | None, truth: Score | None, apart: Difference | None, floor: float | None
+) -> Fact:
     """What decided on the value."""
     if apart is None:
         lacks = "base" if truth is None or truth.value is None else "control"
@@ -225,6 +228,8 @@ def _reason(score: Score | None, truth: Score | None, apart: Difference | None) 
         return Fact("few-starts" if score is not None and of_rollouts(score) else "no-interval")
     if apart.worse:
         return Fact("worse")
+    if floor is not None and apart.value == 0:
+        return Fact("at-floor", {"floor": floor})
     return Fact("better" if apart.better else "not-apart")
 
 
