@@ -141,7 +141,7 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
         part: [path for path, _ in part_files(reference, part)] for part in ("train", "validation")
     }
     if model.control == FEWER_FRAMES and model.strength is not None:
-        parts["train"] = _some_of(parts["train"], model.strength, reference.folder, folder)
+        parts["train"] = some_of(parts["train"], model.strength, reference.folder, folder)
     settings = config.train_settings(model, parts["train"], parts["validation"])
     result = train(settings, folder / "training", base=reference.folder)
     value = {
@@ -155,7 +155,7 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
 
 
-def _some_of(paths: Sequence[str], part: float, base: Path, folder: Path) -> list[str]:
+def some_of(paths: Sequence[str], part: float, base: Path, folder: Path) -> list[str]:
     """Archives of a part of the frames of others, evenly chosen, at least one of each.
 
     Args:

@@ -123,8 +123,8 @@ def ladder_sentences(
             rung = rung_words(one.kind, one.strength)
             misled.setdefault(resolution_name(one), []).append(rung)
     sentences += [
-        f"{name} is better for {listed(tuple(rungs))} than for {verdicts[0].base}, beyond the noise: it "
-        "misleads here."
+        f"{name} is better for {listed(tuple(rungs))} than for {verdicts[0].base}, beyond the "
+        "noise: it misleads here."
         for name, rungs in misled.items()
     ]
     return sentences

@@ -105,7 +105,8 @@ def says_nothing(
     paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
     if comparison == TRAJECTORY and paired and uninformative(system):
         return Fact("unrelated")
-    return next((v.fact(OTHER_SURFACE) for v in values if v is not None), None)
+    facts = (value.fact(OTHER_SURFACE) for value in values if value is not None)
+    return next((fact for fact in facts if fact is not None), None)
 
 
 def leading(system: System, key: str, comparison: str, mode: str, part: str) -> tuple[str, ...]:
