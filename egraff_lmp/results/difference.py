@@ -83,7 +83,7 @@ def difference(
         high = hypot(one.interval[1] - one.value, other.value - other.interval[0])
         ends, noise = (d - low, d + high), INTERVALS
     if better == "higher":
-        d, ends = its - ours, None if ends is None else (-ends[1], -ends[0])
+        d, ends = its - ours, None if ends is None else (0 - ends[1], 0 - ends[0])
     return Difference(d, ends, noise)
 
 

@@ -215,26 +215,34 @@ def test_some_frames_are_chosen_evenly_over_the_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_noise_for_real(tmp_path: Path) -> None:
+def test_a_ladder_for_real(tmp_path: Path) -> None:
     raw = copy.deepcopy(RAW)
     raw["reference"] |= {"equilibration_ps": 0.1}
     raw["models"] = raw["models"][1:]
     raw["rollout"] |= {"length_fs": 100, "ranks": 1}
-    found = parse_config({**raw, "ladder": {"of": "allegro", "shuffled": False}}, "noise")
-    run_bench(found, tmp_path)
+    ladder = {"of": "allegro", "frames": [0.5], "r_max": [3.5], "shuffled": False}
+    assert run_bench(parse_config({**raw, "ladder": ladder}, "rungs"), tmp_path).complete
     results = read_results(tmp_path)
     errors = [one.find("force_mae", RERUN_REFERENCE) for _, one in results]
     values = [one.value for one in errors if one is not None]
-    assert len(set(values)) == 4
+    assert len(set(values)) == 6
     noise = [
         read_contract(path).provenance["broken_on_purpose"]["noise"]
         for path in sorted(tmp_path.glob("deploy-allegro-noise-*/*.pt"))
     ]
     assert sorted(noise) == [0.01, 0.03, 0.1]
+    trained = {
+        name: read_contract(tmp_path / f"deploy-{name}" / f"{name}.pt")
+        for name in ("allegro", "allegro-frames-50", "allegro-r-max-3.5")
+    }
+    frames = {name: one.provenance["data"]["train"]["n_frames"] for name, one in trained.items()}
+    assert frames == {"allegro": [8], "allegro-frames-50": [4], "allegro-r-max-3.5": [8]}
+    assert [one.r_max for one in trained.values()] == [4.8, 4.8, 3.5]
     record = json.loads((tmp_path / "scores.json").read_text())
     rungs = [row for row in record["ladder"] if row["key"] == "force_mae"]
-    assert [row["control"] for row in rungs] == [f"allegro-noise-{n}" for n in (1, 3, 10)]
+    names = ("frames-50", "noise-1", "noise-3", "noise-10", "r-max-3.5")
+    assert [row["control"] for row in rungs] == [f"allegro-{name}" for name in names]
     assert [row["value"] for row in rungs] == values[1:]
-    assert {row["kind"] for row in record["resolutions"]} == {"noise"}
+    assert {row["kind"] for row in record["resolutions"]} == {"frames", "noise", "r-max"}
     assert record["controls"] == []
     assert 'id="ladder"' in (tmp_path / "report.html").read_text()
