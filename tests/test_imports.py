@@ -48,6 +48,7 @@ OWN = {
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.run"): "torch, in the stage that trains",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.deploy"): "torch, in the stage that deploys",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.finished"): "torch, for a model trained before",
+    (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.noise"): "torch, in the stage that deploys",
     (f"{PACKAGE}.cli.score", f"{PACKAGE}.cli.score_tables"): "what scoring needs, 1 s",
     (f"{PACKAGE}.doctor.probes", f"{PACKAGE}.operators"): "torch, in a process of its own",
 }

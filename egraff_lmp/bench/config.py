@@ -16,10 +16,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
+from egraff_lmp.bench.ladder import Ladders, with_rungs
+from egraff_lmp.bench.model import UNTRAINED, Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.overrides import overlaid
-from egraff_lmp.results.record import HALF_CUTOFF
+from egraff_lmp.results.record import HALF_CUTOFF, R_MAX
 from egraff_lmp.score.committee import MIN_MEMBERS
 from egraff_lmp.score.stability import TEMPERATURE_BOUNDS
 from egraff_lmp.train.config import TrainConfig
@@ -213,6 +214,8 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
+    later = ("ladder",)
+
     name: Name = Field(description="of the folder of the results")
     title: str = Field(description="of the page")
     seed: int = Field(ge=1, lt=2**31 - 1000, description="of trainings, velocities and controls")
@@ -226,9 +229,15 @@ class BenchConfig(Strict):
         description="keys of a training config but forcefield, preset, overrides and data",
     )
     models: Models = Field(description="the models that are compared")
+    ladder: Ladders = Field(default=(), description="negative controls to add to the models")
     rollout: Rollout = Field(description="the simulations")
     scoring: Scoring = Scoring()
     remarks: tuple[str, ...] = Field(default=(), description="for the report: limits of the data")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_ladder(cls, raw: Any) -> Any:
+        return with_rungs(raw)
 
     @model_validator(mode="after")
     def _consistent(self) -> BenchConfig:
@@ -272,12 +281,20 @@ class BenchConfig(Strict):
 
         for model in self.models:
             force_field(model.forcefield)
-            if self.trained(model).checkpoint is None:
-                self.train_settings(self.trained(model), "train", "validation")
-                if self.split.train is None or self.split.validation is None:
+            if self.trained(model).checkpoint is not None:
+                continue
+            settings = self.train_settings(self.trained(model), "train", "validation")
+            if self.split.train is None or self.split.validation is None:
+                raise ValueError(
+                    f"split: expected train and validation, of which model {model.name} "
+                    "learns, got none: give both, or a checkpoint of the model"
+                )
+            if model.control == R_MAX:
+                whole = self.train_settings(self.origin(model), "train", "validation")
+                if settings.r_max >= whole.r_max:
                     raise ValueError(
-                        f"split: expected train and validation, of which model {model.name} "
-                        "learns, got none: give both, or a checkpoint of the model"
+                        f"model {model.name}: expected a strength below the r_max of {model.of}, "
+                        f"{whole.r_max:g} A, got {settings.r_max:g} A: leave it out"
                     )
         return self
 
@@ -286,25 +303,31 @@ class BenchConfig(Strict):
         """The models that are no negative controls; those of a committee judge each other."""
         return tuple(model for model in self.models if model.control is None)
 
-    def trained(self, model: Model) -> Model:
-        """The model that is trained for `model`: itself, or what a shuffled one is made of."""
+    def origin(self, model: Model) -> Model:
+        """What a control is made of, or differs from in one thing; the model itself of others."""
         return next(other for other in self.models if other.name == (model.of or model.name))
+
+    def trained(self, model: Model) -> Model:
+        """The model that is trained for `model`: itself, or what it is made of."""
+        return self.origin(model) if model.control in UNTRAINED else model
 
     def train_settings(
         self, model: Model, train: str | Sequence[str], validation: str | Sequence[str]
     ) -> TrainConfig:
         """Settings of the trainer for one model, with the path or paths of its two parts.
 
-        The half-cutoff control gets half the r_max of the others.
+        The half-cutoff control gets half the r_max of the others, one that is trained as another
+        model the settings of that.
 
         Raises:
             EgraffError: a key that the trainer does not know, or a wrong value.
         """
-        given = {"seed": self.seed, **self.training, **model.training}
+        origin = self.origin(model)
+        given = {"seed": self.seed, **self.training, **origin.training}
         settled = {
-            "forcefield": model.forcefield,
-            "preset": model.preset,
-            "overrides": model.settings,
+            "forcefield": origin.forcefield,
+            "preset": origin.preset,
+            "overrides": origin.settings,
             "data": {"train": _listed(train), "validation": _listed(validation)},
         }
         taken = sorted(given.keys() & settled.keys())
@@ -313,6 +336,8 @@ class BenchConfig(Strict):
         settings = parse_training({**given, **settled}, f"training of model {model.name}")
         if model.control == HALF_CUTOFF:
             settings = settings.model_copy(update={"r_max": settings.r_max / 2})
+        if model.control == R_MAX:
+            settings = settings.model_copy(update={"r_max": model.strength})
         return settings
 
     def stages_of(self, model: Model) -> tuple[str, ...]:

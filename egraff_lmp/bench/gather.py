@@ -14,13 +14,13 @@ from typing import Any
 from egraff_lmp.bench.config import BenchConfig, parse_config
 from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
 from egraff_lmp.bench.matrix import CellConfig, Matrix, load_matrix, yaml_text
-from egraff_lmp.bench.model import Model
+from egraff_lmp.bench.model import UNTRAINED, Model
 from egraff_lmp.bench.stage import StageResult
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.page import check_output, write_page
 from egraff_lmp.results import record
 from egraff_lmp.results.curves import read_columns, thin
-from egraff_lmp.results.record import DONE, FAILED, NOT_RUN, SHUFFLED
+from egraff_lmp.results.record import DONE, FAILED, NOT_RUN
 from egraff_lmp.score import cost_scores
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.metric import Training
@@ -204,7 +204,9 @@ def _model_of(model: Model) -> record.Model:
     """A model of a configuration as a record."""
     asked = {"checkpoint"} if model.checkpoint else {"preset", "settings", "training"}
     plain = model.model_dump(mode="json", include=asked)
-    control = None if model.control is None else record.NegativeControl(model.control, model.of)
+    control = None
+    if model.control is not None:
+        control = record.NegativeControl(model.control, model.of, model.strength)
     return record.Model(model.name, model.forcefield, control, plain)
 
 
@@ -234,8 +236,8 @@ def _model_result(
             troubles.append(record.Trouble(score.name, str(error)))
         except (OSError, ValueError) as error:
             troubles.append(record.Trouble(score.name, f"{path.name} cannot be read: {error}"))
-    # A shuffled model was not trained: time and errors of its training are those of another.
-    own = train if model.control != SHUFFLED else None
+    # A model that was not trained itself: time and errors of its training are those of another.
+    own = None if model.control in UNTRAINED else train
     spent = None if own is None else Training(own.value["wall_seconds"], own.value["epochs"])
     costs = _costs(config, int(reference.value["n_atoms"]) if reference else 0, train, rollouts)
     return record.ModelResult(

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from egraff_lmp.bench.config import BenchConfig, parse_config, read_raw
+from egraff_lmp.bench.ladder import Ladders, with_rungs
 from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import check_rows
@@ -119,11 +120,14 @@ class Slurm(Strict):
 class Matrix(Strict):
     """Common settings and the systems they are applied to."""
 
+    later = ("ladder",)
+
     kind: Literal["matrix"] = Field(description="tells a matrix from the config of one system")
     name: Name = Field(description="of the folder of the results")
     title: str = Field(description="of the page")
     seed: int = Field(ge=1, lt=2**31 - 1000, description="of trainings, velocities and controls")
     models: Models = Field(description="the models that are compared")
+    ladder: Ladders = Field(default=(), description="negative controls to add to the models")
     training: dict[str, Any] = Field(
         default={}, description="keys of a training config for all systems and models"
     )
@@ -132,6 +136,11 @@ class Matrix(Strict):
     systems: tuple[System, ...] = Field(min_length=1, description="the systems")
     slurm: Slurm = Slurm()
     remarks: tuple[str, ...] = Field(default=(), description="for the page: limits of the matrix")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_ladder(cls, raw: Any) -> Any:
+        return with_rungs(raw)
 
     @model_validator(mode="after")
     def _names(self) -> Matrix:

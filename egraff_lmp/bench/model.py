@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -18,7 +19,7 @@ from pydantic import (
 
 from egraff_lmp.config_keys import closed, unknown_key
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.results.record import SHUFFLED
+from egraff_lmp.results.record import FEWER_FRAMES, NOISE, R_MAX, SHUFFLED
 
 T = TypeVar("T", bound="Strict")
 # Of folders and files, and in the scripts of jobs.
@@ -63,21 +64,49 @@ def _mistake(item: Any, root: type[BaseModel]) -> str:
     return f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
 
 
+# Controls that are made of the weights of a trained model, and those that are trained as it was.
+UNTRAINED = (SHUFFLED, NOISE)
+TRAINED_AS = (FEWER_FRAMES, R_MAX)
+# What the strength of a control is, for messages; others have none.
+STRENGTHS = {
+    FEWER_FRAMES: "a part of the training frames between 0 and 1 (0.25 is 25 %)",
+    NOISE: "a noise relative to the weights between 0 and 1 (0.03 is 3 %)",
+    R_MAX: "a cutoff in A above 0",
+}
+
+
+def require_strength(kind: str, strength: float | None) -> None:
+    """Refuse what no control of a kind can have.
+
+    Raises:
+        ValueError: it is missing or out of bounds, or the kind has none.
+    """
+    wanted = STRENGTHS.get(kind)
+    if wanted is None:
+        if strength is not None:
+            raise ValueError(f"`strength` belongs to `control: {' | '.join(STRENGTHS)}` alone")
+    elif strength is None or not 0 < strength < (inf if kind == R_MAX else 1):
+        raise ValueError(f"expected {wanted}, got {'none' if strength is None else strength}")
+
+
 class Model(Strict):
     """One model of the comparison.
 
     `settings` changes the preset of the force field; `training` changes the common training
     settings for this model.
 
-    A negative control is made to be wrong, to see which scores can tell: "shuffled" is the trained
-    model `of` with the entries of every weight tensor permuted, and is not trained itself;
-    "half-cutoff" is trained as any other, with half the r_max.
+    A negative control is made to be wrong, to see which scores can tell. Of the trained model `of`,
+    "shuffled" has the entries of every weight tensor permuted, and "noise" has Gaussian noise added
+    to them, as large as `strength` times the tensor's root mean square; neither is trained itself.
+    "frames" is trained as `of` on `strength` of its training frames, evenly chosen, for as many
+    epochs, and "r-max" with a cutoff of `strength` in A. "half-cutoff" is trained as any other
+    model, with half the r_max. A `ladder` writes such models.
 
     With `checkpoint` nothing is trained: the file is one that `egraff train` wrote elsewhere.
     Frames that it was trained on are left out where errors on held-out frames are measured.
     """
 
-    later = ("control", "of", "checkpoint")
+    later = ("control", "of", "strength", "checkpoint")
 
     name: Name = Field(description="of its folder and its column")
     forcefield: str = Field(
@@ -88,10 +117,15 @@ class Model(Strict):
     training: dict[str, Any] = Field(
         default={}, description="keys of a training config that differ for this model"
     )
-    control: Literal["shuffled", "half-cutoff"] | None = Field(
+    control: Literal["shuffled", "half-cutoff", "frames", "noise", "r-max"] | None = Field(
         default=None, description="makes the model a negative control"
     )
-    of: str | None = Field(default=None, description="shuffled: name of the trained model")
+    of: str | None = Field(
+        default=None, description="name of the trained model that the control is made of"
+    )
+    strength: float | None = Field(
+        default=None, description="of frames: their part; of noise: relative; of r-max: in A"
+    )
     checkpoint: str | None = Field(
         default=None,
         description="best.ckpt of `egraff train`, in place of a training; in a matrix {system} "
@@ -111,18 +145,25 @@ class Model(Strict):
 
     @model_validator(mode="after")
     def _origin(self) -> Model:
-        if self.control != SHUFFLED:
+        try:
+            require_strength(self.control or "", self.strength)
+        except ValueError as error:
+            raise ValueError(f"model {self.name}: {error}") from None
+        if self.control not in (*UNTRAINED, *TRAINED_AS):
             if not self.forcefield:
                 raise ValueError(f"model {self.name}: expected forcefield, got none")
             if self.of is not None:
-                raise ValueError(f"model {self.name}: `of` belongs to `control: {SHUFFLED}` alone")
+                kinds = " | ".join((*UNTRAINED, *TRAINED_AS))
+                raise ValueError(f"model {self.name}: `of` belongs to `control: {kinds}` alone")
             return self
         if self.of is None:
-            raise ValueError(f"model {self.name}: `control: {SHUFFLED}` needs `of`, a model's name")
-        if self.settings or self.training or self.preset != "small":
             raise ValueError(
-                f"model {self.name} is not trained: leave preset, settings and training to "
-                f"{self.of}"
+                f"model {self.name}: `control: {self.control}` needs `of`, a model's name"
+            )
+        if self.settings or self.training or self.preset != "small":
+            how = "is not trained" if self.control in UNTRAINED else f"is trained as {self.of} is"
+            raise ValueError(
+                f"model {self.name} {how}: leave preset, settings and training to {self.of}"
             )
         return self
 
@@ -139,12 +180,12 @@ def named_apart(what: str, named: Iterable[Any]) -> None:
 
 
 def _with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
-    """The same models, shuffled ones with the force field of what they are made of.
+    """The same models, controls with the force field of what they are made of.
 
     Raises:
         ValueError: `of` names no trained model of these.
     """
-    trained = {model.name: model for model in models if model.control != SHUFFLED}
+    trained = {model.name: model for model in models if model.of is None}
     found = []
     for model in models:
         if model.of is not None:
@@ -153,6 +194,11 @@ def _with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
                 raise ValueError(
                     f"model {model.name}: expected `of` to name a trained model "
                     f"({', '.join(trained) or 'there is none'}), got '{model.of}'"
+                )
+            if origin.checkpoint is not None and model.control in TRAINED_AS:
+                raise ValueError(
+                    f"model {model.name} is trained as {origin.name} is, which is taken from a "
+                    "checkpoint: leave it out, or have the benchmark train both"
                 )
             if model.forcefield not in ("", origin.forcefield):
                 raise ValueError(

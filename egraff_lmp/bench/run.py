@@ -22,12 +22,12 @@ from egraff_lmp.bench import work
 from egraff_lmp.bench.config import BenchConfig, Classical
 from egraff_lmp.bench.folder import REPORT, SUMMARY, made
 from egraff_lmp.bench.gather import read_results
-from egraff_lmp.bench.model import Model
+from egraff_lmp.bench.model import UNTRAINED, Model
 from egraff_lmp.bench.stage import Stage, StageResult, now, run_stage, stage_key
 from egraff_lmp.fileio import sha256_file, write_json
 from egraff_lmp.locking import locked
 from egraff_lmp.report.page import write_page
-from egraff_lmp.results.record import SHUFFLED
+from egraff_lmp.results.record import FEWER_FRAMES, NOISE, SHUFFLED
 from egraff_lmp.runs.machine import hardware, machine_words, versions
 from egraff_lmp.score.records import SCHEMA
 from egraff_lmp.score.words import counted
@@ -46,7 +46,7 @@ End = Callable[[int, int, StageResult], None]
 
 @dataclass(frozen=True)
 class ModelRun:
-    """All stages of one model; a shuffled one has the training of its origin."""
+    """All stages of one model; one that is not trained has the training of its origin."""
 
     model: Model
     train: StageResult
@@ -60,7 +60,7 @@ class ModelRun:
     def stages(self) -> tuple[StageResult, ...]:
         """The results in the order of the chain; a training belongs to the model of its name."""
         oracle = () if self.oracle is None else (self.oracle,)
-        train = () if self.model.control == SHUFFLED else (self.train,)
+        train = () if self.model.control in UNTRAINED else (self.train,)
         return (*train, self.deploy, self.check, *self.rollouts, *oracle, self.score)
 
 
@@ -193,7 +193,9 @@ class _Chain:
             for part in ("train", "validation")
         }
         settings = config.train_settings(model, *parts).model_dump(mode="json")
-        inputs = {"settings": settings, "parts": parts}
+        inputs: dict[str, Any] = {"settings": settings, "parts": parts}
+        if model.control == FEWER_FRAMES:
+            inputs["frames"] = model.strength
         out = self.out
         if self.shared is not None and reference.done:
             out = self.shared / stage_key(name, _versioned(inputs))[:SHARED_DIGITS]
@@ -211,16 +213,20 @@ class _Chain:
     def simulate(self, model: Model) -> None:
         """One model up to its rollouts; its deployment lies where its training does."""
         config, reference, name = self.config, self.found["reference"], model.name
-        origin = config.trained(model)
-        train = self.found.get(f"train-{origin.name}") or self.train(origin)
+        trained = config.trained(model)
+        train = self.found.get(f"train-{trained.name}") or self.train(trained)
         # The inputs of ordinary models are what they were before there were controls.
-        control: dict[str, Any] = {"shuffle_seed": config.seed} if model.control == SHUFFLED else {}
-        before = train.path("checkpoint") if origin.checkpoint is not None and train.done else None
+        control: dict[str, Any] = {}
+        if model.control == SHUFFLED:
+            control = {"shuffle_seed": config.seed}
+        elif model.control == NOISE:
+            control = {"noise": model.strength, "noise_seed": config.seed}
+        before = train.path("checkpoint") if trained.checkpoint is not None and train.done else None
         deploy = self.do(
             f"deploy-{name}",
             f"deploy {name}",
             {"checkpoint": train.sha256("checkpoint"), **control},
-            partial(work.deploy_model, model, train, **control),
+            partial(work.deploy_model, model, train, config.seed),
             train,
             out=train.folder.parent,
         )

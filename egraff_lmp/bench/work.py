@@ -6,6 +6,7 @@ program's record, so that a whole run can be moved.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -36,6 +37,7 @@ from egraff_lmp.data.table import read_source
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path, write_text
+from egraff_lmp.results.record import FEWER_FRAMES, NOISE, SHUFFLED
 from egraff_lmp.rollout import RolloutResult, classical, make_config, rerun, run_rollout
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
@@ -137,8 +139,12 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     """Train one model; a killed training goes on from its last epoch."""
     from egraff_lmp.train.run import train  # torch: seconds, for a training alone
 
-    files = (part_files(reference, part) for part in ("train", "validation"))
-    settings = config.train_settings(model, *([path for path, _ in part] for part in files))
+    parts = {
+        part: [path for path, _ in part_files(reference, part)] for part in ("train", "validation")
+    }
+    if model.control == FEWER_FRAMES and model.strength is not None:
+        parts["train"] = some_of(parts["train"], model.strength, reference.folder, folder)
+    settings = config.train_settings(model, parts["train"], parts["validation"])
     result = train(settings, folder / "training", base=reference.folder)
     value = {
         "best_epoch": result.best_epoch,
@@ -176,21 +182,48 @@ def take_checkpoint(model: Model, path: Path, folder: Path) -> Outcome:
     return Outcome(value, {"checkpoint": copy, "log": log})
 
 
+def some_of(paths: Sequence[str], part: float, base: Path, folder: Path) -> list[str]:
+    """Archives of a part of the frames of others, evenly chosen, at least one of each.
+
+    Args:
+        paths: of the archives, relative to `base`.
+        part: of the frames, below 1.
+        base: folder that paths start from, also of those that are returned.
+        folder: where the new archives go.
+    """
+    found = []
+    for path in paths:
+        frames = archive(base / path, None)
+        number = max(1, round(part * len(frames)))
+        chosen = frames.select(np.arange(number) * len(frames) // number)
+        write_npz(chosen, folder / Path(path).name)
+        found.append(os.path.relpath(folder / Path(path).name, base))
+    return found
+
+
 def part_files(reference: StageResult, part: str) -> list[tuple[str, str]]:
     """Paths in the reference's folder and hashes of a part's files, one for each source."""
     names = reference.value.get("part_files", {}).get(part, [part])
     return [reference.files[name] for name in names] if reference.done else []
 
 
-def deploy_model(
-    model: Model, trained: StageResult, folder: Path, shuffle_seed: int | None = None
-) -> Outcome:
-    """Turn the best checkpoint into a deployed file; with a seed, one of shuffled weights."""
+def deploy_model(model: Model, trained: StageResult, seed: int, folder: Path) -> Outcome:
+    """Turn the best checkpoint into a deployed file; `seed` is of what a control has random."""
     from egraff_lmp.train.deploy import deploy  # torch: seconds, for a deployment alone
+    from egraff_lmp.train.noise import WeightNoise
 
     path = folder / f"{model.name}.pt"
-    contract = deploy(trained.path("checkpoint"), path, shuffle_seed=shuffle_seed)
-    control = "" if model.control is None else f" ({model.control} control)"
+    noise = None
+    if model.control == NOISE and model.strength is not None:
+        noise = WeightNoise(model.strength, seed)
+    contract = deploy(
+        trained.path("checkpoint"),
+        path,
+        shuffle_seed=seed if model.control == SHUFFLED else None,
+        noise=noise,
+    )
+    strength = "" if model.strength is None else f", {model.strength:g}"
+    control = "" if model.control is None else f" ({model.control} control{strength})"
     value = {
         "architecture": contract.architecture + control,
         "r_max": contract.r_max,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from egraff_lmp.report.figures.base import PageFigure, colours_of
 from egraff_lmp.results.controls import ControlVerdict, verdicts
+from egraff_lmp.results.ladder import RungVerdict, rung_verdicts
 from egraff_lmp.results.record import Model, Results, System
 
 
@@ -48,6 +49,11 @@ class Page:
     def verdicts(self) -> tuple[ControlVerdict, ...]:
         """On the scores of the negative controls."""
         return verdicts(self.results)
+
+    @cached_property
+    def rungs(self) -> tuple[RungVerdict, ...]:
+        """On the scores of the controls that are made of a model."""
+        return rung_verdicts(self.results)
 
     def colour(self, model: Model) -> str:
         """Of a model, as in the figures."""

@@ -19,6 +19,7 @@ from egraff_lmp.report.figures import draw_all, write_files
 from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
+from egraff_lmp.report.sections.ladder import ladder
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
 from egraff_lmp.report.sections.summary import summary
@@ -38,6 +39,7 @@ SECTIONS = (
     Section("more", "All other scores", more, single=False),
     Section("paper", "The paper's tables", paper),
     Section("figures", "Figures", figures),
+    Section("ladder", "What each score resolves", ladder),
     Section("controls", "Negative controls", controls),
     # The summary of a single system says so itself.
     Section("troubles", "What failed", troubles, single=False),

@@ -134,13 +134,14 @@ def troubles_words(troubles: Iterable[Trouble]) -> str:
 def reason_words(reason: Fact) -> str:
     """What decided a verdict."""
     values = {
-        name: _percent(value) if name.endswith("survived") and isinstance(value, float) else value
+        name: percent(value) if name.endswith("survived") and isinstance(value, float) else value
         for name, value in reason.values.items()
     }
     return REASONS[reason.code].format(**values)
 
 
-def _percent(part: float) -> str:
+def percent(part: float) -> str:
+    """A part of the time."""
     # 100 % is for what reached its end alone.
     return "100 %" if part >= 1 else f"{min(100 * part, 99):.2g} %"
 

@@ -1,4 +1,8 @@
-"""Which scores can tell negative controls: every score in `egraff` form, ranked by `ranking`."""
+"""Which scores can tell negative controls: every score in `egraff` form, ranked by `ranking`.
+
+Controls with a strength are not ranked among the models, but compared with the one that they are
+made of: see `ladder`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from egraff_lmp.results.ranking import (
     leaders,
     rank_control,
 )
-from egraff_lmp.results.record import ModelResult, Results, System
+from egraff_lmp.results.record import HALF_CUTOFF, SHUFFLED, ModelResult, Results, System
 from egraff_lmp.score.metric import SEES_ENERGIES
 from egraff_lmp.score.options import EGRAFF
 from egraff_lmp.score.records import (
@@ -35,11 +39,13 @@ from egraff_lmp.score.records import (
 )
 from egraff_lmp.score.table import METRICS
 
+# Nothing that a model may be is as wrong as these.
+_RANKED_KINDS = (SHUFFLED, HALF_CUTOFF)
 # In the order of the rows.
 RANKED = (STRUCTURE, TRANSPORT, STABILITY, *RERUNS, TRAJECTORY)
 # Where the floor is noise, below which nothing can be ranked. Elsewhere it is what unrelated frames
 # give, or another length of time.
-_NOISE = {STRUCTURE, TRANSPORT}
+FLOOR_IS_NOISE = {STRUCTURE, TRANSPORT}
 # Of all atoms or pairs; those of single elements are in scores.json.
 _PARTS = ("", TOTAL, "phi", "psi")
 
@@ -77,19 +83,32 @@ class ControlVerdict:
 
 
 def verdicts(results: Results) -> tuple[ControlVerdict, ...]:
-    """On all scores of all negative controls; none where there is no control."""
+    """On all scores of the negative controls without a strength; none where there is no such."""
     return tuple(
         _verdict(system, result, *place)
         for system, result in results
-        if result.model.control is not None
-        for place in _scores([result, *system.ordinary])
+        if result.model.control is not None and result.model.control.kind in _RANKED_KINDS
+        for place in ranked_scores([result, *system.ordinary])
     )
 
 
 def uninformative(system: System) -> bool:
     """Whether FV at equal times carries no information there: no rollout follows the reference."""
     found = ((one, one.find("fv", TRAJECTORY)) for one in system.ordinary)
-    return decorrelated([_entry(result, score, TRAJECTORY) for result, score in found])
+    return decorrelated([entry_of(result, score, TRAJECTORY) for result, score in found])
+
+
+def says_nothing(
+    system: System, key: str, comparison: str, values: Sequence[Score | None]
+) -> Fact | None:
+    """Why a score says nothing of any model there, None where it does."""
+    metric = METRICS[key]
+    # Of paired energies there is no more to be had than of the forces of the same frames.
+    paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
+    if comparison == TRAJECTORY and paired and uninformative(system):
+        return Fact("unrelated")
+    facts = (value.fact(OTHER_SURFACE) for value in values if value is not None)
+    return next((fact for fact in facts if fact is not None), None)
 
 
 def leading(system: System, key: str, comparison: str, mode: str, part: str) -> tuple[str, ...]:
@@ -103,12 +122,12 @@ def leading(system: System, key: str, comparison: str, mode: str, part: str) -> 
     if not metric.better or any(score.fact(OTHER_SURFACE) for score in known):
         return ()
     floor = next((score.floor for score in known if score.floor is not None), None)
-    noise = floor if comparison in _NOISE else None
-    entries = [_entry(result, score, comparison) for result, score in found]
+    noise = floor if comparison in FLOOR_IS_NOISE else None
+    entries = [entry_of(result, score, comparison) for result, score in found]
     return leaders(entries, better=metric.better, floor=noise)
 
 
-def _scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
+def ranked_scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
     """Key, comparison and part of all scores that one of the models has, and that are ranked."""
     known = {
         (score.key, score.comparison, score.part)
@@ -127,16 +146,12 @@ def _verdict(
     metric, models = METRICS[key], (control, *system.ordinary)
     values = [model.find(key, comparison, part=part) for model in models]
     floor = next((v.floor for v in values if v is not None and v.floor is not None), None)
-    entry, *others = (_entry(*pair, comparison) for pair in zip(models, values, strict=True))
-    # Of paired energies there is no more to be had than of the forces of the same frames.
-    paired = metric.uncorrelated is not None or metric.sees == SEES_ENERGIES
-    nothing = next((v.fact(OTHER_SURFACE) for v in values if v is not None), None)
-    if comparison == TRAJECTORY and paired and uninformative(system):
-        nothing = Fact("unrelated")
+    entry, *others = (entry_of(*pair, comparison) for pair in zip(models, values, strict=True))
+    nothing = says_nothing(system, key, comparison, values)
     if nothing is not None:
         ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), nothing)
     else:
-        noise = floor if comparison in _NOISE else None
+        noise = floor if comparison in FLOOR_IS_NOISE else None
         rank = partial(rank_control, better=metric.better, floor=noise)
         ranking = rank(entry, others)
         alone = rank(replace(entry, survived=1.0), [replace(o, survived=1.0) for o in others])
@@ -168,7 +183,8 @@ def _stable_part(score: Score) -> float:
     return 1 - left_out / of
 
 
-def _entry(result: ModelResult, score: Score | None, comparison: str) -> Entry:
+def entry_of(result: ModelResult, score: Score | None, comparison: str) -> Entry:
+    """A score with the part of the time that the rollouts that enter it were whole."""
     survived, span = 1.0, None  # for errors on reference frames, which no rollout enters
     whole = None if comparison == RERUN_REFERENCE else result.find("survived", SURVIVAL)
     if whole is not None and whole.value is not None:

@@ -1,5 +1,6 @@
 """The values of a benchmark as `scores.json` and `scores.csv`: the rows of single scorings with
-the system and the model before them, and the verdicts on negative controls.
+the system and the model before them, the verdicts on negative controls, and what each score
+resolves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from egraff_lmp.results.controls import ControlVerdict, verdicts
+from egraff_lmp.results.ladder import Resolution, RungVerdict, resolutions, rung_verdicts
 from egraff_lmp.results.record import Results, Trouble
 from egraff_lmp.score.records import SCHEMA, Score, table_text, text_of_schema
 
@@ -53,6 +55,8 @@ class Export:
     models: tuple[State, ...]
     scores: tuple[Row, ...]
     controls: tuple[ControlVerdict, ...]
+    ladder: tuple[RungVerdict, ...]
+    resolutions: tuple[Resolution, ...]
 
 
 # Columns that `scores.csv` has before those of a single scoring, with their units.
@@ -72,7 +76,10 @@ def export(results: Results) -> Export:
         states.append(State(**place, state=result.state, troubles=result.troubles))
         forcefield = result.model.forcefield
         rows += [Row(**vars(one), **place, forcefield=forcefield) for one in result.values]
-    return Export(results.name, tuple(states), tuple(rows), verdicts(results))
+    rungs = rung_verdicts(results)
+    return Export(
+        results.name, tuple(states), tuple(rows), verdicts(results), rungs, resolutions(rungs)
+    )
 
 
 def to_dict(found: Export) -> dict[str, Any]:

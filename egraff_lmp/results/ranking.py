@@ -165,12 +165,17 @@ def _known(entry: Entry) -> bool:
     return entry.value is not None or entry.survived < 1
 
 
+def broke_before(one: Entry, other: Entry) -> bool:
+    """Whether the rollouts of `one` broke and those of `other` did not, or surely later."""
+    behind, ahead = one.survived_interval, other.survived_interval
+    apart = behind is not None and ahead is not None and behind[1] < ahead[0]
+    return one.survived < 1 == other.survived or apart
+
+
 def _beyond(one: Entry, other: Entry, badness: Callable[[float], float]) -> bool:
     """Whether `one` is worse than `other` and told apart from it."""
     if one.survived != other.survived:
-        behind, ahead = one.survived_interval, other.survived_interval
-        apart = behind is not None and ahead is not None and behind[1] < ahead[0]
-        return one.survived < 1 == other.survived or apart
+        return broke_before(one, other)
     if one.interval is None or other.interval is None:
         return False
     return min(map(badness, one.interval)) > max(map(badness, other.interval))

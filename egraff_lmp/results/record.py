@@ -6,7 +6,7 @@ Sentences are made of these records by `egraff_lmp.report.words`, for people.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,35 @@ from typing import Any
 from egraff_lmp.score.records import TOTAL, Score, Scores
 
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"
+# Kinds of negative controls: one wrong in every way or two, and those of a chosen strength.
 SHUFFLED, HALF_CUTOFF = "shuffled", "half-cutoff"
+FEWER_FRAMES, NOISE, R_MAX = "frames", "noise", "r-max"
+
+# Which of two strengths is nearer to the model that a control is made of: +1, the smaller one.
+_NEARER = {FEWER_FRAMES: -1, NOISE: 1, R_MAX: -1}
+
+
+def weakest_first(kind: str, strengths: Iterable[float]) -> tuple[float, ...]:
+    """Strengths of controls of one kind, from that which is nearest to the model on."""
+    return tuple(sorted(strengths, key=lambda strength: _NEARER.get(kind, 1) * strength))
 
 
 @dataclass(frozen=True)
 class NegativeControl:
-    """A force field that is made to be wrong, so that scores can be seen to notice it."""
+    """A force field that is made to be wrong, so that scores can be seen to notice it.
 
-    kind: str  # SHUFFLED (entries of every weight tensor permuted) or HALF_CUTOFF
-    of: str | None = None  # name of the trained model that a shuffled one is made of
+    Attributes:
+        kind: SHUFFLED (entries of every weight tensor permuted), HALF_CUTOFF, FEWER_FRAMES (trained
+            on some of the frames), NOISE (of the weights) or R_MAX (trained with a shorter cutoff).
+        of: name of the model that it is made of, or differs from in this alone; HALF_CUTOFF has
+            none.
+        strength: the fraction of the frames, the noise relative to the r.m.s. of each tensor, or
+            the cutoff in A.
+    """
+
+    kind: str
+    of: str | None = None
+    strength: float | None = None
 
 
 @dataclass(frozen=True)

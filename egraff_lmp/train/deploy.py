@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from egraff_lmp.contract import Citation, Contract, EnergyReference
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.table import DATA_SETS
@@ -18,6 +20,7 @@ from egraff_lmp.forcefields import force_field
 from egraff_lmp.forcefields.export import export_model
 from egraff_lmp.train.checkpoint import DTYPES, Checkpoint, Record, load_checkpoint
 from egraff_lmp.train.graphs import type_indices
+from egraff_lmp.train.noise import WeightNoise, add_noise
 from egraff_lmp.train.shuffle import shuffle_weights
 
 
@@ -28,6 +31,7 @@ def deploy(
     dtype: str | None = None,
     self_test_frame: Frames | None = None,
     shuffle_seed: int | None = None,
+    noise: WeightNoise | None = None,
     kernels: bool = True,
 ) -> Contract:
     """Write the deployed file of a checkpoint.
@@ -39,6 +43,7 @@ def deploy(
         self_test_frame: whose first frame is stored with its energies and forces; None takes the
             validation frame in the checkpoint.
         shuffle_seed: break the model on purpose, see `train.shuffle`; the file says so.
+        noise: add noise to its weights, see `train.noise`; the file says so, too.
         kernels: False keeps the reference network where there are kernels for it.
 
     Returns:
@@ -58,11 +63,11 @@ def deploy(
     frame = self_test_frame or record.self_test_frame()
     type_indices(frame.species, record.species, frame.source)  # unknown elements fail here
     model, provenance = loaded.build(dtype), _provenance(loaded)
-    if shuffle_seed is not None:
-        names = shuffle_weights(model, shuffle_seed)
-        # The errors are those of the weights before they were shuffled.
+    broken = _break(model, shuffle_seed, noise)
+    if broken:
+        # The errors are those of the weights before they were changed.
         del provenance["validation_errors"]
-        provenance["broken_on_purpose"] = {"weights_shuffled": len(names), "seed": shuffle_seed}
+        provenance["broken_on_purpose"] = broken
     return export_model(
         model,
         replace(
@@ -79,6 +84,19 @@ def deploy(
         kernels=kernels,
         training_range=record.training_range,
     )
+
+
+def _break(
+    model: torch.nn.Module, shuffle_seed: int | None, noise: WeightNoise | None
+) -> dict[str, Any]:
+    """Make a negative control of a model in place; what was done to it, nothing where nothing."""
+    done: dict[str, Any] = {}
+    if shuffle_seed is not None:
+        done = {"weights_shuffled": len(shuffle_weights(model, shuffle_seed)), "seed": shuffle_seed}
+    if noise is not None:
+        names = add_noise(model, noise)
+        done |= {"weights_noisy": len(names), "noise": noise.relative, "seed": noise.seed}
+    return done
 
 
 def _data_citations(record: Record) -> list[Citation]:

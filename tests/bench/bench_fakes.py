@@ -104,14 +104,13 @@ class Fakes:
         text = repr(config.training) + repr(model.training) + ref.sha256("train")
         return self.outcome(at, value, checkpoint=text, log="epoch\n1\n")
 
-    def deploy_model(
-        self, model: Model, trained: StageResult, folder: Path, shuffle_seed: int | None = None
-    ) -> Outcome:
+    def deploy_model(self, model: Model, trained: StageResult, seed: int, folder: Path) -> Outcome:
         value = {
             "architecture": model.name.title(), "r_max": 4.8, "n_layers": 2, "exchange_widths": [],
             "n_parameters": 1234, "dtype": "float32", "versions": {}, "citations": [],
         }  # fmt: skip
-        text = trained.sha256("checkpoint") + ("" if shuffle_seed is None else str(shuffle_seed))
+        broken = "" if model.control is None else f"{model.control} {model.strength} {seed}"
+        text = trained.sha256("checkpoint") + broken
         return self.outcome(folder, value, model=text)
 
     def check_model(

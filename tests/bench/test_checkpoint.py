@@ -83,6 +83,16 @@ def test_frames_to_learn_from_are_needed_by_models_that_learn() -> None:
         config(models=[before(), {"name": "new", "forcefield": "nequip"}], split=alone)
 
 
+def test_controls_of_what_was_trained_before() -> None:
+    """Its weights can be changed; it cannot be trained again on less."""
+    split = {"held_out": {"first": 60, "last": 100}}
+    noise = {"name": "noisy", "control": "noise", "of": "old", "strength": 0.1}
+    assert len(config(models=[before(), noise], split=split).models) == 2
+    less = {"name": "less", "control": "frames", "of": "old", "strength": 0.5}
+    with pytest.raises(EgraffError, match="model less is trained as old is, which is taken from"):
+        config(models=[before(), less], split=split)
+
+
 def test_a_matrix_names_a_checkpoint_for_each_system() -> None:
     sections = config().model_dump(mode="json")
     raw = {

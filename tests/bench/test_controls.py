@@ -85,7 +85,7 @@ def test_a_half_cutoff_is_half_of_what_the_model_would_have() -> None:
         ({**HALF, "of": "nequip"}, "`of` belongs to"),
         ({"name": "half", "control": "half-cutoff"}, "expected forcefield"),
         ({"name": "x"}, "expected forcefield"),
-        ({**HALF, "control": "noise"}, "shuffled"),
+        ({**HALF, "control": "weak"}, "shuffled"),
     ],
 )
 def test_mistakes_are_named(model: dict[str, Any], message: str) -> None:
