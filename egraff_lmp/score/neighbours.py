@@ -7,11 +7,12 @@ the reference; a g(r) of few pairs is smoothed before, and peaks and minima that
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
-from numpy.typing import NDArray
 
 from egraff_lmp.score.arrays import Bools, Floats, Ints
 from egraff_lmp.score.bonds import RADII_FACTOR
@@ -22,6 +23,9 @@ SMOOTHED_A = 0.1  # standard deviation of the Gaussian that g(r) is smoothed wit
 # Of the highest peak: peaks and minima of less prominence are noise or shoulders. The shoulder of
 # Li-P at 3.4 A in Li7P3S11 has 0.5 %, the minimum of Te-Te at 3.7 A in liquid GeTe4 15 %.
 PROMINENCE = 0.1
+# Of an atom of the rarer element: fewer are no shell, but single pairs at small r, where g(r) is
+# large with next to nothing in it.
+MIN_NEIGHBOURS = 0.1
 
 
 @dataclass(frozen=True)
@@ -107,32 +111,42 @@ def with_nearest(
     return found
 
 
-def first_shells(histogram: PairHistogram) -> Shells:
-    """First shells of the g(r) of a reference."""
-    elements = tuple(sorted({name for pair in histogram.names for name in pair.split("-")}))
+def first_shells(histogram: PairHistogram, species: Sequence[str]) -> Shells:
+    """First shells of the g(r) of a reference of these atoms."""
+    numbers = Counter(species)
+    elements = tuple(sorted(numbers))
     cutoffs = np.zeros((len(elements), len(elements)))
     bonded = np.zeros(cutoffs.shape, dtype=bool)
-    g = histogram.curves().g
-    for pair in histogram.names:
-        a, b = (elements.index(element) for element in pair.split("-"))
-        peak, end = _shell(g[pair], histogram.bin_width)
-        cutoffs[a, b] = cutoffs[b, a] = end
-        radii = sum(covalent_radii[atomic_numbers[element]] for element in pair.split("-"))
-        bonded[a, b] = bonded[b, a] = 0 < peak <= RADII_FACTOR * radii
+    g, n_frames = histogram.curves().g, histogram.n_frames.sum()
+    for index, pair in enumerate(histogram.names):
+        a, b = pair.split("-")
+        found = histogram.counts[:, index, :-1].sum(axis=0).cumsum() / n_frames
+        within = found * (2 if a == b else 1) / min(numbers[a], numbers[b])
+        peak, end = _shell(g[pair], within, histogram.bin_width)
+        row, column = elements.index(a), elements.index(b)
+        cutoffs[row, column] = cutoffs[column, row] = end
+        radii = covalent_radii[atomic_numbers[a]] + covalent_radii[atomic_numbers[b]]
+        bonded[row, column] = bonded[column, row] = 0 < peak <= RADII_FACTOR * radii
     if not bonded.any():
         bonded = cutoffs > 0
     return Shells(elements, cutoffs, bonded)
 
 
-def _shell(g: NDArray[np.float64], bin_width: float) -> tuple[float, float]:
-    """Distance in A of the first peak of g(r), and of the first minimum behind it; 0 without."""
+def _shell(g: Floats, within: Floats, bin_width: float) -> tuple[float, float]:
+    """Distance in A of the first peak of g(r), and of the first minimum behind it; 0 without.
+
+    `within` are the neighbours up to the end of each bin, of an atom of the rarer element.
+    """
     from scipy.ndimage import gaussian_filter1d  # an optional package
     from scipy.signal import find_peaks
 
-    smooth = gaussian_filter1d(g, SMOOTHED_A / bin_width, mode="nearest")
-    least = PROMINENCE * float(smooth.max())
-    if not least > 0:
+    if not within[-1] > 0:
         return 0.0, 0.0
+    smooth = gaussian_filter1d(g, SMOOTHED_A / bin_width, mode="nearest")
+    # Too few to be a shell: what is this near is g(r) of a handful of pairs.
+    few = int(np.searchsorted(within, MIN_NEIGHBOURS))
+    smooth[: few if few < len(g) else 0] = 0
+    least = PROMINENCE * float(smooth.max())
     peaks, _ = find_peaks(smooth, prominence=least)
     peak = int(peaks[0]) if len(peaks) else int(np.argmax(smooth))
     minima, _ = find_peaks(-smooth, prominence=least)

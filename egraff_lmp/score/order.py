@@ -40,7 +40,7 @@ class Surroundings:
 @once
 def surroundings(context: Context) -> Surroundings:
     """Of a scoring."""
-    shells = first_shells(distances(context)[EGRAFF].reference)
+    shells = first_shells(distances(context)[EGRAFF].reference, context.reference.species)
     options = context.options
     reference = local_structure(context.reference, shells, n_blocks=options.n_blocks)
     rollouts = [

@@ -90,7 +90,7 @@ COMPARED: Mapping[str, tuple[str, ...]] = {
     "fv_growth": (RERUN_ORACLE,),
     **dict.fromkeys(("rmsd", "divergence_time"), (TRAJECTORY,)),
     **dict.fromkeys(("diffusivity_error", "diffusivity_error_eq4"), (TRANSPORT,)),
-    "stability": (STABILITY,),
+    **dict.fromkeys(("stability", "units_intact"), (STABILITY,)),
     **dict.fromkeys(("finished_starts", "shortest_rollout", "survived"), (SURVIVAL,)),
     **dict.fromkeys(
         ("training_time", "training_time_epoch", "ms_per_step", "us_per_atom_step",
