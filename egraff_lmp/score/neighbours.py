@@ -21,7 +21,7 @@ from egraff_lmp.score.rdf import PairHistogram
 
 SMOOTHED_A = 0.1  # standard deviation of the Gaussian that g(r) is smoothed with
 # Of the highest peak: peaks and minima of less prominence are noise or shoulders. The shoulder of
-# Li-P at 3.4 A in Li7P3S11 has 0.5 %, the minimum of Te-Te at 3.7 A in liquid GeTe4 15 %.
+# Li-P at 3.4 A in Li6.75P3S11 has 0.5 %, the minimum of Te-Te at 3.7 A in liquid GeTe4 15 %.
 PROMINENCE = 0.1
 # Of an atom of the rarer element: fewer are no shell, but single pairs at small r, where g(r) is
 # large with next to nothing in it.
