@@ -1,4 +1,4 @@
-"""Pair distances counted in bins; the one place that knows about periodic images."""
+"""Pair distances counted in bins, of all periodic images; `neighbours` has the vectors."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ def estimate(metric: Metric, mode: str, sample: Sample, options: Options) -> Sco
     if value is None:
         return replace(score, absence=sample.undefined)
     between = interval(sample, options, metric.bounds) if sample.spread else None
+    if between is not None:  # sums in another order may put the value beyond its own interval
+        between = (min(between[0], value), max(between[1], value))
     return replace(
         score,
         value=value,

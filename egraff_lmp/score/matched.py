@@ -8,9 +8,16 @@ import numpy as np
 
 from egraff_lmp.score.arrays import Floats
 from egraff_lmp.score.clusters import labels_of
-from egraff_lmp.score.floor import Length
-from egraff_lmp.score.metric import Context, Sums
+from egraff_lmp.score.distances import finite_frames
+from egraff_lmp.score.floor import Floor, Length, floor_of
+from egraff_lmp.score.metric import Context, Sums, Value, once
 from egraff_lmp.score.records import Fact
+
+
+@once
+def n_finite(context: Context) -> int:
+    """Finite frames of all rollouts."""
+    return sum(int(finite_frames(frames).sum()) for frames in context.kept)
 
 
 def left_out(frames: int, of: int) -> Iterator[Fact]:
@@ -54,3 +61,25 @@ def lengths_of(
             frames, context.kept, labels_of(context), blocks, weights, strict=True
         )
     ]
+
+
+def floor_of_blocks(
+    context: Context,
+    value: Value,
+    own: Sums,
+    own_frames: Floats,
+    theirs: Sequence[Sums],
+    their_frames: Sequence[Floats],
+) -> Floor | None:
+    """What a perfect model would read with these rollouts; see `floor.floor_of`.
+
+    Args:
+        context: the starts and time steps.
+        value: of the sums of the rollouts (D,) and of the reference (D,).
+        own: (K, D) sums over blocks of the reference.
+        own_frames: (K,) frames in each.
+        theirs, their_frames: the same of each rollout.
+    """
+    lengths = lengths_of(context, [int(one.sum()) for one in their_frames], theirs, their_frames)
+    time = block_fs(context, int(own_frames.sum()), len(own))
+    return floor_of(value, own, own_frames, lengths, time, context.options)

@@ -251,14 +251,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves over the distance.
+    """Curves over the distance, or over what else their kind has on its axis.
 
     Attributes:
-        kind: "g" (radial distribution, dimensionless) or "h" (pair distances, 1/A).
-        r: (B,) bin centres in A.
+        kind: "g" (radial distribution, dimensionless), "h" (pair distances, 1/A), "S" (structure
+            factor over |q| in 1/A), "angle" (density of bond angles over degrees) or "n" (part of
+            the atoms over their number of neighbours).
+        r: (B,) bin centres in A, 1/A, degrees or neighbours.
         g: part ("total", "Ge-Te") to (B,) values.
-        bin_width: in A.
-        r_max: upper edge of the last bin in A.
+        bin_width: in the unit of r.
+        r_max: upper edge of the last bin.
         n_frames: frames averaged over.
     """
 
@@ -304,7 +306,8 @@ class Scores:
         versions: of the programs.
         scores: the values.
         curves: g(r) or h(r) by mode and side: "egraff reference", "egraff rollouts",
-            "paper reference", "paper rollouts".
+            "paper reference", "paper rollouts"; other kinds by mode, kind and side, "egraff S
+            reference".
         series: EV(t), FV(t), RMSD(t) and MSD over the lag.
         left_out: indices of rollouts that were too short to be scored.
     """

@@ -12,9 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from egraff_lmp.score import floor, rdf
-from egraff_lmp.score.distances import finite_frames
 from egraff_lmp.score.lifetime import stable_frames
-from egraff_lmp.score.matched import block_fs, left_out, lengths_of, nothing_left
+from egraff_lmp.score.matched import floor_of_blocks, left_out, n_finite, nothing_left
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value, once
 from egraff_lmp.score.options import EGRAFF, PAPER
 from egraff_lmp.score.pair_counts import FU, counted_until, distances
@@ -76,11 +75,6 @@ def _counted(context: Context, form: str) -> tuple[rdf.PairHistogram, ...]:
     )
 
 
-@once
-def _finite_frames(context: Context) -> int:
-    return sum(int(finite_frames(frames).sum()) for frames in context.kept)
-
-
 def _sample(context: Context, form: str, curve: str, part: str, value: Value) -> Sample:
     found, counted = distances(context)[form], _counted(context, form)
 
@@ -89,7 +83,7 @@ def _sample(context: Context, form: str, curve: str, part: str, value: Value) ->
         return np.column_stack([curves, histogram.n_frames])
 
     reference, merged = found.reference, rdf.merge(counted)
-    frames, of = int(merged.n_frames.sum()), _finite_frames(context)
+    frames, of = int(merged.n_frames.sum()), n_finite(context)
     counts = counts_of(context, of, int(reference.n_frames.sum()))
     bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
     kind = "paper_rdf" if form == PAPER else "rdf"
@@ -127,10 +121,7 @@ def _floor(
     value: Value,
 ) -> floor.Floor | None:
     """What a perfect model would read with these rollouts; the last of the sums counts frames."""
-    fine, counted = distances(context)[form].fine_reference, _counted(context, form)
-    own, theirs = blocks(fine), [blocks(one) for one in counted]
-    frames = [int(one.n_frames.sum()) for one in counted]
-    weights = [sums[:, -1] for sums in theirs]
-    lengths = lengths_of(context, frames, theirs, weights)
-    time = block_fs(context, int(fine.n_frames.sum()), len(own))
-    return floor.floor_of(value, own, own[:, -1], lengths, time, context.options)
+    own = blocks(distances(context)[form].fine_reference)
+    theirs = [blocks(one) for one in _counted(context, form)]
+    frames = [sums[:, -1] for sums in theirs]
+    return floor_of_blocks(context, value, own, own[:, -1], theirs, frames)

@@ -36,8 +36,15 @@ from egraff_lmp.score.metric import (
     Metric,
 )
 from egraff_lmp.score.options import MODES, PAPER
+from egraff_lmp.score.order import (
+    bond_angle_divergences,
+    coordination_divergences,
+    tetrahedral_errors,
+    units_intact,
+)
 from egraff_lmp.score.pair_counts import FU
 from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, SURVIVAL
+from egraff_lmp.score.scattering import structure_factor_errors
 from egraff_lmp.score.structure import structure
 from egraff_lmp.score.survival import finished, shortest, survived
 from egraff_lmp.score.thermodynamics import energy_drifts, pressures, temperature_errors
@@ -277,6 +284,37 @@ _ROWS = (
         "survived", "part of the rollouts before they broke", survived, "1",
         "part of the time asked for that all rollouts together were whole; a molecule also ends "
         "where its first bond breaks", bounds=(0.0, 1.0), better="higher", sees=NOTHING,
+    ),
+    Metric(
+        "sq_error", "S(q) error", structure_factor_errors, "%",
+        "relative r.m.s. difference of the static structure factor from the reference's: S(q) as "
+        "neutrons see it, and the Faber-Ziman partials", systems=(BULK,),
+    ),
+    Metric(
+        "angle_jsd", "angle JSD", bond_angle_divergences, "bit",
+        "Jensen-Shannon divergence, base 2, of the distributions of angles between bonds",
+        bounds=(0.0, 1.0), systems=(BULK,),
+    ),
+    Metric(
+        "coordination_jsd", "coordination JSD", coordination_divergences, "bit",
+        "Jensen-Shannon divergence, base 2, of the distributions of numbers of neighbours in first "
+        "shells", bounds=(0.0, 1.0), systems=(BULK,),
+    ),
+    Metric(
+        "tetrahedral_error", "q error", tetrahedral_errors(0), "1",
+        "difference of the mean tetrahedral order q of C, Si and Ge from that of the reference",
+        systems=(BULK,),
+    ),
+    Metric(
+        "tetrahedral_fraction_error", "tetrahedral fraction error",
+        tetrahedral_errors(1, scale=100.0), "%",
+        "difference of the part of C, Si and Ge atoms that are tetrahedral from that of the "
+        "reference", bounds=(0.0, 100.0), systems=(BULK,),
+    ),
+    Metric(
+        "units_intact", "units intact", units_intact, "%",
+        "part of the P atoms that have the bonds to S and P of the first frame",
+        bounds=(0.0, 100.0), better="higher", systems=(BULK,),
     ),
     *COSTS,
 )  # fmt: skip

@@ -51,6 +51,11 @@ def _diffusivity(
     return f"D of the {whose} is {value:.3g}{spread} A^2/ps, {si:.3g} m^2/s"
 
 
+def _first_shells(skip: int, **within: float) -> str:
+    ends = ", ".join(f"{pair} {end:.2f} A" for pair, end in within.items())
+    return f"rollout frames from {skip} on, first shells of the reference: {ends}"
+
+
 def _does_not_diffuse(
     whose: str, part: str, exponent: float | None, reach: float | None, needed: float,
     first_fs: float, last_fs: float,
@@ -119,6 +124,16 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "asked-for": lambda rollouts, fs: (
         f"of {counted(rollouts, 'rollout')} of {fs:g} fs that were asked for"
     ),
+    "wave-vectors": lambda skip, every, q_max, width: (
+        f"rollout frames from {skip} on{'' if every == 1 else f', one out of {every}'}, "
+        f"|q| < {q_max:g} 1/A in shells of {width:g} 1/A"
+    ),
+    "first-shells": _first_shells,
+    "four-nearest": (
+        "rollout frames from {skip} on, four nearest neighbours of {elements}; tetrahedral are "
+        "atoms with four bonds and q > {above:g}"
+    ),
+    "units": "rollout frames from {skip} on, bonds shorter than {bond:g} A",
     "timed-steps": lambda steps: counted(steps, "step"),
     "epochs": lambda epochs: counted(epochs, "epoch"),
     # Why there is no value.
@@ -132,6 +147,14 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     "no-finite-values": "no frame is finite",
     "no-distances": "there are no {part} distances below r_max in reference or rollouts",
+    "no-wave-vectors": (
+        "no wave vector with |q| < {q_max:g} 1/A is allowed in the cells of both reference and "
+        "rollouts"
+    ),
+    "no-scattering-length": "no neutron scattering length is known for {elements}",
+    "no-neighbours": "there is no {part} in first shells of the reference or of the rollouts",
+    "no-group-14": "there is no C, Si or Ge, whose neighbours form tetrahedra",
+    "no-units": "there are no phosphorus and sulphur atoms, which form PS4 and P2S6 units",
     "no-temperature": "the temperature of the ensemble is not given (--temperature)",
     "no-labels": "the {whose} holds no {what}",
     "no-rerun-reference": "the model was not re-evaluated on the reference frames (LAMMPS rerun)",
@@ -226,6 +249,11 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     "temperature-within": _temperature,
     "temperature-without-target": "the temperature was not checked, as no target was given",
     "temperature-not-told": "the temperature was not checked, as no rollout tells it",
+    "tetrahedral-order": "the mean of q is {value:.3f}, that of the reference {reference:.3f}",
+    "tetrahedral-fraction": (
+        "{value:.1f} % of the atoms are tetrahedral, of the reference {reference:.1f} %"
+    ),
+    "units-of-reference": "of the P atoms of the reference {percent:.1f} % keep their bonds",
     "rollouts-timed": "{rollouts} of {of} rollouts have a log that tells their cost",
     "machine": _machine,
     "other-surface": (

@@ -95,7 +95,7 @@ COMPARED: Mapping[str, tuple[str, ...]] = {
          "conductivity_nernst_einstein", "haven_ratio"), (TRANSPORT,),
     ),
     **dict.fromkeys(("temperature_error", "energy_drift", "pressure"), (THERMODYNAMICS,)),
-    "stability": (STABILITY,),
+    **dict.fromkeys(("stability", "units_intact"), (STABILITY,)),
     **dict.fromkeys(("finished_starts", "shortest_rollout", "survived"), (SURVIVAL,)),
     **dict.fromkeys(
         ("training_time", "training_time_epoch", "ms_per_step", "us_per_atom_step",

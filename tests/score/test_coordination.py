@@ -1,11 +1,14 @@
-"""Neighbours of the first shell, counted from g(r)."""
+"""Neighbours of the first shell, counted from g(r) and atom by atom."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from crystals import crystal
 
+from egraff_lmp.score.coordination import MAX_NUMBER, coordination_numbers, number_counts
 from egraff_lmp.score.curves import coordination_error, first_minimum
+from egraff_lmp.score.neighbours import neighbours
 
 WIDTH = 0.05
 R = (np.arange(160) + 0.5) * WIDTH
@@ -37,3 +40,30 @@ def test_the_width_of_a_peak_does_not_matter():
 
 def test_without_neighbours_there_is_no_error():
     assert np.isnan(coordination_error(shells(6, 12, 8), np.zeros_like(R), WIDTH))
+
+
+@pytest.mark.parametrize(
+    ("name", "structure", "a", "cutoff", "own", "other"),
+    [
+        ("Si", "diamond", 5.43, 2.6, 4, None),
+        ("Cu", "fcc", 3.61, 2.9, 12, None),
+        ("GeTe", "rocksalt", 6.0, 3.3, 0, 6),
+        ("GeTe", "rocksalt", 6.0, 4.5, 12, 6),
+    ],
+)  # fmt: skip
+def test_coordination_numbers_of_crystals(name, structure, a, cutoff, own, other):
+    atoms = crystal(name, structure, a)
+    kinds = np.unique(atoms.get_chemical_symbols(), return_inverse=True)[1]
+    near = neighbours(atoms.positions, atoms.cell.array, cutoff)
+    numbers = coordination_numbers(near, kinds, kinds.max() + 1)
+    each = np.arange(len(atoms))
+    assert (numbers[each, kinds] == own).all()
+    if other is not None:
+        assert (numbers[each, 1 - kinds] == other).all()
+
+
+def test_numbers_are_counted_and_large_ones_together():
+    counts = number_counts(np.array([0, 2, 2, MAX_NUMBER, 400]))
+    assert (counts[[0, 1, 2, -1]] == [1, 0, 2, 2]).all()
+    assert counts.sum() == 5
+    assert number_counts(np.zeros(0, dtype=np.int64)).sum() == 0

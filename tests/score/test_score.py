@@ -74,6 +74,8 @@ def test_a_rollout_that_is_the_reference_scores_zero_everywhere():
             *FOLLOWED, *WITHOUT, "fv_growth",
         ):  # fmt: skip
             continue
+        if score.absence == Fact("no-neighbours", {"part": score.part}):
+            continue  # shells of random positions may be empty
         assert score.value == pytest.approx(0, abs=1e-12), score.key
     assert scores.find("fv", "trajectory").counts.zero == 20
 
@@ -100,7 +102,9 @@ def test_every_value_carries_what_is_needed_to_read_it():
         # A model that is the truth has no FV, and with it no growth, and no error.
         assert score.interval is not None or score.counts.zero or score.key == "fv_growth"
         # Windows of 40 fs of 20 atoms are as noisy as unstable ones.
-        assert errors or score.floor > 0 or score.key == "stability"
+        # Of random positions hardly any atom is tetrahedral.
+        zero = score.key in ("stability", "tetrahedral_fraction_error")
+        assert errors or score.floor > 0 or zero
         assert score.counts.frames == (20 if score.comparison in RERUNS else 4 * 18)
         assert score.counts.starts == (None if score.comparison in RERUNS else 4)
         assert score.comparison in RERUNS or len(score.per_start) == 4
