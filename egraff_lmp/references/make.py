@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import split_indices
@@ -25,7 +26,7 @@ from egraff_lmp.data.store import read_header, read_store, write_store
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import require_writable, sha256_file, write_json, write_text
 from egraff_lmp.locking import locked
-from egraff_lmp.references.plan import PARTS, Maker, Plan, Segment
+from egraff_lmp.references.plan import PARTS, Maker, Plan
 from egraff_lmp.runs.machine import hardware
 
 SCHEMA = 1
@@ -156,7 +157,7 @@ def _finish(
     paths = [_segment_path(work, number) for number in range(len(plan.segments))]
     records = [read_header(path)["provenance"] for path in paths]
     begun = json.loads((work / _BEGUN).read_text(encoding="utf-8"))
-    frames = _joined([read_store(path) for path in paths], plan.stride_fs, maker.title)
+    frames, energy = _joined([read_store(path) for path in paths], plan.stride_fs, maker.title)
     indices = split_indices(len(frames), plan.sizes, method=plan.method, seed=plan.seed)
     drawn = {name: part.tolist() for name, part in zip(PARTS, indices, strict=True)}
     files = {TRAJECTORY: frames}
@@ -178,7 +179,7 @@ def _finish(
         "schema": SCHEMA,
         **asked,
         "species": list(frames.species),
-        "facts": {**begun["facts"], **means, "mean_energy_ev": float(np.mean(frames.energy))},
+        "facts": {**begun["facts"], **means, "mean_energy_ev": float(energy.mean())},
         "files": written,
         "citations": [asdict(citation) for citation in maker.citations],
         "wall_seconds": round(seconds + sum(record["seconds"] for record in records), 1),
@@ -189,25 +190,30 @@ def _finish(
     return metadata
 
 
-def _part(frames: Frames, indices: Any, plan: Plan) -> Frames:
+def _part(frames: Frames, indices: NDArray[np.int64], plan: Plan) -> Frames:
     """Frames of a part; in blocks they keep their time step."""
     if plan.method == "contiguous" and len(indices):
         return frames.select(slice(int(indices[0]), int(indices[-1]) + 1))
     return frames.select(indices)
 
 
-def _joined(parts: list[Frames], stride_fs: float, title: str) -> Frames:
+def _joined(
+    parts: list[Frames], stride_fs: float, title: str
+) -> tuple[Frames, NDArray[np.float64]]:
+    """(The trajectory, its energies (T,) in eV)."""
     energies = [part.energy for part in parts if part.energy is not None]
     forces = [part.forces for part in parts if part.forces is not None]
-    return replace(
+    energy = np.concatenate(energies)
+    frames = replace(
         parts[0],
         positions=np.concatenate([part.positions for part in parts]),
         cell=np.concatenate([part.cell for part in parts]),
-        energy=np.concatenate(energies),
+        energy=energy,
         forces=np.concatenate(forces),
         timestep_fs=stride_fs,
-        source=f"{title}, made by egraff data make",
+        source=f"{title}, made by {KIND}",
     )
+    return frames, energy
 
 
 def readme(maker: Maker, plan: Plan, metadata: Mapping[str, Any]) -> str:
@@ -228,6 +234,3 @@ def readme(maker: Maker, plan: Plan, metadata: Mapping[str, Any]) -> str:
         "it holds. Energies are in eV, forces in eV/A, positions in A.\n\n"
         f"## Settings\n\n{settings}\n\n## Measured\n\n{facts}\n\n## Cite\n\n{cite}\n"
     )
-
-
-__all__ = ["Made", "Maker", "Plan", "Segment", "make_set"]

@@ -107,9 +107,17 @@ class Maker(Protocol):
     k - 1 left in the folder, and nothing else, so that an ended run can be taken up.
     """
 
-    key: str
-    title: str
-    citations: Sequence[Citation]
+    @property
+    def key(self) -> str:
+        """Of the data set."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+
+    @property
+    def citations(self) -> Sequence[Citation]:
+        """What to cite with the set."""
 
     def settings(self) -> dict[str, Any]:
         """What beside the plan decides the numbers, for JSON: parameters, versions of programs."""

@@ -1,8 +1,8 @@
 """Liquid water by LAMMPS: the decks of a rollout with the force field SPC/Fw in a model's place.
 
-From a lattice of turned molecules, minimised; at 1 atm for the density (in.npt, whose second half is
-averaged) unless it is given; then at that density (in.nvt, Nose-Hoover with 100 fs) in segments that
-go on from LAMMPS' own restart files, as one simulation.
+From a lattice of turned molecules, minimised; at 1 atm for the density (in.npt, whose second half
+is averaged) unless it is given; then at that density (in.nvt, Nose-Hoover with 100 fs) in segments
+that go on from LAMMPS' own restart files, as one simulation.
 """
 
 from __future__ import annotations
@@ -38,6 +38,17 @@ from egraff_lmp.rollout.potential import element_words
 from egraff_lmp.rollout.restart import THERMO, TRAJECTORY
 from egraff_lmp.runs.machine import versions
 
+# Appendix D of the paper: 100 000 frames, 10 fs apart, of 1 ns at 300 K; the parts of Water-1k.
+PAPER = Plan(
+    frames=100_000,
+    stride_fs=10.0,
+    timestep_fs=1.0,
+    temperature_kelvin=300.0,
+    equilibration_ps=50.0,
+    sizes=(950, 50, 10_000),
+    method="shuffled",
+    seed=1,
+)
 ATMOSPHERE_BAR = 1.01325
 START_DENSITY = 0.997  # g/cm^3, water at 298 K
 DAMPING_FS, BAROSTAT_FS = 100.0, 1000.0
@@ -102,8 +113,8 @@ class Water:
         """Minimise, find the density, and settle at constant volume; leaves a restart file."""
         check_out_dir(work)
         start = lattice(self.molecules, self.density or START_DENSITY, plan.seed)
-        few = {name: str(MINIMISED_STEPS) for name in ("steps", "thermo_every", "dump_every")}
-        last = self._run(work / "minimise", "minimise", start, few)
+        few = {"steps": str(MINIMISED_STEPS), "dump_every": str(MINIMISED_STEPS)}
+        last = self._run(work / "minimise", "minimise", start, {**few, "thermo_every": "1"})
         facts = {}
         if self.density is None:
             last, volume, pressure = self._at_pressure(plan, work / "npt", last)
@@ -187,7 +198,9 @@ class Water:
             "out": str(folder),
             **variables,
         }
-        end = launch(lammps_command(deck_path(deck), given, self.ranks, None), folder / "log.lammps")
+        end = launch(
+            lammps_command(deck_path(deck), given, self.ranks, None), folder / "log.lammps"
+        )
         if end.code != 0 or end.error:
             raise setup_error(end)
 
