@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,11 @@ import numpy as np
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.references.alanine import IMPLICIT, VACUUM, ask_amber
-from egraff_lmp.references.spcfw import spcfw
+from egraff_lmp.references.spcfw import spcfw, water_topology
+from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.rollout.rerun import rerun
+
+BLOCK_FRAMES = 2000
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,17 @@ class Oracle:
 
 
 def _ask_spcfw(frames: Frames, folder: Path) -> Frames:
-    return rerun(spcfw(), frames, folder)
+    """By LAMMPS, some frames at a time: their dumps take 40 kB for each frame of 192 atoms."""
+    molecules = water_topology(Structure.from_frames(frames, 0))
+    potential = replace(spcfw(), topology=lambda _: molecules)
+    found = []
+    for first in range(0, len(frames), BLOCK_FRAMES):
+        block = folder / f"frames-{first}"
+        found.append(rerun(potential, frames.select(slice(first, first + BLOCK_FRAMES)), block))
+        shutil.rmtree(block)
+    energies = [part.energy for part in found if part.energy is not None]
+    forces = [part.forces for part in found if part.forces is not None]
+    return replace(frames, energy=np.concatenate(energies), forces=np.concatenate(forces))
 
 
 def _ask_implicit(frames: Frames, folder: Path) -> Frames:

@@ -158,7 +158,9 @@ def test_oracles_are_refused(egraff, rollout):
     result = egraff(first, second, "--oracle", "dft")
     assert "expected an oracle out of water, alanine_dipeptide" in str(result.exception)
     result = egraff(first, second, "--oracle", "water")
-    assert "expected elements that the model knows (H O), got Ge Te" in str(result.exception)
+    assert "expected water, two hydrogens for each oxygen and nothing else, got Ge4 Te8" in str(
+        result.exception
+    )
 
 
 def test_a_committee_is_told_from_the_ground_truth(egraff, rollout):

@@ -115,10 +115,13 @@ def test_a_frame_that_broke_has_no_numbers(tmp_path):
     assert np.isnan(ask("water", frames, tmp_path / "q").energy).all()
 
 
-def test_a_molecule_that_dissociates_later_keeps_its_bonds(tmp_path):
+def test_a_molecule_that_dissociates_later_keeps_its_bonds(tmp_path, monkeypatch):
+    """Also where the frame in which it is whole was evaluated in another block."""
+    monkeypatch.setattr("egraff_lmp.references.oracle.BLOCK_FRAMES", 1)
     frames = water(n=2)
     frames.positions[1, 1] += [2.0, 0.0, 0.0]
     seen = ask("water", frames, tmp_path / "o")
+    assert list((tmp_path / "o").iterdir()) == []
     assert seen.energy[1] > seen.energy[0] + 10  # two bonds of half a kilo-eV per A^2
     assert np.abs(seen.forces[1]).max() > 10
 
