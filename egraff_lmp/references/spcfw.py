@@ -2,7 +2,7 @@
 
 Y. Wu, H. L. Tepper, G. A. Voth, J. Chem. Phys. 124, 024503 (2006): harmonic bonds and angle, point
 charges, Lennard-Jones between oxygens. The parameters stand in `lammps_inputs/spcfw.settings`.
-"Forces are not enough" calls the force field SPC/E-fw, cites that paper, and gives its diffusivity.
+"Forces are not enough" calls its force field SPC/E-fw and cites that paper.
 """
 
 from __future__ import annotations
