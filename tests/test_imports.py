@@ -32,6 +32,7 @@ INSIDE = {
     "mpi4py": "optional (rollout), starts MPI",
     "nequip": "optional (forcefields), 3 s",
     "PIL": "optional (report), with matplotlib",
+    "openmm": "optional (openmm), 0.3 s",
     "phonopy": "optional (tasks)",
     "scipy": "optional (score), 0.7 s",
     "torch": "1 s; contracts are read and the installation is looked at without it",

@@ -64,8 +64,11 @@ class AbInitio(Strict):
     With `time_series: false` the frames sample an ensemble and have no times: structure is scored
     against all held-out frames, nothing is compared at equal times, and `stride_fs` is the time
     between dumped frames of a rollout alone. `periodic: false` drops the cell of frames that hold a
-    single molecule in a large box.
+    single molecule in a large box. Where a force field that can be evaluated made the frames
+    (`egraff data make`), `oracle` names it, and energy and force violation are exact.
     """
+
+    later = ("oracle",)
 
     kind: Literal["ab-initio"] = Field(description="frames that are read")
     sources: tuple[str, ...] = Field(
@@ -75,6 +78,9 @@ class AbInitio(Strict):
     time_series: bool = Field(default=True, description="whether the frames follow each other")
     periodic: Literal[False] | None = Field(
         default=None, description="false drops the cell; null takes the frames as they are"
+    )
+    oracle: Literal["water", "alanine_dipeptide", "alanine_dipeptide_vacuum"] | None = Field(
+        default=None, description="reference force field that made the frames"
     )
 
 
@@ -266,7 +272,7 @@ class BenchConfig(Strict):
                 f"{step} fs: frames of reference and rollout are compared at equal times"
             )
         committee = self.scoring.committee_every is not None
-        if committee and isinstance(self.reference, Classical):
+        if committee and self.exact:
             raise ValueError(
                 "scoring.committee_every: the ground truth itself is evaluated on the rollouts' "
                 "frames here; leave it out"
@@ -344,11 +350,16 @@ class BenchConfig(Strict):
         """Names of the stages after the reference that give a model's results, in order."""
         name = model.name
         rollouts = (f"rollout-{name}-{k}" for k in range(1, len(self.rollout.starts) + 1))
-        asked = isinstance(self.reference, Classical) or self.scoring.committee_every is not None
+        asked = self.exact or self.scoring.committee_every is not None
         return (
             f"train-{self.trained(model).name}", f"deploy-{name}", f"check-{name}", *rollouts,
             *((f"oracle-{name}",) if asked else ()), f"score-{name}",
         )  # fmt: skip
+
+    @property
+    def exact(self) -> bool:
+        """Whether the ground truth can be evaluated on any frame."""
+        return isinstance(self.reference, Classical) or self.reference.oracle is not None
 
     @property
     def time_series(self) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from egraff_lmp import __version__
 from egraff_lmp.bench import work
-from egraff_lmp.bench.config import BenchConfig, Classical
+from egraff_lmp.bench.config import BenchConfig
 from egraff_lmp.bench.folder import REPORT, SUMMARY, made
 from egraff_lmp.bench.gather import read_results
 from egraff_lmp.bench.model import UNTRAINED, Model
@@ -289,7 +289,7 @@ class _Chain:
         config = self.config
         inputs: dict[str, Any]
         members: dict[str, StageResult] = {}
-        if isinstance(config.reference, Classical):
+        if config.exact:
             who = "the exact reference"
             inputs = {"potential": work.potential_inputs(config)}
             do = partial(work.ask_oracle, config, kept)

@@ -37,6 +37,7 @@ from egraff_lmp.data.table import read_source
 from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path, write_text
+from egraff_lmp.references.oracle import ask
 from egraff_lmp.results.record import FEWER_FRAMES, NOISE, SHUFFLED
 from egraff_lmp.rollout import RolloutResult, classical, make_config, rerun, run_rollout
 from egraff_lmp.runs.machine import machine_words
@@ -353,11 +354,17 @@ def _on_frames(config: BenchConfig, deployed: StageResult, frames: Frames, folde
 
 
 def ask_oracle(config: BenchConfig, rollouts: Sequence[StageResult], folder: Path) -> Outcome:
-    """The reference potential on the rollouts' own frames, through LAMMPS `rerun`."""
+    """The reference force field on the rollouts' own frames."""
     settings = config.reference
-    if not isinstance(settings, Classical):
-        raise EgraffError("expected a classical reference: ab-initio ones cannot be re-evaluated.")
     frames, _ = judged(config, [rollout_of(config, one).frames for one in rollouts])
+    if not isinstance(settings, Classical):
+        if settings.oracle is None:
+            raise EgraffError(
+                "expected a reference that can be evaluated, got ab-initio frames without an "
+                "oracle."
+            )
+        seen = ask(settings.oracle, frames, folder / "rerun")
+        return _archived("oracle", seen, folder, {"n_frames": len(seen)})
     seen = rerun(
         classical(settings.pair_style, settings.coefficients),
         frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
+    from egraff_lmp.score import Rerun
 
 
 def command(
@@ -47,6 +49,14 @@ def command(
     rerun_oracle: Annotated[
         list[str] | None,
         typer.Option(help="The ground truth's on the frames of TRAJECTORY; once per rollout."),
+    ] = None,
+    oracle: Annotated[
+        str | None,
+        typer.Option(
+            help="Evaluate this reference force field on the frames of TRAJECTORY, in place of "
+            "--rerun-oracle: water (SPC/Fw), alanine_dipeptide or alanine_dipeptide_vacuum "
+            "(AMBER-03)."
+        ),
     ] = None,
     rerun_committee: Annotated[
         list[str] | None,
@@ -100,6 +110,11 @@ def command(
             f"expected one log for each of the {len(trajectory)} rollouts, got {len(log)}: give "
             "--log once per rollout, or not at all."
         )
+    if oracle is not None and rerun_oracle:
+        raise EgraffError(
+            "expected --oracle or --rerun-oracle, got both: leave one out, as each of them gives "
+            "the ground truth on the rollouts' frames."
+        )
     kind = "png" if plot is None else picture_format(plot)
     for path in (csv, plot):
         if path is not None:
@@ -120,6 +135,8 @@ def command(
                 concatenate(frames),
                 lengths=tuple(map(len, frames)),
             )
+    if oracle is not None:
+        reruns[RERUN_ORACLE] = _asked(oracle, [one.frames for one in rollouts])
     scores = score_trajectory(
         truth,
         rollouts,
@@ -142,6 +159,17 @@ def command(
         typer.echo(scores.to_json())
     else:
         show(scores)
+
+
+def _asked(oracle: str, rollouts: list[Frames]) -> Rerun:
+    """A reference force field on the frames of each rollout."""
+    from egraff_lmp.references.oracle import ask
+    from egraff_lmp.score import Rerun
+    from egraff_lmp.score.align import concatenate
+
+    with tempfile.TemporaryDirectory(prefix="egraff-oracle-") as folder:
+        truth = [ask(oracle, one, Path(folder) / str(n)) for n, one in enumerate(rollouts)]
+    return Rerun(concatenate(truth), concatenate(rollouts), lengths=tuple(map(len, rollouts)))
 
 
 def _read(source: str, timestep_fs: float | None) -> Frames:

@@ -76,6 +76,7 @@ class DataSet:
         whole: parts that hold the frames of other parts by construction.
         remote: part to its downloadable files.
         part_temperatures: of parts that are not of the first condition, in K.
+        made: parts that `egraff data make` makes with the reference force field.
     """
 
     key: str
@@ -98,6 +99,7 @@ class DataSet:
     whole: tuple[str, ...] = ()
     remote: Mapping[str, tuple[RemoteFile, ...]] = field(default_factory=dict)
     part_temperatures: Mapping[str, float] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
 
     @property
     def temperature_kelvin(self) -> float:
@@ -128,10 +130,17 @@ class DataSet:
         if not path.exists():
             raise EgraffError(
                 f"data set {self.key}: expected its part '{part}' at {path}, there is none: see "
-                f"`egraff data fetch {self.key}:{part}`, or set {DATA_VARIABLE} to the folder "
+                f"`{self.how_to_get(part)}`, or set {DATA_VARIABLE} to the folder "
                 f"that holds {Path(self.files[part]).parts[0]} ({root_in_words()})."
             )
+        if part in self.made:  # the file says what was asked for when it was made
+            return read_frames(path)
         return read_frames(path, timestep_fs=self.frame_stride_fs.get(part))
+
+    def how_to_get(self, part: str) -> str:
+        """The command that brings a part."""
+        make = f"egraff data make {self.key}"
+        return make if part in self.made else f"egraff data fetch {self.key}:{part}"
 
     def order_of(self, part: str) -> str:
         """How the frames of a part follow each other: SERIES, ORDERED or INDEPENDENT."""

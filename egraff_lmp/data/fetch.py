@@ -70,6 +70,11 @@ def fetch_part(
     """
     entry.path(part)  # an unknown part fails here
     files = entry.remote.get(part, ())
+    if not files and part in entry.made:
+        raise EgraffError(
+            f"data set {entry.key}: expected a part that is published, got '{part}': "
+            f"`{entry.how_to_get(part)}` makes it."
+        )
     if not files:
         hint = entry.obtain or f"see {entry.homepage}."
         raise EgraffError(

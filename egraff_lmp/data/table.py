@@ -110,6 +110,18 @@ _FU = Citation(
     doi="10.48550/arXiv.2210.07237",
 )
 
+_SPCFW = Citation(
+    "Y. Wu, H. L. Tepper, G. A. Voth, Flexible simple point-charge water model with improved "
+    "liquid-state properties, The Journal of Chemical Physics 124, 024503 (2006)",
+    doi="10.1063/1.2136877",
+)
+_AMBER03 = Citation(
+    "Y. Duan et al., A point-charge force field for molecular mechanics simulations of proteins "
+    "based on condensed-phase quantum mechanical calculations, Journal of Computational Chemistry "
+    "24, 1999 (2003)",
+    doi="10.1002/jcc.10349",
+)
+
 _MDBENCHGNN = "https://github.com/M3RG-IITD/MDBENCHGNN"
 _BOTNET_DATA = "https://github.com/davkovacs/BOTNet-datasets"
 _FU_RECORD = "https://zenodo.org/record/7196767"
@@ -237,6 +249,14 @@ def _lips20() -> DataSet:
     )
 
 
+_MADE_PARTS = ("trajectory", "train", "val", "test")
+
+
+def _made(key: str) -> dict[str, str]:
+    """Parts of a set that `egraff data make` writes."""
+    return {part: f"made/{key}/{part}.npz" for part in _MADE_PARTS}
+
+
 _GETE = _splits("GeTe", "train", "test", "val")
 _LIPS_FILES = _splits("Data_lips", "train", "test", "val")
 _3BPA_FILES = {
@@ -345,13 +365,16 @@ _ROWS = (
         title="Water (SPC/E-fw)",
         species=("H", "O"),
         conditions=(Condition(300.0, 1.0),),
-        files={"whole": "Fu2023/water.npy"},
-        frame_stride_fs={"whole": 10.0},
-        citations=(_FU,),
+        files={"whole": "Fu2023/water.npy", **_made("water")},
+        frame_stride_fs={"whole": 10.0, "trajectory": 10.0},
+        citations=(_FU, _SPCFW),
         homepage=_FU_RECORD,
+        obtain="`egraff data make water` makes trajectory, train, val and test with the force "
+        "field SPC/Fw; 'whole' is the authors' own, which can be fetched.",
         split="950, 9500 or 85 500 train, 5 % as many val, 10 000 test, drawn at random from a "
         "1 ns trajectory",
-        whole=("whole",),
+        whole=("whole", "trajectory"),
+        made=_MADE_PARTS,
         remote={"whole": (RemoteFile(f"{_FU_RECORD}/files/water.npy", "Fu2023/water.npy"),)},
     ),
     DataSet(
@@ -359,15 +382,18 @@ _ROWS = (
         title="Alanine dipeptide (implicit solvent)",
         species=("H", "C", "N", "O"),
         conditions=(Condition(300.0, 2.0),),
-        files={"whole": "Fu2023/alanine_dipeptide.npy"},
+        files={"whole": "Fu2023/alanine_dipeptide.npy", **_made("alanine_dipeptide")},
         # 2 ps lie between two frames: in the order of time, but unfit for differences.
         frame_stride_fs={},
-        citations=(_FU,),
+        citations=(_FU, _AMBER03),
         homepage=_FU_RECORD,
-        split="38 000 train, 2000 val, the rest of 50 000 test, drawn at random; no energies, "
-        "forces hold the kicks of a solvent that is not there",
+        obtain="`egraff data make alanine_dipeptide` makes trajectory, train, val and test with "
+        "AMBER-03 in implicit solvent; 'whole' is the authors' own, which can be fetched.",
+        split="38 000 train, 2000 val, the rest of 50 000 test, drawn at random; in 'whole' no "
+        "energies, and forces hold the kicks of a solvent that is not there",
         order=INDEPENDENT,
-        whole=("whole",),
+        whole=("whole", "trajectory"),
+        made=_MADE_PARTS,
         remote={
             "whole": (
                 RemoteFile(

@@ -1,4 +1,4 @@
-"""LAMMPS data files (atom style atomic) with one element order and no digit lost.
+"""LAMMPS data files (atom style atomic, or full) with one element order and no digit lost.
 
 ASE's own writer converts masses between unit systems, which changes their tenth digit, and drops
 shears below 1e-4; here every number is written as it is, with 17 significant digits.
@@ -78,6 +78,23 @@ class Structure:
         return lammps_box(self.cell, self.pbc, self.positions, self.source)
 
 
+@dataclass(frozen=True)
+class Topology:
+    """What atom style full tells of atoms beside their types; every bond and angle has type 1.
+
+    Attributes:
+        molecules: (N,) number of each atom's molecule, from 1.
+        charges: (N,) in e.
+        bonds: (B, 2) numbers of atoms, from 1.
+        angles: (A, 3) numbers of atoms, from 1; the second one is the vertex.
+    """
+
+    molecules: NDArray[np.int64]
+    charges: NDArray[np.float64]
+    bonds: NDArray[np.int64]
+    angles: NDArray[np.int64]
+
+
 def type_order(present: Sequence[str], known: Sequence[str] | None, source: str) -> tuple[str, ...]:
     """Element of each LAMMPS type: the elements present, in the order of the model's species.
 
@@ -107,6 +124,7 @@ def data_text(
     *,
     masses_amu: Mapping[str, float] | None = None,
     triclinic: bool | None = None,
+    topology: Topology | None = None,
 ) -> str:
     """Text of a LAMMPS data file (units metal, atom style atomic, ids 1..N in order).
 
@@ -115,6 +133,7 @@ def data_text(
         elements: element of each LAMMPS type, in type order.
         masses_amu: mass of each element; None takes ASE's standard masses.
         triclinic: whether the box is written with tilts; None decides by the cell.
+        topology: molecules, charges, bonds and angles, which make it atom style full.
 
     Raises:
         EgraffError: an atom whose element is not in `elements`.
@@ -127,6 +146,7 @@ def data_text(
         "",
         f"{len(types)} atoms",
         f"{len(elements)} atom types",
+        *_bonded_counts(topology),
         "",
     ]
     for axis, name in enumerate("xyz"):
@@ -140,11 +160,15 @@ def data_text(
         f"{index} {_mass(element, masses_amu):.17g} # {element}"
         for index, element in enumerate(elements, 1)
     ]
-    lines += ["", "Atoms # atomic", ""]
+    lines += ["", "Atoms # atomic" if topology is None else "Atoms # full", ""]
+    heads = [f"{kind}" for kind in types]
+    if topology is not None:
+        columns = zip(topology.molecules, types, topology.charges, strict=True)
+        heads = [f"{molecule} {kind} {charge:.17g}" for molecule, kind, charge in columns]
     lines += [
-        f"{index} {kind} {x:.17g} {y:.17g} {z:.17g}"
-        for index, (kind, (x, y, z)) in enumerate(
-            zip(types, box.to_lammps(structure.positions), strict=True), 1
+        f"{index} {head} {x:.17g} {y:.17g} {z:.17g}"
+        for index, (head, (x, y, z)) in enumerate(
+            zip(heads, box.to_lammps(structure.positions), strict=True), 1
         )
     ]
     if structure.velocities is not None:
@@ -152,7 +176,18 @@ def data_text(
         # metal units: A/ps
         velocities = box.to_lammps(structure.velocities * 1000.0)
         lines += [f"{i} {x:.17g} {y:.17g} {z:.17g}" for i, (x, y, z) in enumerate(velocities, 1)]
+    if topology is not None:
+        for title, rows in (("Bonds", topology.bonds), ("Angles", topology.angles)):
+            lines += ["", title, ""]
+            lines += [f"{i} 1 {' '.join(map(str, row))}" for i, row in enumerate(rows, 1)]
     return "\n".join(lines) + "\n"
+
+
+def _bonded_counts(topology: Topology | None) -> list[str]:
+    if topology is None:
+        return []
+    counts = {"bond": len(topology.bonds), "angle": len(topology.angles)}
+    return [line for name, n in counts.items() for line in (f"{n} {name}s", f"1 {name} types")]
 
 
 def write_data_file(

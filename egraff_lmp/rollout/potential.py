@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from egraff_lmp.contract import read_contract, stress_warning
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import sha256_file
+from egraff_lmp.rollout.datafile import Structure, Topology
 from egraff_lmp.untrusted import unprintable
 
 # LAMMPS takes file names between quotes and has no escape for them.
@@ -29,6 +30,8 @@ class Potential:
         sha256: hash of the model file, or of the potential files that `coeff` names.
         title: for messages and records.
         warning: what to know before its stress moves a cell, or "".
+        topology: finds the molecules of a structure, where the potential acts on bonds and charges
+            (atom style full); None where it needs types alone.
     """
 
     variables: Mapping[str, str]
@@ -37,6 +40,7 @@ class Potential:
     sha256: str
     title: str
     warning: str = ""
+    topology: Callable[[Structure], Topology] | None = None
 
 
 def deployed_model(path: str | Path) -> Potential:

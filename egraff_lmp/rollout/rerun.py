@@ -130,11 +130,13 @@ def _write_inputs(
 ) -> None:
     deck = deck_path("rerun")
     write_text(folder / deck.name, deck.read_text(encoding="utf-8"))
+    first = Structure.from_frames(frames, 0)
     text = data_text(
-        Structure.from_frames(frames, 0),
+        first,
         elements,
         masses_amu=potential.masses_amu,
         triclinic=any(box.is_triclinic for box in boxes),
+        topology=None if potential.topology is None else potential.topology(first),
     )
     write_text(folder / DATA, text)
     write_rerun_dump(folder / INPUT, frames, elements, boxes)

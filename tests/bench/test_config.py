@@ -150,3 +150,31 @@ def test_recovered_velocities_need_frames_around_every_start(raw: dict[str, Any]
     shuffled["rollout"] |= {"velocities": "recovered", "starts": [400]}
     with pytest.raises(EgraffError, match="only a time series has velocities"):
         parse_config(shuffled, "gete")
+
+
+def test_frames_of_a_force_field_have_an_oracle(raw: dict[str, Any]) -> None:
+    read = {"kind": "ab-initio", "sources": ["water:trajectory"], "stride_fs": 10.0}
+    raw = changed(raw, "rollout.timestep_fs", 1.0) | {"reference": read}
+    without = parse_config(raw, "water")
+    asked = parse_config(changed(raw, "reference", {**read, "oracle": "water"}), "water")
+    name = asked.models[0].name
+    assert f"oracle-{name}" in asked.stages_of(asked.models[0])
+    assert f"oracle-{name}" not in without.stages_of(without.models[0])
+    # What was found before there were oracles is found again.
+    assert "oracle" not in without.model_dump_json()
+    committee = changed(raw, "reference", {**read, "oracle": "water"})
+    committee.setdefault("scoring", {})["committee_every"] = 10
+    with pytest.raises(EgraffError, match="ground truth itself is evaluated"):
+        parse_config(committee, "water")
+    with pytest.raises(EgraffError, match="reference"):
+        parse_config(changed(raw, "reference", {**read, "oracle": "dft"}), "water")
+
+
+def test_the_oracles_of_configs_are_those_there_are() -> None:
+    from typing import get_args
+
+    from egraff_lmp.bench.config import AbInitio
+    from egraff_lmp.references.oracle import ORACLES
+
+    literal, _ = get_args(AbInitio.model_fields["oracle"].annotation)
+    assert set(get_args(literal)) == set(ORACLES)

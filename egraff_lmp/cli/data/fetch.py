@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Download data sets and verify their checksums; a repeated command goes on.
 
-    Without a part, all parts that make up the split are fetched.
+    Without a part, all published parts that make up the split are fetched.
     """
     from egraff_lmp.data.fetch import fetch_part
     from egraff_lmp.data.table import data_set
@@ -44,8 +44,9 @@ def command(
         for word in wanted:
             key, _, part = word.partition(":")
             entry = data_set(key)
-            split = [name for name in entry.files if name not in entry.whole]
-            for name in [part] if part else split or list(entry.files):
+            published = [name for name in entry.files if name not in entry.made]
+            split = [name for name in published if name not in entry.whole]
+            for name in [part] if part else split or published:
                 try:
                     found = fetch_part(entry, name, root=to, mirror=mirror, progress=progress)
                 except EgraffError as error:

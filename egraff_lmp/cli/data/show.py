@@ -56,6 +56,7 @@ def _part(entry: DataSet, part: str) -> dict[str, Any]:
         "frame_stride_fs": entry.frame_stride_fs.get(part),
         "sha256": entry.checksums(part),
         "urls": [file.url for file in entry.remote.get(part, ())],
+        "made": part in entry.made,
     }
 
 
@@ -83,7 +84,8 @@ def _lines(entry: DataSet, facts: dict[str, Any]) -> list[str]:
             f"{part['n_frames']} frames" if part["n_frames"] else "",
             f"series, every {stride:g} fs" if stride else f"{part['order']} frames",
             f"{known} checksum{'s' if known > 1 else ''}" if known else "no checksum",
-            "" if part["urls"] else "no address",
+            "made by egraff data make" if part["made"] else "",
+            "" if part["urls"] or part["made"] else "no address",
         ]
         lines.append(f"  {name:<12} {', '.join(word for word in words if word)}")
         lines.append(f"  {'':<12} {part['path']}")

@@ -1,0 +1,1 @@
+"""Reference force fields that can be evaluated on any frame, and the data sets that they make."""
