@@ -1,0 +1,96 @@
+"""A temperature ramp in LAMMPS, and where it first fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.lammps_thermo import Thermo, read_thermo
+from egraff_lmp.physics.contacts import TOO_CLOSE, closest_share
+from egraff_lmp.physics.record import Line, Panel, Subject
+from egraff_lmp.physics.rollouts import run, timestep_fs
+from egraff_lmp.rollout.run import RolloutResult
+from egraff_lmp.verify.finding import Finding, at_least, failed
+
+COLD_KELVIN, HOT_KELVIN = 300.0, 3000.0
+DAMPING_FS = 50.0
+# Twice the last target, for more than the few steps that a fluctuation lasts.
+RUNAWAY_KELVIN = 2 * HOT_KELVIN
+
+
+def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
+    """The ramp, run or gone on with."""
+    step = timestep_fs(subject, subject.structure) / 2  # atoms are three times as fast in the end
+    result = run(
+        subject,
+        "heating",
+        subject.structure,
+        ensemble="nvt",
+        temperature_kelvin=COLD_KELVIN,
+        temperature_end_kelvin=HOT_KELVIN,
+        temperature_max_kelvin=RUNAWAY_KELVIN,
+        timestep_fs=step,
+        damping_fs=DAMPING_FS,
+    )
+    frames, thermo = result.frames(), read_thermo(result.thermo)
+    steps = thermo.step[: len(frames)]
+    shares = np.array([_share(frames, k) for k in range(len(frames))])
+    targets = target_kelvin(steps, subject.settings.steps)
+    findings = judge_ramp(steps, shares, subject.settings.steps, result)
+    return findings, _panels(thermo, targets, shares)
+
+
+def target_kelvin(steps: NDArray[np.int64], n_steps: int) -> NDArray[np.float64]:
+    """The thermostat's temperature at steps of a ramp of `n_steps`."""
+    return COLD_KELVIN + (HOT_KELVIN - COLD_KELVIN) * np.asarray(steps) / n_steps
+
+
+def judge_ramp(
+    steps: NDArray[np.int64], shares: NDArray[np.float64], n_steps: int, result: RolloutResult
+) -> list[Finding]:
+    """How far the ramp went.
+
+    Args:
+        steps: of the frames, (T,).
+        shares: closest atoms over their covalent radii, (T,).
+        n_steps: of the ramp.
+        result: how the rollout ended.
+    """
+    name = "heating: temperature at the first failure"
+    close = np.flatnonzero(shares < TOO_CLOSE)
+    if len(close):
+        k = close[0]
+        kelvin = float(target_kelvin(steps[k : k + 1], n_steps)[0])
+        reason = f"two atoms are at {shares[k]:.2f} of the sum of their covalent radii"
+        return [failed(name, reason, f"{kelvin:.0f} K, step {steps[k]}")]
+    if result.status != "finished":
+        last = np.array([result.n_steps])
+        kelvin = float(target_kelvin(last, n_steps)[0])
+        return [failed(name, result.reason, f"{kelvin:.0f} K, step {result.n_steps}")]
+    return [at_least("heating: temperature without a failure", HOT_KELVIN, HOT_KELVIN, "K")]
+
+
+def _share(frames: Frames, k: int) -> float:
+    return closest_share(frames.species, frames.positions[k], frames.cell[k], frames.pbc)
+
+
+def _panels(
+    thermo: Thermo, targets: NDArray[np.float64], shares: NDArray[np.float64]
+) -> list[Panel]:
+    picoseconds = thermo.time_fs / 1000
+    seen = picoseconds[: len(targets)]
+    return [
+        Panel(
+            "temperature",
+            "time, ps",
+            "temperature, K",
+            (
+                Line.of("atoms", picoseconds, thermo.temperature_kelvin),
+                Line.of("thermostat", seen, targets),
+            ),
+        ),
+        Panel("closest atoms", "time, ps", "share of covalent radii", (Line.of("", seen, shares),)),
+    ]
