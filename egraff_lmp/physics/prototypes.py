@@ -70,7 +70,7 @@ COMPOUNDS = (
         "Te",
         ("Te",),
         lambda: crystal(
-            ["Te"], [(0.2633, 0, 1 / 3)], 152, cellpar=[4.4572, 4.4572, 5.9290, 90, 90, 120]
+            ["Te"], [(0.2633, 0, 1 / 3)], spacegroup=152, cellpar=[4.4572, 4.4572, 5.9290, 90, 90, 120]
         ),
         "P. Cherin and P. Unger, Acta Cryst. 23, 670 (1967)",
     ),
@@ -79,7 +79,7 @@ COMPOUNDS = (
         "Li2S",
         ("Li", "S"),
         lambda: crystal(
-            ("S", "Li"), [(0, 0, 0), (0.25, 0.25, 0.25)], 225, cellpar=[5.71] * 3 + [90] * 3
+            ("S", "Li"), [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[5.71] * 3 + [90] * 3
         ),
         "E. Zintl et al., Z. Elektrochem. 40, 588 (1934)",
     ),
@@ -90,7 +90,7 @@ COMPOUNDS = (
         lambda: crystal(
             ("P", "Li", "Li"),
             [(1 / 3, 2 / 3, 0.25), (0, 0, 0.25), (1 / 3, 2 / 3, 0.583)],
-            194,
+            spacegroup=194,
             cellpar=[4.264, 4.264, 7.579, 90, 90, 120],
         ),
         "G. Brauer and E. Zintl, Z. Phys. Chem. B 37, 323 (1937)",
