@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,7 +162,7 @@ class _Display:
 
 
 def _print_result(result: CheckResult, fresh: bool) -> None:
-    from egraff_lmp.verify.certificate import sentence
+    from egraff_lmp.physics.words import sentence
 
     head = Text(result.name.ljust(13), style="bold")
     head.append(result.verdict, style=_STYLES[result.verdict])
@@ -171,7 +172,14 @@ def _print_result(result: CheckResult, fresh: bool) -> None:
     output.print(head)
     shown = result.failures or result.findings[:_SENTENCES]
     for finding in shown[:_SENTENCES]:
-        text = sentence(finding).replace("`", "").removeprefix(f"{result.name}: ")
-        output.print(Text(f"  - {text}"), highlight=False)
+        _print_item(sentence(finding))
     if len(shown) > _SENTENCES:
-        output.print(f"  - and {len(shown) - _SENTENCES} more, on the page", highlight=False)
+        _print_item(f"{len(shown) - _SENTENCES} more are on the page.")
+
+
+def _print_item(text: str) -> None:
+    """An indented item of a list, wrapped at the width of the terminal."""
+    lines = textwrap.wrap(text, output.width - 5)
+    output.print(
+        "\n".join([f"  - {lines[0]}", *(f"    {line}" for line in lines[1:])]), highlight=False
+    )

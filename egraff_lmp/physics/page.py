@@ -13,7 +13,7 @@ from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.physics.picture import draw
 from egraff_lmp.physics.record import CheckResult, Report
 from egraff_lmp.physics.table import CHECKS
-from egraff_lmp.verify.certificate import number, sentence
+from egraff_lmp.physics.words import count, sentence
 
 PAGE = "index.html"
 _TEMPLATE = "page.html.j2"
@@ -57,7 +57,7 @@ def render(report: Report) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "sentence": lambda f: sentence(f).replace("`", "")}
+    environment.filters |= {"count": count, "sentence": sentence}
     sections = [
         (check, report.results[check.name], _picture(report.results[check.name]))
         for check in CHECKS

@@ -70,7 +70,8 @@ COMPOUNDS = (
         "Te",
         ("Te",),
         lambda: crystal(
-            ["Te"], [(0.2633, 0, 1 / 3)], spacegroup=152, cellpar=[4.4572, 4.4572, 5.9290, 90, 90, 120]
+            ["Te"], [(0.2633, 0, 1 / 3)], spacegroup=152,
+            cellpar=[4.4572, 4.4572, 5.9290, 90, 90, 120],
         ),
         "P. Cherin and P. Unger, Acta Cryst. 23, 670 (1967)",
     ),
@@ -79,7 +80,8 @@ COMPOUNDS = (
         "Li2S",
         ("Li", "S"),
         lambda: crystal(
-            ("S", "Li"), [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[5.71] * 3 + [90] * 3
+            ("S", "Li"), [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225,
+            cellpar=[5.71] * 3 + [90] * 3,
         ),
         "E. Zintl et al., Z. Elektrochem. 40, 588 (1934)",
     ),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from egraff_lmp.physics.contacts import TOO_CLOSE, closest_share
 from egraff_lmp.physics.record import Line, Panel, Subject
 from egraff_lmp.tasks.relax import relax
-from egraff_lmp.verify.finding import Finding, at_most, failed, not_applicable
+from egraff_lmp.verify.finding import Finding, at_most, not_applicable
 
 VOLUMES = tuple(round(1 - 0.05 * k, 2) for k in range(9))  # 1 to 0.6
 FMAX_EV_PER_ANGSTROM = 0.1
@@ -21,6 +21,7 @@ STEPS = 40  # of a relaxation: liquids and glasses need not reach their minimum
 # A pressure that falls while the volume shrinks is an instability; half a GPa is what a rearranging
 # liquid may fall by, where a step of 5 per cent adds several.
 FALL_GPA = 0.5
+_REACHED = "volume at the first failure or at the end"
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,9 @@ class Squeezed:
 def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     """The start of dynamics, if it is a bulk."""
     start = subject.structure
-    name = "compression: volume at the first failure"
     if not all(start.pbc):
         reason = "a structure that is not periodic in three directions has no volume"
-        return [not_applicable(name, reason)], []
+        return [not_applicable(_REACHED, reason)], []
     atoms = Atoms(start.species, start.positions, cell=start.cell, pbc=True)
     atoms.calc = subject.calculator
     found = squeeze(atoms)
@@ -98,9 +98,8 @@ def judge_ramp(found: Squeezed) -> list[Finding]:
     volume, reason = first_failure(found)
     end = 100 * VOLUMES[-1]
     if reason:
-        name = "compression: volume at the first failure"
-        return [failed(name, reason, f"{100 * volume:g} % of the start")]
-    return [at_most("compression: volume without a failure", 100 * volume, end, "% of the start")]
+        return [Finding(_REACHED, "failed", 100 * volume, end, "% of the start", reason=reason)]
+    return [at_most(_REACHED, 100 * volume, end, "% of the start")]
 
 
 def _panels(found: Squeezed) -> list[Panel]:

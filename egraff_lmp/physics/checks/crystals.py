@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.physics.contacts import TOO_CLOSE, closest_share
@@ -27,8 +29,12 @@ VOLUME_PERCENT = 15.0
 SOFTEST_GPA = 1.0
 # The equation fits energies of density functionals within less over such strains.
 FIT_MEV = 5.0
+# By which the energy may fall away from its minimum: a second minimum is another crystal.
+FALL_MEV = 0.5
 ORDER_MEV = 1.0
-_CALLED = "crystals: "
+
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
             f"no known crystal is made of {' '.join(subject.contract.species)} alone; give one "
             "with --structure"
         )
-        findings.append(not_applicable(f"{_CALLED}known crystals", reason))
+        findings.append(not_applicable("known crystals", reason))
     return findings, panels
 
 
@@ -79,23 +85,21 @@ def judge_crystal(name: str, atoms: Atoms, subject: Subject, known: bool) -> Rel
     """
     atoms.calc = subject.calculator
     relaxation = _tried(lambda: relax(atoms, fmax=FMAX_EV_PER_ANGSTROM, max_steps=STEPS, cell=True))
-    if not isinstance(relaxation, Relaxation):
-        return Relaxed(None, None, (failed(f"{_CALLED}relaxation", relaxation, name),))
+    if isinstance(relaxation, str):
+        return Relaxed(None, None, (failed("relaxation", relaxation, name),))
     findings = _of_relaxation(name, relaxation, known)
     if any(finding.verdict == "failed" for finding in findings):
         reason = "the crystal has no relaxed structure near the one that is known"
-        findings.append(
-            Finding(f"{_CALLED}equation of state", "not applicable", where=name, reason=reason)
-        )
+        findings.append(Finding("equation of state", "not applicable", where=name, reason=reason))
         return Relaxed(relaxation, None, tuple(findings))
     equation = _tried(lambda: equation_of_state(relaxation.atoms, strain=STRAIN, points=POINTS))
-    if not isinstance(equation, StateEquation):
-        findings.append(failed(f"{_CALLED}equation of state", equation, name))
+    if isinstance(equation, str):
+        findings.append(failed("equation of state", equation, name))
         return Relaxed(relaxation, None, tuple(findings))
     return Relaxed(relaxation, equation, (*findings, *_of_equation(name, equation, len(atoms))))
 
 
-def _tried(work: Callable[[], Relaxation | StateEquation]) -> Relaxation | StateEquation | str:
+def _tried(work: Callable[[], Found]) -> Found | str:
     """The result, or why there is none: a structure that flies apart is a finding."""
     try:
         with np.errstate(all="ignore"):
@@ -111,26 +115,39 @@ def _of_relaxation(name: str, found: Relaxation, known: bool) -> list[Finding]:
     )
     change = 100 * (found.volume_angstrom3 / found.volume_before_angstrom3 - 1)
     findings = [
-        at_most(f"{_CALLED}force left by the relaxation", found.largest_force_ev_per_angstrom,
+        at_most("force left by the relaxation", found.largest_force_ev_per_angstrom,
                 FMAX_EV_PER_ANGSTROM, "eV/A", name),
-        at_least(f"{_CALLED}closest atoms over covalent radii", share, TOO_CLOSE, "", name),
+        at_least("closest atoms over covalent radii", share, TOO_CLOSE, "", name),
     ]  # fmt: skip
     if known:
         findings.append(
-            at_most(f"{_CALLED}volume off the measured one", abs(change), VOLUME_PERCENT, "%", name)
+            at_most("volume off the measured one", abs(change), VOLUME_PERCENT, "%", name)
         )
     return findings
 
 
 def _of_equation(name: str, found: StateEquation, n_atoms: int) -> list[Finding]:
-    where = f"{_CALLED}minimum of the energy over volume"
+    where = "minimum of the energy over volume"
     edge = f"it lies outside of strains of {STRAIN:g}"
     return [
         passed(where, name) if found.inside else failed(where, edge, name),
-        at_least(f"{_CALLED}bulk modulus", found.bulk_modulus_gpa, SOFTEST_GPA, "GPa", name),
-        at_most(f"{_CALLED}residual of Birch and Murnaghan", 1000 * found.residual_ev / n_atoms,
+        at_most("fall of the energy away from its minimum",
+                1000 * outward_fall(found.energies_ev) / n_atoms, FALL_MEV, "meV/atom", name),
+        at_least("bulk modulus", found.bulk_modulus_gpa, SOFTEST_GPA, "GPa", name),
+        at_most("residual of Birch and Murnaghan", 1000 * found.residual_ev / n_atoms,
                 FIT_MEV, "meV/atom", name),
     ]  # fmt: skip
+
+
+def outward_fall(energies: NDArray[np.float64]) -> float:
+    """How far a curve falls on the way from its lowest point to either of its ends."""
+    lowest = int(np.argmin(energies))
+    return float(
+        max(
+            (np.maximum.accumulate(side) - side).max()
+            for side in (energies[lowest:], energies[lowest::-1])
+        )
+    )
 
 
 def judge_order(rows: Sequence[Prototype], energies: dict[str, float]) -> list[Finding]:
@@ -141,7 +158,7 @@ def judge_order(rows: Sequence[Prototype], energies: dict[str, float]) -> list[F
         energies: name of a row to its relaxed energy in eV an atom.
     """
     return [
-        at_most(f"{_CALLED}energy above that of {other.name}",
+        at_most(f"energy above that of {other.name}",
                 1000 * (energies[stable.name] - energies[other.name]), ORDER_MEV, "meV/atom",
                 stable.name)
         for stable, other in itertools.permutations(rows, 2)

@@ -94,7 +94,7 @@ def judge_curve(curve: Diatomic) -> list[Finding]:
     """The findings of one curve."""
     if not (np.isfinite(curve.energy).all() and np.isfinite(curve.force).all()):
         reason = "the energy or the force is infinite or not a number at some distance"
-        return [failed("diatomics: finite", reason, curve.name)]
+        return [failed("energy and force", reason, curve.name)]
     near = REPULSIVE_SHARE * curve.radii_angstrom
     rows = (
         ("fall of the energy towards short distances", inward_fall(curve, near), ENERGY_EV, "eV"),
@@ -105,8 +105,7 @@ def judge_curve(curve: Diatomic) -> list[Finding]:
         ("energy just below the cutoff", energy_at_cutoff(curve), ENERGY_EV, "eV"),
     )
     return [
-        at_most(f"diatomics: {name}", value, threshold, unit, curve.name)
-        for name, value, threshold, unit in rows
+        at_most(name, value, threshold, unit, curve.name) for name, value, threshold, unit in rows
     ]
 
 

@@ -13,12 +13,13 @@ from egraff_lmp.physics.contacts import TOO_CLOSE, closest_share
 from egraff_lmp.physics.record import Line, Panel, Subject
 from egraff_lmp.physics.rollouts import run, timestep_fs
 from egraff_lmp.rollout.run import RolloutResult
-from egraff_lmp.verify.finding import Finding, at_least, failed
+from egraff_lmp.verify.finding import Finding, at_least
 
 COLD_KELVIN, HOT_KELVIN = 300.0, 3000.0
 DAMPING_FS = 50.0
 # Twice the last target, for more than the few steps that a fluctuation lasts.
 RUNAWAY_KELVIN = 2 * HOT_KELVIN
+_REACHED = "temperature at the first failure or at the end"
 
 
 def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
@@ -59,18 +60,24 @@ def judge_ramp(
         n_steps: of the ramp.
         result: how the rollout ended.
     """
-    name = "heating: temperature at the first failure"
     close = np.flatnonzero(shares < TOO_CLOSE)
     if len(close):
         k = close[0]
         kelvin = float(target_kelvin(steps[k : k + 1], n_steps)[0])
         reason = f"two atoms are at {shares[k]:.2f} of the sum of their covalent radii"
-        return [failed(name, reason, f"{kelvin:.0f} K, step {steps[k]}")]
+        return [_stopped(kelvin, int(steps[k]), reason)]
     if result.status != "finished":
         last = np.array([result.n_steps])
         kelvin = float(target_kelvin(last, n_steps)[0])
-        return [failed(name, result.reason, f"{kelvin:.0f} K, step {result.n_steps}")]
-    return [at_least("heating: temperature without a failure", HOT_KELVIN, HOT_KELVIN, "K")]
+        return [_stopped(kelvin, result.n_steps, result.reason)]
+    return [at_least(_REACHED, HOT_KELVIN, HOT_KELVIN, "K")]
+
+
+def _stopped(kelvin: float, step: int, reason: str) -> Finding:
+    return Finding(
+        _REACHED, "failed", kelvin, HOT_KELVIN, "K", at_least=True, where=f"step {step}",
+        reason=reason,
+    )  # fmt: skip
 
 
 def _share(frames: Frames, k: int) -> float:

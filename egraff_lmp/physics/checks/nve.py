@@ -44,7 +44,7 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     thermo, frames = read_thermo(result.thermo), result.frames()
     atoms = len(frames.species)
     if result.status != "finished":
-        return [failed("nve: run", result.reason, f"step {result.n_steps}, {atoms} atoms")], []
+        return [failed("run", result.reason, f"step {result.n_steps}, {atoms} atoms")], []
     where = f"{atoms} atoms, {thermo.time_fs[-1] / 1000:g} ps in steps of {step:g} fs"
     drift = drift_mev_per_ps(thermo.time_fs, thermo.total_ev / atoms)
     masses = dict(zip(subject.contract.species, subject.contract.masses_amu, strict=True))
@@ -54,9 +54,9 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     speed = largest_speed(times, centre) / thermal_speed(float(weights.sum()))
     net = float(np.max(net_force(frames)))
     findings = [
-        at_most("nve: drift of the energy", abs(drift), DRIFT_MEV, "meV/atom/ps", where),
-        at_most("nve: speed of the centre of mass", speed, SPEED_SHARE, "of thermal", where),
-        at_most("nve: sum of the forces", net, FORCE_SHARE, "of independent forces", where),
+        at_most("drift of the energy", abs(drift), DRIFT_MEV, "meV/atom/ps", where),
+        at_most("speed of the centre of mass", speed, SPEED_SHARE, "of thermal", where),
+        at_most("sum of the forces", net, FORCE_SHARE, "of independent forces", where),
     ]
     picoseconds = thermo.time_fs / 1000
     change = 1000 * (thermo.total_ev - thermo.total_ev[0]) / atoms
