@@ -14,7 +14,7 @@ from egraff_lmp.data.lammps_thermo import read_thermo
 from egraff_lmp.physics.record import Line, Panel, Subject
 from egraff_lmp.physics.rollouts import run, timestep_fs
 from egraff_lmp.rollout.datafile import Structure
-from egraff_lmp.verify.finding import Finding, at_most, failed
+from egraff_lmp.verify.finding import Finding, at_most, failed, not_applicable
 from egraff_lmp.verify.structures import repeated
 
 TEMPERATURE_KELVIN = 300.0
@@ -22,6 +22,8 @@ TEMPERATURE_KELVIN = 300.0
 SKIPPED_SHARE = 0.2
 # 100 ps of it are 10 meV, a quarter of what 300 K has in three degrees of freedom.
 DRIFT_MEV = 0.1
+# In less time the oscillation of velocity Verlet's energy passes for a drift.
+SHORTEST_PS = 0.5
 # Of the speed that the centre of mass of so many atoms had in a bath; it began at rest.
 SPEED_SHARE = 0.01
 # Sum of all forces over the root of the number of atoms times their root mean square: 1 for forces
@@ -46,7 +48,6 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     if result.status != "finished":
         return [failed("run", result.reason, f"step {result.n_steps}, {atoms} atoms")], []
     where = f"{atoms} atoms, {thermo.time_fs[-1] / 1000:g} ps in steps of {step:g} fs"
-    drift = drift_mev_per_ps(thermo.time_fs, thermo.total_ev / atoms)
     masses = dict(zip(subject.contract.species, subject.contract.masses_amu, strict=True))
     weights = np.array([masses[element] for element in frames.species])
     centre = centre_of_mass(frames, weights)
@@ -54,7 +55,7 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     speed = largest_speed(times, centre) / thermal_speed(float(weights.sum()))
     net = float(np.max(net_force(frames)))
     findings = [
-        at_most("drift of the energy", abs(drift), DRIFT_MEV, "meV/atom/ps", where),
+        judge_drift(thermo.time_fs, thermo.total_ev / atoms, where),
         at_most("speed of the centre of mass", speed, SPEED_SHARE, "of thermal", where),
         at_most("sum of the forces", net, FORCE_SHARE, "of independent forces", where),
     ]
@@ -84,6 +85,18 @@ def large_cell(structure: Structure, atoms: int) -> Structure:
         ]
         counts[int(np.argmin(edges))] += 1
     return repeated(structure, (counts[0], counts[1], counts[2]))
+
+
+def judge_drift(
+    time_fs: NDArray[np.float64], energy_ev: NDArray[np.float64], where: str
+) -> Finding:
+    """On the total energy of an atom; a short run tells nothing."""
+    name, picoseconds = "drift of the energy", float(time_fs[-1] - time_fs[0]) / 1000
+    if picoseconds < SHORTEST_PS:
+        reason = f"a run of {picoseconds:g} ps is too short to tell one, {SHORTEST_PS:g} ps are not"
+        return not_applicable(name, reason)
+    drift = abs(drift_mev_per_ps(time_fs, energy_ev))
+    return at_most(name, drift, DRIFT_MEV, "meV/atom/ps", where)
 
 
 def drift_mev_per_ps(
