@@ -89,17 +89,21 @@ def ended(status: str, steps: int, reason: str = "") -> RolloutResult:
 
 def test_the_first_failure_of_a_heating():
     steps = np.arange(0, 1001, 100)
-    (right,) = heating.judge_ramp(steps, np.full(11, 0.8), 1000, ended("finished", 1000))
+    (right,) = heating.judge_ramp(steps, np.full(11, 0.8), 1000, 1.0, ended("finished", 1000))
     assert right.verdict == "passed"
     assert right.value == heating.HOT_KELVIN
     shares = np.full(11, 0.8)
     shares[5:] = 0.4
     # Atoms were inside each other before the guard said so.
-    (close,) = heating.judge_ramp(steps, shares, 1000, ended("failed", 700, "guard"))
+    (close,) = heating.judge_ramp(steps, shares, 1000, 1.0, ended("failed", 700, "guard"))
     assert (close.verdict, close.value, close.where) == ("failed", 1650, "step 500")
-    (broken,) = heating.judge_ramp(steps[:7], np.ones(7), 1000, ended("failed", 650, "lost atoms"))
+    lost = ended("failed", 650, "lost atoms")
+    (broken,) = heating.judge_ramp(steps[:7], np.ones(7), 1000, 0.1, lost)
     assert broken.value == pytest.approx(300 + 0.65 * 2700)
     assert broken.reason == "lost atoms"
+    (short,) = heating.judge_ramp(steps, np.ones(11), 1000, 0.1, ended("finished", 1000))
+    assert short.verdict == "not applicable"
+    assert "too short" in short.reason
 
 
 def test_closest_atoms_are_counted_through_the_boundary():

@@ -13,10 +13,12 @@ from egraff_lmp.physics.contacts import TOO_CLOSE, closest_share
 from egraff_lmp.physics.record import Line, Panel, Subject
 from egraff_lmp.physics.rollouts import run, timestep_fs
 from egraff_lmp.rollout.run import RolloutResult
-from egraff_lmp.verify.finding import Finding, at_least
+from egraff_lmp.verify.finding import Finding, at_least, not_applicable
 
 COLD_KELVIN, HOT_KELVIN = 300.0, 3000.0
 DAMPING_FS = 50.0
+# A ramp that is faster breaks nothing, and passing it says nothing.
+SHORTEST_PS = 0.5
 # Twice the last target, for more than the few steps that a fluctuation lasts.
 RUNAWAY_KELVIN = 2 * HOT_KELVIN
 _REACHED = "temperature at the first failure or at the end"
@@ -40,7 +42,8 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     steps = thermo.step[: len(frames)]
     shares = np.array([_share(frames, k) for k in range(len(frames))])
     targets = target_kelvin(steps, subject.settings.steps)
-    findings = judge_ramp(steps, shares, subject.settings.steps, result)
+    n_steps = subject.settings.steps
+    findings = judge_ramp(steps, shares, n_steps, n_steps * step / 1000, result)
     return findings, _panels(thermo, targets, shares)
 
 
@@ -50,7 +53,11 @@ def target_kelvin(steps: NDArray[np.int64], n_steps: int) -> NDArray[np.float64]
 
 
 def judge_ramp(
-    steps: NDArray[np.int64], shares: NDArray[np.float64], n_steps: int, result: RolloutResult
+    steps: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    n_steps: int,
+    picoseconds: float,
+    result: RolloutResult,
 ) -> list[Finding]:
     """How far the ramp went.
 
@@ -58,6 +65,7 @@ def judge_ramp(
         steps: of the frames, (T,).
         shares: closest atoms over their covalent radii, (T,).
         n_steps: of the ramp.
+        picoseconds: that the ramp lasts.
         result: how the rollout ended.
     """
     close = np.flatnonzero(shares < TOO_CLOSE)
@@ -70,6 +78,9 @@ def judge_ramp(
         last = np.array([result.n_steps])
         kelvin = float(target_kelvin(last, n_steps)[0])
         return [_stopped(kelvin, result.n_steps, result.reason)]
+    if picoseconds < SHORTEST_PS:
+        reason = f"a ramp of {picoseconds:g} ps is too short for atoms to meet, take more steps"
+        return [not_applicable(_REACHED, reason)]
     return [at_least(_REACHED, HOT_KELVIN, HOT_KELVIN, "K")]
 
 
