@@ -28,7 +28,7 @@ CHECKS = (
         "heating",
         "Heating ramp",
         "Molecular dynamics in LAMMPS with a thermostat that goes evenly from 300 K to 3000 K. The "
-        "number is the thermostat's temperature at the first failure: atoms lost, an overflow, "
+        "number is the thermostat's temperature before the first failure: atoms lost, an overflow, "
         "a guard of the pair style, or two atoms far inside each other.",
         heating.judge,
     ),
@@ -36,8 +36,8 @@ CHECKS = (
         "compression",
         "Compression ramp",
         "The volume is shrunk in steps to 60 per cent, and the positions are relaxed after every "
-        "step. The number is the volume at the first failure: a pressure that falls, two atoms far "
-        "inside each other, or numbers that are not finite.",
+        "step. The number is the volume before the first failure: a pressure that falls, two atoms "
+        "far inside each other, or numbers that are not finite.",
         compression.judge,
     ),
     Check(

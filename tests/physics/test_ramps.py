@@ -64,7 +64,8 @@ def test_what_attracts_collapses():
     atoms.calc = Sticky()
     (finding,) = compression.judge_ramp(compression.squeeze(atoms))
     assert (finding.verdict, finding.threshold) == ("failed", 60)
-    assert finding.value > 60
+    assert finding.value == 100
+    assert finding.where == "failed at 95 %"
     assert "the pressure fell" in finding.reason
 
 
@@ -96,7 +97,7 @@ def test_the_first_failure_of_a_heating():
     shares[5:] = 0.4
     # Atoms were inside each other before the guard said so.
     (close,) = heating.judge_ramp(steps, shares, 1000, 1.0, ended("failed", 700, "guard"))
-    assert (close.verdict, close.value, close.where) == ("failed", 1650, "step 500")
+    assert (close.verdict, close.value, close.where) == ("failed", 1380, "failed at step 500")
     lost = ended("failed", 650, "lost atoms")
     (broken,) = heating.judge_ramp(steps[:7], np.ones(7), 1000, 0.1, lost)
     assert broken.value == pytest.approx(300 + 0.65 * 2700)

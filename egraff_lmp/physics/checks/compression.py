@@ -21,7 +21,7 @@ STEPS = 40  # of a relaxation: liquids and glasses need not reach their minimum
 # A pressure that falls while the volume shrinks is an instability; half a GPa is what a rearranging
 # liquid may fall by, where a step of 5 per cent adds several.
 FALL_GPA = 0.5
-_REACHED = "volume at the first failure or at the end"
+_REACHED = "volume reached without a failure"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def judge_ramp(found: Squeezed) -> list[Finding]:
     volume, reason = first_failure(found)
     end = 100 * VOLUMES[-1]
     if reason:
-        return [Finding(_REACHED, "failed", 100 * volume, end, "% of the start", reason=reason)]
+        before = 100 * min((v for v in VOLUMES if v > volume), default=1.0)
+        where = f"failed at {100 * volume:g} %"
+        return [Finding(_REACHED, "failed", before, end, "% of the start", False, where, reason)]
     return [at_most(_REACHED, 100 * volume, end, "% of the start")]
 
 

@@ -27,11 +27,8 @@ ENERGY_EV = 0.02
 FORCE_EV_PER_ANGSTROM = 0.02
 # Of the force: what a difference quotient of a steep float32 curve may be off by.
 RELATIVE = 0.01
-# A step of the force within one interval of 0.01 A: a smooth curve of any bond has far less.
+# A step of the force within one interval of 0.005 A: a smooth curve of any bond has far less.
 JUMP_EV_PER_ANGSTROM = 0.05
-# Of a smooth curve, the middle of an interval is off its chord by far less than the change across
-# it; of a step, by half of it.
-STEP_SHARE = 0.25
 _DIRECTION = np.array([0.36, 0.48, 0.8])  # no axis of the spherical harmonics
 
 
@@ -149,14 +146,12 @@ def conservation(curve: Diatomic) -> float:
 def largest_step(curve: Diatomic) -> float:
     """Largest discontinuity of the force in eV/A beyond one per cent of it; 0 for a smooth one.
 
-    In an interval of two steps a smooth force has its middle near the mean of its ends; where one
-    of the halves carries the change, the change is a step.
+    A smooth force changes from one distance to the next by about as much as it did before or does
+    after, also where it is steep or curved; what it changes by beyond both is a step.
     """
-    force = curve.force
-    change = np.abs(force[2:] - force[:-2])
-    bend = np.abs(force[1:-1] - (force[2:] + force[:-2]) / 2)
-    step = np.where(bend > STEP_SHARE * change, 2 * bend, 0.0)
-    return float(max((step - RELATIVE * np.abs(force[1:-1])).max(), 0.0))
+    change = np.abs(np.diff(curve.force))
+    beyond = change[1:-1] - np.maximum(change[:-2], change[2:])
+    return float(max((beyond - RELATIVE * np.abs(curve.force[1:-2])).max(), 0.0))
 
 
 def energy_at_cutoff(curve: Diatomic) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.lammps_thermo import Thermo, read_thermo
@@ -21,7 +21,7 @@ DAMPING_FS = 50.0
 SHORTEST_PS = 0.5
 # Twice the last target, for more than the few steps that a fluctuation lasts.
 RUNAWAY_KELVIN = 2 * HOT_KELVIN
-_REACHED = "temperature at the first failure or at the end"
+_REACHED = "temperature reached without a failure"
 
 
 def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
@@ -47,7 +47,7 @@ def judge(subject: Subject) -> tuple[Sequence[Finding], Sequence[Panel]]:
     return findings, _panels(thermo, targets, shares)
 
 
-def target_kelvin(steps: NDArray[np.int64], n_steps: int) -> NDArray[np.float64]:
+def target_kelvin(steps: ArrayLike, n_steps: int) -> NDArray[np.float64]:
     """The thermostat's temperature at steps of a ramp of `n_steps`."""
     return COLD_KELVIN + (HOT_KELVIN - COLD_KELVIN) * np.asarray(steps) / n_steps
 
@@ -70,13 +70,12 @@ def judge_ramp(
     """
     close = np.flatnonzero(shares < TOO_CLOSE)
     if len(close):
-        k = close[0]
-        kelvin = float(target_kelvin(steps[k : k + 1], n_steps)[0])
+        k = int(close[0])
+        kelvin = float(target_kelvin(steps[max(k - 1, 0)], n_steps))
         reason = f"two atoms are at {shares[k]:.2f} of the sum of their covalent radii"
         return [_stopped(kelvin, int(steps[k]), reason)]
     if result.status != "finished":
-        last = np.array([result.n_steps])
-        kelvin = float(target_kelvin(last, n_steps)[0])
+        kelvin = float(target_kelvin(result.n_steps, n_steps))
         return [_stopped(kelvin, result.n_steps, result.reason)]
     if picoseconds < SHORTEST_PS:
         reason = f"a ramp of {picoseconds:g} ps is too short for atoms to meet, take more steps"
@@ -86,7 +85,7 @@ def judge_ramp(
 
 def _stopped(kelvin: float, step: int, reason: str) -> Finding:
     return Finding(
-        _REACHED, "failed", kelvin, HOT_KELVIN, "K", at_least=True, where=f"step {step}",
+        _REACHED, "failed", kelvin, HOT_KELVIN, "K", at_least=True, where=f"failed at step {step}",
         reason=reason,
     )  # fmt: skip
 
