@@ -19,7 +19,7 @@ from egraff_lmp.physics.record import Line, Panel, Subject
 from egraff_lmp.verify.finding import Finding, at_most, failed
 
 SHORTEST_ANGSTROM = 0.5
-STEP_ANGSTROM = 0.005
+STEP_ANGSTROM = 0.001  # sharp ripples at short distances are not steps
 # Below this share of the sum of covalent radii every pair of elements repels.
 REPULSIVE_SHARE = 0.7
 # eV and eV/A: what is less is rounding of float32 and the ripples of a tail.
@@ -27,7 +27,7 @@ ENERGY_EV = 0.02
 FORCE_EV_PER_ANGSTROM = 0.02
 # Of the force: what a difference quotient of a steep float32 curve may be off by.
 RELATIVE = 0.01
-# A step of the force within one interval of 0.005 A: a smooth curve of any bond has far less.
+# A step of the force within one interval of 0.001 A: a smooth curve of any bond has far less.
 JUMP_EV_PER_ANGSTROM = 0.05
 _DIRECTION = np.array([0.36, 0.48, 0.8])  # no axis of the spherical harmonics
 
