@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import importlib
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from egraff_lmp import __version__
 from egraff_lmp.cli.console import errors, output
@@ -38,6 +39,7 @@ COMMANDS = (
     "run",
     "score",
     "bench",
+    "physics",
     "report",
     "config",
 )
@@ -54,7 +56,17 @@ _OF_THE_DISK = {
     errno.ENOENT,
     errno.ENAMETOOLONG,
 }
+# Commands that are also reached as if they were part of another: `egraff bench physics`.
+_BELOW = {("bench", "physics")}
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended: 128 + SIGINT
+
+
+class _Commands(TyperGroup):
+    """The commands, some of them under two names."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first words name."""
+        return super().resolve_command(ctx, args[1:] if tuple(args[:2]) in _BELOW else args)
 
 
 def _version(wanted: bool) -> None:
@@ -67,6 +79,7 @@ def build_app() -> typer.Typer:
     """The typer application with every command of the table."""
     app = typer.Typer(
         name="egraff",
+        cls=_Commands,
         help="Equivariant graph-neural-network force fields in LAMMPS.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,

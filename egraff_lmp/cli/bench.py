@@ -68,6 +68,9 @@ def command(
     the command goes on where it stopped and repeats nothing that is finished; a changed config
     repeats what depends on the change. Exit status 75 after a batch system's signal, 130 after
     Ctrl-C.
+
+    `egraff bench physics MODEL` checks a deployed file without a reference trajectory; see `egraff
+    physics --help`.
     """
     from egraff_lmp.bench import parse_config, parse_matrix
     from egraff_lmp.bench.config import read_raw  # start-up time

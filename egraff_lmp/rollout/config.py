@@ -60,6 +60,9 @@ class RolloutConfig(BaseModel):
     temperature_kelvin: float = Field(
         default=300.0, ge=0, description="of the velocities and the thermostat in K"
     )
+    temperature_end_kelvin: float | None = Field(
+        default=None, ge=0, description="nvt: the thermostat goes there evenly over all n_steps"
+    )
     timestep_fs: float = Field(default=1.0, gt=0, description="MD time step in fs")
     damping_fs: float = Field(default=100.0, gt=0, description="of the thermostat in fs")
     pressure_bar: float = Field(default=0.0, description="npt: the target in bar")
@@ -141,6 +144,8 @@ class RolloutConfig(BaseModel):
                 f"expected dump_every ({self.dump_every}) to be a multiple of thermo_every "
                 f"({self.row_every}), so that every frame has its energy"
             )
+        if self.temperature_end_kelvin is not None and self.ensemble != "nvt":
+            raise ValueError("temperature_end_kelvin goes with the ensemble nvt")
         if self.launcher is not None and "{ranks}" not in self.launcher:
             raise ValueError("expected {ranks} in launcher, as in 'srun -n {ranks}'")
         return self

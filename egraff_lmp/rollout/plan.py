@@ -228,7 +228,8 @@ def _known(elements: Sequence[str], potential: Potential, source: str) -> None:
 
 def _conditions(config: RolloutConfig) -> dict[str, str]:
     """Deck variables of the ensemble and the output."""
-    hottest = config.temperature_max_kelvin or 10 * config.temperature_kelvin + 1000
+    target = max(config.temperature_kelvin, config.temperature_end_kelvin or 0)
+    hottest = config.temperature_max_kelvin or 10 * target + 1000
     values = {
         "temperature": number(config.temperature_kelvin),
         "timestep_fs": number(config.timestep_fs),
@@ -241,6 +242,8 @@ def _conditions(config: RolloutConfig) -> dict[str, str]:
     }
     if config.ensemble in ("nvt", "npt"):
         values["damping_fs"] = number(config.damping_fs)
+    if config.temperature_end_kelvin is not None:
+        values["temperature_end"] = number(config.temperature_end_kelvin)
     if config.ensemble == "npt":
         values["pressure"] = number(config.pressure_bar)
         values["pressure_damping_fs"] = number(config.pressure_damping_fs)

@@ -133,6 +133,21 @@ def test_restart_goes_on_and_writes_each_step_once(folder, deck):
     assert parts == whole
 
 
+def test_the_thermostat_goes_to_another_temperature(folder):
+    """Evenly over all steps, those before a restart included."""
+    ramp = ("-var", "temperature", "100", "-var", "temperature_end", "1500", "-var", "damping_fs",
+            "5", "-var", "steps", "200", "-var", "restart_every", "50")  # fmt: skip
+    run("in.nvt", folder, *ramp)
+    kelvin = np.genfromtxt(folder / "thermo.csv", delimiter=",", names=True)["temperature_kelvin"]
+    thirds = [third.mean() for third in np.array_split(kelvin, 3)]
+    assert thirds[0] < thirds[1] < thirds[2]
+    # The mean of the last third of the target is 1270 K; atoms follow within their fluctuation.
+    assert thirds[2] == pytest.approx(1270, rel=0.2)
+    whole = (folder / "thermo.csv").read_text().splitlines()
+    run("in.nvt", folder, *ramp, "-var", "restart", "restart.a")  # of step 150
+    assert (folder / "thermo.csv").read_text().splitlines()[len(whole) :] == ["", *whole[-5:]]
+
+
 def test_a_restart_between_rows_goes_on(folder):
     run("in.nvt", folder, "-var", "steps", "15")
     run("in.nvt", folder, "-var", "steps", "30", "-var", "restart", "restart.final")

@@ -233,11 +233,23 @@ def finish(
         ending: of its own name, as of `Material.groups`.
         values: numbers in its caption.
     """
+    if colours is not None:
+        _legend(figure, colours)
+    picture, width, height = rendered(figure)
+    words, table = _WORDS[name], io.StringIO()
+    columns = words["columns"]
+    csv.writer(table, lineterminator="\n").writerows([columns, columns.values(), *data])
+    return PageFigure(
+        name + ending, picture, width, height, table.getvalue(), words["section"],
+        words["title"], words["caption"].format(**values),
+    )  # fmt: skip
+
+
+def rendered(figure: Figure) -> tuple[bytes, int, int]:
+    """(PNG, width, height in pixels) of a drawing, in PALETTE colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # optional
     from PIL import Image  # optional
 
-    if colours is not None:
-        _legend(figure, colours)
     sheet = FigureCanvasAgg(figure)
     sheet.draw()
     picture = Image.fromarray(np.asarray(sheet.buffer_rgba())[..., :3].copy())
@@ -246,13 +258,7 @@ def finish(
     picture.putpalette([255 if v >= NEARLY_WHITE else v for v in palette])
     png = io.BytesIO()
     picture.save(png, format="png")
-    words, table = _WORDS[name], io.StringIO()
-    columns = words["columns"]
-    csv.writer(table, lineterminator="\n").writerows([columns, columns.values(), *data])
-    return PageFigure(
-        name + ending, png.getvalue(), *picture.size, table.getvalue(), words["section"],
-        words["title"], words["caption"].format(**values),
-    )  # fmt: skip
+    return png.getvalue(), *picture.size
 
 
 def _legend(figure: Figure, colours: Mapping[str, Any]) -> None:

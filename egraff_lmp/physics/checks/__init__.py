@@ -1,0 +1,1 @@
+"""The checks, one file each: `judge(subject)` gives findings and panels."""
