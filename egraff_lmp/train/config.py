@@ -68,8 +68,10 @@ class ReferenceConfig(Section):
     least squares.
     """
 
-    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none"] = Field(
-        default="auto", description="how the energy of each element is found"
+    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none", "unchanged"] = Field(
+        default="auto",
+        description="how the energy of each element is found; unchanged: those of `start_from`, "
+        "which auto moves by what labels and start differ by",
     )
     isolated_atoms_ev: dict[str, float] = Field(
         default={}, description="energy of an isolated atom of each element in eV"
@@ -175,7 +177,15 @@ class TrainConfig(Section):
     r_max: float = Field(default=5.0, gt=0, description="cutoff radius in A")
     species: list[str] | None = Field(default=None, description="type order; alphabetical if none")
     start_from: str | None = Field(
-        default=None, description="checkpoint whose weights the training begins with (fine-tuning)"
+        default=None,
+        description="what the training begins with (fine-tuning): a checkpoint of `egraff train`, a "
+        "MACE .model, or a NequIP or Allegro checkpoint or package; the network's settings are the "
+        "file's, and need not be stated",
+    )
+    start_elements: Literal["auto", "keep", "cut"] = Field(
+        default="auto",
+        description="elements of `start_from` without frames: keep them or cut them out; auto: cut "
+        "out of files of other packages",
     )
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="precision of the network; energies are summed in float64"
@@ -229,6 +239,12 @@ class TrainConfig(Section):
             raise ValueError(f"species lists an element twice: {self.species}")
         return self
 
+    @model_validator(mode="after")
+    def _something_to_start_from(self) -> TrainConfig:
+        if self.reference.method == "unchanged" and self.start_from is None:
+            raise ValueError("reference.method is unchanged, and there is no start_from")
+        return self
+
     @property
     def learns_stress(self) -> bool:
         """Whether a stage has the stress in its loss."""
@@ -256,6 +272,8 @@ class TrainConfig(Section):
             del course["loss"]["stress_scale"]
         if self.reference.method == "auto":  # where no file held isolated atoms
             course["reference"]["method"] = "least_squares"
+        if self.start_elements == "auto":
+            del course["start_elements"]
         for (section, key), earlier in _LATER.items():
             if (course[section] or {}).get(key, _ABSENT) == earlier:
                 del course[section][key]

@@ -38,7 +38,7 @@ from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
 from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
-from egraff_lmp.train.start import begin_with, begun_from, read_start, require_known
+from egraff_lmp.train.start import begin_with, begun_from, read_start, settled
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
@@ -87,6 +87,7 @@ def train(
     *,
     base: Path | None = None,
     progress: bool = True,
+    trust: bool = False,
 ) -> TrainResult:
     """Train, or resume an unfinished training, or return the result of a finished one.
 
@@ -98,6 +99,7 @@ def train(
             parity.png and result.json.
         base: folder that relative paths of the config start from.
         progress: show a bar (terminal) or log a line an epoch.
+        trust: open a `start_from` that runs code when it is opened.
 
     Raises:
         EgraffError: bad data, another run in `out_dir`, or divergence.
@@ -110,17 +112,18 @@ def train(
         torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        return _train(config, out, base, progress)
+        return _train(config, out, base, progress, trust)
 
 
-def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) -> TrainResult:
+def _train(
+    config: TrainConfig, out: Path, base: Path | None, progress: bool, trust: bool
+) -> TrainResult:
     parts = read_parts(config, base)
-    start = read_start(config, base)
+    start = read_start(config, base, [*parts.train, *parts.validation, *parts.test], trust=trust)
     if start is None:
         species = species_order(parts, config.species)
     else:
-        require_known(start, [*parts.train, *parts.validation, *parts.test])
-        species = start.record.species
+        config, species = settled(config, start), start.record.species
     graphs = _graphs(parts, species, config.r_max)
     _check_distances(graphs["train"], config.r_max)
     record = make_record(config, parts, graphs["train"], base, species)
