@@ -103,7 +103,7 @@ class EgraffCalculator(Calculator):
         """
         if self._columns is None:
             self._columns = invariant_columns(self.model)
-        return descriptors(self.model, *self._arrays(atoms), columns=self._columns)
+        return descriptors(self.model, *self._arrays(atoms), self._columns)
 
     def get_hessian(
         self,

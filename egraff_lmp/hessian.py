@@ -29,9 +29,9 @@ def hessian(
 ) -> NDArray[np.float64]:
     """d2E / dx_a dx_b in eV/A^2, (3N, 3N) in the order x1 y1 z1 x2 ...; the cell is held.
 
-    The matrix is symmetric, and its rows sum to zero over atoms (translation), up to the rounding
-    of the network's precision: about 1e-6 of the largest element in float32, 1e-13 in float64. It
-    is returned as it was found.
+    Its rows sum to zero over atoms (translation), exactly so by "autograd", and it is symmetric up
+    to the rounding of the network's precision: about 1e-4 of the largest element in float32, 1e-10
+    in float64. It is returned as it was found.
 
     Args:
         model: the deployed file.
@@ -69,8 +69,8 @@ def _check(method: str, step: float, atoms: list[int], n_atoms: int) -> None:
     size = 9 * len(atoms) * n_atoms * 8
     if size > LARGEST_BYTES:
         raise EgraffError(
-            f"expected a Hessian of at most {LARGEST_BYTES >> 20} MiB, got {len(atoms)} x {n_atoms} "
-            f"atoms, {size >> 20} MiB: ask for the rows of some atoms with of_atoms=[...]."
+            f"expected a Hessian of at most {LARGEST_BYTES >> 20} MiB, got {len(atoms)} x "
+            f"{n_atoms} atoms, {size >> 20} MiB: ask for the rows of some atoms with of_atoms=[...]."
         )
 
 

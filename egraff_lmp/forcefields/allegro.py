@@ -116,9 +116,10 @@ class AllegroNetwork(torch.nn.Module):
 def build(settings: Mapping[str, Any], context: NetworkContext) -> AllegroNetwork:
     """Allegro with the package's own builder; `settings` are its arguments.
 
-    `radial` is the two-body embedding, out of `RADIAL` with its settings. `builder` is another of the package's
-    `BUILDERS`, and `avg_num_neighbors` one number for each element in place of the context's. The
-    energy scale and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in float64.
+    `radial` is the two-body embedding, out of `RADIAL` with its settings. `builder` is another of
+    the package's `BUILDERS`, and `avg_num_neighbors` one number for each element in place of the
+    context's. The energy scale and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in
+    float64.
     """
     import allegro.model
 

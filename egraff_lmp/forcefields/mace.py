@@ -257,8 +257,9 @@ def build(settings: Mapping[str, Any], context: NetworkContext) -> MACENetwork:
     that depends on its species alone.
     """
     arguments = {**EARLIER, **settings}
-    for name, known in (*((name, RESIDUAL) for name in _INTERACTIONS), ("gate", GATES)):
-        require_choice(arguments, name, known)
+    require_choice(arguments, "gate", GATES)
+    for name in _INTERACTIONS:
+        require_choice(arguments, name, RESIDUAL)
     with quiet():
         from mace.modules import MACE as MACEModel
         from mace.modules import blocks

@@ -261,7 +261,7 @@ def _settings(model: Any) -> dict[str, Any]:
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """`_settings` as those of `forcefields.mace`: without what the context says, irreps as texts."""
+    """`_settings` as those of `forcefields.mace`: plain, and without what the context says."""
     plain = {name: value for name, value in settings.items() if name not in _OF_CONTEXT}
     for name in ("hidden_irreps", "MLP_irreps", "edge_irreps"):
         plain[name] = None if plain[name] is None else str(plain[name])

@@ -178,8 +178,8 @@ class TrainConfig(Section):
     species: list[str] | None = Field(default=None, description="type order; alphabetical if none")
     start_from: str | None = Field(
         default=None,
-        description="what the training begins with (fine-tuning): a checkpoint of `egraff train`, a "
-        "MACE .model, or a NequIP or Allegro checkpoint or package; the network's settings are the "
+        description="what the training begins with (fine-tuning): a checkpoint of `egraff train`, "
+        "a MACE .model, or a NequIP or Allegro checkpoint or package; the network's settings are the "
         "file's, and need not be stated",
     )
     start_elements: Literal["auto", "keep", "cut"] = Field(
@@ -219,6 +219,11 @@ class TrainConfig(Section):
         default="auto", description="off: the reference network, slower; the same up to rounding"
     )
     tensorboard: bool = Field(default=False, description="write event files beside the checkpoints")
+    logger: Literal["none", "wandb"] = Field(
+        default="none",
+        description="wandb: send the rows of log.csv to Weights & Biases, too (package wandb; its "
+        "own variables, such as WANDB_MODE=offline and WANDB_PROJECT, are obeyed)",
+    )
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TrainConfig:
@@ -281,7 +286,15 @@ class TrainConfig(Section):
 
 
 SHIPPED = Path(__file__).parent / "configs"
-_NOT_THE_COURSE = ("start_from", "threads", "device", "tensorboard", "memory_gb", "kernels")
+_NOT_THE_COURSE = (
+    "start_from",
+    "threads",
+    "device",
+    "tensorboard",
+    "logger",
+    "memory_gb",
+    "kernels",
+)
 # Keys that earlier versions did not know, and the value that does what they did: with it, a config
 # has the hash that it had, and its run can be resumed.
 _LATER = {

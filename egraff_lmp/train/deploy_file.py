@@ -1,4 +1,4 @@
-"""From any model file, a checkpoint of `egraff train` or one of another package, to a deployed one."""
+"""From a checkpoint of `egraff train`, or a file of another package, to a deployed file."""
 
 from __future__ import annotations
 

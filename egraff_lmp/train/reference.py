@@ -35,8 +35,8 @@ def reference_energies(
             elements) the solution of least norm is taken, which still removes the mean exactly.
             "mean" gives every species the mean energy per atom. "isolated_atoms" takes the given
             energies of free atoms. "none" takes zero, and so does "unchanged" until
-            `start.begun_from` puts those of another network in their place. "auto" is "isolated_atoms" where there is one
-            of each species, else "least_squares".
+            `start.begun_from` puts those of another network in their place. "auto" is
+            "isolated_atoms" where there is one of each species, else "least_squares".
         isolated_atoms_ev: element to energy, for "isolated_atoms".
 
     Raises:

@@ -16,6 +16,7 @@ from pathlib import Path
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from egraff_lmp.errors import EgraffError
@@ -39,6 +40,7 @@ from egraff_lmp.train.record import make_record
 from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
 from egraff_lmp.train.start import begin_with, begun_from, read_start, settled
+from egraff_lmp.train.wandb_log import LogRows, require_wandb, wandb_logger
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
@@ -118,6 +120,8 @@ def train(
 def _train(
     config: TrainConfig, out: Path, base: Path | None, progress: bool, trust: bool
 ) -> TrainResult:
+    if config.logger == "wandb":
+        require_wandb()
     parts = read_parts(config, base)
     start = read_start(config, base, [*parts.train, *parts.validation, *parts.test], trust=trust)
     if start is None:
@@ -145,7 +149,11 @@ def _train(
         callbacks: list[Callback] = [Saving(out, record)]
         callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
-        _fit(module, graphs, callbacks, out / LAST if previous else None)
+        logger = None
+        if config.logger == "wandb":
+            callbacks.append(LogRows())
+            logger = wandb_logger(out, record, config.model_dump(mode="json"))
+        _fit(module, graphs, callbacks, out / LAST if previous else None, logger)
         if config.devices > 1:  # other processes trained, this one's copy is as it was
             module.on_load_checkpoint({STATE_KEY: load_checkpoint(out / LAST).state})
     return _result(config, module, graphs, out)
@@ -206,6 +214,7 @@ def _fit(
     graphs: Mapping[str, list[Graph]],
     callbacks: list[Callback],
     resume_from: Path | None,
+    logger: Logger | None,
 ) -> None:
     config = module.config
     if config.devices > len(graphs["validation"]):
@@ -224,7 +233,7 @@ def _fit(
             callbacks=callbacks,
             # Without this, Lightning takes over from Slurm or MPI that happen to be around.
             plugins=[_Processes()],
-            logger=False,
+            logger=logger or False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

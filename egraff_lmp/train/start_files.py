@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ class Start:
 
     Attributes:
         record: of the network, with the species that it is to have.
-        build: the model in a precision, with its weights.
+        build: the model in a precision, with its weights; not to be changed.
         path: the file.
         sha256: of that file.
         about: what the record of the training says of the file, as plain values.
@@ -70,8 +71,11 @@ def foreign_start(path: Path, *, trust: bool) -> Start | None:
             "can be deployed as it is (`egraff deploy`), not trained here."
         )
     about = {"format": row.key, "file": path.name, **foreign.provenance}
+    # A large network is built in many seconds, and asked for several times.
+    foreign = replace(foreign, build=functools.cache(foreign.build))
     record = _record(foreign)
 
+    @functools.cache
     def build(dtype: str) -> AtomicEnergyModel:
         source, target = foreign.build(DTYPES[dtype]), record.build(dtype)
         _carry(record.forcefield, source, target, range(len(record.species)))
@@ -138,6 +142,7 @@ def without_elements(start: Start, wanted: Collection[str]) -> Start:
         training_range=_range_of(whole.training_range, wanted),
     )
 
+    @functools.cache
     def build(dtype: str) -> AtomicEnergyModel:
         source, target = start.build(dtype), record.build(dtype)
         _carry(whole.forcefield, source, target, kept)

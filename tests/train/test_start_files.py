@@ -22,12 +22,14 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from egraff_lmp import EgraffCalculator
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import edge_forces
 from egraff_lmp.graph import find_edges
 from egraff_lmp.interop import nequip_checkpoint
 from egraff_lmp.train.checkpoint import load_checkpoint
 from egraff_lmp.train.config import parse_config
+from egraff_lmp.train.deploy import deploy
 from egraff_lmp.train.run import train
 from egraff_lmp.train.start import read_start, settled
 from egraff_lmp.train.start_files import own_start, without_elements
@@ -226,8 +228,9 @@ def started(config):
     return read_start(config, None, frames, trust=True)
 
 
-@pytest.mark.parametrize("name", list(MACES))
-@pytest.mark.parametrize("elements", ["auto", "keep"])
+@pytest.mark.parametrize(
+    ("name", "elements"), [*((name, "auto") for name in MACES), ("residual", "keep")]
+)
 def test_mace_begins_where_the_package_ended(name, elements, mace_file, config):
     path = mace_file(name)
     settings = config(path, start_elements=elements)
@@ -259,6 +262,11 @@ def test_before_the_first_step_and_after_the_last(mace_file, config, tmp_path):
     assert_same(found.build(), WANTED, mace_calculator(path), random_alloys())
     assert found.record.reference_method == "unchanged"
     assert found.record.provenance["start"]["format"] == "mace-model"
+    deploy(result.checkpoint, tmp_path / "still.pt")  # without the file, and without trust
+    alloy, native = random_alloys()[0], random_alloys()[0]
+    alloy.calc, native.calc = EgraffCalculator(tmp_path / "still.pt"), mace_calculator(path)
+    difference = np.abs(alloy.get_forces() - native.get_forces()).max()
+    assert difference < SAME * np.abs(native.get_forces()).max()
     longer = config(path, optimiser={"learning_rate": 0.003}, stop={"max_epochs": 4})
     learnt = train(longer, tmp_path / "learnt", progress=False, trust=True)
     rows = (tmp_path / "learnt" / "log.csv").read_text().splitlines()
@@ -301,13 +309,22 @@ def test_what_a_config_may_not_say(mace_file, nequip_file, config):
         started(config(nequip_file("scales")))
 
 
+@pytest.mark.parametrize("key", ["nequip", "allegro"])
+def test_settings_call_nothing(key, config, tmp_path):
+    """The packages' builders would call what a `_target_` in settings names."""
+    payload = {"_target_": "torch.nn.Module", "x": [{"_target_": "os.mkdir"}]}
+    settings = config(
+        "none", forcefield=key, start_from=None, overrides={"pair_potential": payload}
+    )
+    with pytest.raises(EgraffError, match="settings call nothing, got _target_: torch"):
+        train(settings, tmp_path / "x", progress=False)
+
+
 def test_what_cannot_be_mapped(mace_file, config):
     gate = mace_file("residual", gate=torch.nn.functional.relu)
     with pytest.raises(EgraffError, match="got the nonlinearity relu: it can be deployed"):
         started(config(gate))
-    heads = mace_file(
-        "residual", heads=["a", "b"], atomic_energies=np.array([E0, E0])
-    )
+    heads = mace_file("residual", heads=["a", "b"], atomic_energies=np.array([E0, E0]))
     with pytest.raises(EgraffError, match="2 heads"):
         started(config(heads))
 
@@ -318,7 +335,7 @@ def test_a_pickle_is_not_opened_unasked(mace_file, config, tmp_path):
 
 
 def test_another_basis_is_refused(mace_file, config, folder):
-    """With U and w turned against each other the function is the same, and the start is not ours."""
+    """With U and w turned against each other the function is the same; w is not ours."""
     model = torch.load(mace_file("foundation"), weights_only=False)
     contraction = model.products[0].symmetric_contractions.contractions[0]
     contraction.U_matrix_3 = -contraction.U_matrix_3
