@@ -128,7 +128,10 @@ class EgraffCalculator(Calculator):
             self.model, *self._arrays(atoms), method=method, step=step, of_atoms=of_atoms
         )
 
-    def _arrays(self, atoms: Atoms | None) -> tuple[Any, ...]:
+    def _arrays(
+        self, atoms: Atoms | None
+    ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Elements, positions, cell and periodicity."""
         frame: Any = self.atoms if atoms is None else atoms
         if frame is None:
             raise EgraffError("expected a structure, got none: give the calculator's atoms.")

@@ -70,7 +70,7 @@ def _check(method: str, step: float, atoms: list[int], n_atoms: int) -> None:
     if size > LARGEST_BYTES:
         raise EgraffError(
             f"expected a Hessian of at most {LARGEST_BYTES >> 20} MiB, got {len(atoms)} x "
-            f"{n_atoms} atoms, {size >> 20} MiB: ask for the rows of some atoms with of_atoms=[...]."
+            f"{n_atoms} atoms, {size >> 20} MiB: ask for the rows of some atoms with of_atoms."
         )
 
 

@@ -179,8 +179,8 @@ class TrainConfig(Section):
     start_from: str | None = Field(
         default=None,
         description="what the training begins with (fine-tuning): a checkpoint of `egraff train`, "
-        "a MACE .model, or a NequIP or Allegro checkpoint or package; the network's settings are the "
-        "file's, and need not be stated",
+        "a MACE .model, or a NequIP or Allegro checkpoint or package; the network's settings are "
+        "the file's, and need not be stated",
     )
     start_elements: Literal["auto", "keep", "cut"] = Field(
         default="auto",
