@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import NDArray
 
 from egraff_lmp.contract import trained_on_stress
 from egraff_lmp.deployed import DeployedModel
+from egraff_lmp.descriptors import descriptors, invariant_columns
+from egraff_lmp.errors import EgraffError
+from egraff_lmp.hessian import hessian
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +55,7 @@ class EgraffCalculator(Calculator):
         self.model = DeployedModel(model, device, sha256=sha256)
         self._name = Path(model).name
         self._warned = False
+        self._columns: NDArray[np.int64] | None = None
 
     def _warn_of_stress(self) -> None:
         """Say once that a model never saw a stress, where its contract tells so."""
@@ -70,12 +76,7 @@ class EgraffCalculator(Calculator):
         """Fill `self.results`; called by ASE."""
         super().calculate(atoms, properties, system_changes)
         frame: Any = self.atoms
-        result = self.model.evaluate(
-            frame.get_chemical_symbols(),
-            frame.get_positions(),
-            np.asarray(frame.cell),
-            frame.pbc,
-        )
+        result = self.model.evaluate(*self._arrays(frame))
         self.results = {
             "energy": result.energy,
             "free_energy": result.energy,
@@ -87,3 +88,56 @@ class EgraffCalculator(Calculator):
                 self._warn_of_stress()
             stress = -result.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+
+    def get_descriptors(self, atoms: Atoms | None = None) -> NDArray[np.float64]:
+        """Invariant features of each atom after the last layer, (N, width), dimensionless.
+
+        MACE, NequIP, BOTNet, Equiformer and TorchMD-NET have them; of features that are vectors or
+        tensors only the scalars are returned. Allegro has features of edges alone.
+
+        Args:
+            atoms: the structure; the calculator's own if None.
+
+        Raises:
+            EgraffError: the network has no features of atoms, or an unknown element.
+        """
+        if self._columns is None:
+            self._columns = invariant_columns(self.model)
+        return descriptors(self.model, *self._arrays(atoms), self._columns)
+
+    def get_hessian(
+        self,
+        atoms: Atoms | None = None,
+        *,
+        method: str = "autograd",
+        step: float = 0.005,
+        of_atoms: Sequence[int] | None = None,
+    ) -> NDArray[np.float64]:
+        """Second derivatives of the energy by positions in eV/A^2, (3N, 3N); the cell is held.
+
+        Args:
+            atoms: the structure; the calculator's own if None.
+            method: "autograd", exact, or "differences", central differences of forces.
+            step: displacement of the differences in A.
+            of_atoms: indices of n atoms whose rows are wanted, (3n, 3N); all if None.
+
+        Raises:
+            EgraffError: as `egraff_lmp.hessian.hessian` does, which says more of the errors.
+        """
+        return hessian(
+            self.model, *self._arrays(atoms), method=method, step=step, of_atoms=of_atoms
+        )
+
+    def _arrays(
+        self, atoms: Atoms | None
+    ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Elements, positions, cell and periodicity."""
+        frame: Any = self.atoms if atoms is None else atoms
+        if frame is None:
+            raise EgraffError("expected a structure, got none: give the calculator's atoms.")
+        return (
+            frame.get_chemical_symbols(),
+            frame.get_positions(),
+            np.asarray(frame.cell),
+            frame.pbc,
+        )

@@ -135,15 +135,34 @@ class DeployedModel:
             Energies of the atoms in eV, (N,), and the gradient of their sum with respect to the
             edge vectors in eV/A, (E, 3).
         """
-        types = torch.tensor(self._types(species), dtype=torch.int64, device=self.device)
         r = torch.tensor(vectors, device=self.device).requires_grad_(True)
-        # The optimising executor recompiles at every new shape.
-        with torch.jit.optimized_execution(False):
-            energies = self._module(
-                r, torch.tensor(index, device=self.device), types, len(species)
-            )["atomic_energy"]
+        energies = self.outputs(r, index, species)["atomic_energy"]
         (gradient,) = torch.autograd.grad(energies.sum(), r)
         return energies.detach().cpu().numpy(), gradient.detach().cpu().numpy()
+
+    def outputs(
+        self,
+        vectors: torch.Tensor,
+        index: NDArray[np.int64],
+        species: tuple[str, ...] | list[str],
+    ) -> dict[str, torch.Tensor]:
+        """All that the network returns for a graph, as tensors with their history.
+
+        Args:
+            vectors: r_j - r_i of each edge in A, (E, 3) in float64, on `device`.
+            index: centre i and neighbour j of each edge, (2, E).
+            species: element of each atom, length N.
+
+        Returns:
+            "atomic_energy" in eV, (N,), and the contract's `outputs`.
+        """
+        types = torch.tensor(self._types(species), dtype=torch.int64, device=self.device)
+        # The optimising executor recompiles at every new shape.
+        with torch.jit.optimized_execution(False):
+            found = self._module(
+                vectors, torch.tensor(index, device=self.device), types, len(species)
+            )
+        return dict(found)
 
     def check_species(self, species: tuple[str, ...] | list[str]) -> None:
         """Refuse elements that the model does not know.

@@ -49,7 +49,7 @@ def command(
     """Write the model file that LAMMPS and Python load, from a checkpoint or a native file."""
     from egraff_lmp.contract import KERNELS_UNAVAILABLE
     from egraff_lmp.fileio import require_writable
-    from egraff_lmp.interop import deploy_file
+    from egraff_lmp.train.deploy_file import deploy_file
 
     require_writable(out.absolute().parent)
     self_test = None

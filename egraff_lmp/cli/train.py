@@ -63,6 +63,14 @@ def command(
         typer.Option(min=1, help="Number of epochs, in place of stop.max_epochs of the config."),
     ] = None,
     changes: Changes = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Open a start_from that runs code when it is opened: a MACE .model, a NequIP "
+            "package. Give it only if you trust where the file came from.",
+        ),
+    ] = False,
     measure: Annotated[
         bool,
         typer.Option(
@@ -123,7 +131,7 @@ def command(
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = out if out is not None else path.with_suffix("")
-    result = train(settings, folder, base=base, progress=not quiet)
+    result = train(settings, folder, base=base, progress=not quiet, trust=trust)
     for part, values in (("validation", result.validation), ("test", result.test)):
         if values:
             output.print(f"{part}: {_errors(dict(values))}", soft_wrap=True, highlight=False)

@@ -39,8 +39,9 @@ class EnergyReference:
     a number like -39 800 eV.
 
     Attributes:
-        method: "isolated_atoms", "least_squares", "mean", "none", or "imported" (what the file of
-            another package held).
+        method: "isolated_atoms", "least_squares", "mean", "none", "imported" (what the file of
+            another package held), or, of a training that began with another network, "start" (its
+            own, moved by what labels and network differed by) or "unchanged".
         per_species_ev: element to reference energy in eV.
     """
 

@@ -13,6 +13,7 @@ from egraff_lmp.forcefields.base import (
     ForceField,
     Network,
     NetworkContext,
+    carry_over,
     edge_forces,
 )
 from egraff_lmp.forcefields.botnet import BOTNET
@@ -42,6 +43,7 @@ __all__ = [
     "ForceField",
     "Network",
     "NetworkContext",
+    "carry_over",
     "edge_forces",
     "force_field",
 ]

@@ -6,14 +6,15 @@ Its features live on edges whose centre is local; of a ghost only the type is ne
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 
 from egraff_lmp.contract import Citation, Output
-from egraff_lmp.forcefields.base import ForceField, NetworkContext
-from egraff_lmp.forcefields.nequip_package import nequip_state, unwrap
+from egraff_lmp.forcefields.base import ForceField, Network, NetworkContext
+from egraff_lmp.forcefields.building import require_choice
+from egraff_lmp.forcefields.nequip_package import nequip_state, refuse_calls, unwrap
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
@@ -50,6 +51,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_bessels": 8,
         "polynomial_cutoff_p": 6,
     },
+}
+# Functions of `allegro.model` that build an Allegro, the one of own settings first.
+BUILDERS = ("AllegroModel", "FullAllegroModel")
+# Two-body embeddings of the package, and their settings.
+RADIAL = {
+    "Bessel": ("num_bessels", "bessel_trainable", "polynomial_cutoff_p"),
+    "Spline": ("num_splines", "spline_span"),
 }
 _NOT_NEEDED = ("per_type_energy_scale_shift", "total_energy_sum")
 
@@ -108,31 +116,52 @@ class AllegroNetwork(torch.nn.Module):
 def build(settings: Mapping[str, Any], context: NetworkContext) -> AllegroNetwork:
     """Allegro with the package's own builder; `settings` are its arguments.
 
-    `num_bessels` and `polynomial_cutoff_p` are those of the two-body embedding. The energy scale
-    and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in float64.
+    `radial` is the two-body embedding, out of `RADIAL` with its settings. `builder` is another of
+    the package's `BUILDERS`, and `avg_num_neighbors` one number for each element in place of the
+    context's. The energy scale and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in
+    float64.
     """
-    from allegro.model import AllegroModel
+    import allegro.model
 
-    arguments = dict(settings)
-    radial = {
-        "_target_": "allegro.nn.TwoBodyBesselScalarEmbed",
-        "num_bessels": arguments.pop("num_bessels"),
-        "polynomial_cutoff_p": arguments.pop("polynomial_cutoff_p"),
+    refuse_calls(settings)
+    arguments = {
+        "builder": BUILDERS[0],
+        "radial": "Bessel",
+        "avg_num_neighbors": context.avg_num_neighbors,
+        **settings,
     }
+    require_choice(arguments, "builder", BUILDERS)
+    require_choice(arguments, "radial", RADIAL)
+    kind = arguments.pop("radial")
+    radial = {"_target_": f"allegro.nn.TwoBody{kind}ScalarEmbed"}
+    radial.update({name: arguments.pop(name) for name in RADIAL[kind] if name in arguments})
     with nequip_state():
-        model = AllegroModel(
+        model = getattr(allegro.model, arguments.pop("builder"))(
             **arguments,
             seed=context.seed,
             model_dtype=str(context.dtype).removeprefix("torch."),
             type_names=list(context.species),
             r_max=context.r_max,
             radial_chemical_embed=radial,
-            avg_num_neighbors=context.avg_num_neighbors,
             per_type_energy_scales=None,
             per_type_energy_shifts=None,
             do_derivatives=False,
         )
-    return AllegroNetwork(unwrap(model, "edge_norm"), n_layers=arguments["num_layers"])
+    parts = unwrap(model, "edge_norm")
+    return AllegroNetwork(parts, n_layers=int(parts.allegro.num_layers))
+
+
+def of_species(source: Network, target: Network, kept: Sequence[int]) -> dict[str, torch.Tensor]:
+    """The rows of the embeddings of types and of pairs; see `ForceField.of_species`."""
+    given: dict[str, torch.Tensor] = dict(cast(AllegroNetwork, source).named_parameters())
+    found = {}
+    for name, value in given.items():
+        if name.endswith(("center_embed.weight", "neighbor_embed.weight")):
+            found[name] = value[list(kept)]
+        elif name.endswith("spline.class_embed.weight"):  # centre * n_species + neighbour
+            n_species = math.isqrt(len(value))
+            found[name] = value[[i * n_species + j for i in kept for j in kept]]
+    return found
 
 
 ALLEGRO = ForceField(
@@ -150,4 +179,5 @@ ALLEGRO = ForceField(
         ),
     ),
     packages=("nequip-allegro", "nequip", "e3nn"),
+    of_species=of_species,
 )

@@ -16,13 +16,14 @@ by its `outputs`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 
 from egraff_lmp.contract import Citation, Output
+from egraff_lmp.errors import EgraffError
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,35 @@ def no_parameters(network: Network) -> list[torch.nn.Parameter]:
     return []
 
 
+OfSpecies = Callable[[Network, Network, Sequence[int]], dict[str, torch.Tensor]]
+
+
+def carry_over(source: Network, target: Network, of_species: Mapping[str, torch.Tensor]) -> None:
+    """Give `target` the weights of `source`, which was built for other species.
+
+    Args:
+        source: whose parameters are taken.
+        target: the same network for some of its species.
+        of_species: parameters of `target` that depend on species, by name; all others are taken
+            as they are.
+
+    Raises:
+        EgraffError: the two differ in more than their species.
+    """
+    given = {**dict(cast(torch.nn.Module, source).named_parameters()), **of_species}
+    wanted = dict(cast(torch.nn.Module, target).named_parameters())
+    differ = {*given} ^ {*wanted}
+    differ |= {name for name in {*given} & {*wanted} if given[name].shape != wanted[name].shape}
+    if differ:
+        raise EgraffError(
+            "expected a network that its settings tell whole, got one with other weights "
+            f"({', '.join(sorted(differ)[:3])}): this variant cannot be trained further here."
+        )
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(given[name])
+
+
 @dataclass(frozen=True)
 class ForceField:
     """One row of the table of force fields.
@@ -138,6 +168,9 @@ class ForceField:
         packages: distributions whose versions the contract records.
         spared: the parameters of one of its networks that its authors' training does not decay
             (`weight_decay_on: authors` in a config).
+        of_species: of a network, the same network built for some of its species, and the indices
+            of these: the parameters of the second that depend on species, by name, as they follow
+            from the first's; see `carry_over`. None where elements cannot be left out.
     """
 
     key: str
@@ -147,6 +180,7 @@ class ForceField:
     citations: tuple[Citation, ...]
     packages: tuple[str, ...]
     spared: Callable[[Network], list[torch.nn.Parameter]] = no_parameters
+    of_species: OfSpecies | None = None
 
 
 class AtomicEnergyModel(torch.nn.Module):

@@ -6,7 +6,7 @@ MACE's edge vectors point from neighbour to centre (receiver minus sender) and i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -15,8 +15,9 @@ from ase.data import atomic_numbers
 from e3nn import o3
 
 from egraff_lmp.contract import Citation, Output
+from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields.base import ForceField, Network, NetworkContext
-from egraff_lmp.forcefields.building import fresh_weights, quiet
+from egraff_lmp.forcefields.building import fresh_weights, quiet, require_choice
 from egraff_lmp.forcefields.exchange import exchange
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -230,32 +231,99 @@ class MACENetwork(torch.nn.Module):
         return {"energy": energy, "features": features}
 
 
-def build(settings: Mapping[str, Any], context: NetworkContext) -> MACENetwork:
-    """MACE with the package's own class; `settings` are its arguments, irreps as text.
+# Settings that a network of `mace-torch` may have beside those of the presets, and what the presets
+# have: the package's default blocks.
+EARLIER: dict[str, Any] = {
+    "interaction_cls": "RealAgnosticResidualInteractionBlock",
+    "interaction_cls_first": "RealAgnosticResidualInteractionBlock",
+    "gate": "silu",
+    "edge_irreps": None,
+}
+GATES = {
+    "silu": torch.nn.functional.silu,
+    "tanh": torch.tanh,
+    "abs": torch.abs,
+    "None": None,
+}
+_IRREPS = ("hidden_irreps", "MLP_irreps", "edge_irreps")
+_INTERACTIONS = ("interaction_cls", "interaction_cls_first")
 
-    Both interactions are `RealAgnosticResidualInteractionBlock`, the package's default. An
-    isolated atom then has a network energy that depends on its species alone.
+
+def build(settings: Mapping[str, Any], context: NetworkContext) -> MACENetwork:
+    """MACE with the package's own class; `settings` are its arguments.
+
+    Irreps are texts, interactions names out of `RESIDUAL`, and `gate` one of `GATES`; what is left
+    out is as in `EARLIER`. With a residual first interaction an isolated atom has a network energy
+    that depends on its species alone.
     """
+    arguments = {**EARLIER, **settings}
+    require_choice(arguments, "gate", GATES)
+    for name in _INTERACTIONS:
+        require_choice(arguments, name, RESIDUAL)
     with quiet():
         from mace.modules import MACE as MACEModel
-        from mace.modules.blocks import RealAgnosticResidualInteractionBlock
+        from mace.modules import blocks
 
-        arguments = dict(settings)
-        arguments["hidden_irreps"] = o3.Irreps(arguments["hidden_irreps"])
-        arguments["MLP_irreps"] = o3.Irreps(arguments["MLP_irreps"])
+        for name in _IRREPS:
+            if arguments[name] is not None:
+                arguments[name] = o3.Irreps(arguments[name])
+        for name in _INTERACTIONS:
+            arguments[name] = getattr(blocks, arguments[name])
+        arguments["gate"] = GATES[arguments["gate"]]
         with fresh_weights(context):
             mace = MACEModel(
                 **arguments,
                 r_max=context.r_max,
-                interaction_cls=RealAgnosticResidualInteractionBlock,
-                interaction_cls_first=RealAgnosticResidualInteractionBlock,
                 num_elements=len(context.species),
                 atomic_energies=np.zeros(len(context.species)),
                 avg_num_neighbors=context.avg_num_neighbors,
                 atomic_numbers=[atomic_numbers[element] for element in context.species],
-                gate=torch.nn.functional.silu,
             )
         return MACENetwork(mace)
+
+
+def of_species(source: Network, target: Network, kept: Sequence[int]) -> dict[str, torch.Tensor]:
+    """What follows for some of the species; see `ForceField.of_species`.
+
+    e3nn divides a sum over the one-hot species by the root of their number, so that the weights of
+    these sums are multiplied by the ratio of the two.
+
+    Raises:
+        EgraffError: the symmetric contractions of the two have other bases.
+    """
+    old, new = cast(Any, source), cast(Any, target)
+    rows = list(kept)
+    ratio = (len(rows) / old.n_species) ** 0.5
+    embedding = old.node_embedding.linear.weight.view(old.n_species, -1)
+    found = {"node_embedding.linear.weight": embedding[rows].reshape(-1) * ratio}
+    for number, (before, after) in enumerate(zip(old.layers, new.layers, strict=True)):
+        views = [
+            before.skip.weight_view_for_instruction(index)[:, rows].reshape(-1) * ratio
+            for index, instruction in enumerate(before.skip.instructions)
+            if instruction.has_weight
+        ]
+        prefix = f"layers.{number}"
+        found[f"{prefix}.skip.weight"] = torch.cat(views)
+        _require_same_basis(before.product, after.product)
+        for name, value in before.product.symmetric_contractions.named_parameters():
+            if len(value) == old.n_species:  # else one for all elements
+                found[f"{prefix}.product.symmetric_contractions.{name}"] = value[rows]
+    return found
+
+
+def _require_same_basis(one: torch.nn.Module, other: torch.nn.Module) -> None:
+    """Bases of generalised Clebsch-Gordan coefficients are not unique, and weights refer to one."""
+    bases = dict(other.named_buffers())
+    for name, value in one.named_buffers():
+        if "U_matrix" not in name:
+            continue
+        fresh = bases[name]
+        if value.shape != fresh.shape or not torch.allclose(value, fresh, atol=1e-5):
+            raise EgraffError(
+                "expected symmetric contractions in the basis of the installed mace-torch, got "
+                "another one (cuequivariance makes a smaller one): install the packages that the "
+                "model was made with."
+            )
 
 
 def spared(network: Network) -> list[torch.nn.Parameter]:
@@ -283,4 +351,5 @@ MACE = ForceField(
     ),
     packages=("mace-torch", "e3nn"),
     spared=spared,
+    of_species=of_species,
 )

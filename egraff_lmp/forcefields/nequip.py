@@ -7,15 +7,16 @@ so ghosts cost no arithmetic (Batzner et al., Fig. 1: self-interaction, then con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 
 from egraff_lmp.contract import Citation, Output
-from egraff_lmp.forcefields.base import ForceField, NetworkContext
+from egraff_lmp.forcefields.base import ForceField, Network, NetworkContext
+from egraff_lmp.forcefields.building import require_choice
 from egraff_lmp.forcefields.exchange import exchange
-from egraff_lmp.forcefields.nequip_package import nequip_state, unwrap
+from egraff_lmp.forcefields.nequip_package import nequip_state, refuse_calls, unwrap
 
 PRESETS: dict[str, dict[str, Any]] = {
     # Minutes on two cores for a few hundred frames of 200 atoms.
@@ -43,6 +44,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "polynomial_cutoff_p": 6,
     },
 }
+
+
+# Functions of `nequip.model` that build a NequIP, the one of own settings first.
+BUILDERS = ("NequIPGNNModel", "PresetNequIPGNNModel", "FullNequIPGNNModel")
 
 
 class _Convolution(torch.nn.Module):
@@ -163,23 +168,36 @@ class NequIPNetwork(torch.nn.Module):
 def build(settings: Mapping[str, Any], context: NetworkContext) -> NequIPNetwork:
     """NequIP with the package's own builder; `settings` are its arguments.
 
-    The energy scale and shift stay 1 and 0 here: `AtomicEnergyModel` applies them in float64.
+    `builder` among them is another of the package's `BUILDERS`, and `avg_num_neighbors` one number
+    for each element in place of the context's. The energy scale and shift stay 1 and 0 here:
+    `AtomicEnergyModel` applies them in float64.
     """
-    from nequip.model import NequIPGNNModel
+    import nequip.model
 
+    refuse_calls(settings)
+    arguments = {
+        "builder": BUILDERS[0],
+        "avg_num_neighbors": context.avg_num_neighbors,
+        **settings,
+    }
+    require_choice(arguments, "builder", BUILDERS)
     with nequip_state():
-        model = NequIPGNNModel(
-            **settings,
+        model = getattr(nequip.model, arguments.pop("builder"))(
+            **arguments,
             seed=context.seed,
             model_dtype=str(context.dtype).removeprefix("torch."),
             type_names=list(context.species),
             r_max=context.r_max,
-            avg_num_neighbors=context.avg_num_neighbors,
             per_type_energy_scales=None,
             per_type_energy_shifts=None,
             do_derivatives=False,
         )
     return NequIPNetwork(unwrap(model, "type_embed"), context.r_max)
+
+
+def of_species(source: Network, target: Network, kept: Sequence[int]) -> dict[str, torch.Tensor]:
+    """The rows of the embedding of types; see `ForceField.of_species`."""
+    return {"type_embedding.weight": cast(NequIPNetwork, source).type_embedding.weight[list(kept)]}
 
 
 NEQUIP = ForceField(
@@ -197,4 +215,5 @@ NEQUIP = ForceField(
         ),
     ),
     packages=("nequip", "e3nn"),
+    of_species=of_species,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,22 @@ def nequip_state() -> Iterator[None]:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
             lightning_log.setLevel(level)
+
+
+def refuse_calls(settings: Any) -> None:
+    """ValueError where settings name something to call.
+
+    nequip's builders call what a `_target_` names. Settings come from configs and checkpoints,
+    which are read on the promise that nothing in them runs.
+    """
+    if isinstance(settings, Mapping):
+        if "_target_" in settings:
+            raise ValueError(f"settings call nothing, got _target_: {settings['_target_']}")
+        settings = settings.values()
+    elif not isinstance(settings, (list, tuple)):
+        return
+    for value in settings:
+        refuse_calls(value)
 
 
 def unwrap(model: Any, marker: str) -> Any:

@@ -46,6 +46,8 @@ class Foreign:
         comparable: what to compare with that result, from what `build` made in the file's own
             precision; the model itself, unless `evaluate` calculates in another precision.
         provenance: what the file says of itself, as plain values.
+        settings: with which the row of `force_field` builds such a network, as plain values.
+        fixed: what training cannot begin with, in words; empty where it can.
     """
 
     force_field: ForceField
@@ -57,6 +59,8 @@ class Foreign:
     build: Callable[[torch.dtype], AtomicEnergyModel]
     evaluate: Evaluate
     provenance: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    fixed: str = ""
     comparable: Callable[[AtomicEnergyModel], AtomicEnergyModel] = lambda model: model
 
 

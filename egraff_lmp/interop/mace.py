@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel
 from egraff_lmp.forcefields.building import quiet
-from egraff_lmp.forcefields.mace import RESIDUAL, MACENetwork
+from egraff_lmp.forcefields.mace import GATES, RESIDUAL, MACENetwork
 from egraff_lmp.graph import find_edges
 from egraff_lmp.interop.foreign import Foreign, one_line
 from egraff_lmp.interop.recognise import Content
@@ -35,6 +35,7 @@ RUNS_CODE = "it is a pickle of Python objects, which runs whatever code its auth
 
 _CLASSES = ("MACE", "ScaleShiftMACE")
 _RADIAL = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
+_OF_CONTEXT = ("r_max", "num_elements", "atomic_energies", "avg_num_neighbors", "atomic_numbers")
 _TRANSFORMS = {"AgnesiTransform": "Agnesi", "SoftTransform": "Soft"}
 
 
@@ -62,6 +63,7 @@ def read(path: Path) -> Foreign:
     settings = _settings(original)
     state = {name: value.detach() for name, value in original.state_dict().items()}
     scale, shift = _zero(original, len(species))
+    plain = _plain(settings)
 
     def build(precision: torch.dtype) -> AtomicEnergyModel:
         network = MACENetwork(_rebuild(type(original).__name__, settings, state, precision, path))
@@ -76,6 +78,8 @@ def read(path: Path) -> Foreign:
         shift=shift,
         build=build,
         evaluate=lambda frame: _evaluate(original.double(), species, frame),
+        settings=plain,
+        fixed="" if plain["gate"] in GATES else f"the nonlinearity {plain['gate']}",
         comparable=_in_double,
         provenance={
             "class": type(original).__name__,
@@ -254,6 +258,18 @@ def _settings(model: Any) -> dict[str, Any]:
         "keep_last_layer_irreps": n_layers > 1
         and str(model.products[-1].linear.irreps_out) != str(o3.Irreps(str(hidden[0]))),
     }
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`_settings` as those of `forcefields.mace`: plain, and without what the context says."""
+    plain = {name: value for name, value in settings.items() if name not in _OF_CONTEXT}
+    for name in ("hidden_irreps", "MLP_irreps", "edge_irreps"):
+        plain[name] = None if plain[name] is None else str(plain[name])
+    names = [name for name, function in GATES.items() if function is plain["gate"]]
+    plain["gate"] = next(iter(names), getattr(plain["gate"], "__name__", str(plain["gate"])))
+    orders = plain["correlation"]
+    plain["correlation"] = orders[0] if len(set(orders)) == 1 else orders
+    return plain
 
 
 def _in_double(model: AtomicEnergyModel) -> AtomicEnergyModel:

@@ -56,6 +56,19 @@ _ALLEGRO_PARTS = (
     "edge_readout",
     "edge_eng_sum",
 )
+_OF_CONTEXT = (
+    "_target_",
+    "seed",
+    "model_dtype",
+    "compile_mode",
+    "type_names",
+    "r_max",
+    "per_type_energy_scales",
+    "per_type_energy_shifts",
+    "per_type_energy_scales_trainable",
+    "per_type_energy_shifts_trainable",
+    "do_derivatives",
+)
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -87,7 +100,8 @@ def rebuilt(
     model = _load(config, weights, dtype, dtype, path)
     energy_model = _energy_model(model)
     key = _kind(energy_model, path)
-    _, shift = _zero(energy_model, len(species))
+    scale, shift = _zero(energy_model, len(species))
+    one_scale = isinstance(scale, float) or bool((scale == scale[0]).all())
     native = model if original is None else original.eval()
     r_max = float(settings["r_max"])
 
@@ -111,6 +125,8 @@ def rebuilt(
         build=build,
         evaluate=lambda frame: _evaluate(native, species, r_max, frame),
         provenance={**provenance, "model": _plain(config)},
+        settings=_own_settings(settings),
+        fixed="" if one_scale else "a scale of the energy for each element",
     )
 
 
@@ -137,6 +153,20 @@ def _builder_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
     while config["_target_"] == _MODIFY:
         config = config["model"]
     return config
+
+
+def _own_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a builder as settings of `forcefields.nequip` or `forcefields.allegro`."""
+    plain = {name: value for name, value in _plain(settings).items() if name not in _OF_CONTEXT}
+    plain["builder"] = str(settings["_target_"]).rsplit(".", 1)[-1]
+    if not isinstance(settings.get("avg_num_neighbors"), Mapping):
+        plain.pop("avg_num_neighbors", None)  # the context's
+    radial = plain.pop("radial_chemical_embed", None)
+    if radial is not None:
+        kind = str(radial["_target_"]).rsplit(".", 1)[-1]
+        plain["radial"] = kind.removeprefix("TwoBody").removesuffix("ScalarEmbed")
+        plain.update({name: value for name, value in radial.items() if name != "_target_"})
+    return plain
 
 
 def parameter_names(config: Mapping[str, Any], path: Path) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import find_mic
 from ase.mep import NEB
 from ase.optimize import FIRE
 from numpy.typing import NDArray
@@ -77,7 +78,9 @@ def nudged_elastic_band(
     optimiser = FIRE(band, logfile=None)
     converged = bool(optimiser.run(fmax=fmax, steps=max_steps))
     energies = np.array([float(image.get_potential_energy()) for image in images])
-    moves = [np.linalg.norm(b.positions - a.positions) for a, b in pairwise(images)]
+    # By the shortest way, as the band goes: the ends may lie in other images of the cell.
+    steps = [b.positions - a.positions for a, b in pairwise(images)]
+    moves = [np.linalg.norm(find_mic(step, first.cell, first.pbc)[0]) for step in steps]
     return MinimumEnergyPath(
         images=images,
         energies_ev=energies - energies[0],

@@ -68,8 +68,10 @@ class ReferenceConfig(Section):
     least squares.
     """
 
-    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none"] = Field(
-        default="auto", description="how the energy of each element is found"
+    method: Literal["auto", "least_squares", "isolated_atoms", "mean", "none", "unchanged"] = Field(
+        default="auto",
+        description="how the energy of each element is found; unchanged: those of `start_from`, "
+        "which auto moves by what labels and start differ by",
     )
     isolated_atoms_ev: dict[str, float] = Field(
         default={}, description="energy of an isolated atom of each element in eV"
@@ -175,7 +177,15 @@ class TrainConfig(Section):
     r_max: float = Field(default=5.0, gt=0, description="cutoff radius in A")
     species: list[str] | None = Field(default=None, description="type order; alphabetical if none")
     start_from: str | None = Field(
-        default=None, description="checkpoint whose weights the training begins with (fine-tuning)"
+        default=None,
+        description="what the training begins with (fine-tuning): a checkpoint of `egraff train`, "
+        "a MACE .model, or a NequIP or Allegro checkpoint or package; the network's settings are "
+        "the file's, and need not be stated",
+    )
+    start_elements: Literal["auto", "keep", "cut"] = Field(
+        default="auto",
+        description="elements of `start_from` without frames: keep them or cut them out; auto: cut "
+        "out of files of other packages",
     )
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="precision of the network; energies are summed in float64"
@@ -209,6 +219,11 @@ class TrainConfig(Section):
         default="auto", description="off: the reference network, slower; the same up to rounding"
     )
     tensorboard: bool = Field(default=False, description="write event files beside the checkpoints")
+    logger: Literal["none", "wandb"] = Field(
+        default="none",
+        description="wandb: send the rows of log.csv to Weights & Biases, too (package wandb; its "
+        "own variables, such as WANDB_MODE=offline and WANDB_PROJECT, are obeyed)",
+    )
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TrainConfig:
@@ -227,6 +242,12 @@ class TrainConfig(Section):
     def _distinct_species(self) -> TrainConfig:
         if self.species is not None and len(set(self.species)) != len(self.species):
             raise ValueError(f"species lists an element twice: {self.species}")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_start_from(self) -> TrainConfig:
+        if self.reference.method == "unchanged" and self.start_from is None:
+            raise ValueError("reference.method is unchanged, and there is no start_from")
         return self
 
     @property
@@ -256,6 +277,8 @@ class TrainConfig(Section):
             del course["loss"]["stress_scale"]
         if self.reference.method == "auto":  # where no file held isolated atoms
             course["reference"]["method"] = "least_squares"
+        if self.start_elements == "auto":
+            del course["start_elements"]
         for (section, key), earlier in _LATER.items():
             if (course[section] or {}).get(key, _ABSENT) == earlier:
                 del course[section][key]
@@ -263,7 +286,15 @@ class TrainConfig(Section):
 
 
 SHIPPED = Path(__file__).parent / "configs"
-_NOT_THE_COURSE = ("start_from", "threads", "device", "tensorboard", "memory_gb", "kernels")
+_NOT_THE_COURSE = (
+    "start_from",
+    "threads",
+    "device",
+    "tensorboard",
+    "logger",
+    "memory_gb",
+    "kernels",
+)
 # Keys that earlier versions did not know, and the value that does what they did: with it, a config
 # has the hash that it had, and its run can be resumed.
 _LATER = {

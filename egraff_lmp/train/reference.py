@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 
-METHODS = ("auto", "least_squares", "isolated_atoms", "mean", "none")
+METHODS = ("auto", "least_squares", "isolated_atoms", "mean", "none", "unchanged")
 
 
 def reference_energies(
@@ -34,8 +34,9 @@ def reference_energies(
             compositions leave e undetermined (always so for a single composition of several
             elements) the solution of least norm is taken, which still removes the mean exactly.
             "mean" gives every species the mean energy per atom. "isolated_atoms" takes the given
-            energies of free atoms. "none" takes zero. "auto" is "isolated_atoms" where there is one
-            of each species, else "least_squares".
+            energies of free atoms. "none" takes zero, and so does "unchanged" until
+            `start.begun_from` puts those of another network in their place. "auto" is
+            "isolated_atoms" where there is one of each species, else "least_squares".
         isolated_atoms_ev: element to energy, for "isolated_atoms".
 
     Raises:
@@ -44,7 +45,7 @@ def reference_energies(
     if method not in METHODS:
         raise EgraffError(f"expected a reference out of {', '.join(METHODS)}, got '{method}'.")
     method = chosen_method(method, species, isolated_atoms_ev or {})
-    if method == "none":
+    if method in ("none", "unchanged"):
         return np.zeros(len(species))
     if method == "isolated_atoms":
         return _isolated(species, isolated_atoms_ev or {})

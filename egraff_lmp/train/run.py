@@ -16,6 +16,7 @@ from pathlib import Path
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from egraff_lmp.errors import EgraffError
@@ -38,7 +39,8 @@ from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
 from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
-from egraff_lmp.train.start import begin_with, begun_from, read_start, require_known
+from egraff_lmp.train.start import begin_with, begun_from, read_start, settled
+from egraff_lmp.train.wandb_log import LogRows, require_wandb, wandb_logger
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
@@ -87,6 +89,7 @@ def train(
     *,
     base: Path | None = None,
     progress: bool = True,
+    trust: bool = False,
 ) -> TrainResult:
     """Train, or resume an unfinished training, or return the result of a finished one.
 
@@ -98,6 +101,7 @@ def train(
             parity.png and result.json.
         base: folder that relative paths of the config start from.
         progress: show a bar (terminal) or log a line an epoch.
+        trust: open a `start_from` that runs code when it is opened.
 
     Raises:
         EgraffError: bad data, another run in `out_dir`, or divergence.
@@ -110,17 +114,20 @@ def train(
         torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        return _train(config, out, base, progress)
+        return _train(config, out, base, progress, trust)
 
 
-def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) -> TrainResult:
+def _train(
+    config: TrainConfig, out: Path, base: Path | None, progress: bool, trust: bool
+) -> TrainResult:
+    if config.logger == "wandb":
+        require_wandb()
     parts = read_parts(config, base)
-    start = read_start(config, base)
+    start = read_start(config, base, [*parts.train, *parts.validation, *parts.test], trust=trust)
     if start is None:
         species = species_order(parts, config.species)
     else:
-        require_known(start, [*parts.train, *parts.validation, *parts.test])
-        species = start.record.species
+        config, species = settled(config, start), start.record.species
     graphs = _graphs(parts, species, config.r_max)
     _check_distances(graphs["train"], config.r_max)
     record = make_record(config, parts, graphs["train"], base, species)
@@ -142,7 +149,11 @@ def _train(config: TrainConfig, out: Path, base: Path | None, progress: bool) ->
         callbacks: list[Callback] = [Saving(out, record)]
         callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
-        _fit(module, graphs, callbacks, out / LAST if previous else None)
+        logger = None
+        if config.logger == "wandb":
+            callbacks.append(LogRows())
+            logger = wandb_logger(out, record, config.model_dump(mode="json"))
+        _fit(module, graphs, callbacks, out / LAST if previous else None, logger)
         if config.devices > 1:  # other processes trained, this one's copy is as it was
             module.on_load_checkpoint({STATE_KEY: load_checkpoint(out / LAST).state})
     return _result(config, module, graphs, out)
@@ -203,6 +214,7 @@ def _fit(
     graphs: Mapping[str, list[Graph]],
     callbacks: list[Callback],
     resume_from: Path | None,
+    logger: Logger | None,
 ) -> None:
     config = module.config
     if config.devices > len(graphs["validation"]):
@@ -221,7 +233,7 @@ def _fit(
             callbacks=callbacks,
             # Without this, Lightning takes over from Slurm or MPI that happen to be around.
             plugins=[_Processes()],
-            logger=False,
+            logger=logger or False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,48 +15,85 @@ from numpy.typing import NDArray
 from egraff_lmp.contract import ShortestDistance, TrainingRange
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.fileio import sha256_file
-from egraff_lmp.forcefields import AtomicEnergyModel
-from egraff_lmp.train.checkpoint import Checkpoint, Record, load_checkpoint
+from egraff_lmp.forcefields import AtomicEnergyModel, force_field
+from egraff_lmp.train.checkpoint import Record
 from egraff_lmp.train.config import TrainConfig
 from egraff_lmp.train.evaluate import predict
 from egraff_lmp.train.graphs import build_graphs, collate
 from egraff_lmp.train.reference import composition_counts
+from egraff_lmp.train.start_files import Start, foreign_start, own_start, prove, without_elements
 
 MOST_FRAMES = 50  # of each composition, for the zero of the energies
 BATCH = 5
 
 
-def read_start(config: TrainConfig, base: Path | None) -> Checkpoint | None:
-    """The checkpoint that the config's `start_from` names; None without one.
+def read_start(
+    config: TrainConfig, base: Path | None, parts: Sequence[Frames], *, trust: bool = False
+) -> Start | None:
+    """What the config's `start_from` names; None without one.
+
+    Args:
+        config: of the training.
+        base: folder that relative paths start from.
+        parts: all frames, which tell the elements that are needed.
+        trust: open a file of another package that runs code when it is opened.
 
     Raises:
-        EgraffError: no checkpoint of `egraff train`, or one of another force field or cutoff.
+        EgraffError: the file cannot be the start, or the config or the frames contradict it.
     """
     if config.start_from is None:
         return None
     path = Path(config.start_from).expanduser()
-    found = load_checkpoint(path if base is None else base / path)
-    record = found.record
+    path = path if base is None else base / path
+    start = foreign_start(path, trust=trust) if path.is_file() else None
+    start = start or own_start(path)
+    _require_config(start, config)
+    present = {name for frames in parts for name in frames.species}
+    _require_known(start, present)
+    cut = config.start_elements == "cut"
+    cut = cut or (config.start_elements == "auto" and start.foreign is not None)
+    if cut and present != set(start.record.species):
+        start = without_elements(start, present)
+    prove(start)
+    return start
+
+
+def _require_config(start: Start, config: TrainConfig) -> None:
+    """Refuse what the config says of the network and the file contradicts.
+
+    Raises:
+        EgraffError: another force field, cutoff or setting.
+    """
+    record = start.record
+    cutoff = config.r_max if "r_max" in config.model_fields_set else record.r_max
     for name, wanted, there in (
         ("forcefield", config.forcefield, record.forcefield),
-        ("r_max", config.r_max, record.r_max),
+        ("r_max", cutoff, record.r_max),
     ):
         if wanted != there:
             raise EgraffError(
-                f"start_from: expected a checkpoint with {name} {wanted}, as the config has it, "
-                f"got {there} in {found.path}: set `{name}: {there}`."
+                f"start_from: expected a network with {name} {wanted}, as the config has it, "
+                f"got {there} in {start.path}: set `{name}: {there}`."
             )
-    return found
+    given = dict(config.overrides)
+    if "preset" in config.model_fields_set:
+        presets = force_field(config.forcefield).presets
+        given = {**presets.get(config.preset, {}), **given}
+    _require_same(record.settings, given, start.path)
+
+
+def settled(config: TrainConfig, start: Start) -> TrainConfig:
+    """The config with the cutoff of the start, which it need not state."""
+    return config.model_copy(update={"r_max": start.record.r_max})
 
 
 def begun_from(
-    start: Checkpoint, record: Record, parts: Sequence[Frames], config: TrainConfig
+    start: Start, record: Record, parts: Sequence[Frames], config: TrainConfig
 ) -> Record:
     """The record of a training that begins with the weights in `start`.
 
-    Elements, scale and mean number of neighbours stay what they were, and the training range is
-    that of both. The zero of the energies moves by what labels and start differ by on
+    Network, elements, scale and mean number of neighbours stay what they were, and the training
+    range is that of both. The zero of the energies moves by what labels and start differ by on
     average (least squares over compositions), unless the config chooses another: labels of another
     code or functional have another zero.
 
@@ -65,28 +102,24 @@ def begun_from(
         record: of the same data and species without it.
         parts: training frames, one entry a composition.
         config: of the training.
-
-    Raises:
-        EgraffError: another network than the config's.
     """
     earlier = start.record
-    _require_same(earlier.settings, record.settings, start.path)
-    if config.reference.method == "auto":
+    if config.reference.method == "unchanged":
+        record = replace(record, reference_method="unchanged", reference_ev=earlier.reference_ev)
+    elif config.reference.method == "auto":
         moved = np.array(earlier.reference_ev) + _moved(start, parts, record.dtype)
         record = replace(record, reference_method="start", reference_ev=tuple(moved.tolist()))
     return replace(
         record,
+        settings=earlier.settings,
         scale=earlier.scale,
         avg_num_neighbors=earlier.avg_num_neighbors,
         training_range=_joined(earlier.training_range, record.training_range),
-        provenance={
-            **record.provenance,
-            "start": {"sha256": sha256_file(start.path), "data": earlier.provenance.get("data")},
-        },
+        provenance={**record.provenance, "start": {"sha256": start.sha256, **start.about}},
     )
 
 
-def begin_with(model: AtomicEnergyModel, start: Checkpoint, dtype: str) -> None:
+def begin_with(model: AtomicEnergyModel, start: Start, dtype: str) -> None:
     """Give `model` the network's weights in `start`; its scale and zero stay its own."""
     prefix = "network."
     weights = {
@@ -97,14 +130,13 @@ def begin_with(model: AtomicEnergyModel, start: Checkpoint, dtype: str) -> None:
     model.load_state_dict({**model.state_dict(), **weights})
 
 
-def require_known(start: Checkpoint, parts: Sequence[Frames]) -> None:
+def _require_known(start: Start, present: Collection[str]) -> None:
     """Refuse elements that the start does not know.
 
     Raises:
         EgraffError: there is one.
     """
-    present = {name for frames in parts for name in frames.species}
-    unknown = sorted(present - set(start.record.species))
+    unknown = sorted(set(present) - set(start.record.species))
     if unknown:
         raise EgraffError(
             f"start_from: expected frames of the elements {' '.join(start.record.species)}, which "
@@ -113,16 +145,25 @@ def require_known(start: Checkpoint, parts: Sequence[Frames]) -> None:
         )
 
 
-def _require_same(earlier: Any, now: Any, path: Path) -> None:
-    names = sorted(name for name in {*earlier, *now} if earlier.get(name) != now.get(name))
+def _require_same(there: Mapping[str, Any], given: Mapping[str, Any], path: Path) -> None:
+    names = sorted(
+        name for name, value in given.items() if _plain(there.get(name)) != _plain(value)
+    )
     if names:
-        each = ", ".join(
-            f"{name}: {earlier.get(name)!r} (config: {now.get(name)!r})" for name in names
-        )
+        each = ", ".join(f"{name}: {there.get(name)!r} (config: {given[name]!r})" for name in names)
         raise EgraffError(
             f"start_from: expected the network of {path}, got other settings in the config: "
-            f"{each}. Give the same preset and overrides."
+            f"{each}. Leave them out, and the file's are taken."
         )
+
+
+def _plain(value: Any) -> Any:
+    """A setting without what does not matter: blanks in irreps, and lists of one number."""
+    if isinstance(value, str):
+        return value.replace(" ", "")
+    if isinstance(value, (list, tuple)):
+        return value[0] if len(set(map(str, value))) == 1 else list(value)
+    return value
 
 
 def _joined(one: TrainingRange | None, other: TrainingRange | None) -> TrainingRange | None:
@@ -138,7 +179,7 @@ def _joined(one: TrainingRange | None, other: TrainingRange | None) -> TrainingR
     return TrainingRange(pairs, max(largest, default=None))
 
 
-def _moved(start: Checkpoint, parts: Sequence[Frames], dtype: str) -> NDArray[np.float64]:
+def _moved(start: Start, parts: Sequence[Frames], dtype: str) -> NDArray[np.float64]:
     """What each species' reference energy moves by, (n_species,) in eV; see `begun_from`."""
     record = start.record
     model = start.build(dtype)

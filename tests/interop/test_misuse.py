@@ -16,9 +16,10 @@ from interop_files import ALLEGRO, NEQUIP, mace_model, save_checkpoint
 from egraff_lmp.contract import read_contract
 from egraff_lmp.data.ase_io import frames_from_images
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.interop import deploy_file, mace
+from egraff_lmp.interop import mace
 from egraff_lmp.interop.foreign import made_frame
 from egraff_lmp.interop.recognise import look
+from egraff_lmp.train.deploy_file import deploy_file
 
 ZBL = {"_target_": "nequip.nn.pair_potential.ZBL", "units": "metal", "chemical_species": ["H"]}
 

@@ -17,8 +17,8 @@ from egraff_lmp.compare.compare import TOLERANCE_FLOAT64, difference
 from egraff_lmp.compare.lammps_side import Case, evaluate_in_lammps
 from egraff_lmp.contract import read_contract, save_deployed
 from egraff_lmp.graph import find_edges
-from egraff_lmp.interop import deploy_file
 from egraff_lmp.rollout.datafile import Structure
+from egraff_lmp.train.deploy_file import deploy_file
 
 # The acceptance bound for float64: eV, eV/A and eV/A^3.
 PARITY = 1e-8

@@ -121,6 +121,33 @@ def test_barrier_of_a_vacancy(relaxed):
     assert int(np.argmax(found.energies_ev)) == 2
 
 
+def test_phonons_of_another_cell_of_the_same_crystal(relaxed):
+    """The primitive cell has angles of 60 degrees; its modes are those of a quarter of the cube."""
+    primitive = bulk("Cu", a=relaxed.cell.lengths()[0])
+    primitive.calc = EMT()
+    one, four = phonons(primitive), phonons(relaxed)
+    assert one.supercell == (4, 4, 4)
+    assert one.stable
+    # Supercells of other shapes cut the forces off elsewhere.
+    assert one.largest_thz == pytest.approx(four.largest_thz, rel=2 * PER_CENT)
+    assert 4 * one.zero_point_ev == pytest.approx(four.zero_point_ev, rel=2 * PER_CENT)
+
+
+def test_a_band_whose_steps_run_out_says_so(relaxed):
+    """In a sheared cell, where an atom moves across a face of the cell: by the shortest way."""
+    sheared = relaxed.copy()
+    sheared.set_cell(relaxed.cell @ [[1, 0, 0], [0.2, 1, 0], [0, -0.1, 1]], scale_atoms=True)
+    first, last = sheared.copy(), sheared.copy()
+    first.positions[0] += [0.2, 0.0, 0.1]
+    last.positions[0] += sheared.cell[0] - [0.1, 0.15, 0.0]
+    for atoms in (first, last):
+        atoms.calc = EMT()
+    found = nudged_elastic_band(first, last, n_images=3, max_steps=1)
+    assert not found.converged
+    assert found.steps == 1
+    assert found.way_angstrom[-1] < 1.0  # not a lattice vector
+
+
 def test_misuse(copper):
     slab = copper.copy()
     slab.pbc = (True, True, False)

@@ -9,8 +9,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers.logger import Logger
 
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.train import run, wandb_log
 from egraff_lmp.train.checkpoint import load_checkpoint
 from egraff_lmp.train.config import load_config, named_config, parse_config, shipped_configs
 from egraff_lmp.train.ema import MovingAverage
@@ -413,3 +415,47 @@ def test_forces_in_kcal_are_refused(toy, toy_config, tmp_path):
         train(toy_config(data=data), tmp_path / "out", progress=False)
     config = toy_config(data={**data, "units": "warn"}, stop__max_epochs=1)
     assert train(config, tmp_path / "out", progress=False).epochs == 1
+
+
+class Listener(Logger):
+    """What Lightning asks of a logger; keeps what it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    name, version = "listener", 0
+
+    def log_hyperparams(self, *args, **kwargs):
+        pass
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, dict(metrics)))
+
+
+def test_a_logger_gets_the_rows_of_the_log(toy_config, tmp_path, monkeypatch):
+    listener, asked = Listener(), {}
+
+    def logger(out, record, config):
+        asked.update(out=out, config=config)
+        return listener
+
+    monkeypatch.setattr(run, "require_wandb", lambda: None)
+    monkeypatch.setattr(run, "wandb_logger", logger)
+    train(toy_config(logger="wandb", stop__max_epochs=1), tmp_path / "a", progress=False)
+    # With other words the same course: the run is resumed, and says the second epoch alone.
+    result = train(toy_config(logger="wandb", stop__max_epochs=2), tmp_path / "a", progress=False)
+    assert [step for step, _ in listener.rows] == [1, 2]
+    kept = rows(result.log)
+    for (_, said), row in zip(listener.rows, kept, strict=True):
+        assert said["validation_loss"] == pytest.approx(row["validation_loss"])
+        assert "epoch" not in said
+    assert asked["config"]["forcefield"] == "toy"
+    assert toy_config(logger="wandb").sha256() == toy_config().sha256()
+
+
+def test_wandb_is_asked_for_before_anything_is_done(toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(wandb_log.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EgraffError, match=r"package wandb, it is not installed: `pip install"):
+        train(toy_config(logger="wandb"), tmp_path / "x", progress=False)
+    assert not list((tmp_path / "x").glob("*.ckpt"))
