@@ -203,6 +203,15 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
+    other_names = {
+        "temperature": "temperature_kelvin",
+        "steps": "rollout.length_fs",
+        "n_steps": "rollout.length_fs",
+        "timestep": "rollout.timestep_fs",
+        "epochs": "training.stop.max_epochs",
+        "cutoff": "training.r_max",
+    }
+
     name: Name = Field(description="of the folder of the results")
     title: str = Field(description="of the page")
     seed: int = Field(ge=1, lt=2**31 - 1000, description="of trainings, velocities and controls")

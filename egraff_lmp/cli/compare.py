@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json
 from egraff_lmp.errors import EgraffError
 
 
@@ -27,9 +27,7 @@ def command(
             help='Command that starts the ranks, such as "srun -n {ranks}"; mpiexec by default.'
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the largest differences between Python and LAMMPS, and between numbers of ranks.
 
@@ -44,7 +42,7 @@ def command(
     chosen = Structure.from_frames(read_frames(structure), frame)
     comparison = compare(model, chosen, counts, launcher)
     if as_json:
-        output.print_json(json.dumps(comparison.to_json()))
+        print_json(comparison.to_json())
     else:
         _print(comparison)
     if not comparison.ok:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -34,6 +39,27 @@ class PlainConsole(Console):
 
 output = PlainConsole()
 errors = PlainConsole(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout: the one way in which commands do so.
+
+    Mappings, lists, tuples, arrays, paths and plain values; what is not finite becomes null, since
+    JSON has no word for it.
+    """
+    sys.stdout.write(json.dumps(_plain(value), indent=1, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 @contextmanager

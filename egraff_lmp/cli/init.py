@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Json
 
 
 def command(
@@ -41,6 +42,7 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite files that exist already.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write data file, deck and job scripts with one order of elements."""
     from egraff_lmp.rollout.project import init_project
@@ -61,6 +63,10 @@ def command(
     if project.warning:
         text = f"egraff: warning: {project.warning}"
         errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if as_json:
+        named = ("folder", "files", "elements", "n_atoms", "command")
+        print_json({name: getattr(project, name) for name in named})
+        return
     types = ", ".join(f"{index} {element}" for index, element in enumerate(project.elements, 1))
     lines = [f"{project.n_atoms} atoms; types: {types}", *map(str, project.files)]
     lines.append(f"next: {project.command}")

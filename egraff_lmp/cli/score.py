@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from egraff_lmp.cli.task import Json
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ def command(
     trajectory: Annotated[
         list[str], typer.Argument(help="Rollouts of one model, one for each independent start.")
     ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: Json = False,
     mode: Annotated[str, typer.Option(help="Form of the metrics: egraff, paper or both.")] = "both",
     r_max: Annotated[
         float | None,

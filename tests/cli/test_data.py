@@ -78,16 +78,16 @@ def test_show(folder):
 
 def test_fetch_from_a_mirror(folder, tmp_path):
     to = tmp_path / "copy"
-    text = egraff_data("fetch", "benzene", "--to", to, "--mirror", folder.as_uri())
+    text = egraff_data("fetch", "benzene", "--out", to, "--mirror", folder.as_uri())
     assert "fetched, no checksum known" in text
     assert (to / WHOLE).read_bytes() == (folder / WHOLE).read_bytes()
-    text = egraff_data("fetch", "benzene", "--to", to, "--mirror", folder.as_uri())
+    text = egraff_data("fetch", "benzene", "--out", to, "--mirror", folder.as_uri())
     assert "was here" in text
 
 
 def test_fetch_goes_on_with_the_other_parts(folder, tmp_path):
     nowhere = (tmp_path / "none").as_uri()
-    egraff_data("fetch", "gete", "benzene:whole", "--to", tmp_path, "--mirror", nowhere, code=1)
+    egraff_data("fetch", "gete", "benzene:whole", "--out", tmp_path, "--mirror", nowhere, code=1)
     with pytest.raises(EgraffError, match="no public address"):
         egraff_data("fetch", "gete:train")
 
@@ -118,7 +118,7 @@ def test_convert(folder, tmp_path):
         assert other.timestep_fs == 0.5
     with pytest.raises(EgraffError, match="expected no file"):
         egraff_data("convert", "benzene", tmp_path / "all")
-    egraff_data("convert", "benzene", tmp_path / "all", "--overwrite")
+    egraff_data("convert", "benzene", tmp_path / "all", "--force")
     with pytest.raises(EgraffError, match="at least one of its parts"):
         egraff_data("convert", "gete", tmp_path / "all")
 

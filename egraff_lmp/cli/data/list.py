@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Annotated
 
-import typer
-
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the data sets: composition, conditions, and how many of their parts are here."""
     from rich import box
@@ -33,7 +30,7 @@ def command(
         for entry in DATA_SETS.values()
     ]
     if as_json:
-        typer.echo(json.dumps({"folder": str(data_root()), "data_sets": rows}, indent=1))
+        print_json({"folder": data_root(), "data_sets": rows})
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("set", "title", "elements"):
