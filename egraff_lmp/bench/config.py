@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -203,7 +203,7 @@ class Scoring(Strict):
 class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
-    other_names = {
+    other_names: ClassVar = {
         "temperature": "temperature_kelvin",
         "steps": "rollout.length_fs",
         "n_steps": "rollout.length_fs",

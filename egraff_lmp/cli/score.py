@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,8 @@ from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
+
+STEP_TOLERANCE = 1e-3  # time steps are written with few digits, such as 1.209 fs
 
 
 def command(
@@ -34,6 +38,14 @@ def command(
     timestep_fs: Annotated[
         float | None,
         typer.Option(help="MD time step of dumps in fs, where thermo.csv does not tell it."),
+    ] = None,
+    reference_timestep_fs: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Time between frames of REFERENCE in fs, where it is a series that does not tell "
+            "it.",
+        ),
     ] = None,
     start: Annotated[
         list[int] | None,
@@ -103,7 +115,7 @@ def command(
     for path in (csv, plot):
         if path is not None:
             require_writable(path.absolute().parent)
-    truth = _read(reference, timestep_fs)
+    truth = _with_step(_read(reference, timestep_fs), reference_timestep_fs)
     rollouts = [
         read_rollout(path, timestep_fs, [log[number]] if log else ())
         for number, path in enumerate(trajectory)
@@ -141,6 +153,23 @@ def command(
         typer.echo(scores.to_json())
     else:
         show(scores)
+
+
+def _with_step(frames: Frames, timestep_fs: float | None) -> Frames:
+    """The reference as the series that the command line says it is.
+
+    Raises:
+        EgraffError: its file says another time between frames.
+    """
+    if timestep_fs is None:
+        return frames
+    told = frames.timestep_fs
+    if told is not None and not isclose(told, timestep_fs, rel_tol=STEP_TOLERANCE):
+        raise EgraffError(
+            f"--reference-timestep-fs: expected the {told:g} fs between frames that "
+            f"{frames.source} states, got {timestep_fs:g}: leave the option out."
+        )
+    return replace(frames, timestep_fs=timestep_fs)
 
 
 def _read(source: str, timestep_fs: float | None) -> Frames:

@@ -50,6 +50,8 @@ RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 TOTAL = "total"
 # Code of the fact that no model can have the structure of the reference.
 OTHER_SURFACE = "other-surface"
+# Codes of the facts that rollout and reference are of different boxes.
+OTHER_BOX = ("other-size", "other-density", "other-shape")
 # Columns of a table of values with their units; value, interval and floor are in the row's unit.
 _COLUMNS = {
     "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",
