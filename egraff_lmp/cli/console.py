@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import sys
@@ -39,6 +40,28 @@ class PlainConsole(Console):
 
 output = PlainConsole()
 errors = PlainConsole(stderr=True)
+
+
+class Once(logging.Filter):
+    """Lets each text through once: of data that are read twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the text is a new one."""
+        text = record.getMessage()
+        new = text not in self._seen
+        self._seen.add(text)
+        return new
+
+
+def log_once() -> None:
+    """What the library logs goes to stderr, each text once."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Once())
 
 
 def print_json(value: Any) -> None:

@@ -35,6 +35,7 @@ THINGS = {
     "--force": "to overwrite what is there",
     "--force-unit": "unit of forces in a file",
     "--forces-key": "name of forces in a file",
+    "--forcefield": "architecture",
     "--format": "format of a file",
     "--frame": "index of a frame",
     "--gap": "distance of picked frames",
@@ -67,6 +68,7 @@ THINGS = {
     "--rmsd-threshold": "RMSD of divergence",
     "--seed": "seed of random numbers",
     "--select": "number of frames to pick",
+    "--settings": "shipped settings of a training",
     "--set": "key of a config and its value",
     "--skip": "frames left out at the start",
     "--start": "frame that a rollout started from",
@@ -96,7 +98,8 @@ def options():
     found = defaultdict(dict)
 
     def walk(command, name):
-        for key, one in getattr(command, "commands", {}).items():
+        below = getattr(command, "commands", {}) | getattr(command, "others", {})
+        for key, one in below.items():
             walk(one, f"{name} {key}".strip())
         for one in command.params if not hasattr(command, "commands") else ():
             if one.param_type_name == "option":
