@@ -70,7 +70,6 @@ def score_trajectory(
         training=training,
         ran=rollouts,
     )
-    boxes = _box(reference, rollouts)
     scores: list[Score] = []
     series: list[Series] = []
     curves: dict[str, Curves] = {}
@@ -86,21 +85,20 @@ def score_trajectory(
         rollouts=tuple(_describe(one.frames) for one in rollouts),
         settings=asdict(options),
         versions=versions(("egraff_lmp", "MDAnalysis", "numpy")),
-        scores=_with_facts(
-            scores,
-            {
-                STRUCTURE: (*_surface(reference, options.temperature_kelvin), *boxes),
-                TRANSPORT: boxes,
-            },
-        ),
+        scores=_with_facts(scores, reference, rollouts, options),
         curves=curves,
         series=tuple(series),
         left_out=left_out,
     )
 
 
-def _with_facts(scores: Sequence[Score], told: Mapping[str, tuple[Fact, ...]]) -> tuple[Score, ...]:
-    """The scores with further facts, by their comparison."""
+def _with_facts(
+    scores: Sequence[Score], reference: Frames, rollouts: Sequence[Rollout], options: Options
+) -> tuple[Score, ...]:
+    """The scores with what reference and rollouts as a whole tell of them."""
+    boxes = _box(reference, rollouts)
+    surface = _surface(reference, options.temperature_kelvin)
+    told = {STRUCTURE: (*surface, *boxes), TRANSPORT: boxes}
     return tuple(replace(one, facts=(*one.facts, *told.get(one.comparison, ()))) for one in scores)
 
 

@@ -126,5 +126,5 @@ def test_train_and_bench_are_commands_and_folders_of_that_name_stay_possible(inp
     assert not (inputs / "train.yaml").exists()
     for name in ("train", "bench"):
         shown = init(name, "--help")
-        assert f"Usage: egraff init {name}" in " ".join(shown.stdout.split())
+        assert f"init {name} [OPTIONS]" in " ".join(shown.stdout.split())
     assert "egraff init train DATA" in " ".join(init("--help").stdout.split())
