@@ -132,13 +132,13 @@ def command(
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = out if out is not None else path.with_suffix("")
     result = train(settings, folder, base=base, progress=not quiet)
+    for part, values in (("validation", result.validation), ("test", result.test)):
+        if values and not as_json:
+            output.print(f"{part}: {_errors(dict(values))}", soft_wrap=True, highlight=False)
     errors.print(f"ended: {result.stop}", soft_wrap=True, highlight=False)
     if as_json:
         print_json({"out": folder, **json.loads((folder / RESULT).read_text(encoding="utf-8"))})
         return
-    for part, values in (("validation", result.validation), ("test", result.test)):
-        if values:
-            output.print(f"{part}: {_errors(dict(values))}", soft_wrap=True, highlight=False)
     output.print(
         f"best epoch {result.best_epoch} of {result.epochs}: {result.checkpoint}\n"
         f"next: egraff deploy {shlex.quote(str(result.checkpoint))} model.pt",
