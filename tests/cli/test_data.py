@@ -55,6 +55,14 @@ def test_list(folder):
     assert present["gete"] == []
 
 
+def test_keys_are_whole_on_a_narrow_terminal(folder, monkeypatch):
+    monkeypatch.setattr("egraff_lmp.cli.console.output._width", 60)
+    text = egraff_data("list")
+    assert max(map(len, text.splitlines()[:-1])) <= 60
+    assert all(f" {key} " in text for key in DATA_SETS)
+    assert "…" not in text
+
+
 def test_the_folder_without_the_variable(tmp_path, monkeypatch):
     monkeypatch.delenv(DATA_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

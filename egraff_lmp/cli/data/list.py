@@ -7,6 +7,8 @@ import os
 from egraff_lmp.cli.console import output, print_json
 from egraff_lmp.cli.task import Json
 
+WIDE = 80  # columns from which on the table has titles
+
 
 def command(
     as_json: Json = False,
@@ -33,14 +35,18 @@ def command(
         print_json({"folder": data_root(), "data_sets": rows})
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("set", "title", "elements"):
-        table.add_column(name)
+    # The key is what is typed: it is never cut. On a narrow terminal there are no titles.
+    table.add_column("set", no_wrap=True)
+    titled = output.width >= WIDE
+    if titled:
+        table.add_column("title")
+    table.add_column("elements", no_wrap=True)
     for name in ("T / K", "step / fs", "here"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, entry in zip(rows, DATA_SETS.values(), strict=True):
         table.add_row(
             entry.key,
-            entry.title,
+            *([entry.title] if titled else []),
             " ".join(entry.species),
             ", ".join(f"{c.temperature_kelvin:g}" for c in entry.conditions),
             ", ".join(f"{c.timestep_fs:g}" for c in entry.conditions),
