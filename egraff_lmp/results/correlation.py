@@ -1,11 +1,11 @@
 """Whether a small force error foretells a good simulation: rank correlations over the models.
 
 Within a system, the force MAE on frames of the reference stands against each score that rollouts
-enter, and that has a better and a worse; both with the sign that +1 means "the model with the smaller
-force error also has the better score". Negative controls are left out: they are wrong in everything,
-and would make any two scores agree. Times are left out: they are no scores of a simulation. What lies
-below its floor counts as at the floor, as in `ranking`. Values are taken of whatever frames there
-are, and how many models had rollouts that broke stands beside them.
+enter and that has a better and a worse. The sign is that +1 means "the model with the smaller force
+error also has the better score". Negative controls are left out: they are wrong in everything, and
+would make any two scores agree. Times of computing are left out: they are no scores of a
+simulation. What lies below its floor counts as at the floor, as in `ranking`. Values are taken of
+whatever frames there are, and which models had rollouts that broke stands beside them.
 
 Over the systems of a benchmark, the unit is the system: the mean of its correlations, with an
 interval over the systems. It speaks of other systems with these models, not of other models.

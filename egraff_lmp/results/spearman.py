@@ -1,19 +1,21 @@
 """Spearman's rank correlation of a handful of pairs, with intervals that are honest for so few.
 
-For six models, Fisher's z is infinite at a perfect order and a bootstrap of the models draws ties
-that no model made; both give intervals that are too narrow. The interval here inverts an exact test,
-as Clopper and Pearson (Biometrika 26, 404 (1934)) do for a binomial part: it is the set of all true
-correlations under which what was found, or something more extreme, has at least half of
+For six models, Fisher's z is infinite at a perfect order, and a bootstrap of the models draws ties
+that no model made; both give intervals that are too narrow. The interval here inverts an exact
+test, as Clopper and Pearson (Biometrika 26, 404 (1934)) do for a binomial part: it is the set of
+all true correlations under which what was found, or something more extreme, has at least half of
 1 - confidence to its side,
 
     { rho : P(r_s >= found | rho) >= alpha/2 and P(r_s <= found | rho) >= alpha/2 }.
 
-The family of laws is that of pairs whose ranks are those of a bivariate normal distribution: ranks
+The family of laws is that of pairs whose ranks are those of a bivariate normal distribution. Ranks
 know nothing of the marginal distributions, so that any increasing transformation of the two values
-belongs to it as well. At rho = 0 the test is the exact permutation test, so that the interval leaves
-out 0 where this one's two tails do. Coverage is at least nominal, more so the fewer pairs there are.
-Noise of the single values needs no allowance in it, as the scatter between pairs contains it; how far
-that noise alone moves the correlation of these very pairs is `redrawn`.
+belongs to it as well. At rho = 0 the test is the exact permutation test, and the interval leaves
+out 0 where one of its tails is below alpha/2; both up to the noise of `DRAWS`. Coverage is at least
+nominal, and the more so the fewer pairs there are.
+
+Noise of the single values needs no allowance in it, as the scatter between pairs contains it. How
+far that noise alone moves the correlation of these very pairs is `redrawn`.
 """
 
 from __future__ import annotations
