@@ -30,14 +30,24 @@ REASONS = {
     "constant-errors": "all {models} models have the same force error",
     "constant-scores": "all {models} models have the same value",
     "at-floor": "all {models} models are at or below the floor, {floor:.3g}",
-    "few-systems": "an interval needs {least} systems with a correlation, and there are {systems}",
+    "few-systems": "an interval needs at least {least} systems with a correlation, not {systems}",
     "no-system": "none of the systems has a correlation",
     **{code: OF_NO_INFORMATION[code] for code in ("unrelated", "other-surface")},
 }
+# The same in a field of a table.
+SHORT = {
+    "few-models": "{models} of at least {least} models",
+    "constant-errors": "equal errors",
+    "constant-scores": "all equal",
+    "at-floor": "all at the floor",
+    "no-system": "no system",
+    "unrelated": "unrelated frames",
+    "other-surface": "other surface",
+}
 _CLAIMS = {
-    FORETELLS: "A smaller force error foretells a better {name}",
-    MISLEADS: "A smaller force error goes with a worse {name}",
-    NOT_SHOWN: "The force error does not foretell {name} beyond chance",
+    FORETELLS: "A smaller force error foretells a better value of “{name}”",
+    MISLEADS: "A smaller force error goes with a worse value of “{name}”",
+    NOT_SHOWN: "The force error does not foretell “{name}” beyond chance",
 }
 _SIGNS = str.maketrans("-", "−")
 
@@ -60,6 +70,13 @@ def interval_words(interval: tuple[float, float]) -> str:
 def reason_words(one: Correlation | PooledCorrelation) -> str:
     """Why there is no correlation or no interval, "" where there is."""
     return "" if one.reason is None else REASONS[one.reason.code].format(**one.reason.values)
+
+
+def field_words(one: Correlation | PooledCorrelation) -> str:
+    """The correlation, or in short why there is none."""
+    if one.rho is not None or one.reason is None:
+        return "" if one.rho is None else rho_words(one.rho)
+    return SHORT[one.reason.code].format(**one.reason.values)
 
 
 def number_words(one: Correlation | PooledCorrelation) -> str:

@@ -9,8 +9,10 @@ from synthetic_results import results
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.correlation_words import (
     REASONS,
+    SHORT,
     VERDICTS,
     correlation_sentences,
+    field_words,
     hint_words,
     rho_words,
 )
@@ -38,6 +40,9 @@ def test_every_verdict_and_reason_has_words() -> None:
     assert len({mark for mark, _ in VERDICTS.values()}) == len(VERDICTS)
     for code in REASONS:
         assert hint_words(lacking(code))
+    # Where only the interval is missing, the mean stands in the field.
+    assert set(SHORT) == set(REASONS) - {"few-systems"}
+    assert all(field_words(lacking(code)) for code in SHORT)
 
 
 def test_a_sentence_says_what_the_interval_allows() -> None:
@@ -45,10 +50,11 @@ def test_a_sentence_says_what_the_interval_allows() -> None:
                     interval=(-1.0, -0.3), verdict=correlation.MISLEADS)  # fmt: skip
     wide = replace(WF, key="jsd", rho=0.5, interval=(-0.4, 0.9), verdict=correlation.NOT_SHOWN)
     assert correlation_sentences([WF, worse, wide]) == [
-        "A smaller force error foretells a better WF: ρ = +0.94 (+0.30 to +1.00) over 6 models.",
-        "A smaller force error goes with a worse RMSD at equal times: ρ = −0.94 (−1.00 to −0.30) "
-        "over 6 models.",
-        "The force error does not foretell JSD beyond chance: ρ = +0.50 (−0.40 to +0.90) over 6 "
+        "A smaller force error foretells a better value of “WF”: ρ = +0.94 (+0.30 to +1.00) over 6 "
+        "models.",
+        "A smaller force error goes with a worse value of “RMSD at equal times”: ρ = −0.94 (−1.00 "
+        "to −0.30) over 6 models.",
+        "The force error does not foretell “JSD” beyond chance: ρ = +0.50 (−0.40 to +0.90) over 6 "
         "models.",
     ]
     assert rho_words(0.0) == "+0.00"
@@ -66,8 +72,8 @@ def test_over_systems_it_is_a_mean() -> None:
     mean = PooledCorrelation("wf", "structure", "total", ("a", "b", "c"), 0.5, (0.1, 0.9),
                              correlation.FORETELLS, None)  # fmt: skip
     assert correlation_sentences([mean]) == [
-        "A smaller force error foretells a better WF: mean ρ = +0.50 (+0.10 to +0.90) over 3 "
-        "systems."
+        "A smaller force error foretells a better value of “WF”: mean ρ = +0.50 (+0.10 to +0.90) "
+        "over 3 systems."
     ]
 
 
@@ -109,7 +115,7 @@ def test_too_few_models_say_so_in_every_field() -> None:
     found = foretells(Page(results(1, 3)))
     assert found is not None
     texts = {entry["text"] for row in found["rows"] for entry in row["entries"]}
-    assert "3 ordinary models have both values, and 4 are needed" in texts
+    assert "3 of at least 4 models" in texts
     assert all(entry["absent"] for row in found["rows"] for entry in row["entries"])
 
 

@@ -10,11 +10,10 @@ from egraff_lmp.report.correlation_words import (
     VERDICTS,
     correlation_name,
     correlation_sentences,
+    field_words,
     hint_words,
     interval_words,
     number_words,
-    reason_words,
-    rho_words,
 )
 from egraff_lmp.results.correlation import (
     FORETELLS,
@@ -61,7 +60,7 @@ def _entry(one: Correlation | PooledCorrelation | None) -> dict[str, Any] | None
         return None
     return {
         "mark": VERDICTS[one.verdict][0],
-        "text": reason_words(one) if one.rho is None else rho_words(one.rho),
+        "text": field_words(one),
         "interval": "" if one.interval is None else interval_words(one.interval),
         "number": "" if one.rho is None else number_words(one),
         "hint": hint_words(one),
