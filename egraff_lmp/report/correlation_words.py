@@ -22,7 +22,7 @@ VERDICTS = {
     FORETELLS: ("✓", "foretells: the interval lies above 0"),
     MISLEADS: ("✗", "the other way round: the interval lies below 0"),
     NOT_SHOWN: ("≈", "not beyond chance: 0 lies within the interval"),
-    NOT_ENOUGH: ("–", "too few models or systems"),
+    NOT_ENOUGH: ("–", "too few models or sets of them"),
     NOTHING: ("∅", "no correlation is defined, or the score says nothing there"),
 }
 REASONS = {
@@ -30,7 +30,8 @@ REASONS = {
     "constant-errors": "all {models} models have the same force error",
     "constant-scores": "all {models} models have the same value",
     "at-floor": "all {models} models are at or below the floor, {floor:.3g}",
-    "few-systems": "an interval needs at least {least} systems with a correlation, not {systems}",
+    "few-groups": "an interval needs systems of at least {least} sets of trained models, not of "
+    "{groups}",
     "no-system": "none of the systems has a correlation",
     **{code: OF_NO_INFORMATION[code] for code in ("unrelated", "other-surface")},
 }
@@ -82,7 +83,8 @@ def field_words(one: Correlation | PooledCorrelation) -> str:
 def number_words(one: Correlation | PooledCorrelation) -> str:
     """How many pairs, or correlations, are behind it."""
     if isinstance(one, PooledCorrelation):
-        return counted(len(one.cells), "system")
+        systems = counted(sum(map(len, one.groups)), "system")
+        return f"{systems} with {counted(len(one.groups), 'set')} of trained models"
     return counted(len(one.models), "model")
 
 

@@ -7,17 +7,18 @@ would make any two scores agree. Times of computing are left out: they are no sc
 simulation. What lies below its floor counts as at the floor, as in `ranking`. Values are taken of
 whatever frames there are, and which models had rollouts that broke stands beside them.
 
-Over the systems of a benchmark, the unit is the system: the mean of its correlations, with an
-interval over the systems. It speaks of other systems with these models, not of other models.
+Over the systems of a benchmark, systems on which the same trained models ran are one group: their
+errors are those of the same weights, and twelve compositions that share a training would make an
+interval narrow that is not. What is given is the mean over groups of the mean in each, with an
+interval over the groups. It speaks of other systems with these architectures, not of others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-
-import numpy as np
+from statistics import fmean
 
 from egraff_lmp.results.controls import FLOOR_IS_NOISE, PARTS, says_nothing
 from egraff_lmp.results.record import ModelResult, Results, System
@@ -34,13 +35,13 @@ from egraff_lmp.score.records import (
 from egraff_lmp.score.table import METRICS
 
 MIN_MODELS = 4  # three have six orders: a perfect one is chance in one of six
-MIN_SYSTEMS = 3  # two say next to nothing of the spread between systems
+MIN_GROUPS = 3  # two say next to nothing of the spread between them
 ERROR = "force_mae"
 # Verdicts; `report.correlation_words` has them in words.
 FORETELLS = "foretells"  # the interval lies above 0
 MISLEADS = "misleads"  # below 0
 NOT_SHOWN = "not-shown"  # it has 0 inside
-NOT_ENOUGH = "not-enough"  # too few models or systems for an interval
+NOT_ENOUGH = "not-enough"  # too few models or groups of systems for an interval
 NOTHING = "nothing"  # no correlation is defined, or it would say nothing
 VERDICTS = (FORETELLS, MISLEADS, NOT_SHOWN, NOT_ENOUGH, NOTHING)
 # No rollout enters the first, and the second is no score of a simulation.
@@ -86,9 +87,10 @@ class PooledCorrelation:
 
     Attributes:
         key, comparison, part: the score.
-        cells: names of the systems that have a correlation.
-        rho: the mean of these, None without any.
-        interval: over the systems, None for fewer than `MIN_SYSTEMS`.
+        groups: names of the systems that have a correlation, those of the same trained models
+            together.
+        rho: the mean over groups of the mean in each, None without any.
+        interval: over the groups, None for fewer than `MIN_GROUPS`.
         verdict: out of `VERDICTS`.
         reason: why one of the two is missing.
     """
@@ -96,7 +98,7 @@ class PooledCorrelation:
     key: str
     comparison: str
     part: str
-    cells: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     rho: float | None
     interval: tuple[float, float] | None
     verdict: str
@@ -117,13 +119,32 @@ def correlations(results: Results) -> tuple[Correlation, ...]:
     )
 
 
-def pooled(found: Sequence[Correlation]) -> tuple[PooledCorrelation, ...]:
-    """One for each score, in the order of `correlations`."""
+def pooled(results: Results, found: Sequence[Correlation]) -> tuple[PooledCorrelation, ...]:
+    """One for each score, in the order of `correlations`, which `found` are."""
     places = dict.fromkeys((one.key, one.comparison, one.part) for one in found)
+    group = groups_of(results)
     return tuple(
-        _pooled(place, [one for one in found if (one.key, one.comparison, one.part) == place])
+        _pooled(
+            place, [one for one in found if (one.key, one.comparison, one.part) == place], group
+        )
         for place in places
     )
+
+
+def groups_of(results: Results) -> dict[str, int]:
+    """Number of the group of each system by its name; see the head of this module.
+
+    Two systems are of one group where a deployed file of an ordinary model is the same, by its
+    hash, or where both share one with a third. What has no such file is a group of its own.
+    """
+    groups: list[tuple[set[str], list[str]]] = []
+    for system in results.systems:
+        files = {one.card.sha256 for one in system.ordinary if one.card is not None}
+        same = [one for one in groups if one[0] & files]
+        groups = [one for one in groups if one not in same]
+        cells = [cell for _, names in same for cell in names]
+        groups.append((files.union(*(known for known, _ in same)), [*cells, system.name]))
+    return {cell: number for number, (_, cells) in enumerate(groups) for cell in cells}
 
 
 def _scores_of(system: System) -> list[tuple[str, str, str]]:
@@ -216,26 +237,31 @@ def _missing(
 
 def _verdict(interval: tuple[float, float] | None, reason: Fact | None) -> str:
     if reason is not None:
-        return NOT_ENOUGH if reason.code in ("few-models", "few-systems") else NOTHING
+        return NOT_ENOUGH if reason.code in ("few-models", "few-groups") else NOTHING
     if interval is None or interval[0] <= 0 <= interval[1]:
         return NOT_SHOWN
     return FORETELLS if interval[0] > 0 else MISLEADS
 
 
-def _pooled(place: tuple[str, str, str], found: Sequence[Correlation]) -> PooledCorrelation:
-    known = [(one.cell, one.rho) for one in found if one.rho is not None]
-    values = [rho for _, rho in known]
+def _pooled(
+    place: tuple[str, str, str], found: Sequence[Correlation], group: Mapping[str, int]
+) -> PooledCorrelation:
+    together: dict[int, list[tuple[str, float]]] = {}
+    for one in found:
+        if one.rho is not None:
+            together.setdefault(group[one.cell], []).append((one.cell, one.rho))
+    means = [fmean(rho for _, rho in members) for members in together.values()]
     interval, reason = None, None
-    if not values:
+    if not means:
         reason = Fact("no-system", {"systems": len(found)})
-    elif len(values) < MIN_SYSTEMS:
-        reason = Fact("few-systems", {"systems": len(values), "least": MIN_SYSTEMS})
+    elif len(means) < MIN_GROUPS:
+        reason = Fact("few-groups", {"groups": len(means), "least": MIN_GROUPS})
     else:
-        interval = interval_of_mean(values)
+        interval = interval_of_mean(means)
     return PooledCorrelation(
         *place,
-        cells=tuple(cell for cell, _ in known),
-        rho=float(np.mean(values)) if values else None,
+        groups=tuple(tuple(cell for cell, _ in members) for members in together.values()),
+        rho=fmean(means) if means else None,
         interval=interval,
         verdict=_verdict(interval, reason),
         reason=reason,

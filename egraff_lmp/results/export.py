@@ -88,7 +88,7 @@ def export(results: Results) -> Export:
     found = correlations(results)
     return Export(
         results.name, tuple(states), tuple(rows), verdicts(results), rungs, resolutions(rungs),
-        found, pooled(found),
+        found, pooled(results, found),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from synthetic_results import results
+from synthetic_results import results, trained_apart
 
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.correlation_words import (
@@ -26,7 +26,7 @@ from egraff_lmp.score.records import Fact
 NAMES = ("nequip", "allegro", "mace", "botnet", "equiformer", "torchmdnet")
 WF = Correlation("cell", "gete", 920.0, "wf", "structure", "total", NAMES, (), 0.943,
                  (0.3, 1.0), (0.6, 1.0), correlation.FORETELLS, None)  # fmt: skip
-VALUES = {"models": 3, "least": 4, "floor": 4.0, "systems": 2, "kelvin": 498.0, "error": 31.0,
+VALUES = {"models": 3, "least": 4, "floor": 4.0, "groups": 2, "kelvin": 498.0, "error": 31.0,
           "stated": 300.0}  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_every_verdict_and_reason_has_words() -> None:
     for code in REASONS:
         assert hint_words(lacking(code))
     # Where only the interval is missing, the mean stands in the field.
-    assert set(SHORT) == set(REASONS) - {"few-systems"}
+    assert set(SHORT) == set(REASONS) - {"few-groups"}
     assert all(field_words(lacking(code)) for code in SHORT)
 
 
@@ -69,11 +69,11 @@ def test_scores_without_an_answer_share_their_reason() -> None:
 
 
 def test_over_systems_it_is_a_mean() -> None:
-    mean = PooledCorrelation("wf", "structure", "total", ("a", "b", "c"), 0.5, (0.1, 0.9),
-                             correlation.FORETELLS, None)  # fmt: skip
+    mean = PooledCorrelation("wf", "structure", "total", (("a", "d"), ("b",), ("c",)), 0.5,
+                             (0.1, 0.9), correlation.FORETELLS, None)  # fmt: skip
     assert correlation_sentences([mean]) == [
         "A smaller force error foretells a better value of “WF”: mean ρ = +0.50 (+0.10 to +0.90) "
-        "over 3 systems."
+        "over 4 systems with 3 sets of trained models."
     ]
 
 
@@ -99,11 +99,11 @@ def test_a_page_of_one_system_has_a_column_of_it() -> None:
 
 
 def test_a_page_of_several_has_all_of_them_first() -> None:
-    found = foretells(Page(results(4, 6)))
+    found = foretells(Page(trained_apart(results(4, 6))))
     assert found is not None
     assert len(found["columns"]) == 4
     wf = next(row for row in found["rows"] if row["label"] == "WF")
-    assert wf["pooled"]["number"] == "4 systems"
+    assert wf["pooled"]["number"] == "4 systems with 4 sets of trained models"
     assert [entry["number"] for entry in wf["entries"]] == ["5 models", *["6 models"] * 3]
     page = render(results(4, 6))
     assert "all systems, mean ρ" in page

@@ -7,18 +7,27 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic_results import FORCEFIELDS, of_models, results, score, with_scores
+from synthetic_results import (
+    FORCEFIELDS,
+    of_models,
+    results,
+    score,
+    trained_apart,
+    with_scores,
+)
 
 from egraff_lmp.results.correlation import (
     FORETELLS,
+    MIN_GROUPS,
     MIN_MODELS,
-    MIN_SYSTEMS,
     MISLEADS,
     NOT_ENOUGH,
     NOT_SHOWN,
     NOTHING,
     Correlation,
+    PooledCorrelation,
     correlations,
+    groups_of,
     pooled,
 )
 from egraff_lmp.results.record import ModelResult, Results, System
@@ -136,29 +145,61 @@ def test_only_scores_that_rollouts_enter_and_that_have_a_direction() -> None:
     assert "diffusivity" not in {key for key, _ in known}
 
 
-def test_over_systems_the_unit_is_the_system() -> None:
-    def of(orders: Sequence[Sequence[float]]) -> Results:
-        one = results(1, 6)
-        systems = tuple(
-            replace(with_values("wf", STRUCTURE, values, "total", one).systems[0], name=f"cell{k}")
-            for k, values in enumerate(orders)
-        )
-        return replace(one, systems=systems)
+def of_orders(orders: Sequence[Sequence[float]]) -> Results:
+    """A system for each of these values of WF, of one set of trained models."""
+    one = results(1, 6)
+    systems = tuple(
+        replace(with_values("wf", STRUCTURE, values, "total", one).systems[0], name=f"cell{k}")
+        for k, values in enumerate(orders)
+    )
+    return replace(one, systems=systems)
 
-    def wf(whole: Results) -> Any:
-        every = pooled(correlations(whole))
-        return next(o for o in every if (o.key, o.comparison, o.part) == WF)
 
-    swapped = (20.0, 10.0, *UP[2:])
-    whole = of([UP, swapped, UP, (7.0,) * 6])
-    assert wf(whole).cells == ("cell0", "cell1", "cell2")  # the constant one has none
-    assert wf(whole).rho == pytest.approx((1 + (1 - 6 * 2 / 210) + 1) / 3)
-    assert wf(whole).verdict == FORETELLS
-    few = wf(of([UP, swapped]))
+def pooled_wf(whole: Results) -> PooledCorrelation:
+    every = pooled(whole, correlations(whole))
+    return next(one for one in every if (one.key, one.comparison, one.part) == WF)
+
+
+SWAPPED = (20.0, 10.0, *UP[2:])  # rho = 1 - 6 * 2 / (6 * 35)
+
+
+def test_over_systems_it_is_a_mean_with_an_interval() -> None:
+    found = pooled_wf(trained_apart(of_orders([UP, SWAPPED, UP, (7.0,) * 6])))
+    assert found.groups == (("cell0",), ("cell1",), ("cell2",))  # the constant one has none
+    assert found.rho == pytest.approx((3 - 2 / 35) / 3)
+    assert found.verdict == FORETELLS
+    few = pooled_wf(trained_apart(of_orders([UP, SWAPPED])))
     assert few.interval is None
-    assert few.rho == pytest.approx(1 - 6 / 210)
+    assert few.rho == pytest.approx(1 - 1 / 35)
     assert few.verdict == NOT_ENOUGH
-    assert few.reason == Fact("few-systems", {"systems": 2, "least": MIN_SYSTEMS})
-    none = wf(of([(7.0,) * 6]))
+    assert few.reason == Fact("few-groups", {"groups": 2, "least": MIN_GROUPS})
+    none = pooled_wf(of_orders([(7.0,) * 6]))
     assert (none.rho, none.verdict) == (None, NOTHING)
     assert none.reason == Fact("no-system", {"systems": 1})
+
+
+def test_systems_of_the_same_trained_models_are_one() -> None:
+    shared = of_orders([UP, UP, UP])
+    assert pooled_wf(shared).groups == (("cell0", "cell1", "cell2"),)
+    assert pooled_wf(shared).verdict == NOT_ENOUGH
+    apart = trained_apart(of_orders([UP[::-1], UP[::-1], *[UP] * 6])).systems
+    mixed = replace(shared, systems=(*apart[:2], *of_orders([UP] * 8).systems[2:]))
+    found = pooled_wf(mixed)
+    assert [len(group) for group in found.groups] == [1, 1, 6]
+    assert found.rho == pytest.approx(-1 / 3)  # of systems alike it would be +1/2
+    assert found.verdict == NOT_SHOWN
+
+
+def test_one_file_in_common_is_enough_and_joins_two_groups() -> None:
+    def system(name: str, *files: str) -> System:
+        whole = results(1, len(files)).systems[0]
+        models = tuple(
+            replace(one, card=None if one.card is None else replace(one.card, sha256=file))
+            for one, file in zip(whole.models, files, strict=True)
+        )
+        return replace(whole, name=name, models=models)
+
+    systems = (system("a", "1", "2"), system("b", "3", "4"), system("c", "5", "6"),
+               system("d", "2", "3"))  # fmt: skip
+    found = groups_of(replace(results(1, 2), systems=systems))
+    assert found["a"] == found["b"] == found["d"] != found["c"]

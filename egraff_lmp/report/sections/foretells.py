@@ -32,7 +32,7 @@ def foretells(page: Page) -> Mapping[str, Any] | None:
     found = correlations(page.results)
     if not found:
         return None
-    together = () if page.single is not None else pooled(found)
+    together = () if page.single is not None else pooled(page.results, found)
     by_place = {(correlation_name(one), one.cell): one for one in found}
     columns = [s for s in page.results.systems if any(one.cell == s.name for one in found)]
     all_of_them = {correlation_name(one): one for one in together}
