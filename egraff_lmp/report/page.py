@@ -19,6 +19,8 @@ from egraff_lmp.report.figures import draw_all, write_files
 from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
+from egraff_lmp.report.sections.findings import findings_of_systems
+from egraff_lmp.report.sections.foretells import foretells
 from egraff_lmp.report.sections.ladder import ladder
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
@@ -33,6 +35,7 @@ SECTIONS = (
     Section("header", ""),
     Section("summary", "Summary", summary, single=True),
     Section("map", "At one glance", single=False),
+    Section("findings", "Findings", findings_of_systems, single=False),
     Section("setup", "What was run", single=True),
     Section("headlines", "Scores", headlines, single=False),
     Section("groups", "Scores", groups, single=True),
@@ -41,6 +44,7 @@ SECTIONS = (
     Section("figures", "Figures", figures),
     Section("ladder", "What each score resolves", ladder),
     Section("controls", "Negative controls", controls),
+    Section("foretells", "Does force error foretell simulation?", foretells),
     # The summary of a single system says so itself.
     Section("troubles", "What failed", troubles, single=False),
     Section("limits", "Limits"),
