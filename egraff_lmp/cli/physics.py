@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import textwrap
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
 from egraff_lmp.cli.task import Frame, Json, Model
 from egraff_lmp.errors import EgraffError
 
@@ -38,7 +37,8 @@ def command(
     ] = None,
     frame: Frame = -1,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results [default: physics-NAME].")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the results [default: physics-NAME]."),
     ] = None,
     only: Annotated[
         list[str] | None,
@@ -104,7 +104,7 @@ def command(
 
 def _close(report: Report, page: Path, only: list[str] | None, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=1))
+        print_json(report.to_json())
     else:
         output.print(f"page: {page}", highlight=False, markup=False, soft_wrap=True)
     made = set(only or report.results)

@@ -74,11 +74,14 @@ CASES = {
     "report results": "report",
     "config show train.yaml": "r_max",
     "config list": "train",
+    "physics {model} --out physics --only diatomics": "results",
 }
 IN_LAMMPS = {
     "compare {model} frames.extxyz --ranks 1": "differences",
     "verify {model} --only species": "passed",
     "run run.yaml": "n_steps",
+    "data make water --out made --molecules 16 --density 1.0 --frames 20 --stride-fs 10 "
+    "--equilibration-ps 0.1 --n-train 12 --n-validation 2 --n-test 6": "facts",
 }
 
 

@@ -90,7 +90,7 @@ def test_tables_fit_the_terminal_and_name_both_modes(egraff, rollout, columns):
         "Structure (paper mode)",
         "12 frames of Ge4 Te8, every 20 fs",
         "Ge-Te",
-        "WF unrooted %",
+        "WF unrooted",
         "FV of unrelated frames: 0.7071",
         "2 starts",
         "9 % rule",
@@ -116,11 +116,11 @@ def test_reruns_from_files(egraff, rollout):
     frames = {s["comparison"]: s["counts"]["frames"] for s in scores if s["key"] == "fv"}
     assert frames == {"trajectory": 24, "rerun-reference": 12, "rerun-oracle": 24}
     # Random positions: atoms that cannot be followed have no RMSD, diffusivity or spectrum;
-    # nor do these folders tell a stress, a target temperature or an ensemble.
+    # nor do these folders tell a stress, a target temperature or an ensemble; no bonds, no P or S.
     absent = {s["key"] for s in scores if s["value"] is None}
     assert absent == {
         "rmsd", "divergence_time", "diffusivity", "diffusivity_error", "diffusivity_error_eq4",
-        "vdos_jsd", "stress_mae", "temperature_error", "energy_drift",
+        "vdos_jsd", "stress_mae", "temperature_error", "energy_drift", "angle_jsd", "units_intact",
     }  # fmt: skip
     errors = {s["key"]: s for s in scores if s["comparison"] == "rerun-reference"}
     assert errors["force_mae"]["value"] > 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Json
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def command(
         Path | None,
         typer.Option(
             "--out",
+            "-o",
             help="Data folder, in which the set lies at made/SET [default: EGRAFF_DATA, else the "
             "one of `egraff data list`].",
         ),
@@ -35,13 +37,13 @@ def command(
         float | None,
         typer.Option(help="Time between frames in fs [default: the paper's 10, 2000]."),
     ] = None,
-    train: Annotated[
+    n_train: Annotated[
         int | None, typer.Option(help="Frames to train on [default: 950, 38000].")
     ] = None,
-    val: Annotated[int | None, typer.Option(help="Frames to validate on [default: 50, 2000].")] = (
-        None
-    ),
-    test: Annotated[int | None, typer.Option(help="Frames to test on [default: 10000].")] = None,
+    n_validation: Annotated[
+        int | None, typer.Option(help="Frames to validate on [default: 50, 2000].")
+    ] = None,
+    n_test: Annotated[int | None, typer.Option(help="Frames to test on [default: 10000].")] = None,
     split: Annotated[
         str,
         typer.Option(
@@ -74,6 +76,7 @@ def command(
         str | None,
         typer.Option(help="Of the peptide: implicit or vacuum [default: implicit]."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a data set with its reference force field; a repeated command goes on.
 
@@ -91,8 +94,8 @@ def command(
             "`egraff data fetch` brings published ones."
         )
     paper = papers[data_set]
-    sizes = zip((train, val, test), paper.sizes, strict=True)
-    n_train, n_val, n_test = (of_paper if asked is None else asked for asked, of_paper in sizes)
+    asked = zip((n_train, n_validation, n_test), paper.sizes, strict=True)
+    train, validation, test = (size if n is None else n for n, size in asked)
     settle = paper.equilibration_ps if equilibration_ps is None else equilibration_ps
     plan = replace(
         paper,
@@ -101,13 +104,13 @@ def command(
         equilibration_ps=settle,
         timestep_fs=timestep_fs,
         temperature_kelvin=temperature,
-        sizes=(n_train, n_val, n_test),
+        sizes=(train, validation, test),
         method=split,
         seed=seed,
     )
     of_water = dict(zip(_OF_WATER, (molecules, density, pressure_ps, ranks), strict=True))
     maker = _maker(data_set, {k: v for k, v in of_water.items() if v is not None}, solvent)
-    _make(maker, plan, (data_root() if out is None else out) / "made" / data_set)
+    _make(maker, plan, (data_root() if out is None else out) / "made" / data_set, as_json)
 
 
 def _maker(data_set: str, of_water: dict[str, Any], solvent: str | None) -> Maker:
@@ -124,7 +127,7 @@ def _maker(data_set: str, of_water: dict[str, Any], solvent: str | None) -> Make
     return Alanine() if solvent is None else Alanine(solvent)
 
 
-def _make(maker: Maker, plan: Plan, folder: Path) -> None:
+def _make(maker: Maker, plan: Plan, folder: Path, as_json: bool) -> None:
     from egraff_lmp.references.make import make_set
 
     with errors.status("") as status:
@@ -134,6 +137,9 @@ def _make(maker: Maker, plan: Plan, folder: Path) -> None:
 
         status.update(f"{maker.title}: equilibration")
         made = make_set(maker, plan, folder, progress)
+    if as_json:
+        print_json({"folder": str(made.folder), **made.metadata})
+        return
     state = "made" if made.fresh else "was here"
     output.print(f"{made.folder}: {state}", highlight=False, markup=False, soft_wrap=True)
     for name, file in made.metadata["files"].items():
