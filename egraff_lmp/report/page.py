@@ -19,6 +19,7 @@ from egraff_lmp.report.figures import draw_all, write_files
 from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
+from egraff_lmp.report.sections.decision import decision
 from egraff_lmp.report.sections.ladder import ladder
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
@@ -31,6 +32,7 @@ from egraff_lmp.score.words import counted, listed
 SCORES, TABLE = "scores.json", "scores.csv"
 SECTIONS = (
     Section("header", ""),
+    Section("decision", "Which force field", decision),
     Section("summary", "Summary", summary, single=True),
     Section("map", "At one glance", single=False),
     Section("setup", "What was run", single=True),
