@@ -32,7 +32,7 @@ PURPOSES = {
 FASTEST = "fastest of the best by composite"
 # What the evidence does not allow to say, and why.
 CAVEATS = {
-    "few-models": "which force field is the best of all there are: only {models} {were} compared "
+    "few-models": "which force field is the best of all there are: only {fields} {were} compared "
     "here, each as one training left it",
     "other-surface": "which model {purpose}: the reference frames are not of the surface that "
     "their forces are of",
@@ -42,7 +42,7 @@ CAVEATS = {
     "shared-starts": "what other starts would change: rollouts share their starts",
     "no-diffusion": "which model diffuses at the right speed: there is no lag at which atoms "
     "diffuse",
-    "few-starts": "how much the scores vary from start to start: there {are} only {starts}",
+    "few-starts": "how much the scores vary from start to start: there {are} only {rollouts}",
     "no-cost": "which model is the fastest: no time of a step was measured",
     "timed-beside-unknown": "which of two models of nearly the same speed is the faster one: it is "
     "not recorded whether the machine had other work while steps were timed",
@@ -125,6 +125,22 @@ def sentences(decision: Decision) -> list[str]:
         ]
     else:
         found = [f"{best} has the smallest composite, {words}, told apart from all other models."]
+    told = tuple(one for one in decision.purposes if decision.choice(one).told)
+    silent = tuple(one for one in decision.purposes if one not in told)
+    if silent and of > 1:
+        parts = [
+            f"{_verb(names, 'that', 'those')} of {listed(names)} {_verb(names, *verbs)}"
+            for names, verbs in (
+                (told, ("tells models apart", "tell models apart")),
+                (silent, ("does not", "do not")),
+            )
+            if names
+        ]
+        found.append(
+            f"Of its parts, {', '.join(parts)}."
+            if told
+            else "None of its parts tells models apart."
+        )
     if len(decision.front) > 1:
         found.append(
             f"On the Pareto front, from the fastest to the best: {listed(decision.front)}."
@@ -143,6 +159,10 @@ def sentences(decision: Decision) -> list[str]:
     return found
 
 
+def _verb(names: Sequence[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
+
+
 def _fastest(decision: Decision) -> str:
     if decision.fastest is None:
         return ""
@@ -152,20 +172,18 @@ def _fastest(decision: Decision) -> str:
 
 def caveat_words(caveat: Caveat) -> str:
     """One caveat, without what a score says of it."""
-    values = dict(caveat.values)
-    purpose = values.get("purpose")
-    if isinstance(purpose, str):
-        values["short"], values["purpose"] = PURPOSES[purpose]
-    for name, noun, verb in (("models", "force field", "were"), ("starts", "rollout", "are")):
-        many = values.get(name)
-        if isinstance(many, int):
-            values[name] = counted(many, noun)
-            values[verb] = {"were": "was", "are": "is"}[verb] if many == 1 else verb
-    named = str(values.get("models", "")).split(", ")
-    values["have"] = "has" if len(named) == 1 else "have"
-    if len(named) > 1:
-        values["models"] = listed(tuple(named))
-    text = CAVEATS[caveat.code].format(**values)
+    short, purpose = PURPOSES.get(caveat.purpose, ("", ""))
+    number, models = caveat.number or 0, caveat.models
+    text = CAVEATS[caveat.code].format(
+        purpose=purpose,
+        short=short,
+        models=listed(models) if models else "",
+        have=_verb(models, "has", "have"),
+        fields=counted(number, "force field"),
+        rollouts=counted(number, "rollout"),
+        were="was" if number == 1 else "were",
+        are="is" if number == 1 else "are",
+    )
     return text[:1].upper() + text[1:]
 
 

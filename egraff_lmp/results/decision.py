@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -165,12 +165,16 @@ class Caveat:
 
     Attributes:
         code: which, a key of `report.decision_words.CAVEATS`.
-        values: numbers and names that belong to it.
+        models: names of those that it is about; () for all.
+        purpose: that it is about, "" for none.
+        number: of models or of starts that there are, where that is what it is about.
         why: what a score says of it, in the words of `score.words`.
     """
 
     code: str
-    values: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    purpose: str = ""
+    number: int | None = None
     why: Fact | None = None
 
 
@@ -392,19 +396,19 @@ def _caveats(
     shared: Sequence[str],
 ) -> tuple[Caveat, ...]:
     """Those that hold, and no others."""
-    found = [Caveat("few-models", {"models": len(models)})]
+    found = [Caveat("few-models", number=len(models))]
     found += [
         _left_out(purpose.name, composites)
         for purpose in PURPOSES
         if purpose.name not in shared
     ]  # fmt: skip
     found += [*_of_scores(models), *_of_costs(models)]
-    before = [one.model.name for one in models if one.model.checkpoint]
+    before = tuple(one.model.name for one in models if one.model.checkpoint)
     if before:
-        found.append(Caveat("trained-before", {"models": ", ".join(before)}))
-    without = [one.model.name for one in system.ordinary if one not in models]
+        found.append(Caveat("trained-before", before))
+    without = tuple(one.model.name for one in system.ordinary if one not in models)
     if without:
-        found.append(Caveat("without-results", {"models": ", ".join(without)}))
+        found.append(Caveat("without-results", without))
     return tuple(found)
 
 
@@ -413,11 +417,10 @@ def _left_out(purpose: str, composites: Sequence[Composite]) -> Caveat:
     absent = [one for one in composites if one.part(purpose).value is None]
     why = next((part.absence for one in absent if (part := one.part(purpose)).absence), None)
     if why is not None and why.code == OTHER_SURFACE:
-        return Caveat("other-surface", {"purpose": purpose}, why)
+        return Caveat("other-surface", purpose=purpose, why=why)
     if len(absent) == len(composites):
-        return Caveat("left-out", {"purpose": purpose}, why)
-    names = ", ".join(one.model for one in absent)
-    return Caveat("left-out-of-some", {"purpose": purpose, "models": names}, why)
+        return Caveat("left-out", purpose=purpose, why=why)
+    return Caveat("left-out-of-some", tuple(one.model for one in absent), purpose, why=why)
 
 
 def _of_scores(models: Sequence[ModelResult]) -> Iterator[Caveat]:
@@ -436,7 +439,7 @@ def _of_scores(models: Sequence[ModelResult]) -> Iterator[Caveat]:
     yield from (Caveat("no-diffusion", why=absence) for absence in islice(still, 1))
     starts = [score.counts.starts for score in structure if score.counts.starts is not None]
     if starts and min(starts) < FEW_STARTS:
-        yield Caveat("few-starts", {"starts": min(starts)})
+        yield Caveat("few-starts", number=min(starts))
 
 
 def _of_costs(models: Sequence[ModelResult]) -> Iterator[Caveat]:

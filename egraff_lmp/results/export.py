@@ -1,6 +1,6 @@
 """The values of a benchmark as `scores.json` and `scores.csv`: the rows of single scorings with
-the system and the model before them, the verdicts on negative controls, and what each score
-resolves.
+the system and the model before them, the verdicts on negative controls, what each score resolves,
+and which force field is the best one for what.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from egraff_lmp.results.controls import ControlVerdict, verdicts
+from egraff_lmp.results.decision import Decision, decisions
 from egraff_lmp.results.ladder import Resolution, RungVerdict, resolutions, rung_verdicts
 from egraff_lmp.results.record import Results, Trouble
 from egraff_lmp.score.records import SCHEMA, Score, table_text, text_of_schema
@@ -57,6 +58,7 @@ class Export:
     controls: tuple[ControlVerdict, ...]
     ladder: tuple[RungVerdict, ...]
     resolutions: tuple[Resolution, ...]
+    decisions: tuple[Decision, ...]
 
 
 # Columns that `scores.csv` has before those of a single scoring, with their units.
@@ -78,7 +80,13 @@ def export(results: Results) -> Export:
         rows += [Row(**vars(one), **place, forcefield=forcefield) for one in result.values]
     rungs = rung_verdicts(results)
     return Export(
-        results.name, tuple(states), tuple(rows), verdicts(results), rungs, resolutions(rungs)
+        results.name,
+        tuple(states),
+        tuple(rows),
+        verdicts(results),
+        rungs,
+        resolutions(rungs),
+        decisions(results),
     )
 
 
