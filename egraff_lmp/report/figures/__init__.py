@@ -47,8 +47,8 @@ OF_SEVERAL: tuple[Family, ...] = (
     cost.draw,
 )
 # Figures that an earlier page wrote, to be taken away where they are no more.
-_OURS = ("pareto*", "fig[3-9]-*", "stability", "cost", "map", "structure", "violation", "learning",
-         "temperature")  # fmt: skip
+_OURS = ("pareto", "pareto-[0-9]", "fig[3-9]-*", "stability", "cost", "map", "structure",
+         "violation", "learning", "temperature")  # fmt: skip
 
 
 def draw_all(results: Results, cheap: bool = False) -> list[PageFigure]:
