@@ -93,15 +93,26 @@ def cost_words(one: Composite) -> str:
     return DASH if cost is None else f"{number(cost)} µs/atom/step"
 
 
-def scale_words(part: Part) -> str:
-    """The score of a part, and where its 0 and its 1 lie."""
-    if part.purpose == ENDURANCE:
-        return f"rollouts: 0 at {percent(part.floor)} of their time whole, 1 at 0 %"
-    label = METRICS[part.key].label
-    if part.baseline is None:
+def scale_words(parts: Sequence[Part]) -> str:
+    """The score of a purpose, and where its 0 and its 1 lie; `parts` are those of all models."""
+    first = parts[0]
+    if first.purpose == ENDURANCE:
+        return f"rollouts: 0 at {percent(first.floor)} of their time whole, 1 at 0 %"
+    label, unit = METRICS[first.key].label, unit_of(first.unit)
+    baselines = [part.baseline for part in parts if part.baseline is not None]
+    if not baselines:
         return label
-    unit = f" {unit_of(part.unit)}" if unit_of(part.unit) else ""
-    return f"{label}: 0 at {number(part.floor)}{unit}, 1 at {number(part.baseline)}{unit}"
+    ends = (
+        f"{k} at {_between(of)}{f' {unit}' if unit else ''}"
+        for k, of in enumerate(([part.floor for part in parts], baselines))
+    )
+    return f"{label}: {', '.join(ends)}"
+
+
+def _between(values: Sequence[float]) -> str:
+    """A number that all models share, else the smallest and the largest."""
+    ends = number(min(values)), number(max(values))
+    return ends[0] if ends[0] == ends[1] else span((min(values), max(values)))
 
 
 def sentences(decision: Decision) -> list[str]:

@@ -95,10 +95,16 @@ def test_without_a_part_in_common_there_is_no_composite() -> None:
 
 def test_scales_are_told_with_their_units() -> None:
     one = decide(bulk(model())).composites[0]
-    assert scale_words(one.part(STRUCTURAL)) == "WF: 0 at 20.0 %, 1 at 100 %"
-    assert scale_words(one.part(MOTION)) == "VDOS JSD: 0 at 0.200 bit, 1 at 1.00 bit"
-    assert scale_words(one.part(FORCES)) == "force RMSE: 0 at 0 meV/Å, 1 at 200 meV/Å"
-    assert "0 at 100 % of their time whole" in scale_words(one.part(ENDURANCE))
+    assert scale_words([one.part(STRUCTURAL)]) == "WF: 0 at 20.0 %, 1 at 100 %"
+    assert scale_words([one.part(MOTION)]) == "VDOS JSD: 0 at 0.200 bit, 1 at 1.00 bit"
+    assert scale_words([one.part(FORCES)]) == "force RMSE: 0 at 0 meV/Å, 1 at 200 meV/Å"
+    assert "0 at 100 % of their time whole" in scale_words([one.part(ENDURANCE)])
+
+
+def test_floors_that_differ_are_told_from_the_least_to_the_largest() -> None:
+    found = decide(bulk(model("a"), model("b", floor=30.0))).composites
+    text = plain(scale_words([one.part(STRUCTURAL) for one in found]))
+    assert text == "WF: 0 at 20.0 – 30.0 %, 1 at 100 %"
 
 
 def test_why_there_is_no_part() -> None:

@@ -81,4 +81,5 @@ def _scale(found: Decision, purpose: str) -> str:
     """What a row is made of, on one system."""
     if purpose == COMPOSITE:
         return f"mean of {listed(found.purposes)}" if found.purposes else ""
-    return "" if purpose == FASTEST else scale_words(found.composites[0].part(purpose))
+    parts = [one.part(purpose) for one in found.composites if purpose != FASTEST]
+    return scale_words(parts) if parts else ""
