@@ -99,12 +99,13 @@ def scale_words(parts: Sequence[Part]) -> str:
     if first.purpose == ENDURANCE:
         return f"rollouts: 0 at {percent(first.floor)} of their time whole, 1 at 0 %"
     label, unit = METRICS[first.key].label, unit_of(first.unit)
-    baselines = [part.baseline for part in parts if part.baseline is not None]
+    known = [part for part in parts if part.read is not None]
+    baselines = [part.baseline for part in known if part.baseline is not None]
     if not baselines:
         return label
     ends = (
         f"{k} at {_between(of)}{f' {unit}' if unit else ''}"
-        for k, of in enumerate(([part.floor for part in parts], baselines))
+        for k, of in enumerate(([part.floor for part in known], baselines))
     )
     return f"{label}: {', '.join(ends)}"
 

@@ -107,6 +107,11 @@ def test_floors_that_differ_are_told_from_the_least_to_the_largest() -> None:
     assert text == "WF: 0 at 20.0 – 30.0 %, 1 at 100 %"
 
 
+def test_without_a_value_there_is_no_scale() -> None:
+    one = decide(bulk(model(vdos=None))).composites[0]
+    assert scale_words([one.part(MOTION)]) == "VDOS JSD"
+
+
 def test_why_there_is_no_part() -> None:
     part = decide(bulk(model(vdos=None))).composites[0].part(MOTION)
     assert reason_of(part) == "there is no such score"
