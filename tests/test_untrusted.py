@@ -394,7 +394,7 @@ def test_links_are_not_written_through(tmp_path: Path, canary: Path) -> None:
     out = tmp_path / "out.npz"
     out.symlink_to(canary)
     result = CliRunner().invoke(
-        build_app(), ["data", "convert", str(tmp_path / "in.npz"), str(out), "--overwrite"]
+        build_app(), ["data", "convert", str(tmp_path / "in.npz"), str(out), "--force"]
     )
     assert result.exit_code == 0
     assert not out.is_symlink()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -221,6 +221,14 @@ class BenchConfig(Strict):
     """The whole chain: reference, models, rollouts, scores."""
 
     later = ("ladder",)
+    other_names: ClassVar = {
+        "temperature": "temperature_kelvin",
+        "steps": "rollout.length_fs",
+        "n_steps": "rollout.length_fs",
+        "timestep": "rollout.timestep_fs",
+        "epochs": "training.stop.max_epochs",
+        "cutoff": "training.r_max",
+    }
 
     name: Name = Field(description="of the folder of the results")
     title: str = Field(description="of the page")

@@ -35,6 +35,8 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     later: ClassVar[tuple[str, ...]] = ()
+    # What other configs and other programs call a key, dotted.
+    other_names: ClassVar[Mapping[str, str]] = {}
 
     @model_serializer(mode="wrap")
     def _without_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -58,9 +60,9 @@ class Strict(BaseModel):
             raise EgraffError(closed(f"{source}: {mistakes}")) from None
 
 
-def _mistake(item: Any, root: type[BaseModel]) -> str:
+def _mistake(item: Any, root: type[Strict]) -> str:
     if item["type"] == "extra_forbidden":
-        return unknown_key(item["loc"], root)
+        return unknown_key(item["loc"], root, root.other_names)
     return f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}"
 
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from egraff_lmp import __version__
 from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.names import Command
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.stopping import STOPPED, Stopped, stoppable
 
@@ -91,7 +92,7 @@ def build_app() -> typer.Typer:
         if hasattr(module, "app"):  # a command with commands of its own
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(module.command)
+            app.command(name, cls=getattr(module, "Command", Command))(module.command)
     return app
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
-from egraff_lmp.cli.task import Changes
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Changes, Json
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def command(
         ),
     ] = "demo",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the results [default: bench-NAME].")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the results [default: bench-NAME]."),
     ] = None,
     changes: Changes = None,
     dry_run: Annotated[
@@ -61,6 +62,7 @@ def command(
             "only written.",
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Train force fields, run them in LAMMPS, score the rollouts and write an HTML report.
 
@@ -82,22 +84,35 @@ def command(
     raw, source = read_raw(config, changes or ())
     if raw.get("kind") == KIND:
         matrix, cells = parse_matrix(raw, source)
-        _matrix(matrix, cells, out, dry_run=dry_run, names=cell, summary=summary, submit=submit)
+        _matrix(
+            matrix,
+            cells,
+            out,
+            dry_run=dry_run,
+            names=cell,
+            summary=summary,
+            submit=submit,
+            as_json=as_json,
+        )
         return
     if cell or summary or submit:
         raise EgraffError(
             f"{source}: expected a matrix (`kind: matrix`) for --cell, --summary and --submit, got "
             "the config of one system: leave these options out."
         )
-    _single(parse_config(raw, source), out, dry_run)
+    _single(parse_config(raw, source), out, dry_run, as_json)
 
 
-def _single(settings: BenchConfig, out: Path | None, dry_run: bool) -> None:
+def _single(settings: BenchConfig, out: Path | None, dry_run: bool, as_json: bool) -> None:
     from egraff_lmp.bench import run_bench  # start-up time
 
     if dry_run:
-        stages = dict.fromkeys(name for m in settings.models for name in settings.stages_of(m))
-        lines = [f"{settings.title}, {len(stages) + 1} stages:", "reference", *stages]
+        named = dict.fromkeys(name for m in settings.models for name in settings.stages_of(m))
+        stages = ["reference", *named]
+        if as_json:
+            print_json({"name": settings.name, "title": settings.title, "stages": stages})
+            return
+        lines = [f"{settings.title}, {len(stages)} stages:", *stages]
         output.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
         return
     folder = out if out is not None else Path(f"bench-{settings.name}")
@@ -108,7 +123,11 @@ def _single(settings: BenchConfig, out: Path | None, dry_run: bool) -> None:
         )
     finally:
         display.close()
-    _close(result.report, result.complete)
+    told = [
+        {"name": one.name, "state": one.state, "reason": one.reason, "seconds": one.seconds}
+        for one in result.stages
+    ]
+    _close(result.report, result.complete, {"stages": told} if as_json else None)
 
 
 def _matrix(
@@ -120,15 +139,19 @@ def _matrix(
     names: list[str] | None,
     summary: bool,
     submit: Scheduler | None,
+    as_json: bool,
 ) -> None:
     from egraff_lmp.bench import describe, run_matrix  # start-up time
 
     folder = out if out is not None else Path(f"bench-{matrix.name}")
     if submit is not None:
-        _submit(matrix, cells, folder, dry_run)
+        _submit(matrix, cells, folder, dry_run, as_json)
         return
     chosen = cells if names is None else tuple(_chosen(cells, name) for name in names)
     if dry_run:
+        if as_json:
+            print_json([_plan(n, cell) for n, cell in enumerate(cells) if cell in chosen])
+            return
         for number, entry in enumerate(cells):
             if entry in chosen:
                 output.print(
@@ -150,7 +173,23 @@ def _matrix(
         )
     finally:
         display.close()
-    _close(result.report, result.complete)
+    systems = [{"name": system.name, "ran": system.ran} for system in result.results.systems]
+    _close(result.report, result.complete, {"cells": systems} if as_json else None)
+
+
+def _plan(number: int, cell: CellConfig) -> dict[str, Any]:
+    """What a cell will do, in the names of its config."""
+    config, rollout = cell.config, cell.config.rollout
+    return {
+        "number": number,
+        "name": cell.name,
+        "models": [model.name for model in config.models],
+        "temperature_kelvin": config.temperature_kelvin,
+        "starts": rollout.starts,
+        "steps": config.steps,
+        "timestep_fs": rollout.timestep_fs,
+        "ranks": rollout.ranks,
+    }
 
 
 def _chosen(cells: tuple[CellConfig, ...], name: str) -> CellConfig:
@@ -164,14 +203,20 @@ def _chosen(cells: tuple[CellConfig, ...], name: str) -> CellConfig:
     )
 
 
-def _submit(matrix: Matrix, cells: tuple[CellConfig, ...], folder: Path, dry_run: bool) -> None:
+def _submit(
+    matrix: Matrix, cells: tuple[CellConfig, ...], folder: Path, dry_run: bool, as_json: bool
+) -> None:
     from egraff_lmp.bench.slurm import render_script, submit  # start-up time
 
     script = render_script(matrix, cells, folder, Path.cwd())
-    output.print(f"script: {script}", highlight=False, markup=False, soft_wrap=True)
+    if not as_json:
+        output.print(f"script: {script}", highlight=False, markup=False, soft_wrap=True)
+    job = None if dry_run else submit(script)
+    if as_json and (dry_run or job is not None):
+        print_json({"script": script, "job": job, "n_tasks": len(cells)})
+        return
     if dry_run:
         return
-    job = submit(script)
     if job is None:
         raise EgraffError(
             f"expected the program sbatch to submit {script}, there is none on the PATH: run this "
@@ -180,8 +225,13 @@ def _submit(matrix: Matrix, cells: tuple[CellConfig, ...], folder: Path, dry_run
     output.print(f"job: {job}, {len(cells)} tasks", highlight=False, markup=False)
 
 
-def _close(report: Path, complete: bool) -> None:
-    output.print(f"report: {report.absolute()}", highlight=False, markup=False, soft_wrap=True)
+def _close(report: Path, complete: bool, values: dict[str, Any] | None) -> None:
+    """The page, or for programs `values` besides; status 1 where something is missing."""
+    report = report.absolute()
+    if values is not None:
+        print_json({"report": report, "complete": complete, **values})
+    else:
+        output.print(f"report: {report}", highlight=False, markup=False, soft_wrap=True)
     if not complete:
         errors.print(
             "egraff: some stages gave no result, or a rollout broke down; the report says which "

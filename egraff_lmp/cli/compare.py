@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json, Plot, picture_format
 from egraff_lmp.errors import EgraffError
 
 
@@ -27,9 +27,8 @@ def command(
             help='Command that starts the ranks, such as "srun -n {ranks}"; mpiexec by default.'
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    plot: Plot = None,
+    as_json: Json = False,
 ) -> None:
     """Print the largest differences between Python and LAMMPS, and between numbers of ranks.
 
@@ -37,16 +36,22 @@ def command(
     runs the model: a TorchScript file is a program, so compare only files that you trust.
     """
     from egraff_lmp.compare.compare import compare
+    from egraff_lmp.compare.picture import draw_comparison
     from egraff_lmp.data import read_frames
     from egraff_lmp.rollout.datafile import Structure
 
+    kind = picture_format(plot)
     counts = rank_counts(ranks)
     chosen = Structure.from_frames(read_frames(structure), frame)
     comparison = compare(model, chosen, counts, launcher)
+    if plot is not None:
+        draw_comparison(comparison, plot, kind)
     if as_json:
-        output.print_json(json.dumps(comparison.to_json()))
+        print_json(comparison.to_json())
     else:
         _print(comparison)
+        if plot is not None:
+            output.print(str(plot), soft_wrap=True, highlight=False, markup=False)
     if not comparison.ok:
         raise typer.Exit(1)
 
@@ -75,21 +80,20 @@ def _print(comparison) -> None:  # type: ignore[no-untyped-def]
         highlight=False,
         markup=False,
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("largest difference")
+    # No word or number is broken from 60 columns on.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("largest\ndifference", no_wrap=True)
     for name in ("energy\neV/atom", "forces\neV/A", "virial\neV/atom", "atomic\nenergies eV"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("allowed", justify="right")
-    table.add_column("")
+    table.add_column("allowed", justify="right", no_wrap=True)
     atoms = max(1, comparison.n_atoms)
     for item in comparison.differences:
         table.add_row(
-            f"{item.first} / {item.second}",
+            f"{item.first}\n/ {item.second}",
             f"{item.energy_ev / atoms:.1e}",
             f"{item.forces_ev_per_a:.1e}",
             f"{item.virial_ev / atoms:.1e}",
             f"{item.energies_ev:.1e}",
-            f"{item.tolerance:.0e}",
-            "ok" if item.ok else "TOO LARGE",
+            f"{item.tolerance:.0e}\n{'ok' if item.ok else 'TOO LARGE'}",
         )
     output.print(table)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import output
-from egraff_lmp.cli.task import Changes
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.names import Command
+from egraff_lmp.cli.task import Changes, Json
 from egraff_lmp.errors import EgraffError
 
 
@@ -30,12 +30,13 @@ app = typer.Typer(
 )
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show(
     name: Annotated[
         str, typer.Argument(help="A YAML file, or the name of shipped settings (see `list`).")
     ],
     changes: Changes = None,
+    as_json: Json = False,
 ) -> None:
     """Print a config with every key, those at their defaults too, as YAML.
 
@@ -44,25 +45,32 @@ def show(
     import yaml
 
     found = _checked(name, changes or [])
+    if as_json:
+        print_json(found)
+        return
     text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=90)
     output.print(text.rstrip(), soft_wrap=True, highlight=False, markup=False)
 
 
-@app.command("schema")
+@app.command("schema", cls=Command)
 def schema(
     kind: Annotated[Kind, typer.Argument(help="Whose config: train, run, bench or matrix.")],
 ) -> None:
     """Print the JSON schema of a config: keys, types, bounds, defaults."""
-    output.print_json(json.dumps(_model(kind).model_json_schema()))
+    print_json(_model(kind).model_json_schema())
 
 
-@app.command("list")
-def names() -> None:
+@app.command("list", cls=Command)
+def names(as_json: Json = False) -> None:
     """Print the names of the shipped settings, by the command that takes them."""
     from egraff_lmp.bench.config import shipped
     from egraff_lmp.train.config import shipped_configs
 
-    for command, known in (("train", shipped_configs()), ("bench", shipped())):
+    tables = {"train": list(shipped_configs()), "bench": list(shipped())}
+    if as_json:
+        print_json(tables)
+        return
+    for command, known in tables.items():
         text = f"egraff {command}: {', '.join(known)}"
         output.print(text, highlight=False, markup=False)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -34,6 +40,49 @@ class PlainConsole(Console):
 
 output = PlainConsole()
 errors = PlainConsole(stderr=True)
+
+
+class Once(logging.Filter):
+    """Lets each text through once: of data that are read twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the text is a new one."""
+        text = record.getMessage()
+        new = text not in self._seen
+        self._seen.add(text)
+        return new
+
+
+def log_once() -> None:
+    """What the library logs goes to stderr, each text once."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Once())
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout: the one way in which commands do so.
+
+    Mappings, lists, tuples, arrays, paths and plain values; what is not finite becomes null, since
+    JSON has no word for it.
+    """
+    sys.stdout.write(json.dumps(_plain(value), indent=1, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.inspect import contract_values
+from egraff_lmp.cli.task import Json
 
 
 def command(
@@ -38,13 +40,14 @@ def command(
             "was found equal to the reference network, or keep the reference network.",
         ),
     ] = True,
-    frame: Annotated[
+    structure: Annotated[
         Path | None,
         typer.Option(
-            help="Structure whose first frame becomes the self test. Default: a frame of the "
+            help="File whose first frame becomes the self test. Default: a frame of the "
             "validation set, or a made one.",
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Write the model file that LAMMPS and Python load, from a checkpoint or a native file."""
     from egraff_lmp.contract import KERNELS_UNAVAILABLE
@@ -53,10 +56,10 @@ def command(
 
     require_writable(out.absolute().parent)
     self_test = None
-    if frame is not None:
+    if structure is not None:
         from egraff_lmp.data.read import read_frames
 
-        self_test = read_frames(frame)
+        self_test = read_frames(structure)
     contract = deploy_file(
         checkpoint, out, dtype=dtype, trust=trust, frame=self_test, kernels=kernels
     )
@@ -69,6 +72,9 @@ def command(
             highlight=False,
             markup=False,
         )
+    if as_json:
+        print_json(contract_values(out))
+        return
     elements = " ".join(contract.species)
     name = f'"{out}"' if " " in str(out) else out  # as LAMMPS reads a word
     output.print(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from egraff_lmp.cli.console import counting, output
-from egraff_lmp.cli.task import say, writable
+from egraff_lmp.cli.console import counting, print_json
+from egraff_lmp.cli.task import Json, say, writable
 from egraff_lmp.errors import EgraffError
+
+if TYPE_CHECKING:
+    from egraff_lmp.evaluation.deviation import Deviations
 
 
 def command(
@@ -33,6 +36,7 @@ def command(
         Path | None, typer.Option("--csv", help="Write the deviations of each frame to this file.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
+    as_json: Json = False,
 ) -> None:
     """Print how far models disagree on the frames of a trajectory, and pick frames to label.
 
@@ -57,6 +61,25 @@ def command(
     frames = frames.select(slice(None, None, every))
     with counting("frames") as progress:
         found = deviations(members, frames, progress)
+    rows = _rows(found, every)
+    if csv_file is not None:
+        lines = [",".join(rows[0]), *(",".join(_text(v) for v in row.values()) for row in rows)]
+        write_text(csv_file, "\n".join(lines) + "\n")
+    picked = [int(t) for t in most_uncertain(found.largest, select, gap)] if select else []
+    if select:
+        write_structure(out, [atoms_of(frames, t) for t in picked])
+    if as_json:
+        print_json(
+            {
+                "models": models,
+                "trajectory": trajectory,
+                "n_atoms": frames.n_atoms,
+                "frames": rows,
+                "picked": [t * every for t in picked],
+                "out": out if select else None,
+            }
+        )
+        return
     worst = int(found.largest.argmax())
     say(
         f"{len(frames)} frames of {frames.n_atoms} atoms, {len(members)} models",
@@ -64,21 +87,27 @@ def command(
         f"{found.worst_atom[worst] + 1} ({frames.species[found.worst_atom[worst]]}) of frame "
         f"{worst * every}; mean over atoms and frames {found.mean.mean():.4f} eV/A",
         f"deviation of the energy: {1000 * found.energy.mean():.3f} meV/atom on average",
+        csv_file,
+        f"{out}: frames {', '.join(str(t * every) for t in picked)}, to be labelled"
+        if select
+        else None,
     )
-    if csv_file is not None:
-        columns = zip(found.largest, found.mean, found.energy, found.worst_atom, strict=True)
-        lines = ["frame,largest_ev_per_angstrom,mean_ev_per_angstrom,energy_ev_per_atom,worst_atom"]
-        lines += [
-            f"{t * every},{a:.6g},{b:.6g},{c:.6g},{d + 1}" for t, (a, b, c, d) in enumerate(columns)
-        ]
-        write_text(csv_file, "\n".join(lines) + "\n")
-        say(csv_file)
-    if select:
-        picked = most_uncertain(found.largest, select, gap)
-        write_structure(out, [atoms_of(frames, int(t)) for t in picked])
-        output.print(
-            f"{out}: frames {', '.join(str(t * every) for t in picked)}, to be labelled",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
+
+
+def _rows(found: Deviations, every: int) -> list[dict[str, int | float]]:
+    """A row a frame, as the CSV file and the JSON have it; atoms are counted from 1."""
+    columns = zip(found.largest, found.mean, found.energy, found.worst_atom, strict=True)
+    return [
+        {
+            "frame": t * every,
+            "largest_ev_per_angstrom": float(largest),
+            "mean_ev_per_angstrom": float(mean),
+            "energy_ev_per_atom": float(energy),
+            "worst_atom": int(worst) + 1,
+        }
+        for t, (largest, mean, energy, worst) in enumerate(columns)
+    ]
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ import typer
 from rich.text import Text
 
 import egraff_lmp
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Json
 
 if TYPE_CHECKING:
     from egraff_lmp.doctor import Finding
@@ -23,9 +23,7 @@ _INDENT = max(map(len, _STYLES)) + 1
 
 
 def command(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: Json = False,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,13 +44,14 @@ def command(
         findings = diagnose(Context(timeout_seconds=timeout_seconds), only or (), begin)
     n_failed = sum(finding.state == "failed" for finding in findings)
     if as_json:
-        value = {
-            "schema": 1,
-            "egraff_lmp": egraff_lmp.__version__,
-            "healthy": n_failed == 0,
-            "findings": [asdict(finding) for finding in findings],
-        }
-        typer.echo(json.dumps(value, indent=1))
+        print_json(
+            {
+                "schema": 1,
+                "egraff_lmp": egraff_lmp.__version__,
+                "healthy": n_failed == 0,
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
     else:
         for finding in findings:
             _show(finding)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_json, say
+from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_record, say
 
 
 def command(
@@ -28,7 +28,7 @@ def command(
     atoms = load(model, structure, frame)
     found = elastic_constants(atoms, strain=strain, relaxed=not fixed)
     if as_json:
-        print_json(found, n_atoms=len(atoms))
+        print_record(found, n_atoms=len(atoms))
         return
     rows = [" ".join(f"{value:8.1f}" for value in row) for row in found.stiffness_gpa]
     say(

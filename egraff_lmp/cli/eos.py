@@ -14,7 +14,7 @@ from egraff_lmp.cli.task import (
     StructureFile,
     load,
     picture_format,
-    print_json,
+    print_record,
     say,
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ def command(
     if plot is not None:
         draw_equation(found, len(atoms), plot, kind)
     if as_json:
-        print_json(found, n_atoms=len(atoms))
+        print_record(found, n_atoms=len(atoms))
         return
     edge = None
     if not found.inside:

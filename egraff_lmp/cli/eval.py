@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from egraff_lmp.cli.console import counting, output
+from egraff_lmp.cli.console import counting, output, print_json
+from egraff_lmp.cli.task import Json
 
 if TYPE_CHECKING:
     from egraff_lmp.evaluation.errors import FrameResult, GroupErrors
@@ -39,9 +39,7 @@ def command(
         Path | None,
         typer.Option(help="Write predictions against references to this PNG, PDF or SVG file."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Print errors of energy, forces and stress, per composition and per element.
 
@@ -72,13 +70,14 @@ def command(
     if plot is not None:
         draw_parity(results, plot)
     if as_json:
-        found = {
-            "model": model.name,
-            "sha256": deployed.sha256,
-            "data": list(data),
-            "groups": [group.as_dict() for group in groups],
-        }
-        output.print_json(json.dumps(found))
+        print_json(
+            {
+                "model": model.name,
+                "sha256": deployed.sha256,
+                "data": data,
+                "groups": [group.as_dict() for group in groups],
+            }
+        )
         return
     _print(groups, results)
     for path in (csv_file, plot):

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json, Model
 
-from egraff_lmp.cli.console import output
 
-
-def command(
-    file: Annotated[Path, typer.Argument(help="Model file written by `egraff deploy`.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the whole contract as JSON, and nothing else.")
-    ] = False,
-) -> None:
+def command(model: Model, as_json: Json = False) -> None:
     """Print the contract of a deployed model: species, cutoff, training, citations.
 
     Only the contract is read: the network is a TorchScript program, which runs when it is loaded,
@@ -26,10 +20,17 @@ def command(
     from egraff_lmp.contract.describe import describe
     from egraff_lmp.fileio import sha256_file
 
-    digest = sha256_file(file) if file.is_file() else ""
-    contract = read_contract(file)
     if as_json:
-        value = {"file": str(file), "sha256": digest, **json.loads(contract.to_json())}
-        typer.echo(json.dumps(value, indent=1))
-    else:
-        output.print(describe(contract, str(file), digest))
+        print_json(contract_values(model))
+        return
+    contract = read_contract(model)
+    output.print(describe(contract, str(model), sha256_file(model)))
+
+
+def contract_values(model: Path) -> dict[str, Any]:
+    """What a deployed file says of itself, with its path and SHA-256, as plain values."""
+    from egraff_lmp.contract import read_contract
+    from egraff_lmp.fileio import sha256_file
+
+    contract = json.loads(read_contract(model).to_json())
+    return {"file": str(model), "sha256": sha256_file(model), **contract}

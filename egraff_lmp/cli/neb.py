@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Json, Model, Plot, load, picture_format, print_json, say, writable
+from egraff_lmp.cli.task import Json, Model, Plot, load, picture_format, print_record, say, writable
 
 
 def command(
@@ -45,7 +45,7 @@ def command(
     if plot is not None:
         draw_path(found, plot, kind)
     if as_json:
-        print_json(found, out=str(out))
+        print_record(found, out=str(out))
     else:
         state = "converged" if found.converged else "not converged"
         say(

@@ -14,7 +14,7 @@ from egraff_lmp.cli.task import (
     StructureFile,
     load,
     picture_format,
-    print_json,
+    print_record,
     say,
 )  # fmt: skip
 
@@ -43,7 +43,7 @@ def command(
     if plot is not None:
         draw_bands(found, plot, kind)
     if as_json:
-        print_json(found, n_atoms=len(atoms))
+        print_record(found, n_atoms=len(atoms))
         return
     say(
         f"{found.n_displacements} displacements in a supercell of "

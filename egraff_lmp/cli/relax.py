@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_json, say, writable
+from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_record, say, writable
 from egraff_lmp.errors import EgraffError
 
 
@@ -39,7 +39,7 @@ def command(
     found = relax(atoms, fmax=fmax, max_steps=max_steps, cell=cell, pressure_gpa=pressure)
     write_structure(out, found.atoms)
     if as_json:
-        print_json(found, n_atoms=len(atoms), out=str(out))
+        print_record(found, n_atoms=len(atoms), out=str(out))
     else:
         change = ""
         if cell:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.console import output as console
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json
 
 
 def command(
@@ -15,7 +16,10 @@ def command(
         list[Path],
         typer.Argument(help="Output folders of `egraff bench`: matrices or single systems."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file of the page.")] = Path(
+        "report.html"
+    ),
+    as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page of benchmark results, with the paper's tables rebuilt.
 
@@ -25,6 +29,10 @@ def command(
     from egraff_lmp.bench.gather import write_report  # start-up time
     from egraff_lmp.fileio import require_writable
 
-    require_writable(output.absolute().parent)
-    page = write_report(runs, output)
-    console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
+    require_writable(out.absolute().parent)
+    page = write_report(runs, out)
+    if as_json:
+        scores = page.with_name(f"{page.stem}-files") / "scores.json"
+        print_json({"report": page, "scores": scores})
+        return
+    output.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)

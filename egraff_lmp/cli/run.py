@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
-from egraff_lmp.cli.task import Changes
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Changes, Json
 
 if TYPE_CHECKING:
     from egraff_lmp.rollout.plan import Plan
@@ -31,7 +32,10 @@ def command(
         int | None, typer.Option(min=1, help="Number of steps, in place of the config's n_steps.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results, in place of the config's out_dir.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder of the results, in place of the config's out_dir."
+        ),
     ] = None,
     changes: Changes = None,
     plot: Annotated[
@@ -47,6 +51,7 @@ def command(
             help="Print the command and the files that would be written, and write nothing.",
         ),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a rollout in LAMMPS through MPI; repeating the command resumes it.
 
@@ -68,42 +73,59 @@ def command(
         out_dir=None if out is None else out.absolute(),
     )
     if dry_run:
-        _print_plan(make_plan(settings))
+        _print_plan(make_plan(settings), as_json)
         return
     kind = "png" if plot is None else picture_format(plot)
     if plot is not None:
         require_writable(plot.absolute().parent)
     with _progress() as progress:
         result = run_rollout(settings, progress)
-    _print_result(result)
     if plot is not None:
         draw_rollout(read_thermo(result.thermo), result.frames(), plot, kind)
-        output.print(str(plot), soft_wrap=True, highlight=False, markup=False)
+    if as_json:
+        record = json.loads(result.record.read_text(encoding="utf-8"))
+        print_json({"out_dir": result.out_dir, **record})
+    else:
+        _print_result(result, plot)
     if result.status != "finished":
         raise typer.Exit(BROKE_DOWN)
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan, as_json: bool) -> None:
+    files = [plan.deck, plan.data, plan.log, plan.out_dir / "rollout.json"]
+    files += [plan.out_dir / "traj.lammpstrj", plan.out_dir / "thermo.csv"]
+    if as_json:
+        print_json(
+            {
+                "out_dir": plan.out_dir,
+                "complete": plan.is_complete,
+                "first_step": plan.first_step,
+                "n_steps": plan.config.n_steps,
+                "restart": plan.restart.path if plan.restart else None,
+                "files": files,
+                "command": plan.command,
+            }
+        )
+        return
     if plan.is_complete:
         lines = [f"{plan.out_dir} is complete: nothing would be run."]
     else:
         steps = f"steps {plan.first_step} to {plan.config.n_steps}"
         origin = f" from {plan.restart.path}" if plan.restart else ""
-        files = [plan.deck, plan.data, plan.log, plan.out_dir / "rollout.json"]
-        files += [plan.out_dir / "traj.lammpstrj", plan.out_dir / "thermo.csv"]
         lines = [f"would run {steps}{origin}, and write", *(f"  {file}" for file in files)]
         lines += ["with the command", shlex.join(plan.command)]
     output.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
-def _print_result(result: RolloutResult) -> None:
+def _print_result(result: RolloutResult, plot: Path | None) -> None:
     if result.status == "finished":
         head = f"finished {result.n_steps} steps"
     else:
         head = f"broke down at step {result.n_steps}: {result.reason}"
     starts = "" if result.starts == 1 else f" in {result.starts} starts"
     lines = [f"{head} ({result.wall_seconds:.1f} s{starts})"]
-    lines += [str(path) for path in (result.trajectory, result.thermo, result.record)]
+    files = (result.trajectory, result.thermo, result.record, plot)
+    lines += [str(path) for path in files if path is not None]
     output.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from egraff_lmp.cli.task import Json
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
     from egraff_lmp.data.frames import Frames
     from egraff_lmp.score import Rerun
+
+STEP_TOLERANCE = 1e-3  # time steps are written with few digits, such as 1.209 fs
 
 
 def command(
@@ -22,9 +27,7 @@ def command(
     trajectory: Annotated[
         list[str], typer.Argument(help="Rollouts of one model, one for each independent start.")
     ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: Json = False,
     mode: Annotated[str, typer.Option(help="Form of the metrics: egraff, paper or both.")] = "both",
     r_max: Annotated[
         float | None,
@@ -37,6 +40,14 @@ def command(
     timestep_fs: Annotated[
         float | None,
         typer.Option(help="MD time step of dumps in fs, where thermo.csv does not tell it."),
+    ] = None,
+    reference_timestep_fs: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Time between frames of REFERENCE in fs, where it is a series that does not tell "
+            "it.",
+        ),
     ] = None,
     start: Annotated[
         list[int] | None,
@@ -119,7 +130,7 @@ def command(
     for path in (csv, plot):
         if path is not None:
             require_writable(path.absolute().parent)
-    truth = _read(reference, timestep_fs)
+    truth = _with_step(_read(reference, timestep_fs), reference_timestep_fs)
     rollouts = [
         read_rollout(path, timestep_fs, [log[number]] if log else ())
         for number, path in enumerate(trajectory)
@@ -170,6 +181,23 @@ def _asked(oracle: str, rollouts: list[Frames]) -> Rerun:
     with tempfile.TemporaryDirectory(prefix="egraff-oracle-") as folder:
         truth = [ask(oracle, one, Path(folder) / str(n)) for n, one in enumerate(rollouts)]
     return Rerun(concatenate(truth), concatenate(rollouts), lengths=tuple(map(len, rollouts)))
+
+
+def _with_step(frames: Frames, timestep_fs: float | None) -> Frames:
+    """The reference as the series that the command line says it is.
+
+    Raises:
+        EgraffError: its file says another time between frames.
+    """
+    if timestep_fs is None:
+        return frames
+    told = frames.timestep_fs
+    if told is not None and not isclose(told, timestep_fs, rel_tol=STEP_TOLERANCE):
+        raise EgraffError(
+            f"--reference-timestep-fs: expected the {told:g} fs between frames that "
+            f"{frames.source} states, got {timestep_fs:g}: leave the option out."
+        )
+    return replace(frames, timestep_fs=timestep_fs)
 
 
 def _read(source: str, timestep_fs: float | None) -> Frames:

@@ -15,6 +15,7 @@ from egraff_lmp.score.options import MODES
 from egraff_lmp.score.records import (
     COMPARISONS,
     COST,
+    OTHER_BOX,
     RERUN_COMMITTEE,
     RERUN_ORACLE,
     RERUN_REFERENCE,
@@ -31,7 +32,7 @@ from egraff_lmp.score.records import (
     Source,
 )
 from egraff_lmp.score.table import METRICS
-from egraff_lmp.score.words import FLOOR, counted, explain, say_resampled
+from egraff_lmp.score.words import FLOOR, counted, explain, say, say_resampled
 
 TITLES = {
     STRUCTURE: "Structure",
@@ -54,6 +55,9 @@ def show(scores: Scores) -> None:
     _line("Reference", scores.reference)
     for number, rollout in enumerate(scores.rollouts, 1):
         _line(f"Rollout {number}", rollout)
+    banners = _banners(scores)
+    for line in banners:
+        _text(f"Attention: {line}.", style="bold yellow")
     confidence = f"{100 * scores.settings['confidence']:g} %"
     groups: dict[tuple[str, str], list[Score]] = {
         (comparison, mode): [] for comparison in COMPARISONS for mode in MODES
@@ -62,7 +66,7 @@ def show(scores: Scores) -> None:
         groups[score.comparison, score.mode].append(score)
     shown: set[tuple[str, str]] = set()
     for (comparison, mode), group in groups.items():
-        notes = _notes(group)
+        notes = [line for line in _notes(group) if line not in banners]
         if all(score.value is None for score in group):
             # The same reason in both modes is told once.
             if group and (comparison, notes[0]) not in shown:
@@ -75,6 +79,14 @@ def show(scores: Scores) -> None:
         for line in [*_remarks(group), *notes]:
             _text(line, indent=2)
     _text(f"\nFloor: {FLOOR}. Intervals: block bootstrap.")
+
+
+def _banners(scores: Scores) -> list[str]:
+    """What is said before all tables: that rollout and reference are of different boxes."""
+    facts = {
+        fact.code: fact for one in scores.scores for fact in one.facts if fact.code in OTHER_BOX
+    }
+    return [say(facts[code]) for code in OTHER_BOX if code in facts]
 
 
 def _line(title: str, source: Source) -> None:

@@ -1,15 +1,14 @@
-"""What the commands of `egraff_lmp.tasks` share: options, the structure, the result as JSON."""
+"""What commands share: options, the structure of a task, the result of a task as JSON."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import output, print_json
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -58,10 +57,10 @@ def picture_format(path: Path | None) -> str:
     return "png" if path is None else named(path)
 
 
-def print_json(found: Any, **more: Any) -> None:
-    """A record's numbers, without the structures in it."""
-    plain = {field.name: _plain(getattr(found, field.name)) for field in fields(found)}
-    output.print_json(json.dumps({**more, **{k: v for k, v in plain.items() if v is not ...}}))
+def print_record(found: Any, **more: Any) -> None:
+    """A record's numbers as JSON, without the structures in it."""
+    named = {field.name: getattr(found, field.name) for field in fields(found)}
+    print_json({**more, **{name: value for name, value in named.items() if _is_plain(value)}})
 
 
 def say(*lines: str | Path | None) -> None:
@@ -70,9 +69,8 @@ def say(*lines: str | Path | None) -> None:
     output.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, bool | int | float | str | None):
-        return value
-    return list(value) if isinstance(value, tuple) else ...
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    # Arrays have a dtype, structures have none.
+    return hasattr(value, "dtype") or isinstance(value, bool | int | float | str | None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
-from egraff_lmp.cli.task import Changes
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Changes, Json
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ def command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the checkpoints; by default it has the name of CONFIG."),
+        typer.Option(
+            "--out", "-o", help="Folder of the checkpoints; by default it has the name of CONFIG."
+        ),
     ] = None,
     train_on: Annotated[
         list[str] | None,
@@ -80,6 +84,7 @@ def command(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a force field; repeating the command resumes it.
 
@@ -125,17 +130,23 @@ def command(
         stop = settings.stop.model_copy(update={"max_epochs": max_epochs})
         settings = settings.model_copy(update={"stop": stop})
     if measure:
-        _benchmark(settings, base)
+        _benchmark(settings, base, as_json)
         return
-    from egraff_lmp.train.run import train  # after the config, whose mistakes should show at once
+    from egraff_lmp.train.run import (
+        RESULT,
+        train,
+    )  # after the config, whose mistakes should show at once
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = out if out is not None else path.with_suffix("")
     result = train(settings, folder, base=base, progress=not quiet, trust=trust)
     for part, values in (("validation", result.validation), ("test", result.test)):
-        if values:
+        if values and not as_json:
             output.print(f"{part}: {_errors(dict(values))}", soft_wrap=True, highlight=False)
     errors.print(f"ended: {result.stop}", soft_wrap=True, highlight=False)
+    if as_json:
+        print_json({"out": folder, **json.loads((folder / RESULT).read_text(encoding="utf-8"))})
+        return
     output.print(
         f"best epoch {result.best_epoch} of {result.epochs}: {result.checkpoint}\n"
         f"next: egraff deploy {shlex.quote(str(result.checkpoint))} model.pt",
@@ -145,11 +156,14 @@ def command(
     )
 
 
-def _benchmark(settings: TrainConfig, base: Path) -> None:
+def _benchmark(settings: TrainConfig, base: Path, as_json: bool) -> None:
     """Print what a step of this training costs."""
     from egraff_lmp.train.benchmark import KERNELS, REFERENCE, benchmark
 
     found = benchmark(settings, base=base)
+    if as_json:
+        print_json(asdict(found))
+        return
     lines = [
         f"steps of {found.batch_size} frames, {found.threads} threads",
         f"{'':<11}{'frames/s':>10}{'ms a frame':>12}{'peak MB':>10}",

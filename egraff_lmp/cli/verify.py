@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,8 @@ import typer
 from rich.text import Text
 
 from egraff_lmp.cli.compare import rank_counts
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Json
 
 if TYPE_CHECKING:
     from egraff_lmp.verify import Certificate, Progress
@@ -38,8 +38,10 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="Certificate to write, with its JSON form beside it; by default it is "
-            "NAME.certificate.md beside the model."
+            "NAME.certificate.md beside the model.",
         ),
     ] = None,
     only: Annotated[
@@ -55,9 +57,7 @@ def command(
             help='Command that starts the ranks, such as "srun -n {ranks}"; mpiexec by default.'
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Verify a deployed file and write a certificate beside it.
 
@@ -80,7 +80,7 @@ def command(
     if path is not None:
         paper.write(found, path)
     if as_json:
-        typer.echo(json.dumps(paper.to_json(found), indent=1))
+        print_json(paper.to_json(found))
     else:
         _show(found)
         if path is not None:

@@ -111,9 +111,7 @@ def _training(provenance: Mapping[str, Any]) -> Rows:
         spent = f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
         rows.append(("epochs", f"{training.get('epochs')} in {spent}"))
     errors = provenance.get("validation_errors")
-    for name, value in errors.items() if isinstance(errors, Mapping) else ():
-        quantity, statistic, unit = _error_words(name)
-        rows.append((f"{quantity} {statistic}", f"{value:.3g} {unit} (validation)"))
+    rows += _errors(errors) if isinstance(errors, Mapping) else []
     for key in (
         "seed",
         "started",
@@ -123,7 +121,22 @@ def _training(provenance: Mapping[str, Any]) -> Rows:
         KERNELS_UNAVAILABLE,
     ):
         if key in provenance:
-            rows.append((key.replace("_", " "), str(provenance[key])))
+            # A hash fits a line of 80 columns beside a label of LABEL_WIDTH.
+            label = key.removesuffix("_sha256") if len(key) > LABEL_WIDTH else key
+            rows.append((label.replace("_", " "), str(provenance[key])))
+    return rows
+
+
+def _errors(errors: Mapping[str, float]) -> Rows:
+    """A row for each error, with that of zero forces or zero stress beside it."""
+    rows = []
+    for name, value in errors.items():
+        if name.startswith("zero_"):
+            continue
+        quantity, statistic, unit = _error_words(name)
+        zero = errors.get(f"zero_{name}")
+        beside = "" if zero is None else f"; zero {quantity}: {zero:.3g}"
+        rows.append((f"{quantity} {statistic}", f"{value:.3g} {unit} (validation{beside})"))
     return rows
 
 
@@ -149,10 +162,7 @@ def _part(entry: Any) -> str:
 
 
 def _error_words(name: str) -> tuple[str, str, str]:
-    """("energy", "MAE", "meV/atom") from energy_mae_mev_per_atom, likewise zero_forces_mae_..."""
-    if name.startswith("zero_"):
-        quantity, statistic, unit = _error_words(name.removeprefix("zero_"))
-        return f"zero {quantity}", statistic, unit
+    """("energy", "MAE", "meV/atom") from energy_mae_mev_per_atom."""
     quantity, _, rest = name.partition("_")
     statistic, _, unit = rest.partition("_")
     unit = unit.replace("mev", "meV").replace("_per_", "/").replace("angstrom", "A")

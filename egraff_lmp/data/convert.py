@@ -147,7 +147,7 @@ def _hashes(source: Path) -> dict[str, str]:
 
 def _free(out: Path, overwrite: bool) -> None:
     if out.exists() and not overwrite:
-        raise EgraffError(f"{out}: expected no file, there is one: remove it, or use --overwrite.")
+        raise EgraffError(f"{out}: expected no file, there is one: remove it, or use --force.")
     require_writable(out.absolute().parent)
 
 

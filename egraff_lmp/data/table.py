@@ -69,6 +69,14 @@ def collect_source(
     return read_collection(_path(source, base), keys) if part is None else Collection.of(part)
 
 
+def seen_from(source: str, folder: Path) -> str:
+    """A source as a config in `folder` names it: SET:PART as it is, a path from there."""
+    if source.partition(":")[0] in DATA_SETS and ":" in source:
+        return source
+    path = Path(os.path.expandvars(source)).expanduser().absolute()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
 def _part(source: str) -> Frames | None:
     key, separator, part = source.partition(":")
     return DATA_SETS[key].read(part) if separator and key in DATA_SETS else None

@@ -20,6 +20,8 @@ from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
 from egraff_lmp.report.sections.decision import decision
+from egraff_lmp.report.sections.findings import findings_of_systems
+from egraff_lmp.report.sections.foretells import foretells
 from egraff_lmp.report.sections.ladder import ladder
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
@@ -36,6 +38,7 @@ SECTIONS = (
     Section("decision", "Which force field", decision),
     Section("summary", "Summary", summary, single=True),
     Section("map", "At one glance", single=False),
+    Section("findings", "Findings", findings_of_systems, single=False),
     Section("curves", "Curves", curves, single=True),
     Section("figures", "Figures", figures),
     Section("setup", "What was run", single=True),
@@ -44,6 +47,7 @@ SECTIONS = (
     Section("more", "All other scores", more, single=False),
     Section("ladder", "What each score resolves", ladder),
     Section("controls", "Negative controls", controls),
+    Section("foretells", "Does force error foretell simulation?", foretells),
     Section("paper", "The paper's tables", paper),
     # The summary of a single system says so itself.
     Section("troubles", "What failed", troubles, single=False),

@@ -47,7 +47,7 @@ RANKED = (STRUCTURE, TRANSPORT, STABILITY, *RERUNS, TRAJECTORY)
 # give, or another length of time.
 FLOOR_IS_NOISE = {STRUCTURE, TRANSPORT}
 # Of all atoms or pairs; those of single elements are in scores.json.
-_PARTS = ("", TOTAL, "phi", "psi")
+PARTS = ("", TOTAL, "phi", "psi")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def ranked_scores(models: Sequence[ModelResult]) -> list[tuple[str, str, str]]:
         (score.key, score.comparison, score.part)
         for model in models
         for score in model.values
-        if score.mode == EGRAFF and score.value is not None and score.part in _PARTS
+        if score.mode == EGRAFF and score.value is not None and score.part in PARTS
         and score.comparison in RANKED and score.key in METRICS and METRICS[score.key].sees
     }  # fmt: skip
     order = list(METRICS)

@@ -1,6 +1,7 @@
 """The values of a benchmark as `scores.json` and `scores.csv`: the rows of single scorings with
 the system and the model before them, the verdicts on negative controls, what each score resolves,
-and which force field is the best one for what.
+which force field is the best one for what, and how force errors correlate with scores of
+simulations.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from egraff_lmp.results.controls import ControlVerdict, verdicts
+from egraff_lmp.results.correlation import (
+    Correlation,
+    PooledCorrelation,
+    correlations,
+    pooled,
+)
 from egraff_lmp.results.decision import Decision, decisions
 from egraff_lmp.results.ladder import Resolution, RungVerdict, resolutions, rung_verdicts
 from egraff_lmp.results.record import Results, Trouble
@@ -59,6 +66,8 @@ class Export:
     ladder: tuple[RungVerdict, ...]
     resolutions: tuple[Resolution, ...]
     decisions: tuple[Decision, ...]
+    correlations: tuple[Correlation, ...]
+    pooled_correlations: tuple[PooledCorrelation, ...]
 
 
 # Columns that `scores.csv` has before those of a single scoring, with their units.
@@ -79,15 +88,11 @@ def export(results: Results) -> Export:
         forcefield = result.model.forcefield
         rows += [Row(**vars(one), **place, forcefield=forcefield) for one in result.values]
     rungs = rung_verdicts(results)
+    found = correlations(results)
     return Export(
-        results.name,
-        tuple(states),
-        tuple(rows),
-        verdicts(results),
-        rungs,
-        resolutions(rungs),
-        decisions(results),
-    )
+        results.name, tuple(states), tuple(rows), verdicts(results), rungs, resolutions(rungs),
+        decisions(results), found, pooled(results, found),
+    )  # fmt: skip
 
 
 def to_dict(found: Export) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from math import gcd
 from typing import Any
 
 import numpy as np
+from ase.geometry.minkowski_reduction import minkowski_reduce
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
@@ -29,6 +30,9 @@ STRAIN = 0.1
 # Rotations smaller than this (rad) are digits of the cell, not a rotation.
 ANGLE = 1e-4
 TURNED = Fact("forces-turned-back")
+# Boxes that differ by less (volume of an atom, lengths of lattice vectors, both relative) are one:
+# 1 % of the volume moves a peak of g(r) at 5 A by 0.017 A, a third of a bin.
+SAME_BOX = 0.01
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,43 @@ def check_composition(reference: Frames, trajectory: Frames) -> None:
             f"{trajectory.source}: expected the periodicity of the reference {reference.source}, "
             f"{reference.pbc}, got {trajectory.pbc}: run it with the boundaries of the reference."
         )
+
+
+def other_box(reference: Frames, rollout: Frames) -> tuple[Fact, ...]:
+    """Facts where a rollout has another number of atoms, or another cell, than the reference.
+
+    Cells are means over the frames, periodic ones alone. Those of equally many atoms are compared
+    by their volumes and by the lengths of their shortest lattice vectors, which neither a rotation
+    nor another choice of vectors changes; those of other sizes by the volume of an atom.
+    """
+    facts = []
+    if reference.n_atoms != rollout.n_atoms:
+        found = {"rollout": rollout.n_atoms, "reference": reference.n_atoms}
+        facts.append(Fact("other-size", found))
+    mine, truth = _mean_cell(rollout), _mean_cell(reference)
+    if mine is None or truth is None:
+        return tuple(facts)
+    volume, of_truth = (
+        float(abs(np.linalg.det(cell))) / one.n_atoms
+        for cell, one in ((mine, rollout), (truth, reference))
+    )
+    if abs(volume / of_truth - 1) > SAME_BOX:
+        facts.append(Fact("other-density", {"rollout": volume, "reference": of_truth}))
+    elif not facts:
+        sides, others = (
+            np.sort(np.linalg.norm(minkowski_reduce(cell)[0], axis=1)) for cell in (mine, truth)
+        )
+        if np.abs(sides / others - 1).max() > SAME_BOX:
+            facts.append(Fact("other-shape"))
+    return tuple(facts)
+
+
+def _mean_cell(frames: Frames) -> Floats | None:
+    """(3, 3) in A; None without a cell, or where no frame has a finite one."""
+    finite = frames.cell[np.isfinite(frames.cell).all(axis=(1, 2))]
+    if not all(frames.pbc) or not len(finite) or np.linalg.det(finite.mean(axis=0)) == 0:
+        return None
+    return np.asarray(finite.mean(axis=0))
 
 
 def formula(species: tuple[str, ...]) -> str:

@@ -53,6 +53,8 @@ TOTAL = "total"
 OTHER_SURFACE = "other-surface"
 # Codes of the facts that frames, or all of them, lie behind the loss of stability.
 AFTER_LOSS, NO_STABLE_FRAME = "after-loss-of-stability", "no-stable-frame"
+# Codes of the facts that rollout and reference are of different boxes.
+OTHER_BOX = ("other-size", "other-density", "other-shape")
 # Columns of a table of values with their units; value, interval and floor are in the row's unit.
 _COLUMNS = {
     "key": "", "mode": "", "comparison": "", "part": "", "unit": "", "value": "see unit",

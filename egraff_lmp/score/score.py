@@ -12,7 +12,7 @@ from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.timeline import off_surface
 from egraff_lmp.errors import EgraffError, require
 from egraff_lmp.runs.machine import versions
-from egraff_lmp.score.align import check_composition, formula, pair_reruns
+from egraff_lmp.score.align import check_composition, formula, other_box, pair_reruns
 from egraff_lmp.score.clusters import clustered
 from egraff_lmp.score.cost import Cost
 from egraff_lmp.score.estimate import estimate
@@ -21,6 +21,7 @@ from egraff_lmp.score.options import LEAVE_OUT, Options, modes_of
 from egraff_lmp.score.records import (
     RERUNS,
     STRUCTURE,
+    TRANSPORT,
     Curves,
     Fact,
     Score,
@@ -85,28 +86,36 @@ def score_trajectory(
         rollouts=tuple(_describe(one.frames) for one in rollouts),
         settings=asdict(options),
         versions=versions(("egraff_lmp", "MDAnalysis", "numpy")),
-        scores=_with_surface(scores, reference, options.temperature_kelvin),
+        scores=_with_facts(scores, reference, rollouts, options),
         curves=curves,
         series=tuple(series),
         left_out=left_out,
     )
 
 
-def _with_surface(
-    scores: Sequence[Score], reference: Frames, stated_kelvin: float | None
+def _with_facts(
+    scores: Sequence[Score], reference: Frames, rollouts: Sequence[Rollout], options: Options
 ) -> tuple[Score, ...]:
-    """Scores of structure say it where the reference is of another surface than its forces."""
+    """The scores with what reference and rollouts as a whole tell of them."""
+    boxes = _box(reference, rollouts)
+    surface = _surface(reference, options.temperature_kelvin)
+    told = {STRUCTURE: (*surface, *boxes), TRANSPORT: boxes}
+    return tuple(replace(one, facts=(*one.facts, *told.get(one.comparison, ()))) for one in scores)
+
+
+def _surface(reference: Frames, stated_kelvin: float | None) -> tuple[Fact, ...]:
+    """Where the reference is of another surface than its forces."""
     found = off_surface(reference, stated_kelvin)
     if found is None:
-        return tuple(scores)
-    fact = Fact(
-        "other-surface",
-        {"kelvin": found.kelvin, "error": found.error_kelvin, "stated": stated_kelvin},
-    )
-    return tuple(
-        replace(one, facts=(*one.facts, fact)) if one.comparison == STRUCTURE else one
-        for one in scores
-    )
+        return ()
+    values = {"kelvin": found.kelvin, "error": found.error_kelvin, "stated": stated_kelvin}
+    return (Fact("other-surface", values),)
+
+
+def _box(reference: Frames, rollouts: Sequence[Rollout]) -> tuple[Fact, ...]:
+    """Where rollouts are of another size or cell than the reference; of each kind the first."""
+    facts = (fact for one in rollouts for fact in other_box(reference, one.frames))
+    return tuple({fact.code: fact for fact in reversed(list(facts))}.values())
 
 
 def cost_scores(costs: Sequence[Cost | None], training: Training | None) -> tuple[Score, ...]:

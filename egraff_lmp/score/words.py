@@ -103,6 +103,8 @@ def _machine(atoms: int, ranks: int, threads: int, hardware: str, precision: str
     )
 
 
+# By which the command line is told the time.
+_STEP_OPTIONS = {"reference": "--reference-timestep-fs", "rollout": "--timestep-fs"}
 # Code of a fact to its sentence, without a full stop: a template that the values of the fact are
 # put in, or a function of them.
 SENTENCES: dict[str, str | Callable[..., str]] = {
@@ -211,8 +213,9 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
     ),
     # What else a reader must know.
     "equal-times": _equal_times,
-    "frame-by-frame": (
-        "frames are compared one by one, as the {whose} states no time between its frames"
+    "frame-by-frame": lambda whose: (
+        f"frames are compared one by one, as the {whose} states no time between its frames "
+        f"({_STEP_OPTIONS[whose]})"
     ),
     "forces-turned-back": "forces were turned back from LAMMPS' orientation of the cell",
     "rollouts-used": "only {used} of {of} rollouts could be used",
@@ -269,6 +272,18 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
         "independent stretches"
     ),
     "shared-starts": _shared_starts,
+    "other-size": (
+        "the rollout has {rollout} atoms and the reference {reference}: both are compared as "
+        "distributions, each with the finite size of its own cell"
+    ),
+    "other-density": (
+        "the rollout has {rollout:.4g} A^3 for each atom and the reference {reference:.4g}: a part "
+        "of every difference is that of the cells, not of the model"
+    ),
+    "other-shape": (
+        "the cells of rollout and reference have the same volume and other lengths or angles: a "
+        "part of every difference is that of the cells, not of the model"
+    ),
     # What ended a rollout.
     "not-finite-value": "a position, force or energy is not finite",
     "lost-atoms": _lost,

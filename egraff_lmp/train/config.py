@@ -38,7 +38,7 @@ class DataConfig(Section):
     n_validation: int | None = Field(
         default=None,
         ge=1,
-        description="of each validation source; needed where they are split off `train`",
+        description="of each validation source, or split off each train source that is larger",
     )
     n_test: int | None = Field(default=None, ge=1, description="split off `train` if test is empty")
     split: Literal["shuffled", "contiguous"] = Field(

@@ -60,14 +60,16 @@ def read_parts(config: TrainConfig, base: Path | None) -> Parts:
     validation: list[Frames] = []
     test: list[Frames] = []
     isolated: dict[str, float] = {}
-    for source in data.train:
-        found = collect_source(source, base, data.keys)
+    collected = [collect_source(source, base, data.keys) for source in data.train]
+    needed = _held_out_frames(data)
+    may_stay_whole = any(len(found) > needed for found in collected)
+    for found in collected:
         require_labels(found, config)
         _add_isolated(isolated, found)
         if data.split == "shuffled" and not (data.validation and (data.test or not data.n_test)):
             _warn_of_series(found)
         for part, target in zip(
-            _split(found, data, config.seed), (train, validation, test), strict=True
+            _split(found, data, config.seed, may_stay_whole), (train, validation, test), strict=True
         ):
             target += part
     validation += _held_out(data.validation, data.n_validation, config, base)
@@ -152,7 +154,22 @@ def _add_isolated(isolated: dict[str, float], found: Collection) -> None:
             )
 
 
-def _split(frames: Collection, data: DataConfig, seed: int) -> list[list[Frames]]:
+def _held_out_frames(data: DataConfig) -> int:
+    """Frames that each training source loses to validation, test and the gaps between them."""
+    n_validation = 0 if data.validation else (data.n_validation or 0)
+    n_test = 0 if data.test else (data.n_test or 0)
+    gaps = data.gap * ((n_validation > 0) + (n_test > 0)) if data.split == "contiguous" else 0
+    return n_validation + n_test + gaps
+
+
+def _split(
+    frames: Collection, data: DataConfig, seed: int, may_stay_whole: bool
+) -> list[list[Frames]]:
+    """Training, validation and test frames of a source.
+
+    Counts are per source. One that is too small for them is trained on as a whole where others can
+    give the frames that are held out.
+    """
     n_validation = 0 if data.validation else data.n_validation
     n_test = 0 if data.test else (data.n_test or 0)
     if n_validation is None:
@@ -161,8 +178,16 @@ def _split(frames: Collection, data: DataConfig, seed: int) -> list[list[Frames]
             "`data.n_validation` frames to be split off each train source."
         )
     used = n_validation + n_test
-    gaps = data.gap * ((n_validation > 0) + (n_test > 0)) if data.split == "contiguous" else 0
-    n_train = data.n_train or len(frames) - used - gaps
+    n_train = data.n_train or len(frames) - _held_out_frames(data)
+    if n_train < 1 and may_stay_whole:
+        logger.warning(
+            "%s: all of its %d frames are trained on, as %d of each source are asked for "
+            "validation and test; its errors are measured on the frames of other sources.",
+            frames.source,
+            len(frames),
+            used,
+        )
+        return [list(frames.groups), [], []]
     if n_train < 1:
         raise EgraffError(
             f"{frames.source}: expected frames to train on, but {used} of {len(frames)} are asked "

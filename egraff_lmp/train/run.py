@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -39,8 +40,11 @@ from egraff_lmp.train.progress import stop_reason
 from egraff_lmp.train.record import make_record
 from egraff_lmp.train.reference import stress_rms
 from egraff_lmp.train.saving import BEST, LAST, LOG, Saving, TensorBoard
+from egraff_lmp.train.schedule import unfinished_schedule
 from egraff_lmp.train.start import begin_with, begun_from, read_start, settled
 from egraff_lmp.train.wandb_log import LogRows, require_wandb, wandb_logger
+
+logger = logging.getLogger(__name__)
 
 RESULT = "result.json"
 _LIGHTNING = tuple(logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric"))
@@ -133,7 +137,7 @@ def _train(
     record = make_record(config, parts, graphs["train"], base, species)
     if start is not None:
         record = begun_from(start, record, parts.train, config)
-    previous = _previous(out / LAST, record)
+    previous = _previous(out / LAST, record, config)
     torch.manual_seed(config.seed)
     if previous is not None:
         # Of the same data: a run that an earlier release began did not record it.
@@ -145,15 +149,17 @@ def _train(
     if previous is not None:
         module.on_load_checkpoint({STATE_KEY: previous.state})
     if stop_reason(module.progress, config.stop, config.second_stage) is None:
+        if caution := unfinished_schedule(config):
+            logger.warning("%s", caution)
         module.bound_memory(max(graphs["train"], key=lambda graph: graph.edge_index.shape[1]))
         callbacks: list[Callback] = [Saving(out, record)]
         callbacks += [TensorBoard(out)] if config.tensorboard else []
         callbacks += [Display()] if progress else []
-        logger = None
+        sink = None
         if config.logger == "wandb":
             callbacks.append(LogRows())
-            logger = wandb_logger(out, record, config.model_dump(mode="json"))
-        _fit(module, graphs, callbacks, out / LAST if previous else None, logger)
+            sink = wandb_logger(out, record, config.model_dump(mode="json"))
+        _fit(module, graphs, callbacks, out / LAST if previous else None, sink)
         if config.devices > 1:  # other processes trained, this one's copy is as it was
             module.on_load_checkpoint({STATE_KEY: load_checkpoint(out / LAST).state})
     return _result(config, module, graphs, out)
@@ -184,10 +190,11 @@ def _check_distances(graphs: Sequence[Graph], r_max: float) -> None:
         )
 
 
-def _previous(path: Path, record: Record) -> Checkpoint | None:
+def _previous(path: Path, record: Record, config: TrainConfig) -> Checkpoint | None:
     if not path.exists():
         return None
     previous = load_checkpoint(path)
+    _same_cosine(path.parent, previous.record, config)
     for what, identity in (("config", _config_hash), ("data", _data_hashes), ("start", _start)):
         if identity(previous.record) != identity(record):
             raise EgraffError(
@@ -195,6 +202,26 @@ def _previous(path: Path, record: Record) -> Checkpoint | None:
                 f"another {what}: choose another --out, or delete this folder to start anew."
             )
     return previous
+
+
+def _same_cosine(folder: Path, earlier: Record, config: TrainConfig) -> None:
+    """Say how to go on where a cosine that is as long as `max_epochs` is another one by that alone.
+
+    Raises:
+        EgraffError: it is.
+    """
+    if config.schedule.name != "cosine" or config.schedule.epochs is not None:
+        return
+    begun = json.loads(earlier.config)
+    length = begun["schedule"]["epochs"] or begun["stop"]["max_epochs"]
+    schedule = config.schedule.model_copy(update={"epochs": length})
+    same = config.model_copy(update={"schedule": schedule}).sha256() == _config_hash(earlier)
+    if same and length != config.cosine_epochs:
+        raise EgraffError(
+            f"{folder}: expected a run of {config.cosine_epochs} epochs, got one whose learning "
+            f"rate falls over {length}: `--set schedule.epochs={length}` goes on with it, at the "
+            "last rate from there on; choose another --out to begin anew."
+        )
 
 
 def _config_hash(record: Record) -> str:

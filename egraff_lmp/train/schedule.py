@@ -50,16 +50,34 @@ def build_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig) -> Sch
     if schedule.name == "constant":
         return None
     if schedule.name == "cosine":
-        length, last = config.cosine_epochs, schedule.final_fraction
-
-        def factor(epoch: int) -> float:
-            """From 1 to `last` in `length` epochs; it stays there."""
-            wave = 0.5 * (1.0 + math.cos(math.pi * min(epoch, length) / length))
-            return last + (1.0 - last) * wave
-
-        return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda epoch: cosine_factor(config, epoch)
+        )
     return torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=schedule.factor, patience=schedule.patience, min_lr=schedule.minimum
+    )
+
+
+def cosine_factor(config: TrainConfig, epoch: int) -> float:
+    """What the rate is multiplied by: from 1 to `final_fraction` along a cosine; it stays there."""
+    length, last = config.cosine_epochs, config.schedule.final_fraction
+    wave = 0.5 * (1.0 + math.cos(math.pi * min(epoch, length) / length))
+    return last + (1.0 - last) * wave
+
+
+def unfinished_schedule(config: TrainConfig) -> str:
+    """A warning where the training ends while its rate is still high; "" elsewhere."""
+    epochs = config.stop.max_epochs
+    # A second stage has a rate of its own.
+    followed = config.schedule.name == "cosine" and config.second_stage is None
+    if not followed or config.cosine_epochs <= epochs:
+        return ""
+    rate = config.optimiser.learning_rate * cosine_factor(config, epochs)
+    return (
+        f"the learning rate follows a cosine of {config.cosine_epochs} epochs (schedule.epochs), "
+        f"of which {epochs} are done: it ends at {rate:.2g} instead of "
+        f"{config.optimiser.learning_rate * config.schedule.final_fraction:.2g}, and the errors "
+        f"will be larger than need be; `--set schedule.epochs={epochs}` lets it end with them."
     )
 
 

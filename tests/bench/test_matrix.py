@@ -28,7 +28,7 @@ from egraff_lmp.report.figures import draw_all
 from egraff_lmp.report.words import troubles_words
 from egraff_lmp.score.records import RERUN_REFERENCE, STRUCTURE, SURVIVAL, Counts
 
-MATRICES = ("reduced", "full", "benzene")
+MATRICES = ("reduced", "full", "benzene", "decisive")
 
 
 def raw_matrix() -> dict[str, Any]:

@@ -10,6 +10,8 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from egraff_lmp.cli import build_app
+from egraff_lmp.compare.compare import Comparison, Difference
+from egraff_lmp.compare.picture import draw_comparison
 from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
@@ -88,3 +90,20 @@ def test_bad_ranks(job, ranks):
     done = run(job / "model.pt", job / "cell.extxyz", "--ranks", ranks)
     assert isinstance(done.exception, EgraffError)
     assert "expected rank counts such as 1,2,4" in str(done.exception)
+
+
+def test_a_picture(tmp_path):
+    """Differences of exactly 0 and those that are too large have their place in it."""
+    small = Difference("python", "1 rank(s)", 1e-12, 1e-14, 0.0, 1e-11, 1e-13, 1e-8, True)
+    large = Difference("1 rank(s)", "2 rank(s)", 1.0, 0.1, 0.2, 0.3, 0.4, 1e-10, False)
+    found = Comparison("m.pt", "0" * 64, "float64", "cell", 8, (small, large))
+    draw_comparison(found, tmp_path / "a.png", "png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    draw_comparison(found, tmp_path / "a.svg", "svg")
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_a_picture_of_no_format_is_refused_before_the_work():
+    refused = run("none.pt", "none.xyz", "--plot", "a.txt")
+    assert isinstance(refused.exception, EgraffError)
+    assert "a.txt: expected a name that ends in .png" in str(refused.exception)

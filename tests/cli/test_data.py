@@ -55,6 +55,14 @@ def test_list(folder):
     assert present["gete"] == []
 
 
+def test_keys_are_whole_on_a_narrow_terminal(folder, monkeypatch):
+    monkeypatch.setattr("egraff_lmp.cli.console.output._width", 60)
+    text = egraff_data("list")
+    assert max(map(len, text.splitlines()[:-1])) <= 60
+    assert all(f" {key} " in text for key in DATA_SETS)
+    assert "…" not in text
+
+
 def test_the_folder_without_the_variable(tmp_path, monkeypatch):
     monkeypatch.delenv(DATA_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -78,16 +86,16 @@ def test_show(folder):
 
 def test_fetch_from_a_mirror(folder, tmp_path):
     to = tmp_path / "copy"
-    text = egraff_data("fetch", "benzene", "--to", to, "--mirror", folder.as_uri())
+    text = egraff_data("fetch", "benzene", "--out", to, "--mirror", folder.as_uri())
     assert "fetched, no checksum known" in text
     assert (to / WHOLE).read_bytes() == (folder / WHOLE).read_bytes()
-    text = egraff_data("fetch", "benzene", "--to", to, "--mirror", folder.as_uri())
+    text = egraff_data("fetch", "benzene", "--out", to, "--mirror", folder.as_uri())
     assert "was here" in text
 
 
 def test_fetch_goes_on_with_the_other_parts(folder, tmp_path):
     nowhere = (tmp_path / "none").as_uri()
-    egraff_data("fetch", "gete", "benzene:whole", "--to", tmp_path, "--mirror", nowhere, code=1)
+    egraff_data("fetch", "gete", "benzene:whole", "--out", tmp_path, "--mirror", nowhere, code=1)
     with pytest.raises(EgraffError, match="no public address"):
         egraff_data("fetch", "gete:train")
 
@@ -118,7 +126,7 @@ def test_convert(folder, tmp_path):
         assert other.timestep_fs == 0.5
     with pytest.raises(EgraffError, match="expected no file"):
         egraff_data("convert", "benzene", tmp_path / "all")
-    egraff_data("convert", "benzene", tmp_path / "all", "--overwrite")
+    egraff_data("convert", "benzene", tmp_path / "all", "--force")
     with pytest.raises(EgraffError, match="at least one of its parts"):
         egraff_data("convert", "gete", tmp_path / "all")
 

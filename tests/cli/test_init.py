@@ -108,3 +108,23 @@ def test_constant_pressure_without_stress_labels_is_warned_of(inputs):
     assert "egraff: warning: npt follows the stress of a model that was trained" in done.stderr
     assert "warning" not in done.stdout
     assert egraff_init(inputs, "--force").stderr == ""
+
+
+def test_train_and_bench_are_commands_and_folders_of_that_name_stay_possible(inputs):
+    def init(*words):
+        command = [sys.executable, "-c", PROGRAM, "init", *words]
+        return subprocess.run(command, cwd=inputs, capture_output=True, text=True, timeout=60)
+
+    structure = ("--structure", "li 2 s.extxyz", "--model", "li ps.pt", "--temperature", "300")
+    done = init("train", *structure)
+    assert done.returncode == 0, done.stderr
+    assert (inputs / "train" / "in.nvt").is_file()
+    # One frame without labels is no training, and says so.
+    refused = init("train", "li 2 s.extxyz")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert not (inputs / "train.yaml").exists()
+    for name in ("train", "bench"):
+        shown = init(name, "--help")
+        assert f"init {name} [OPTIONS]" in " ".join(shown.stdout.split())
+    assert "egraff init train DATA" in " ".join(init("--help").stdout.split())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 import typer
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
 from egraff_lmp.cli.score import command
@@ -337,3 +340,46 @@ def test_a_panel_for_each_pair_and_a_line_for_each_side(tmp_path, monkeypatch):
     assert all(len(axis.lines) == 2 for axis in figure.axes)
     with pytest.raises(EgraffError, match="expected curves of a structure"):
         draw_curves({}, tmp_path / "g.png", "png")
+
+
+def crystal(tmp_path, name, edge, seed):
+    """An extxyz file of a cubic crystal with noise, which says no time between frames."""
+    rng = np.random.default_rng(seed)
+    sites = np.stack(np.meshgrid(*[range(3)] * 3, indexing="ij"), -1).reshape(-1, 3) * edge / 3
+    frames = [
+        Atoms("Cu27", sites + rng.normal(scale=0.1, size=(27, 3)), cell=[edge] * 3, pbc=True)
+        for _ in range(6)
+    ]
+    for atoms in frames:
+        labels = {"energy": rng.normal(), "forces": rng.normal(size=(27, 3))}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    ase.io.write(tmp_path / name, frames)
+    return tmp_path / name
+
+
+def test_another_cell_is_told_before_all_tables(egraff, tmp_path):
+    reference = crystal(tmp_path, "reference.extxyz", 10.8, 1)
+    same = egraff(reference, crystal(tmp_path, "a.extxyz", 10.8, 2))
+    assert "Attention" not in same.stdout
+    other = crystal(tmp_path, "b.extxyz", 11.1, 2)
+    text = " ".join(egraff(reference, other).stdout.split())
+    told = "Attention: the rollout has 50.65 A^3 for each atom and the reference 46.66"
+    assert told in text
+    assert text.index(told) < text.index("Structure (egraff mode)")
+    assert text.count("50.65 A^3") == 1
+    scores = json.loads(egraff(reference, other, "--json").stdout)["scores"]
+    told_of = {s["comparison"] for s in scores for f in s["facts"] if f["code"] == "other-density"}
+    assert told_of == {"structure", "transport"}
+
+
+def test_the_time_step_of_the_reference(egraff, tmp_path, rollout):
+    reference = crystal(tmp_path, "reference.extxyz", 10.8, 1)
+    other = crystal(tmp_path, "a.extxyz", 10.8, 2)
+    without = egraff(reference, other, "--timestep-fs", 2)
+    assert "the reference states no time between its frames" in " ".join(without.stdout.split())
+    given = ("--timestep-fs", 2, "--reference-timestep-fs", 4)
+    text = " ".join(egraff(reference, other, *given).stdout.split())
+    assert "equal times, every 4 fs (every 1 reference frames, every 2 rollout frames)" in text
+    known = egraff(rollout("a", 1), rollout("b", 2), "--reference-timestep-fs", 2)
+    assert isinstance(known.exception, EgraffError)
+    assert "expected the 20 fs between frames" in str(known.exception)

@@ -6,6 +6,7 @@ file tells where it came from.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -264,6 +265,16 @@ def of_models(whole: Results, change: Any) -> Results:
             for one in whole.systems
         ),
     )
+
+
+def trained_apart(whole: Results) -> Results:
+    """The results with deployed files of its own on every system."""
+
+    def change(one: System, given: ModelResult) -> ModelResult:
+        sha256 = hashlib.sha256(f"{one.name} {given.model.name}".encode()).hexdigest()
+        return replace(given, card=given.card and replace(given.card, sha256=sha256))
+
+    return of_models(whole, change)
 
 
 def with_scores(given: ModelResult, *changed: Score) -> ModelResult:

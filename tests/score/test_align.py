@@ -12,6 +12,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.score.align import (
     check_composition,
     concatenate,
+    other_box,
     pair_in_time,
     pair_reruns,
 )
@@ -144,3 +145,34 @@ def test_concatenation_keeps_labels_that_all_parts_have():
     assert concatenate([one, two]).stress[:, 0, 0].tolist() == [2, 2, 3, 3, 3]
     with pytest.raises(EgraffError, match="score them in separate calls"):
         concatenate([series(2), series(2, species=("Te", "Ge", "Te"))])
+
+
+def boxed(cell, repeat=1, n_frames=3):
+    """Frames of a mean cell, which breathes by 5 %."""
+    cells = np.array([1 - 0.05, 1.0, 1 + 0.05])[:n_frames, None, None] * np.asarray(cell, float)
+    return replace(series(n_frames, species=SPECIES * repeat), cell=cells)
+
+
+def test_boxes_that_are_one():
+    skewed = np.array([[9.0, 0, 0], [0, 9, 0], [0, 3, 9]])
+    turned, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    other_choice = skewed[[2, 0, 1]] @ turned
+    other_choice[0] += other_choice[1]  # the same lattice from other vectors
+    assert other_box(boxed(skewed), boxed(other_choice)) == ()
+    assert other_box(boxed(skewed), boxed(skewed * 1.003)) == ()  # 0.9 % of the volume
+    molecule = series(2, pbc=(False,) * 3)
+    assert other_box(molecule, replace(molecule, cell=2 * molecule.cell)) == ()
+    assert other_box(boxed(skewed), replace(boxed(skewed), cell=np.full((3, 3, 3), np.nan))) == ()
+
+
+def test_boxes_of_another_size_density_or_shape_are_told():
+    cube = 9 * np.eye(3)
+    (size,) = other_box(boxed(cube), boxed(cube * 2, repeat=8))
+    assert size == Fact("other-size", {"rollout": 24, "reference": 3})
+    (density,) = other_box(boxed(cube), boxed(cube * 1.01))
+    assert density.code == "other-density"
+    assert density.values["rollout"] / density.values["reference"] == pytest.approx(1.01**3)
+    (shape,) = other_box(boxed(cube), boxed(np.diag([8.0, 9.0, 9.0 * 9 / 8])))
+    assert shape == Fact("other-shape")
+    both = other_box(boxed(cube), boxed(cube, repeat=8))
+    assert [fact.code for fact in both] == ["other-size", "other-density"]

@@ -123,3 +123,18 @@ def test_contiguous_parts_leave_a_gap(toy, toy_config):
 
 def test_formula_order_is_alphabetical():
     assert formula(("Te", "Ge", "Te", "Ge", "Te", "C")) == "C1Ge2Te3"
+
+
+def test_a_source_too_small_to_lose_frames_is_trained_on_as_a_whole(
+    toy, toy_config, tmp_path, caplog
+):
+    toy.write_npz(tmp_path / "three.npz", toy.toy_frames(3, seed=1))
+    three, large = str(tmp_path / "three.npz"), str(tmp_path / "toy.npz")
+    data = {"train": [three, large], "n_validation": 4}
+    parts = read_parts(toy_config(data=data), None)
+    assert [len(part) for part in parts.train] == [3, 8]
+    assert [len(part) for part in parts.validation] == [4]
+    assert "three.npz: all of its 3 frames are trained on" in caplog.text
+    # Nothing would be left to validate with.
+    with pytest.raises(EgraffError, match=r"4 of 3 are asked for validation and test"):
+        read_parts(toy_config(data={"train": [three], "n_validation": 4}), None)

@@ -145,6 +145,16 @@ def test_another_config_in_the_folder(toy_config, tmp_path):
         train(toy_config(seed=1), tmp_path / "out", progress=False)
 
 
+def test_a_cosine_of_another_length_says_how_to_go_on(toy_config, tmp_path):
+    cosine = {"name": "cosine"}
+    train(toy_config(stop__max_epochs=1, schedule=cosine), tmp_path / "out", progress=False)
+    longer = {"stop__max_epochs": 2, "schedule": cosine}
+    with pytest.raises(EgraffError, match=r"falls over 1: `--set schedule.epochs=1` goes on"):
+        train(toy_config(**longer), tmp_path / "out", progress=False)
+    longer["schedule"] = {**cosine, "epochs": 1}
+    assert train(toy_config(**longer), tmp_path / "out", progress=False).epochs == 2
+
+
 def test_other_data_under_the_same_name(toy, toy_config, tmp_path):
     train(toy_config(stop__max_epochs=1), tmp_path / "out", progress=False)
     toy.write_npz(tmp_path / "toy.npz", toy.toy_frames(seed=5))

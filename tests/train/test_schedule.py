@@ -7,8 +7,14 @@ import math
 import pytest
 import torch
 
-from egraff_lmp.train.config import parse_config
-from egraff_lmp.train.schedule import advance, build_optimiser, build_schedule
+from egraff_lmp.train.config import named_config, parse_config, shipped_configs
+from egraff_lmp.train.schedule import (
+    advance,
+    build_optimiser,
+    build_schedule,
+    cosine_factor,
+    unfinished_schedule,
+)
 
 
 def rates(schedule, losses, name="amsgrad"):
@@ -96,3 +102,37 @@ def test_weight_decay_on_what_authors_decay():
     assert after == pytest.approx([1.0, 1.0, 0.95])
     assert [group["weight_decay"] for group in optimiser.param_groups] == [0.5, 0.0]
     assert optimiser_of("authors", 0)[1] == pytest.approx([0.95, 0.95, 0.95])
+
+
+def test_a_cosine_that_is_longer_than_the_training_is_told(toy_config):
+    longer = toy_config(
+        schedule={"name": "cosine", "epochs": 30}, stop__max_epochs=10, optimiser__learning_rate=1.0
+    )
+    # 0.01 + 0.99 (1 + cos(pi / 3)) / 2
+    assert cosine_factor(longer, 10) == pytest.approx(0.7525)
+    told = unfinished_schedule(longer)
+    assert "ends at 0.75 instead of 0.01" in told
+    assert "--set schedule.epochs=10" in told
+    for quiet in (
+        {"schedule": {"name": "cosine"}, "stop__max_epochs": 10},
+        {"schedule": {"name": "cosine", "epochs": 10}, "stop__max_epochs": 10},
+        {"schedule": {"name": "plateau", "epochs": 30}, "stop__max_epochs": 10},
+        {
+            "schedule": {"name": "cosine", "epochs": 30},
+            "stop__max_epochs": 10,
+            "second_stage": {"start_epoch": 5, "average": "exponential"},
+        },
+    ):
+        assert not unfinished_schedule(toy_config(**quiet))
+
+
+def test_small_settings_end_with_the_epochs_that_are_run():
+    data = {"train": ["FRAMES"], "n_validation": 1}
+    for name in shipped_configs():
+        if name.endswith("-small"):
+            config = named_config(name, data, ["stop.max_epochs=10"])
+            assert config.schedule.name == "cosine"
+            assert config.cosine_epochs == 10
+            # A run that was begun with 30 epochs written out is the same run.
+            written_out = named_config(name, data, ["schedule.epochs=30"])
+            assert written_out.sha256() == named_config(name, data).sha256()

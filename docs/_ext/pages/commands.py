@@ -20,7 +20,8 @@ def commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, command in typer.main.get_command(build_app()).commands.items():  # type: ignore[attr-defined]
         below = {f"{name} {key}": one for key, one in getattr(command, "commands", {}).items()}
-        found |= below or {name: command}
+        behind = getattr(command, "others", {})  # those of `egraff init`
+        found |= below or {name: command} | {f"{name} {key}": one for key, one in behind.items()}
     return found
 
 

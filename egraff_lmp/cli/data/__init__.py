@@ -6,6 +6,7 @@ import typer
 
 from egraff_lmp.cli.data import check, convert, fetch, make, show
 from egraff_lmp.cli.data import list as list_sets
+from egraff_lmp.cli.names import Command
 
 app = typer.Typer(
     help=(
@@ -24,4 +25,4 @@ for name, module in (
     ("check", check),
     ("convert", convert),
 ):
-    app.command(name)(module.command)
+    app.command(name, cls=Command)(module.command)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json
 
 if TYPE_CHECKING:
     from egraff_lmp.data.finding import CheckResult
@@ -22,15 +22,16 @@ def command(
         list[str],
         typer.Argument(help="Data sets (gete), parts of one (gete:test gete:val), or paths."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Json = False,
     r_max: Annotated[
         float | None, typer.Option("--r-max", help="Cutoff in A [default: the set's, or 5].")
     ] = None,
     timestep_fs: Annotated[
-        float | None, typer.Option(help="Time between frames of a path, if they are a series.")
+        float | None,
+        typer.Option(help="Time in fs between frames of a path, if they are a series."),
     ] = None,
-    temperature_kelvin: Annotated[
-        float | None, typer.Option(help="Temperature that a path should have.")
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature in K that a path should have.")
     ] = None,
     format: Annotated[str | None, typer.Option(help="Format of the paths.")] = None,
     strict: Annotated[
@@ -61,13 +62,13 @@ def command(
             check_paths(
                 paths,
                 timestep_fs=timestep_fs,
-                temperature_kelvin=temperature_kelvin,
+                temperature_kelvin=temperature,
                 r_max=5.0 if r_max is None else r_max,
                 format=format,
             )
         )
     if as_json:
-        typer.echo(json.dumps([result.to_dict() for result in results], indent=1))
+        print_json([result.to_dict() for result in results])
     else:
         for result in results:
             _show(result)

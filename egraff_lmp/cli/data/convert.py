@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Json
 from egraff_lmp.errors import EgraffError
 
 
@@ -25,7 +26,8 @@ def command(
     force_unit: Annotated[
         str | None, typer.Option(help="Such as hartree/bohr [default: energy over length].")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Convert data once: A, eV and float64, with provenance and hashes.
 
@@ -45,13 +47,13 @@ def command(
             format=format,
             timestep_fs=timestep_fs,
             units=units,
-            overwrite=overwrite,
+            overwrite=force,
         )
-        _say(out, header)
+        _say({out: header}, as_json)
         return
     entry = DATA_SETS[key]
     if part:
-        _say(out, convert_part(entry, part, out, overwrite=overwrite))
+        _say({out: convert_part(entry, part, out, overwrite=force)}, as_json)
         return
     present = [name for name in entry.files if entry.exists(name)]
     if not present:
@@ -59,19 +61,29 @@ def command(
             f"data set {key}: expected at least one of its parts, got none: see "
             f"`egraff data fetch {key}`."
         )
+    headers = {}
     for name in entry.files:
         if name not in present:
             errors.print(f"{key}:{name}: not here", style="yellow", highlight=False)
             continue
         file = out / f"{name}.npz"
-        _say(file, convert_part(entry, name, file, overwrite=overwrite))
+        headers[file] = convert_part(entry, name, file, overwrite=force)
+        if not as_json:  # as they are finished
+            _say({file: headers[file]}, as_json)
+    if as_json:
+        _say(headers, as_json)
 
 
-def _say(path: Path, header: dict[str, Any]) -> None:
-    output.print(
-        f"{path}: {header['n_frames']} frames of {header['n_atoms']} atoms, SHA-256 "
-        f"{header['sha256']}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+def _say(headers: dict[Path, dict[str, Any]], as_json: bool) -> None:
+    """Files and their headers: sentences, or a list for programs."""
+    if as_json:
+        print_json([{"file": path, **header} for path, header in headers.items()])
+        return
+    for path, header in headers.items():
+        output.print(
+            f"{path}: {header['n_frames']} frames of {header['n_atoms']} atoms, SHA-256 "
+            f"{header['sha256']}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

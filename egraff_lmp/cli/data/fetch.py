@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import errors, output
+from egraff_lmp.cli.console import errors, output, print_json
+from egraff_lmp.cli.task import Json
 from egraff_lmp.errors import EgraffError
 
 
@@ -15,10 +17,11 @@ def command(
     wanted: Annotated[
         list[str], typer.Argument(help="SET or SET:PART, such as aspirin or lips20:Li2S.")
     ],
-    to: Annotated[
+    out: Annotated[
         Path | None,
         typer.Option(
-            "--to",
+            "--out",
+            "-o",
             help="Data folder [default: EGRAFF_DATA, else the one of `egraff data list`].",
         ),
     ] = None,
@@ -26,6 +29,7 @@ def command(
         str | None,
         typer.Option(help="Address of a folder with the same layout, in place of the recorded."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Download data sets and verify their checksums; a repeated command goes on.
 
@@ -35,6 +39,7 @@ def command(
     from egraff_lmp.data.table import data_set
 
     failed = 0
+    files: list[dict[str, Any]] = []
     with errors.status("") as status:
 
         def progress(name: str, done: int, total: int | None) -> None:
@@ -48,7 +53,7 @@ def command(
             split = [name for name in published if name not in entry.whole]
             for name in [part] if part else split or published:
                 try:
-                    found = fetch_part(entry, name, root=to, mirror=mirror, progress=progress)
+                    found = fetch_part(entry, name, root=out, mirror=mirror, progress=progress)
                 except EgraffError as error:
                     if part and len(wanted) == 1:
                         raise
@@ -57,6 +62,9 @@ def command(
                     errors.print(text, style="yellow", highlight=False, markup=False)
                     continue
                 for file in found:
+                    files.append({"part": f"{key}:{name}", **asdict(file)})
+                    if as_json:
+                        continue
                     state = "fetched" if file.fresh else "was here"
                     proof = "verified" if file.verified else f"no checksum known, {file.sha256}"
                     output.print(
@@ -65,5 +73,7 @@ def command(
                         markup=False,
                         soft_wrap=True,
                     )
+    if as_json:
+        print_json(files)
     if failed:
         raise typer.Exit(1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Annotated
 
-import typer
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json
 
-from egraff_lmp.cli.console import output
+WIDE = 80  # columns from which on the table has titles
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the data sets: composition, conditions, and how many of their parts are here."""
     from rich import box
@@ -33,17 +32,21 @@ def command(
         for entry in DATA_SETS.values()
     ]
     if as_json:
-        typer.echo(json.dumps({"folder": str(data_root()), "data_sets": rows}, indent=1))
+        print_json({"folder": data_root(), "data_sets": rows})
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("set", "title", "elements"):
-        table.add_column(name)
+    # The key is what is typed: it is never cut. On a narrow terminal there are no titles.
+    table.add_column("set", no_wrap=True)
+    titled = output.width >= WIDE
+    if titled:
+        table.add_column("title")
+    table.add_column("elements", no_wrap=True)
     for name in ("T / K", "step / fs", "here"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, entry in zip(rows, DATA_SETS.values(), strict=True):
         table.add_row(
             entry.key,
-            entry.title,
+            *([entry.title] if titled else []),
             " ".join(entry.species),
             ", ".join(f"{c.temperature_kelvin:g}" for c in entry.conditions),
             ", ".join(f"{c.timestep_fs:g}" for c in entry.conditions),

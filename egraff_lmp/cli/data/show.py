@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egraff_lmp.cli.console import output
+from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.cli.task import Json
 
 if TYPE_CHECKING:
     from egraff_lmp.data.entry import DataSet
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def command(
     data_set: Annotated[str, typer.Argument(help="Key of a data set, such as gete.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show source, licence, split, conditions, parts, checksums and citations of a data set."""
     from egraff_lmp.data.table import data_set as find
@@ -24,7 +24,7 @@ def command(
     entry = find(data_set)
     facts = _facts(entry)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        print_json(facts)
         return
     for line in _lines(entry, facts):
         output.print(line, highlight=False, markup=False, soft_wrap=True)
