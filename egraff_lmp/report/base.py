@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from egraff_lmp.report.figures.base import PageFigure, colours_of
 from egraff_lmp.results.controls import ControlVerdict, verdicts
+from egraff_lmp.results.decision import Decision, decisions
 from egraff_lmp.results.ladder import RungVerdict, rung_verdicts
 from egraff_lmp.results.record import Model, Results, System
 
@@ -49,6 +50,11 @@ class Page:
     def verdicts(self) -> tuple[ControlVerdict, ...]:
         """On the scores of the negative controls."""
         return verdicts(self.results)
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Which force field, on each system with results."""
+        return decisions(self.results)
 
     @cached_property
     def rungs(self) -> tuple[RungVerdict, ...]:

@@ -19,32 +19,36 @@ from egraff_lmp.report.figures import draw_all, write_files
 from egraff_lmp.report.figures.base import PageFigure
 from egraff_lmp.report.numbers import number, span
 from egraff_lmp.report.sections.controls import controls
+from egraff_lmp.report.sections.decision import decision
 from egraff_lmp.report.sections.findings import findings_of_systems
 from egraff_lmp.report.sections.foretells import foretells
 from egraff_lmp.report.sections.ladder import ladder
 from egraff_lmp.report.sections.paper import paper
 from egraff_lmp.report.sections.scores import groups, headlines, more
 from egraff_lmp.report.sections.summary import summary
-from egraff_lmp.report.sections.tail import figures, provenance, troubles
+from egraff_lmp.report.sections.tail import curves, figures, provenance, troubles
 from egraff_lmp.results.export import export, to_csv, to_dict
 from egraff_lmp.results.record import Results
 from egraff_lmp.score.words import counted, listed
 
 SCORES, TABLE = "scores.json", "scores.csv"
+# What to take and what was found, then curves, then tables, then what stands behind all of it.
 SECTIONS = (
     Section("header", ""),
+    Section("decision", "Which force field", decision),
     Section("summary", "Summary", summary, single=True),
     Section("map", "At one glance", single=False),
     Section("findings", "Findings", findings_of_systems, single=False),
+    Section("curves", "Curves", curves, single=True),
+    Section("figures", "Figures", figures),
     Section("setup", "What was run", single=True),
     Section("headlines", "Scores", headlines, single=False),
     Section("groups", "Scores", groups, single=True),
     Section("more", "All other scores", more, single=False),
-    Section("paper", "The paper's tables", paper),
-    Section("figures", "Figures", figures),
     Section("ladder", "What each score resolves", ladder),
     Section("controls", "Negative controls", controls),
     Section("foretells", "Does force error foretell simulation?", foretells),
+    Section("paper", "The paper's tables", paper),
     # The summary of a single system says so itself.
     Section("troubles", "What failed", troubles, single=False),
     Section("limits", "Limits"),

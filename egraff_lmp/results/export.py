@@ -1,6 +1,7 @@
 """The values of a benchmark as `scores.json` and `scores.csv`: the rows of single scorings with
 the system and the model before them, the verdicts on negative controls, what each score resolves,
-and how force errors correlate with scores of simulations.
+which force field is the best one for what, and how force errors correlate with scores of
+simulations.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from egraff_lmp.results.correlation import (
     correlations,
     pooled,
 )
+from egraff_lmp.results.decision import Decision, decisions
 from egraff_lmp.results.ladder import Resolution, RungVerdict, resolutions, rung_verdicts
 from egraff_lmp.results.record import Results, Trouble
 from egraff_lmp.score.records import SCHEMA, Score, table_text, text_of_schema
@@ -63,6 +65,7 @@ class Export:
     controls: tuple[ControlVerdict, ...]
     ladder: tuple[RungVerdict, ...]
     resolutions: tuple[Resolution, ...]
+    decisions: tuple[Decision, ...]
     correlations: tuple[Correlation, ...]
     pooled_correlations: tuple[PooledCorrelation, ...]
 
@@ -88,7 +91,7 @@ def export(results: Results) -> Export:
     found = correlations(results)
     return Export(
         results.name, tuple(states), tuple(rows), verdicts(results), rungs, resolutions(rungs),
-        found, pooled(results, found),
+        decisions(results), found, pooled(results, found),
     )  # fmt: skip
 
 

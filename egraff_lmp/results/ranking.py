@@ -132,13 +132,26 @@ def leaders(
     Returns:
         Their names in the order given; none where no model is told apart from the best.
     """
+    tied = best_and_tied(models, better=better, floor=floor)
+    names = tuple(model.model for model in models if _known(model))
+    return tuple(name for name in names if name in tied) if len(tied) < len(names) else ()
+
+
+def best_and_tied(
+    models: Sequence[Entry], *, better: str = "lower", floor: float | None = None
+) -> tuple[str, ...]:
+    """The best model first, then those that are not told apart from it, be it all of them.
+
+    Args:
+        models, better, floor: as of `leaders`.
+    """
     ranked = [model for model in models if _known(model)]
     if not ranked:
         return ()
     _, badness, place = _order(better, floor)
     best = max(ranked, key=place)
-    tied = tuple(m.model for m in ranked if m is best or not _beyond(m, best, badness))
-    return tied if len(tied) < len(ranked) else ()
+    others = (m.model for m in ranked if m is not best and not _beyond(m, best, badness))
+    return (best.model, *others)
 
 
 def _order(

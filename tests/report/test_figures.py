@@ -54,6 +54,7 @@ def test_every_family_draws_and_its_data_are_what_was_drawn() -> None:
     assert set(found) == {
         "map", "fig3-rdf", "fig4-violation", "fig5-ev", "fig5-fv", "fig6-radar", "fig7-pairs",
         "fig8-rmsd", "fig9-rmsd", "fig8-displacement", "fig9-displacement", "stability", "cost",
+        "pareto",
     }  # fmt: skip
     for figure in found.values():
         check(figure)
@@ -88,7 +89,7 @@ def test_one_system_is_looked_into() -> None:
     found = drawn(results(1, 2))
     assert {name: figure.section for name, figure in found.items()} == {
         "structure": "structure", "violation": "rollouts", "learning": "accuracy",
-        "temperature": "motion",
+        "temperature": "motion", "pareto": "decision",
     }  # fmt: skip
     for figure in found.values():
         check(figure)
@@ -173,7 +174,7 @@ def test_figures_of_an_earlier_page_are_taken_away_and_nothing_else(tmp_path: Pa
     write_files(found, tmp_path)
     assert (tmp_path / "notes.csv").is_file()
     assert not (tmp_path / "fig3-rdf-4.png").exists()
-    assert (tmp_path / "structure.png").read_bytes() == found[0].png
+    assert (tmp_path / f"{found[0].name}.png").read_bytes() == found[0].png
 
 
 def test_a_collapsed_rollout_does_not_hide_the_reference() -> None:

@@ -16,6 +16,7 @@ from egraff_lmp.report.figures import (
     heatmap,
     overtime,
     pairs,
+    pareto,
     radar,
     rdf,
     single,
@@ -26,6 +27,7 @@ from egraff_lmp.results.record import Results
 
 Family = Callable[[Material], Iterator[PageFigure]]
 OF_ONE: tuple[Family, ...] = (
+    pareto.draw,
     single.draw_rdf,
     single.draw_violation,
     single.draw_learning,
@@ -33,6 +35,7 @@ OF_ONE: tuple[Family, ...] = (
 )
 CHEAP: tuple[Family, ...] = (heatmap.draw,)  # drawn while systems are still run
 OF_SEVERAL: tuple[Family, ...] = (
+    pareto.draw,
     *CHEAP,
     rdf.draw,
     violation.draw,
@@ -44,8 +47,8 @@ OF_SEVERAL: tuple[Family, ...] = (
     cost.draw,
 )
 # Figures that an earlier page wrote, to be taken away where they are no more.
-_OURS = ("fig[3-9]-*", "stability", "cost", "map", "structure", "violation", "learning",
-         "temperature")  # fmt: skip
+_OURS = ("pareto", "pareto-[0-9]", "fig[3-9]-*", "stability", "cost", "map", "structure",
+         "violation", "learning", "temperature")  # fmt: skip
 
 
 def draw_all(results: Results, cheap: bool = False) -> list[PageFigure]:

@@ -1,4 +1,4 @@
-"""Figures, what failed, and where the numbers come from."""
+"""Curves and figures, what failed, and where the numbers come from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from egraff_lmp.report.base import Page
+from egraff_lmp.report.sections.scores import GROUPS
 from egraff_lmp.report.words import troubles_words
+
+
+def curves(page: Page) -> Mapping[str, Any] | None:
+    """The figures of one system, in the order of the tables of its scores."""
+    found = [figure for group in GROUPS for figure in page.figures_of(group.name)]
+    return {"figures": found} if found else None
 
 
 def figures(page: Page) -> Mapping[str, Any] | None:
