@@ -43,12 +43,24 @@ def _equal_times(fs: float, reference: int, rollout: int) -> str:
 
 
 def _diffusivity(
-    whose: str, value: float | None, low: float | None, high: float | None, si: float | None
+    whose: str,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    si: float | None = None,  # not in results of earlier versions
 ) -> str:
-    if value is None or si is None:
+    if value is None:
         return f"D of the {whose} is not finite"
+    si = 1e-8 * value if si is None else si
     spread = "" if low is None or high is None else f" ({low:.3g}..{high:.3g})"
     return f"D of the {whose} is {value:.3g}{spread} A^2/ps, {si:.3g} m^2/s"
+
+
+def _not_diffusive(whose: str, exponent: float | None) -> str:
+    """In results of earlier versions."""
+    verb = "are" if whose == "rollouts" else "is"
+    motion = "nothing moves" if exponent is None else f"MSD ~ t^{exponent:.2f}"
+    return f"the {whose} {verb} not diffusive there: {motion}"
 
 
 def _first_shells(skip: int, **within: float) -> str:
@@ -298,13 +310,17 @@ SENTENCES: dict[str, str | Callable[..., str]] = {
 }
 
 
+# Of facts that are stated no longer, for results of earlier versions.
+EARLIER: dict[str, Callable[..., str]] = {"not-diffusive": _not_diffusive}
+
+
 def say(fact: Fact) -> str:
     """The sentence of a fact, without a full stop.
 
     Raises:
         KeyError: a code without a sentence, or a value that the sentence needs is missing.
     """
-    sentence = SENTENCES[fact.code]
+    sentence = EARLIER.get(fact.code) or SENTENCES[fact.code]
     if not isinstance(sentence, str):
         return sentence(**fact.values)
     # JSON has no NaN: a number that is not finite comes back as nothing.

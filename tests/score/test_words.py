@@ -93,3 +93,11 @@ def test_a_score_is_explained_in_full() -> None:
 def test_absence_is_explained() -> None:
     absent = Score("wf", "egraff", "structure", "total", "%", absence=Fact("no-finite-frame"))
     assert explain(absent) == ["not available: no frame of the rollouts is finite"]
+
+
+def test_facts_of_earlier_versions_have_their_sentences() -> None:
+    """Scores of old folders are shown by newer pages."""
+    known = {"whose": "rollouts", "value": 0.5, "low": None, "high": None}
+    assert say(Fact("diffusivity", known)) == "D of the rollouts is 0.5 A^2/ps, 5e-09 m^2/s"
+    old = Fact("not-diffusive", {"whose": "reference", "exponent": 1.6})
+    assert say(old) == "the reference is not diffusive there: MSD ~ t^1.60"
