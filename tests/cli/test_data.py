@@ -144,8 +144,8 @@ def test_make(tmp_path, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "elsewhere"))
     asked = (
         "make", "water", "--out", tmp_path, "--molecules", "16", "--density", "0.9",
-        "--frames", "6", "--stride-fs", "2", "--equilibration-ps", "0.01", "--train", "2",
-        "--val", "1", "--test", "2",
+        "--frames", "6", "--stride-fs", "2", "--equilibration-ps", "0.01", "--n-train", "2",
+        "--n-validation", "1", "--n-test", "2",
     )  # fmt: skip
     text = egraff_data(*asked)
     assert f"{tmp_path / 'made' / 'water'}: made" in text

@@ -14,7 +14,7 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 pytest.importorskip("pydantic")
 
-from egraff_lmp.cli import build_app
+from egraff_lmp.cli import build_app, console
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.physics import CHECKS, Settings, run_physics
 from egraff_lmp.physics.page import PAGE, render
@@ -103,11 +103,13 @@ def test_an_unknown_check_is_refused(tmp_path):
     assert not (tmp_path / NAME).exists()
 
 
-def test_the_command_prints_verdicts_and_ends_with_the_worst(made):
+def test_the_command_prints_verdicts_and_ends_with_the_worst(made, monkeypatch):
     folder, *_ = made
+    monkeypatch.setattr(console.output, "_width", 60)
+    monkeypatch.setattr(console.errors, "_width", 60)
     words = ["bench", "physics", str(MODEL), "--out", str(folder), "--seed", "7", "--steps", "20"]
     words += ["--atoms", "1", "--threads", "1", "--only"]
-    good = CliRunner().invoke(build_app(), [*words, "nve"], env={"COLUMNS": "60"})
+    good = CliRunner().invoke(build_app(), [*words, "nve"])
     assert good.exit_code == 0, good.output
     assert "nve          passed (0 of 3 failed, made earlier)" in good.output
     assert all(len(line) <= 60 for line in good.output.splitlines() if "page: " not in line)
