@@ -98,6 +98,15 @@ def uninformative(system: System) -> bool:
     return decorrelated([entry_of(result, score, TRAJECTORY) for result, score in found])
 
 
+def largest_floor(values: Sequence[Score | None]) -> float | None:
+    """The largest floor of several models, which have it of the rollouts that each of them has.
+
+    Below it, one of the values that are compared may be noise.
+    """
+    floors = [one.floor for one in values if one is not None and one.floor is not None]
+    return max(floors, default=None)
+
+
 def says_nothing(
     system: System, key: str, comparison: str, values: Sequence[Score | None]
 ) -> Fact | None:
@@ -121,8 +130,7 @@ def leading(system: System, key: str, comparison: str, mode: str, part: str) -> 
     known = [score for _, score in found if score is not None]
     if not metric.better or any(score.fact(OTHER_SURFACE) for score in known):
         return ()
-    floor = next((score.floor for score in known if score.floor is not None), None)
-    noise = floor if comparison in FLOOR_IS_NOISE else None
+    noise = largest_floor(known) if comparison in FLOOR_IS_NOISE else None
     entries = [entry_of(result, score, comparison) for result, score in found]
     return leaders(entries, better=metric.better, floor=noise)
 
@@ -145,7 +153,8 @@ def _verdict(
 ) -> ControlVerdict:
     metric, models = METRICS[key], (control, *system.ordinary)
     values = [model.find(key, comparison, part=part) for model in models]
-    floor = next((v.floor for v in values if v is not None and v.floor is not None), None)
+    # That of the control, which may have broken after a few frames, says nothing of the others.
+    floor = largest_floor(values[1:])
     entry, *others = (entry_of(*pair, comparison) for pair in zip(models, values, strict=True))
     nothing = says_nothing(system, key, comparison, values)
     if nothing is not None:

@@ -157,6 +157,18 @@ def test_nothing_below_the_floor_is_told() -> None:
     assert found["fv", RERUN_REFERENCE] == TELLS
 
 
+def test_the_floor_of_a_control_with_few_frames_hides_nothing() -> None:
+    """Its own floor is high where it broke early; that of the others decides."""
+    few = model("few", 30.0, control="shuffled")
+    assert few.scores is not None
+    raised = tuple(
+        replace(one, floor=40.0) if one.comparison == STRUCTURE else one
+        for one in few.scores.scores
+    )
+    few = replace(few, scores=replace(few.scores, scores=raised))
+    assert told(GOOD, few)["wf", STRUCTURE] == TELLS
+
+
 def test_every_reason_has_words() -> None:
     values = {"control": "c", "best": "b", "value": 1.0, "best_value": 2.0, "floor": 3.0,
               "survived": 0.1, "best_survived": 1.0, "kelvin": 498.0, "error": 31.0,
