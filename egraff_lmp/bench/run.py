@@ -29,7 +29,7 @@ from egraff_lmp.locking import locked
 from egraff_lmp.report.page import write_page
 from egraff_lmp.results.record import FEWER_FRAMES, NOISE, SHUFFLED
 from egraff_lmp.runs.machine import hardware, machine_words, versions
-from egraff_lmp.score.records import SCHEMA
+from egraff_lmp.score.records import SCHEMA, SCORING
 from egraff_lmp.score.words import counted
 
 WAIT = math.inf  # for another run that trains the same model
@@ -275,7 +275,14 @@ class _Chain:
                 "rerun": check.sha256("rerun"),
                 "oracle": None if oracle is None else oracle.sha256("oracle"),
                 "trajectories": [rollout.sha256("trajectory") for rollout in kept],
-                "scores": SCHEMA,
+                "scores": [SCHEMA, SCORING],
+                "temperature_kelvin": config.temperature_kelvin,
+                "time_series": config.time_series,
+                "asked": [config.steps, config.rollout.timestep_fs, len(config.rollout.starts)],
+                "ended": [
+                    [r.value.get(name) for name in ("status", "reason", "n_steps")] for r in kept
+                ],
+                "thermo": [rollout.sha256("thermo") for rollout in kept],
             },
             partial(work.score_model, config, reference, check, kept, oracle),
             *(kept or [check]),  # errors on held-out frames need no rollout

@@ -56,6 +56,7 @@ CAVEATS = {
 REASONS = {
     "no-score": "there is no such score",
     "not-finite": "the score is not finite",
+    "no-floor": "the reference is too short to tell what a perfect model would read",
     "no-baseline": "there is no curve or force of the reference to make the baseline from",
     "floor-above-baseline": "a perfect model would read no less than one that knows nothing",
 }

@@ -28,7 +28,7 @@ REASONS = {
     "worse": "worse, beyond the noise",
     "better": "better for the control, beyond the noise",
     "not-apart": "not told apart",
-    "at-floor": "both at or below the floor, reference against reference {floor:.3g}",
+    "at-floor": "both at or below the floor, {floor:.3g}",
     "few-starts": "fewer than two rollouts of one of them have a value, and the noise of starts is "
     "not known",
     "no-interval": "no interval",

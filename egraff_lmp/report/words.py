@@ -64,7 +64,7 @@ REASONS = {
     "survived": "rollouts of {control} were whole for {survived} of their time, those of {best} "
     "for {best_survived}",
     "no-score-left": "no score of the frames that are left",
-    "at-floor": _AGAINST + ", reference against reference {floor:.3g}",
+    "at-floor": _AGAINST + ", and the floor is {floor:.3g}",
     "no-interval": _AGAINST + "; no interval",
     "beyond": _AGAINST,
     "overlap": _AGAINST + "; not told apart",

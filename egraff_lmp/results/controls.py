@@ -6,7 +6,7 @@ made of: see `ladder`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
@@ -98,13 +98,37 @@ def uninformative(system: System) -> bool:
     return decorrelated([entry_of(result, score, TRAJECTORY) for result, score in found])
 
 
-def largest_floor(values: Sequence[Score | None]) -> float | None:
+def largest_floor(values: Iterable[Score | None]) -> float | None:
     """The largest floor of several models, which have it of the rollouts that each of them has.
 
     Below it, one of the values that are compared may be noise.
     """
     floors = [one.floor for one in values if one is not None and one.floor is not None]
     return max(floors, default=None)
+
+
+def is_noise(score: Score) -> bool:
+    """Whether a score has a floor that is noise.
+
+    That of a diffusivity is what the halves of the reference happen to differ by.
+    """
+    if score.floor is None:
+        return False
+    return score.comparison == STRUCTURE or score.floor_high is not None
+
+
+def noise_floor(found: Sequence[tuple[ModelResult, Score | None]], comparison: str) -> float | None:
+    """What several models are ranked down to: the largest floor of those that lasted longest.
+
+    A model that broke early has few frames and a high floor, which hides no difference between the
+    others. None where the floor is no noise.
+    """
+    if comparison not in FLOOR_IS_NOISE:
+        return None
+    lasted = [(entry_of(*pair, comparison).survived, pair[1]) for pair in found]
+    known = [(part, score) for part, score in lasted if score is not None and is_noise(score)]
+    longest = max((part for part, _ in known), default=0.0)
+    return largest_floor(score for part, score in known if part == longest)
 
 
 def says_nothing(
@@ -130,7 +154,7 @@ def leading(system: System, key: str, comparison: str, mode: str, part: str) -> 
     known = [score for _, score in found if score is not None]
     if not metric.better or any(score.fact(OTHER_SURFACE) for score in known):
         return ()
-    noise = largest_floor(known) if comparison in FLOOR_IS_NOISE else None
+    noise = noise_floor(found, comparison)
     entries = [entry_of(result, score, comparison) for result, score in found]
     return leaders(entries, better=metric.better, floor=noise)
 
@@ -154,13 +178,14 @@ def _verdict(
     metric, models = METRICS[key], (control, *system.ordinary)
     values = [model.find(key, comparison, part=part) for model in models]
     # That of the control, which may have broken after a few frames, says nothing of the others.
-    floor = largest_floor(values[1:])
+    ordinary = tuple(zip(models, values, strict=True))[1:]
+    noise = noise_floor(ordinary, comparison)
+    floor = largest_floor(values[1:]) if noise is None else noise
     entry, *others = (entry_of(*pair, comparison) for pair in zip(models, values, strict=True))
     nothing = says_nothing(system, key, comparison, values)
     if nothing is not None:
         ranking = alone = Ranking(NO_INFORMATION, None, len(models), (), nothing)
     else:
-        noise = floor if comparison in FLOOR_IS_NOISE else None
         rank = partial(rank_control, better=metric.better, floor=noise)
         ranking = rank(entry, others)
         alone = rank(replace(entry, survived=1.0), [replace(o, survived=1.0) for o in others])

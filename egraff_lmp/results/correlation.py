@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean
 
-from egraff_lmp.results.controls import FLOOR_IS_NOISE, PARTS, largest_floor, says_nothing
+from egraff_lmp.results.controls import PARTS, noise_floor, says_nothing
 from egraff_lmp.results.record import ModelResult, Results, System
 from egraff_lmp.results.spearman import interval_of_mean, interval_over_pairs, redrawn, spearman
 from egraff_lmp.score.options import EGRAFF
@@ -170,8 +170,8 @@ def _of_score(system: System, key: str, comparison: str, part: str) -> Correlati
     ]
     scores = [score for _, _, score in pairs]
     sign = -1.0 if METRICS[key].better == "higher" else 1.0
-    floor = largest_floor(scores)
-    noise = None if comparison not in FLOOR_IS_NOISE or floor is None else sign * floor
+    floor = noise_floor([(result, score) for result, _, score in pairs], comparison)
+    noise = None if floor is None else sign * floor
     x, of_x = _oriented([error for _, error, _ in pairs], 1.0)
     raw, of_y = _oriented(scores, sign)
     y = raw if noise is None else [max(one, noise) for one in raw]

@@ -256,7 +256,8 @@ def part_of(result: ModelResult, purpose: Purpose, kind: str) -> Part:
     key = purpose.metrics[kind]
     score = result.find(key, purpose.comparison)
     floor = purpose.perfect
-    if score is not None and purpose.comparison in FLOOR_IS_NOISE and score.floor is not None:
+    noise = purpose.comparison in FLOOR_IS_NOISE
+    if score is not None and noise and score.floor is not None:
         floor = score.floor
     unit = METRICS[key].unit if score is None else score.unit
     baseline = _BASELINES[key](result)
@@ -272,6 +273,8 @@ def part_of(result: ModelResult, purpose: Purpose, kind: str) -> Part:
         return replace(part, value=1.0, interval=(1.0, 1.0), absence=score.absence)
     if entry.value is None:
         return replace(part, absence=score.absence or Fact("not-finite"))
+    if noise and score.floor is None:
+        return replace(part, read=entry.value, absence=Fact("no-floor"))
     if baseline is None or not math.isfinite(baseline):
         return replace(part, read=entry.value, absence=Fact("no-baseline"))
     if (baseline - floor) * (baseline - purpose.perfect) <= 0:
@@ -346,8 +349,11 @@ def mean_of(parts: Sequence[Part]) -> tuple[float | None, Interval | None]:
 
 
 def _entry(one: Composite, purpose: str) -> Entry:
-    """A model in the ranking for a purpose, or by the composite, as the rollouts lasted."""
-    part = one.part(ENDURANCE if purpose == COMPOSITE else purpose)
+    """A model in the ranking for a purpose, or by the composite, as the rollouts lasted.
+
+    By the composite that is as long as the part lasted that broke first.
+    """
+    part = one.part(purpose) if purpose != COMPOSITE else min(one.parts, key=lambda p: p.survived)
     of = one if purpose == COMPOSITE else part
     return Entry(one.model, of.value, of.interval, part.survived, part.survived_interval)
 

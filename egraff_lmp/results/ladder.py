@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from egraff_lmp.results.controls import FLOOR_IS_NOISE, entry_of, ranked_scores, says_nothing
+from egraff_lmp.results.controls import (
+    entry_of,
+    is_noise,
+    largest_floor,
+    ranked_scores,
+    says_nothing,
+)
 from egraff_lmp.results.difference import Difference, difference, of_rollouts
 from egraff_lmp.results.ranking import broke_before
 from egraff_lmp.results.record import (
@@ -181,7 +187,8 @@ def _verdict(
     ours, theirs = (entry_of(*pair, comparison) for pair in (rung, base))
     floor, apart = None, None
     if truth is not None and score is not None:
-        floor = truth.floor if comparison in FLOOR_IS_NOISE else None
+        # A rung that broke has few frames, and a higher floor: what lies below it tells nothing.
+        floor = largest_floor(one for one in (truth, score) if is_noise(one))
         apart = difference(score, truth, metric.better, floor)
     by_value = nothing is None and apart is not None and apart.worse
     by_survival = broke_before(ours, theirs)

@@ -72,8 +72,8 @@ def clustered(context: Context, sample: Sample) -> Sample:
         labels = labels_of(context)
     if number < 2 or len(set(labels)) == len(labels):
         return sample
-    # Where some of the rollouts have no value it is not known which.
-    return replace(sample, clusters=labels if len(labels) == number else (0,) * number)
+    # Where some of the rollouts have no value it is not known which: nothing is said then.
+    return replace(sample, clusters=labels) if len(labels) == number else sample
 
 
 def _same_start(one: Frames, other: Frames) -> bool:

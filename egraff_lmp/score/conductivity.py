@@ -32,6 +32,7 @@ from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, once
 from egraff_lmp.score.paths import Path, rollout_paths
 from egraff_lmp.score.records import TRANSPORT, Fact
 from egraff_lmp.score.sums import absent, counts_of
+from egraff_lmp.score.thermodynamics import NVE
 from egraff_lmp.score.transport import lags_window, total_of
 from egraff_lmp.score.unwrap import masses_of
 
@@ -167,8 +168,12 @@ def _others(context: Context, ion: str) -> Iterator[Fact]:
 
 
 def temperature_of(context: Context) -> float | None:
-    """Of the ensemble in K as it is stated, else the mean of the rollouts; None where unknown."""
-    stated = context.options.temperature_kelvin
+    """Of the ensemble in K as it is stated, else the mean of the rollouts; None where unknown.
+
+    At constant energy nothing holds a stated temperature, and it is the mean.
+    """
+    free = any(one.ensemble == NVE for one in context.rollouts)
+    stated = None if free else context.options.temperature_kelvin
     told = [one.temperature_kelvin for one in context.rollouts]
     known = [kelvin[context.options.skip :] for kelvin in told if kelvin is not None]
     if stated is not None or not known:

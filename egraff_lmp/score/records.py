@@ -29,6 +29,8 @@ from pydantic import (
 from egraff_lmp.errors import EgraffError
 
 SCHEMA = 2
+# Raised whenever rows of the table of metrics, or their numbers, change: benchmarks score anew.
+SCORING = 2
 KIND = "egraff scores"
 SCHEMA_FILE = Path(__file__).with_name("scores.schema.json")  # `make schema` writes it
 # What a value compares.

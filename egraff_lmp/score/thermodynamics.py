@@ -54,14 +54,14 @@ def temperature_errors(context: Context, metric: Metric, mode: str) -> Iterator[
 def energy_drifts(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
     """|drift| of the rollouts at constant energy, the mean over these."""
     free = [one for one in context.rollouts if one.ensemble == NVE]
-    known = [(t, e) for t, e in (_energies(context, one) for one in free) if len(t) >= MIN_ROWS]
-    energies = [e for _, e in known]
+    told = ((*_energies(context, one), one.frames.n_atoms) for one in free)
+    known = [(t, e, n_atoms) for t, e, n_atoms in told if len(t) >= MIN_ROWS]
+    energies = [e for _, e, _ in known]
     lacking = _lacking(context, free, energies, Fact("not-at-constant-energy"), Fact("no-thermo"))
     if lacking is not None:
         yield absent(context, THERMODYNAMICS, [lacking])
         return
-    n_atoms = context.reference.n_atoms
-    drifts = [abs(energy_drift(t, e, n_atoms)) for t, e in known]
+    drifts = [abs(energy_drift(t, e, n_atoms)) for t, e, n_atoms in known]
     yield _sample(context, energies, rows(drifts), mean, [], starts_alone=True)
 
 

@@ -74,9 +74,14 @@ def vdos_divergences(context: Context, metric: Metric, mode: str) -> Iterator[Sa
     if isinstance(motions, Fact):
         yield absent(context, TRANSPORT, [motions], TOTAL)
         return
-    length = segment_fs(min(one.length_fs for one in motions))
-    if length is None:
-        shortest = min(one.length_fs for one in motions)
+    # The resolution is not that of a rollout which broke: blurred spectra look alike.
+    reference, *rollouts = motions
+    asked = [one.asked_fs for one in context.rollouts if one.asked_fs is not None]
+    shortest = min(reference.length_fs, max([*asked, *(one.length_fs for one in rollouts)]))
+    length = segment_fs(shortest)
+    motions = [reference, *(one for one in rollouts if length and one.length_fs >= length)]
+    if length is None or len(motions) == 1:
+        shortest = min(shortest, *(one.length_fs for one in rollouts))
         why = Fact("too-short-for-vibrations", {"fs": shortest, "needed": MIN_SEGMENT_FS})
         yield absent(context, TRANSPORT, [why], TOTAL)
         return
