@@ -185,3 +185,13 @@ def check_real(result: BenchResult) -> None:
     assert local["allegro"] == []
     assert local["nequip"]
     assert page.count("data:image/png") == 4
+
+
+def test_scores_are_made_anew_when_their_numbers_change(
+    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_bench(config(), tmp_path)
+    fakes.done.clear()
+    monkeypatch.setattr("egraff_lmp.bench.run.SCORING", 10**6)
+    run_bench(config(), tmp_path)
+    assert fakes.done == ["score-nequip", "score-allegro"]

@@ -23,6 +23,7 @@ from egraff_lmp.results.decision import (
 )
 from egraff_lmp.results.record import FAILED, Model
 from egraff_lmp.score.records import (
+    AFTER_LOSS,
     COST,
     NO_STABLE_FRAME,
     OTHER_SURFACE,
@@ -154,6 +155,22 @@ def test_a_fast_model_that_broke_is_not_on_the_front_and_behind_the_others() -> 
     assert found.choice(COMPOSITE).models == ("a",)
     assert found.choice(ENDURANCE).models == ("a",)
     assert found.choice(FORCES).models == ("b",)  # on frames of the reference nothing breaks
+
+
+def test_few_stable_frames_do_not_win() -> None:
+    """Rollouts reached their end, but nearly all frames lie behind the loss of stability."""
+    lost = Fact(AFTER_LOSS, {"left_out": 95, "of": 100})
+    fell = model("b", 28.0, (27.0, 29.0), floor=28.0, facts=(lost,), cost=1.0)
+    found = decide(bulk(model("a"), fell))
+    assert (found.composite("b").value or 0) < (found.composite("a").value or 0)
+    assert found.choice(COMPOSITE).models == ("a",)
+    assert found.front == ("a",)
+
+
+def test_without_a_floor_nothing_is_said() -> None:
+    (one,) = decide(bulk(model(floor=None))).composites
+    assert one.part(STRUCTURAL).value is None
+    assert one.part(STRUCTURAL).absence == Fact("no-floor")
 
 
 def test_a_negative_control_does_not_enter() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scored_systems import bulk, molecule
@@ -63,6 +65,20 @@ def test_the_drift_is_that_of_the_line() -> None:
     assert (score.resampled.units, score.resampled.of) == (3, "starts")
     assert value("energy_drift", rollouts[0]).interval is None
     assert energy_drift(np.arange(5.0), 7e-6 * np.arange(5.0), 1) == pytest.approx(7.0)
+
+
+def test_the_drift_is_that_of_an_atom_of_the_rollout() -> None:
+    """Which may be a larger cell than the reference's."""
+    small = bulk(30, 1)
+    n_atoms, shift = small.n_atoms, np.array([6.0, 0.0, 0.0])
+    large = replace(
+        small,
+        species=2 * small.species,
+        positions=np.concatenate([small.positions, small.positions + shift], axis=1),
+        forces=None,
+    )
+    score = value("energy_drift", Rollout(large, thermo=thermo(2.0), ensemble="nve"))
+    assert score.value == pytest.approx(2.0 * 27 / (2 * n_atoms))
 
 
 def test_energies_after_a_break_do_not_count() -> None:
