@@ -39,6 +39,15 @@ def _sizes(probe: Probe) -> list[int]:
     return [result["size"] for result in probe.results if "size" in result]
 
 
+def _is_one_world(probe: Probe) -> bool:
+    """Whether one LAMMPS of all ranks ran to its end.
+
+    A rank that sees so many knows it by all of them: that mpiexec may lose the line which another
+    one printed is no fault of the installation.
+    """
+    return set(_sizes(probe)) == {RANKS} and not probe.failure
+
+
 def _own_finding(own: str | None, context: Context) -> Finding:
     title = "mpiexec"
     if own is None:
@@ -50,8 +59,7 @@ def _own_finding(own: str | None, context: Context) -> Finding:
             advice="`pip install mpich`, or load the module of the MPI that LAMMPS was built with",
         )
     probe = _start(own, context)
-    sizes = _sizes(probe)
-    if sizes == [RANKS] * RANKS and not probe.failure:
+    if _is_one_world(probe):
         return Finding(title, "ok", f"{own} starts {RANKS} ranks")
     return Finding(
         title,
@@ -67,7 +75,7 @@ def _foreign_finding(program: str, own: str | None, context: Context) -> Finding
     title = f"{Path(program).name} on the PATH"
     probe = _start(program, context)
     sizes = _sizes(probe)
-    if sizes == [RANKS] * RANKS and not probe.failure:
+    if _is_one_world(probe):
         return Finding(title, "ok", f"{program}, another one, starts {RANKS} ranks too")
     if not sizes:
         return Finding(
