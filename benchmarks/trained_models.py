@@ -98,6 +98,23 @@ MATERIALS = {
         text="The five compositions that the paper trains on, 850 shuffled frames of each, 50 for "
         "validation and 100 for the test; the paper has 900 and 100.",
     ),
+    "water": Material(
+        data={
+            "train": ["water:train"],
+            "validation": ["water:val"],
+            "test": ["water:test"],
+        },
+        epochs={
+            "nequip": 6,
+            "allegro": 2,
+            "mace": 24,
+            "botnet": 12,
+            "equiformer": 2,
+            "torchmdnet": 10,
+        },
+        text="950, 50 and 10000 frames of liquid water by SPC/Fw, made by "
+        "`egraff data make water`.",
+    ),
     "gete": Material(
         data={
             "train": ["gete:test"],

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core.core_schema import ValidationInfo
 
-from egraff_lmp.bench.model import Name, Strict, require_strength
+from egraff_lmp.bench.model import Name, Strict, listed, require_strength
 from egraff_lmp.results.record import FEWER_FRAMES, NOISE, R_MAX, SHUFFLED, weakest_first
 
 _KINDS = {"frames": FEWER_FRAMES, "noise": NOISE, "r_max": R_MAX}
@@ -63,16 +63,12 @@ class Ladder(Strict):
             yield {"name": f"{self.of}-{SHUFFLED}", "control": SHUFFLED, "of": self.of}
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, Mapping) else value
-
-
 def _written_out(ladders: tuple[Ladder, ...]) -> tuple[Ladder, ...]:
     """None: what they ask for stands among the models, see `with_rungs`."""
     return ()
 
 
-_Some = Annotated[tuple[Ladder, ...], BeforeValidator(_listed)]
+_Some = Annotated[tuple[Ladder, ...], BeforeValidator(listed)]
 # One ladder or a list of them.
 Ladders = Annotated[_Some, AfterValidator(_written_out)]
 _SOME: TypeAdapter[tuple[Ladder, ...]] = TypeAdapter(_Some)

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_v
 
 from egraff_lmp.bench.config import BenchConfig, parse_config, read_raw
 from egraff_lmp.bench.ladder import Ladders, with_rungs
-from egraff_lmp.bench.model import Model, Models, Name, Strict, named_apart
+from egraff_lmp.bench.model import Model, Models, Name, Strict, listed, named_apart
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.printed import check_rows
 from egraff_lmp.results.record import PaperRow
@@ -45,12 +45,8 @@ class PaperName(Strict):
         return PaperRow(self.dataset, self.condition)
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, Mapping) else value
-
-
 # One row or a list of them.
-PaperNames = Annotated[tuple[PaperName, ...], BeforeValidator(_listed)]
+PaperNames = Annotated[tuple[PaperName, ...], BeforeValidator(listed)]
 
 
 class Temperature(Strict):

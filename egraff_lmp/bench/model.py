@@ -26,6 +26,11 @@ T = TypeVar("T", bound="Strict")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
+def listed(value: Any) -> Any:
+    """A list of it, where a config gives one mapping in the place of a list of them."""
+    return [value] if isinstance(value, Mapping) else value
+
+
 class Strict(BaseModel):
     """Unknown keys are errors: a misspelt one must not be ignored.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,17 +77,21 @@ def vdos_divergences(context: Context, metric: Metric, mode: str) -> Iterator[Sa
     # The resolution is not that of a rollout which broke: blurred spectra look alike.
     reference, *rollouts = motions
     asked = [one.asked_fs for one in context.rollouts if one.asked_fs is not None]
-    shortest = min(reference.length_fs, max([*asked, *(one.length_fs for one in rollouts)]))
-    length = segment_fs(shortest)
-    motions = [reference, *(one for one in rollouts if length and one.length_fs >= length)]
-    if length is None or len(motions) == 1:
-        shortest = min(shortest, *(one.length_fs for one in rollouts))
-        why = Fact("too-short-for-vibrations", {"fs": shortest, "needed": MIN_SEGMENT_FS})
-        yield absent(context, TRANSPORT, [why], TOTAL)
+    longest = max(one.length_fs for one in rollouts)
+    shorter = min(reference.length_fs, max([*asked, longest]))
+    length = segment_fs(shorter)
+    # Shorter ones enter without a segment.
+    used = sum(one.length_fs >= length for one in rollouts) if length else 0
+    if length is None or not used:
+        told = {"fs": min(shorter, longest), "needed": length or MIN_SEGMENT_FS}
+        yield absent(context, TRANSPORT, [Fact("too-short-for-vibrations", told)], TOTAL)
         return
     nu = frequencies(length, max(one.step_fs for one in motions))
+    some = Fact("rollouts-used", {"used": used, "of": len(rollouts)})
+    facts = (some,) if used < len(rollouts) else ()
     for part in (TOTAL, *sorted(set(context.reference.species))):
-        yield _sample(context, part, motions, nu)
+        sample = _sample(context, part, motions, nu)
+        yield replace(sample, facts=(*sample.facts, *facts))
 
 
 def _sample(context: Context, part: str, motions: Sequence[Motion], nu: Floats) -> Sample:

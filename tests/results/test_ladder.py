@@ -158,6 +158,19 @@ def test_nothing_below_the_floor_is_told():
     assert (found.verdict, found.reason.code) == (NOT_TOLD, "at-floor")
 
 
+def test_few_frames_of_a_rung_are_no_signal():
+    """A rung that broke has a floor of its own, below which its value says nothing."""
+    base, rung = result("base", 2.0, 20.0), result("noise-10", 6.0, 90.0, "noise", 0.1)
+    assert rung.scores is not None
+    raised = tuple(
+        replace(one, floor=6.2) if one.comparison == STRUCTURE else one
+        for one in rung.scores.scores
+    )
+    rung = replace(rung, scores=replace(rung.scores, scores=raised))
+    found = told(base, rung)["wf", "noise-10"]
+    assert (found.verdict, found.reason.code) == (NOT_TOLD, "at-floor")
+
+
 def test_a_reference_of_another_surface_resolves_nothing():
     fact = Fact(OTHER_SURFACE, {"kelvin": -2791.0, "error": 53.0, "stated": 300.0})
     rung = result("noise-10", 40.0, 90.0, "noise", 0.1, facts=(fact,))

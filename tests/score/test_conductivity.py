@@ -94,6 +94,13 @@ def test_a_current_that_only_swings_has_no_collective_form() -> None:
         assert value(key, rollout).absence.code == "current-not-diffusive"
 
 
+def test_at_constant_energy_the_temperature_is_the_mean_of_the_rollouts() -> None:
+    hot = Rollout(walkers(1), np.full(400, 2 * KELVIN), ensemble="nve")
+    assert value(KEYS[0], hot).fact("ions").values["kelvin"] == 2 * KELVIN
+    held = replace(hot, ensemble="nvt")
+    assert value(KEYS[0], held).fact("ions").values["kelvin"] == KELVIN
+
+
 def test_a_melt_is_told() -> None:
     """Where the other atoms diffuse, too, they are no framework."""
     assert value(KEYS[0], walkers(1)).fact("others-diffuse") is None

@@ -82,6 +82,16 @@ def test_units_that_break_are_told() -> None:
     assert angles.like_perfect
 
 
+def test_frames_behind_the_loss_of_stability_are_left_out_but_for_units() -> None:
+    broken = lps(24, 1)
+    broken.positions[5:8] = np.nan
+    scores = score_frames(lps(24, 0), broken, **QUICK)
+    found = scores.find("angle_jsd")
+    assert found.counts.frames == 5
+    assert found.fact("after-loss-of-stability").values == {"left_out": 16, "of": 21}
+    assert scores.find("units_intact").counts.frames == 21
+
+
 def test_what_is_not_there_says_why() -> None:
     gete = rattled(crystal("GeTe", "rocksalt", 6.0, 1), 0.1, 4)
     scores = score_frames(gete, gete, **QUICK)

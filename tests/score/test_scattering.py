@@ -218,6 +218,22 @@ def test_frames_that_are_not_finite_are_left_out(monkeypatch: pytest.MonkeyPatch
     assert "one out of 4" in explain(thinned)[0]
 
 
+def test_the_floor_is_that_of_all_frames_where_some_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks stand for the time of all of their frames."""
+    asked: list[tuple[float, float]] = []
+
+    def note(context, value, own, own_frames, theirs, their_frames):
+        asked.append((float(own_frames.sum()), float(their_frames[0].sum())))
+
+    monkeypatch.setattr(module, "MAX_TERMS", 0)
+    monkeypatch.setattr(module, "floor_of_blocks", note)
+    atoms = crystal("GeTe", "rocksalt", 6.0, 1)
+    score_frames(rattled(atoms, 0.2, 40), rattled(atoms, 0.2, 80), **QUICK)
+    assert set(asked) == {(40.0, 80.0)}
+
+
 def test_cells_may_change_and_differ() -> None:
     """Shells that one cell has no vector in are left out; frames of two cells are averaged."""
     small, large = (gas(("Ge",) * n + ("Te",) * n, 7.0 * n ** (1 / 3), 80) for n in (2, 16))

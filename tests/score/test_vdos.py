@@ -121,6 +121,21 @@ def test_what_lacks_is_told() -> None:
     assert why(fine, still) == Fact("no-motion", {"part": "total"})
 
 
+def test_a_rollout_that_broke_does_not_blur_the_others() -> None:
+    """The resolution is that of the time asked for; what has no segment of it is left out."""
+    reference = frames(oscillators(5.0)[0])
+    whole = Rollout(frames(oscillators(5.4, seed=1)[0]), asked_fs=4000.0)
+    short = Rollout(frames(oscillators(5.4, n_frames=80, seed=2)[0]), asked_fs=4000.0)
+    alone = values_of("vdos_jsd", reference, [whole])["total"]
+    both = values_of("vdos_jsd", reference, [whole, short])["total"]
+    assert both.value == pytest.approx(alone.value)
+    assert both.window == alone.window
+    assert both.fact("rollouts-used").values == {"used": 1, "of": 2}
+    assert alone.fact("rollouts-used") is None
+    nothing = values_of("vdos_jsd", reference, [short])["total"].absence
+    assert nothing == Fact("too-short-for-vibrations", {"fs": 395.0, "needed": 1000.0})
+
+
 def test_segments() -> None:
     assert [segment_fs(t) for t in (249.0, 250.0, 499.0, 500.0, 1500.0, 9000.0)] == [
         None, 250.0, 499.0, 250.0, 750.0, 1000.0,
