@@ -3,18 +3,19 @@
     python benchmarks/deployed_models.py [--only gete-mace lips20-nequip] [--minutes 4 | --epochs 9]
     python benchmarks/deployed_models.py --again     # the same weights on this version's kernels
 
-Needs the ab-initio data (EGRAFF_DATA). The trainings are those of the shipped settings `*-small`
-on a part of the data; a training that was cut continues where it stopped. With `--epochs` the
-weights do not depend on how busy the machine is. Checkpoints stay in `models-work/`, which git
-ignores. With `--again` nothing is trained: a file that holds its reference network is exported anew
-from its own weights.
+Needs the ab-initio data (EGRAFF_DATA). Names in AT_PAPER_SETTINGS are trained as
+`trained_models.py` trains them, for an hour or so each. The others are demonstrations: the shipped
+settings `*-small` on a part of the data for `--minutes` or `--epochs`, which makes weights that do
+not depend on how busy the machine is. A training that was cut continues where it stopped.
+Checkpoints stay in `models-work/`, which git ignores. With `--again` nothing is trained: a file
+that holds its reference network is exported anew from its own weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import textwrap
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -22,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from trained_models import CHANGES, Training
+from trained_models import MATERIALS as TRAINED_MATERIALS
+from trained_models import WORK as TRAINED
 
 from egraff_lmp.contract import KERNELS_UNAVAILABLE, Contract, read_contract
 from egraff_lmp.data.frames import Frames
@@ -34,10 +38,12 @@ from egraff_lmp.forcefields.export import export_model
 from egraff_lmp.operators import load_operators
 from egraff_lmp.train.config import parse_config
 from egraff_lmp.train.deploy import deploy
-from egraff_lmp.train.run import train
+from egraff_lmp.train.run import TrainResult, train
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT, WORK = ROOT / "deployed_models", ROOT / "models-work"
+# The others are demonstrations, until somebody has the hours.
+AT_PAPER_SETTINGS = ("gete-nequip", "gete-botnet", "gete-mace", "lips20-mace", "lips-mace")
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,13 @@ class Material:
     """What the models of one data set have in common.
 
     Attributes:
-        data: the data section of the training.
+        data: the data section of a demonstration's training; None where there is no demonstration.
         speed: source and frame that the speed is measured on.
-        text: what the card says of the data.
+        text: what the card of a demonstration says of the data.
         limits: what the card warns of.
     """
 
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     speed: tuple[str, int]
     text: str
     limits: str
@@ -98,58 +104,117 @@ MATERIALS = {
             "  LiPS20 are a test of generalisation. No stress was trained on: do not run NPT."
         ),
     ),
+    "lips": Material(
+        data=None,
+        speed=("lips:val", 0),
+        text="",
+        limits=(
+            "Li27P12S44 near 520 K in the phase of its frames, and nothing else: no melt, no\n"
+            "  other composition, no isolated atoms. No stress was trained on: do not run NPT."
+        ),
+    ),
 }
 
 
 def main() -> None:
     """Train, deploy, measure and describe each model that was asked for."""
-    names = [f"{material}-{key}" for material in MATERIALS for key in FORCE_FIELDS]
+    names = [
+        f"{material}-{key}"
+        for material, entry in MATERIALS.items()
+        for key in FORCE_FIELDS
+        if entry.data is not None or f"{material}-{key}" in AT_PAPER_SETTINGS
+    ]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, default=4.0)
+    length.add_argument("--minutes", type=float, default=4.0, help="of each demonstration")
     length.add_argument("--epochs", type=int, help="train for so many, however long they take")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--again", action="store_true", help="export the weights of the files anew")
     arguments = parser.parse_args()
     os.environ.setdefault("EGRAFF_DATA", str(ROOT.parent / "shared/data"))
-    if arguments.again:
-        for name in arguments.only:
-            export_again(OUT / f"{name}.pt", MATERIALS[name.partition("-")[0]])
-        return
-    stop = {"max_epochs": 60, "max_minutes": arguments.minutes}
-    if arguments.epochs is not None:
-        stop = {"max_epochs": arguments.epochs, "max_minutes": None}
     for name in arguments.only:
-        material, _, key = name.partition("-")
-        config = parse_config(
-            {
-                "inherits": f"{key}-small",
-                "data": MATERIALS[material].data,
-                "batch_size": 2,
-                "threads": arguments.threads,
-                "device": "cpu",
-                "schedule": {"name": "plateau", "patience": 4, "factor": 0.5},
-                "stop": stop,
-            },
-            name,
-        )
-        result = train(config, WORK / name)
         path = OUT / f"{name}.pt"
-        contract = deploy(result.checkpoint, path, dtype="float32")
-        plain = json.loads((WORK / name / "result.json").read_text())
-        command = f"python benchmarks/deployed_models.py --only {name}"
-        if arguments.epochs is not None:
-            command += f" --epochs {arguments.epochs}"
-        text = card(
-            path,
-            contract,
-            plain,
-            MATERIALS[material],
-            command,
-            by_epochs=arguments.epochs is not None,
+        if arguments.again:
+            export_again(path, MATERIALS[name.partition("-")[0]])
+            continue
+        if name in AT_PAPER_SETTINGS:
+            made = at_paper_settings(name, arguments.threads)
+        else:
+            made = demonstration(name, arguments.threads, arguments.minutes, arguments.epochs)
+        contract = deploy(made.result.checkpoint, path, dtype="float32")
+        write_text(path.with_suffix(".md"), card(path, contract, made))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished training, and what the card says of how it came about.
+
+    Attributes:
+        result: the training.
+        preset: settings that it began with.
+        remark: what the model is worth, one or two sentences.
+        data: the frames.
+        command: makes it again.
+        spent: how long it took, behind the number of epochs; empty where that says nothing.
+    """
+
+    result: TrainResult
+    preset: str
+    remark: str
+    data: str
+    command: str
+    spent: str
+
+
+def at_paper_settings(name: str, threads: int) -> Made:
+    """The training of `trained_models.py`, finished there or here."""
+    training = Training.parse(name)
+    folder = TRAINED / name
+    result = train(training.config(threads, None), folder)
+    minutes = result.wall_seconds / 60
+    return Made(
+        result,
+        f"{training.forcefield}-paper",
+        f"The settings of EGraFFBench's tables; {CHANGES[training.forcefield][1]}.",
+        "\n".join(textwrap.wrap(TRAINED_MATERIALS[training.material].text, 96)).replace(
+            "\n", "\n  "
         )
-        write_text(OUT / f"{name}.md", text)
+        + "\n  The learning curve is in `benchmarks/models/README.md`.",
+        f"python benchmarks/trained_models.py --only {name}",
+        f" in {minutes:.0f} minutes",
+    )
+
+
+def demonstration(name: str, threads: int, minutes: float, epochs: int | None) -> Made:
+    """A training of minutes."""
+    material, _, key = name.partition("-")
+    stop = {"max_epochs": 60, "max_minutes": minutes}
+    if epochs is not None:
+        stop = {"max_epochs": epochs, "max_minutes": None}
+    config = parse_config(
+        {
+            "inherits": f"{key}-small",
+            "data": MATERIALS[material].data,
+            "batch_size": 2,
+            "threads": threads,
+            "device": "cpu",
+            "schedule": {"name": "plateau", "patience": 4, "factor": 0.5},
+            "stop": stop,
+        },
+        name,
+    )
+    result = train(config, WORK / name)
+    command = f"python benchmarks/deployed_models.py --only {name}"
+    return Made(
+        result,
+        f"{key}-small",
+        "A demonstration of the chain, not a force field for science.",
+        MATERIALS[material].text,
+        command if epochs is None else f"{command} --epochs {epochs}",
+        # How long a number of epochs takes depends on what else the machine does.
+        f" in {result.wall_seconds / 60:.1f} minutes" if epochs is None else "",
+    )
 
 
 def export_again(path: Path, material: Material) -> None:
@@ -222,45 +287,38 @@ def export_again(path: Path, material: Material) -> None:
     write_text(page, "\n".join(lines) + "\n")
 
 
-def card(
-    path: Path,
-    contract: Contract,
-    result: dict[str, Any],
-    material: Material,
-    command: str,
-    *,
-    by_epochs: bool,
-) -> str:
-    """The model card in Markdown; `command` made the file, in a stated number of epochs or not."""
+def card(path: Path, contract: Contract, made: Made) -> str:
+    """The model card in Markdown."""
+    material = MATERIALS[path.stem.partition("-")[0]]
     milliseconds, n_atoms = speed(path, *material.speed)
-    test, validation = result["test"], result["validation"]
+    result = made.result
+    test, validation = result.test, result.validation
     widths = ", ".join(str(width) for width in contract.exchange_widths) or "none: strictly local"
     hashes = "; ".join(
         f"{part} `{entry['sha256'][:16]}`" for part, entry in contract.provenance["data"].items()
     )
-    # How long a number of epochs takes depends on what else the machine does.
-    spent = "" if by_epochs else f" in {result['wall_seconds'] / 60:.1f} minutes"
     cite = "\n".join(
         f"- **Cite**: {citation.text}" + (f" (doi:{citation.doi})." if citation.doi else ".")
         for citation in contract.citations
     )
     return f"""# {path.name}
 
-{contract.architecture}, settings `{contract.forcefield}-small`, {contract.n_parameters:,} weights,
+{contract.architecture}, settings `{made.preset}`, {contract.n_parameters:,} weights,
 {contract.dtype}, r_max {contract.r_max:g} A, {contract.n_layers} layers, exchange widths: {widths}.
-Elements in order: {" ".join(contract.species)}. A demonstration of the chain, not a force field for
-science.
+Elements in order: {" ".join(contract.species)}.
+{made.remark}
 
-- **Data**: {material.text}
+- **Data**: {made.data}
   SHA-256 of the parts: {hashes}.
-- **Training**: {result["epochs"]} epochs{spent} on one core \
-(best epoch {result["best_epoch"]}); `{command}`.
+- **Training**: {result.epochs} epochs{made.spent} on one core \
+(best epoch {result.best_epoch}); `{made.command}`.
 - **Errors** (mean absolute): test {test["energy_mae_mev_per_atom"]:.2f} meV/atom and \
-{test["forces_mae_mev_per_angstrom"]:.0f} meV/A, where zero
+{test["forces_mae_mev_per_angstrom"]:.1f} meV/A, where zero
   forces would score {test["zero_forces_mae_mev_per_angstrom"]:.0f} meV/A; validation \
 {validation["energy_mae_mev_per_atom"]:.2f} meV/atom and \
-{validation["forces_mae_mev_per_angstrom"]:.0f} meV/A.
-- **Speed**: {milliseconds:.0f} ms for energy and forces of {n_atoms} atoms, one thread.
+{validation["forces_mae_mev_per_angstrom"]:.1f} meV/A.
+- **Speed**: {milliseconds:.0f} ms for energy and forces of {n_atoms} atoms, one thread, \
+{"on fused kernels" if contract.operators else "without kernels"}.
 - **Limits**: {material.limits}
 {cite}
 - **SHA-256** of the file: `{sha256_file(path)}`

@@ -105,7 +105,7 @@ class Part(Strict):
 class Split(Strict):
     """Which frames are trained on, steer the training, and are kept for the scores.
 
-    Where all models were trained before (`checkpoint`) there are held-out frames alone.
+    Where all models were trained before (`checkpoint`, `deployed`) there are held-out frames alone.
     """
 
     train: Part | None = Field(default=None, description="frames that the models learn from")
@@ -295,13 +295,13 @@ class BenchConfig(Strict):
 
         for model in self.models:
             force_field(model.forcefield)
-            if self.trained(model).checkpoint is not None:
+            if self.trained(model).ready is not None:
                 continue
             settings = self.train_settings(self.trained(model), "train", "validation")
             if self.split.train is None or self.split.validation is None:
                 raise ValueError(
                     f"split: expected train and validation, of which model {model.name} "
-                    "learns, got none: give both, or a checkpoint of the model"
+                    "learns, got none: give both, or a checkpoint or deployed file of the model"
                 )
             if model.control == R_MAX:
                 whole = self.train_settings(self.origin(model), "train", "validation")

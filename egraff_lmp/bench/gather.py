@@ -202,7 +202,9 @@ def _reference(stage: StageResult | None) -> record.Reference:
 
 def _model_of(model: Model) -> record.Model:
     """A model of a configuration as a record."""
-    asked = {"checkpoint"} if model.checkpoint else {"preset", "settings", "training"}
+    asked = {"preset", "settings", "training"}
+    if model.ready is not None:
+        asked = {"checkpoint" if model.checkpoint else "deployed"}
     plain = model.model_dump(mode="json", include=asked)
     control = None
     if model.control is not None:
@@ -217,7 +219,7 @@ def _model_result(
     names = ("reference", *config.stages_of(model))
     begun = {name: stages[name] for name in names if name in stages}
     done = {name: stage for name, stage in begun.items() if stage.done}
-    reference, train, deploy, score = (done.get(names[k]) for k in (0, 1, 2, -1))
+    reference, train, deploy, check, score = (done.get(names[k]) for k in (0, 1, 2, 3, -1))
     starts = enumerate(names[4 : 4 + len(config.rollout.starts)], 1)
     rollouts = {number: done[name] for number, name in starts if name in done}
     troubles = []
@@ -237,7 +239,8 @@ def _model_result(
         except (OSError, ValueError) as error:
             troubles.append(record.Trouble(score.name, f"{path.name} cannot be read: {error}"))
     # A model that was not trained itself: time and errors of its training are those of another.
-    own = None if model.control in UNTRAINED else train
+    known = _known(train)
+    own = None if model.control in UNTRAINED else known
     spent = None if own is None else Training(own.value["wall_seconds"], own.value["epochs"])
     costs = _costs(config, int(reference.value["n_atoms"]) if reference else 0, train, rollouts)
     return record.ModelResult(
@@ -247,9 +250,15 @@ def _model_result(
         scores=scores,
         costs=cost_scores(costs, spent),
         card=None if deploy is None else _card(deploy),
-        training=None if train is None else _training(train, own),
+        training=None if known is None else _training(known, own),
+        seen_unknown=check is not None and bool(check.value.get("seen_unknown")),
         rollouts=tuple(_rollout(config, number, stage) for number, stage in rollouts.items()),
     )
+
+
+def _known(train: StageResult | None) -> StageResult | None:
+    """A training, unless it is that of a deployed file which says nothing of it."""
+    return train if train is not None and "epochs" in train.value else None
 
 
 def _costs(
@@ -289,7 +298,8 @@ def _card(deploy: StageResult) -> record.Card:
 
 def _training(train: StageResult, own: StageResult | None) -> record.Training:
     value = train.value
-    curves = () if own is None else read_columns(own.path("log"), "epoch", *_LEARNING)
+    has_log = own is not None and "log" in own.files
+    curves = read_columns(own.path("log"), "epoch", *_LEARNING) if own and has_log else ()
     energy, force = curves or (None, None)
     return record.Training(
         value["epochs"], value["best_epoch"], value["stop"], value["wall_seconds"], energy, force

@@ -239,10 +239,11 @@ def _cell(matrix: Matrix, system: System, condition: Temperature, source: str) -
 
 
 def _of_system(model: Model, system: System) -> Model:
-    if model.checkpoint is None:
-        return model
-    path = model.checkpoint.replace("{system}", system.name)
-    return model.model_copy(update={"checkpoint": path})
+    """The model with the system's name in the path of what was trained before."""
+    paths = {"checkpoint": model.checkpoint, "deployed": model.deployed}
+    return model.model_copy(
+        update={k: path.replace("{system}", system.name) for k, path in paths.items() if path}
+    )
 
 
 def _rollout(sections: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -109,11 +109,12 @@ class Model(Strict):
     epochs, and "r-max" with a cutoff of `strength` in A. "half-cutoff" is trained as any other
     model, with half the r_max. A `ladder` writes such models.
 
-    With `checkpoint` nothing is trained: the file is one that `egraff train` wrote elsewhere.
-    Frames that it was trained on are left out where errors on held-out frames are measured.
+    With `checkpoint` nothing is trained: the file is one that `egraff train` wrote elsewhere. With
+    `deployed` the model is a deployed file as it is. Frames that either was trained on are left out
+    where errors on held-out frames are measured, as far as the file says which they were.
     """
 
-    later = ("control", "of", "strength", "checkpoint")
+    later = ("control", "of", "strength", "checkpoint", "deployed")
 
     name: Name = Field(description="of its folder and its column")
     forcefield: str = Field(
@@ -138,14 +139,27 @@ class Model(Strict):
         description="best.ckpt of `egraff train`, in place of a training; in a matrix {system} "
         "stands for the name of the system",
     )
+    deployed: str | None = Field(
+        default=None, description="a deployed file (NAME.pt) likewise, which is run as it is"
+    )
+
+    @property
+    def ready(self) -> str | None:
+        """The file of a model that was trained before; None of others."""
+        return self.checkpoint or self.deployed
 
     @model_validator(mode="after")
     def _trained_before(self) -> Model:
-        if self.checkpoint is not None and (
+        if self.checkpoint is not None and self.deployed is not None:
+            raise ValueError(
+                f"model {self.name}: expected either checkpoint or deployed, got both: leave one "
+                "out"
+            )
+        if self.ready is not None and (
             self.settings or self.training or self.preset != "small" or self.control is not None
         ):
             raise ValueError(
-                f"model {self.name} is taken from {self.checkpoint}: leave preset, settings, "
+                f"model {self.name} is taken from {self.ready}: leave preset, settings, "
                 "training and control out"
             )
         return self
@@ -202,10 +216,15 @@ def _with_origins(models: tuple[Model, ...]) -> tuple[Model, ...]:
                     f"model {model.name}: expected `of` to name a trained model "
                     f"({', '.join(trained) or 'there is none'}), got '{model.of}'"
                 )
-            if origin.checkpoint is not None and model.control in TRAINED_AS:
+            if origin.ready is not None and model.control in TRAINED_AS:
                 raise ValueError(
                     f"model {model.name} is trained as {origin.name} is, which is taken from a "
-                    "checkpoint: leave it out, or have the benchmark train both"
+                    "file: leave it out, or have the benchmark train both"
+                )
+            if origin.deployed is not None:
+                raise ValueError(
+                    f"model {model.name} is made of the weights of {origin.name}, which are fixed "
+                    "in a deployed file: leave it out, or give `checkpoint` in place of `deployed`"
                 )
             if model.forcefield not in ("", origin.forcefield):
                 raise ValueError(

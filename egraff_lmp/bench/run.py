@@ -186,8 +186,8 @@ class _Chain:
     def train(self, model: Model) -> StageResult:
         """Train a model; where runs share their models, in a folder named after what decides it."""
         config, name, reference = self.config, f"train-{model.name}", self.found["reference"]
-        if model.checkpoint is not None:
-            return self.take(name, model, Path(model.checkpoint))
+        if model.ready is not None:
+            return self.take(name, model, Path(model.ready))
         parts = {
             part: [digest for _, digest in work.part_files(reference, part)]
             for part in ("train", "validation")
@@ -206,9 +206,11 @@ class _Chain:
     def take(self, name: str, model: Model, path: Path) -> StageResult:
         """The stage of a model that was trained before."""
         digest = sha256_file(path) if path.is_file() else None
-        inputs = {"checkpoint": digest, "forcefield": model.forcefield}
-        do = partial(work.take_checkpoint, model, path)
-        return self.do(name, f"take {model.name} from its checkpoint", inputs, do)
+        what = "checkpoint" if model.checkpoint is not None else "deployed"
+        inputs = {what: digest, "forcefield": model.forcefield}
+        take = work.take_checkpoint if model.checkpoint is not None else work.take_deployed
+        do = partial(take, model, path)
+        return self.do(name, f"take {model.name} from {path.name}", inputs, do)
 
     def simulate(self, model: Model) -> None:
         """One model up to its rollouts; its deployment lies where its training does."""
@@ -221,7 +223,7 @@ class _Chain:
             control = {"shuffle_seed": config.seed}
         elif model.control == NOISE:
             control = {"noise": model.strength, "noise_seed": config.seed}
-        before = train.path("checkpoint") if trained.checkpoint is not None and train.done else None
+        before = train.path("checkpoint") if trained.ready is not None and train.done else None
         deploy = self.do(
             f"deploy-{name}",
             f"deploy {name}",

@@ -30,6 +30,7 @@ from egraff_lmp.bench.frames import (
 )
 from egraff_lmp.bench.model import Model
 from egraff_lmp.bench.stage import Outcome, StageResult
+from egraff_lmp.contract import Contract, read_contract
 from egraff_lmp.data import Frames
 from egraff_lmp.data.lammps_log import read_lammps_log
 from egraff_lmp.data.split import frame_hashes
@@ -48,6 +49,8 @@ from egraff_lmp.score.records import RERUN_COMMITTEE, RERUN_ORACLE, RERUN_REFERE
 from egraff_lmp.score.score import score_trajectory
 
 FRAMES = "frames"
+BEFORE = "trained before the benchmark"  # why the training of such a model ended
+_OF_TRAINING = ("best_epoch", "epochs", "wall_seconds")
 # Errors on held-out frames by their names in the record of a check, and in the table of metrics.
 ERRORS = {
     "energy_mae_mev_per_atom": "energy_mae",
@@ -173,7 +176,7 @@ def take_checkpoint(model: Model, path: Path, folder: Path) -> Outcome:
         "epochs": found.epochs,
         "validation": dict(found.validation),
         "wall_seconds": found.wall_seconds,
-        "stop": "trained before the benchmark",
+        "stop": BEFORE,
         "precision": found.dtype,
     }
     copy, log = folder / "model.ckpt", folder / "log.csv"
@@ -181,6 +184,23 @@ def take_checkpoint(model: Model, path: Path, folder: Path) -> Outcome:
         shutil.copyfile(path, temporary)
     write_text(log, found.log)
     return Outcome(value, {"checkpoint": copy, "log": log})
+
+
+def take_deployed(model: Model, path: Path, folder: Path) -> Outcome:
+    """A deployed file as it is: a copy, and what its contract says of its training."""
+    contract = read_contract(path)
+    if contract.forcefield != model.forcefield:
+        raise EgraffError(
+            f"{path}: expected a deployed {model.forcefield}, as model {model.name} says, got "
+            f"{contract.forcefield}: correct forcefield or deployed."
+        )
+    value = {"stop": BEFORE, "precision": contract.dtype}
+    training = contract.provenance.get("training", {})
+    value |= {key: training[key] for key in _OF_TRAINING if key in training}
+    copy = folder / "model.pt"
+    with atomic_path(copy) as temporary:
+        shutil.copyfile(path, temporary)
+    return Outcome(value, {"checkpoint": copy})
 
 
 def some_of(paths: Sequence[str], part: float, base: Path, folder: Path) -> list[str]:
@@ -214,6 +234,10 @@ def deploy_model(model: Model, trained: StageResult, seed: int, folder: Path) ->
     from egraff_lmp.train.noise import WeightNoise
 
     path = folder / f"{model.name}.pt"
+    if model.deployed is not None:
+        with atomic_path(path) as temporary:
+            shutil.copyfile(trained.path("checkpoint"), temporary)
+        return Outcome(_card(model, read_contract(path)), {"model": path})
     noise = None
     if model.control == NOISE and model.strength is not None:
         noise = WeightNoise(model.strength, seed)
@@ -223,9 +247,14 @@ def deploy_model(model: Model, trained: StageResult, seed: int, folder: Path) ->
         shuffle_seed=seed if model.control == SHUFFLED else None,
         noise=noise,
     )
+    return Outcome(_card(model, contract), {"model": path})
+
+
+def _card(model: Model, contract: Contract) -> dict[str, Any]:
+    """What a page says of a deployed file."""
     strength = "" if model.strength is None else f", {model.strength:g}"
     control = "" if model.control is None else f" ({model.control} control{strength})"
-    value = {
+    return {
         "architecture": contract.architecture + control,
         "r_max": contract.r_max,
         "n_layers": contract.n_layers,
@@ -235,7 +264,6 @@ def deploy_model(model: Model, trained: StageResult, seed: int, folder: Path) ->
         "versions": dict(contract.versions),
         "citations": [asdict(citation) for citation in contract.citations],
     }
-    return Outcome(value, {"model": path})
 
 
 def run_start(
@@ -307,15 +335,15 @@ def check_model(
     config: BenchConfig,
     deployed: StageResult,
     reference: StageResult,
-    checkpoint: Path | None,
+    before: Path | None,
     folder: Path,
 ) -> Outcome:
     """The model on held-out reference frames, through LAMMPS `rerun`.
 
-    `checkpoint` is that of a model which was trained elsewhere: what it has seen is left out.
+    `before` is the file of a model which was trained elsewhere: what it has seen is left out.
     """
     truth = held_out(config, reference)
-    chosen = None if checkpoint is None else _unseen(truth, checkpoint)
+    chosen = None if before is None else _unseen(truth, before)
     truth = _checked(config, truth, chosen)
     seen = _on_frames(config, deployed, truth, folder / "rerun")
     found = score_trajectory(truth, [], reruns={RERUN_REFERENCE: Rerun(truth, seen)}, mode=EGRAFF)
@@ -323,14 +351,24 @@ def check_model(
     value: dict[str, Any] = {**errors, "frames": len(truth)}
     if chosen is not None:
         value["unseen"] = chosen
+    elif before is not None:
+        value["seen_unknown"] = True
     return _archived("rerun", seen, folder, value)
 
 
-def _unseen(truth: Frames, checkpoint: Path) -> list[int]:
-    """Numbers of the held-out frames that a model was not trained on."""
-    from egraff_lmp.train.finished import seen_frames  # torch: seconds, for such a model alone
+def _unseen(truth: Frames, path: Path) -> list[int] | None:
+    """Numbers of the held-out frames that a model was not trained on; None if its file is silent.
 
-    seen = seen_frames(checkpoint)
+    Args:
+        truth: the held-out frames.
+        path: a checkpoint or a deployed file.
+    """
+    from egraff_lmp.train import finished  # torch: seconds, for such a model alone
+
+    deployed = path.suffix == ".pt"
+    seen = finished.seen_by_deployed(path) if deployed else finished.seen_frames(path)
+    if seen is None:
+        return None
     found = [k for k, value in enumerate(frame_hashes(truth)) if value not in seen]
     if not found:
         raise EgraffError(

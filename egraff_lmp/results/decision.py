@@ -409,7 +409,7 @@ def _caveats(
         if purpose.name not in shared
     ]  # fmt: skip
     found += [*_of_scores(models), *_of_costs(models)]
-    before = tuple(one.model.name for one in models if one.model.checkpoint)
+    before = tuple(one.model.name for one in models if one.model.taken_from)
     if before:
         found.append(Caveat("trained-before", before))
     without = tuple(one.model.name for one in system.ordinary if one not in models)

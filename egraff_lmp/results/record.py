@@ -68,9 +68,9 @@ class Model:
     settings: Mapping[str, Any] = field(default_factory=dict)  # all else that it was asked to be
 
     @property
-    def checkpoint(self) -> str:
-        """The file that it was taken from, "" if the benchmark trained it."""
-        return str(self.settings.get("checkpoint", ""))
+    def taken_from(self) -> str:
+        """Its checkpoint or deployed file, "" if the benchmark trained it."""
+        return str(self.settings.get("checkpoint") or self.settings.get("deployed") or "")
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,7 @@ class ModelResult:
     card: Card | None = None  # of the deployed file
     training: Training | None = None
     rollouts: tuple[Rollout, ...] = ()  # those that were begun, broken ones among them
+    seen_unknown: bool = False  # its file does not say which frames it was trained on
 
     @property
     def values(self) -> tuple[Score, ...]:

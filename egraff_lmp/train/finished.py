@@ -1,4 +1,7 @@
-"""A training that is over: what it was, and which frames its model has seen."""
+"""A training that is over: what it was, and which frames its model has seen.
+
+A checkpoint says so, and a deployed file that was made of one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from egraff_lmp.contract import read_contract
 from egraff_lmp.data.split import frame_hashes
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.checkpoint import load_checkpoint
@@ -72,7 +77,25 @@ def seen_frames(path: str | Path) -> frozenset[str]:
         EgraffError: the sources cannot be read here, or are no longer what they were.
     """
     record = load_checkpoint(path).record
-    config = parse_config(json.loads(record.config), f"the config in {path}")
+    return _seen(path, json.loads(record.config), record.provenance)
+
+
+def seen_by_deployed(path: str | Path) -> frozenset[str] | None:
+    """The same of a deployed file; None if it was made of something else than a checkpoint.
+
+    Raises:
+        EgraffError: as for a checkpoint, or it is no deployed file.
+    """
+    provenance = read_contract(path).provenance
+    if "config" not in provenance or "data" not in provenance:
+        return None
+    return _seen(path, provenance["config"], provenance)
+
+
+def _seen(
+    path: str | Path, raw: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> frozenset[str]:
+    config = parse_config(dict(raw), f"the config in {path}")
     try:
         parts = read_parts(config, None)
     except EgraffError as error:
@@ -80,7 +103,7 @@ def seen_frames(path: str | Path) -> frozenset[str]:
             f"{path}: expected the frames that it was trained on, so as to leave them out here, "
             f"got none: {error}"
         ) from error
-    found, then = data_provenance(parts), record.provenance["data"]
+    found, then = data_provenance(parts), provenance["data"]
     changed = [name for name in found if found[name]["sha256"] != then[name]["sha256"]]
     if changed:
         raise EgraffError(

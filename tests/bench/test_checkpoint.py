@@ -1,4 +1,4 @@
-"""Models that were trained before the benchmark: taken from their checkpoints."""
+"""Models that were trained before the benchmark: taken from checkpoints and deployed files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from egraff_lmp.data.split import frame_hashes
 from egraff_lmp.data.table import read_source
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import parse_config as parse_training
-from egraff_lmp.train.finished import read_finished, seen_frames
+from egraff_lmp.train.deploy import deploy
+from egraff_lmp.train.finished import read_finished, seen_by_deployed, seen_frames
 from egraff_lmp.train.run import train
 
 FRAMES = 12
@@ -54,6 +55,13 @@ def checkpoint(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).checkpoint
 
 
+@pytest.fixture(scope="module")
+def deployed(checkpoint: Path) -> Path:
+    path = checkpoint.with_name("model.pt")
+    deploy(checkpoint, path)
+    return path
+
+
 def before(**changes: Any) -> dict[str, Any]:
     return {"name": "old", "forcefield": "allegro", "checkpoint": "old.ckpt", **changes}
 
@@ -69,6 +77,8 @@ def before(**changes: Any) -> dict[str, Any]:
         ({"training": {"r_max": 4}}, "taken from old.ckpt"),
         ({"control": "half-cutoff"}, "taken from old.ckpt"),
         ({"forcefield": ""}, "expected forcefield, got none"),
+        ({"deployed": "old.pt"}, "expected either checkpoint or deployed, got both"),
+        ({"checkpoint": None, "deployed": "old.pt", "preset": "paper"}, "taken from old.pt: leave"),
     ],
 )
 def test_what_is_trained_already_cannot_be_changed(changes: dict[str, Any], message: str) -> None:
@@ -91,13 +101,20 @@ def test_controls_of_what_was_trained_before() -> None:
     less = {"name": "less", "control": "frames", "of": "old", "strength": 0.5}
     with pytest.raises(EgraffError, match="model less is trained as old is, which is taken from"):
         config(models=[before(), less], split=split)
+    fixed = before(checkpoint=None, deployed="old.pt")
+    assert len(config(models=[fixed], split=split).models) == 1
+    with pytest.raises(EgraffError, match="weights of old, which are fixed in a deployed file"):
+        config(models=[fixed, noise], split=split)
 
 
 def test_a_matrix_names_a_checkpoint_for_each_system() -> None:
     sections = config().model_dump(mode="json")
     raw = {
         "kind": "matrix", "name": "m", "title": "M", "seed": 3,
-        "models": [before(checkpoint="trained/{system}/best.ckpt")],
+        "models": [
+            before(checkpoint="trained/{system}/best.ckpt"),
+            before(name="file", checkpoint=None, deployed="{system}.pt"),
+        ],
         "rollout": {"timestep_fs": 2.0, "length_fs": 200, "starts": 2, "ranks": 1},
         "systems": [
             {"name": name, "title": name, "temperature": 900, "reference": sections["reference"],
@@ -108,6 +125,7 @@ def test_a_matrix_names_a_checkpoint_for_each_system() -> None:
     _, cells = parse_matrix(raw, "matrix")
     paths = [cell.config.models[0].checkpoint for cell in cells]
     assert paths == ["trained/first/best.ckpt", "trained/second/best.ckpt"]
+    assert [cell.config.models[1].deployed for cell in cells] == ["first.pt", "second.pt"]
 
 
 # --- the chain
@@ -196,3 +214,50 @@ def test_data_that_are_gone_or_changed_are_named(
             seen_frames(checkpoint)
     finally:
         data.write_text(text)
+
+
+# --- a real deployed file
+
+
+def test_a_deployed_file_is_run_as_it_is(deployed: Path, tmp_path: Path) -> None:
+    model = Model(**before(checkpoint=None, deployed=str(deployed)))
+    taken = work.take_deployed(model, deployed, tmp_path)
+    assert taken.files["checkpoint"].read_bytes() == deployed.read_bytes()
+    assert (taken.value["epochs"], taken.value["precision"]) == (1, "float32")
+    with pytest.raises(EgraffError, match="expected a deployed nequip, as model old says, got all"):
+        work.take_deployed(Model(**before(forcefield="nequip")), deployed, tmp_path)
+
+
+def test_a_deployed_file_names_the_frames_that_it_has_seen(
+    deployed: Path, checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    assert seen_by_deployed(deployed) == seen_frames(checkpoint)
+    frames = read_source(str(data), None)
+    assert work._unseen(frames, deployed) == work._unseen(frames, checkpoint)
+
+
+def test_a_file_that_does_not_say_what_it_was_trained_on(
+    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of another package: nothing is known of its training, and the page says so."""
+
+    def take(model: Model, path: Path, folder: Path) -> work.Outcome:
+        value = {"stop": work.BEFORE, "precision": "float64"}
+        return fakes.outcome(folder, value, checkpoint=path.read_text())
+
+    def check(*arguments: Any) -> work.Outcome:
+        known = fakes.check_model(*arguments)
+        return work.Outcome({**known.value, "seen_unknown": True}, known.files)
+
+    monkeypatch.setattr(work, "take_deployed", take)
+    monkeypatch.setattr(work, "check_model", check)
+    path = tmp_path / "foreign.pt"
+    path.write_text("weights")
+    asked = config(
+        models=[before(checkpoint=None, deployed=str(path))],
+        split={"held_out": {"first": 60, "last": 100}},
+    )
+    result = run_bench(asked, tmp_path / "out")
+    assert result.complete, [(s.name, s.reason) for s in result.stages]
+    page = result.report.read_text()
+    assert f"trained before the benchmark: {path}; its file does not say which frames" in page
