@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -88,28 +86,6 @@ def test_a_tutorial_does_what_it_says(name):
 @pytest.mark.parametrize("page", OTHERS, ids=lambda page: str(page.relative_to(DOCS)))
 def test_an_example_does_what_it_says(page):
     run(page)
-
-
-@pytest.mark.mpi
-def test_the_examples_of_the_readme_run(tmp_path):
-    """The deck, with fewer steps, and the calculator; from the root, results elsewhere."""
-    text = (ROOT / "README.md").read_text()
-    deck = next(block for block in _indented(text) if block.startswith("mpiexec"))
-    script = next(block for block in _indented(text) if "atoms.calc = EgraffCalculator" in block)
-    deck = deck.replace("-var steps 100", f"-log none -var out '{tmp_path}' -var steps 10")
-    (tmp_path / "script.py").write_text(script)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for command in (["bash", "-c", deck], [sys.executable, tmp_path / "script.py"]):
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=300,
-            env=os.environ | {"PATH": path}, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _indented(text):
-    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    return [textwrap.dedent(block).strip() for block in blocks]
 
 
 def run(page):
