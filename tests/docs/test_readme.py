@@ -199,7 +199,8 @@ ase.io.write("POSCAR", frames[0], sort=True)
 def lines_of_pages() -> list[tuple[str, str]]:
     """Every command line of `egraff` in README and documentation, with its page."""
     found = []
-    for page in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
+    others = (ROOT / name for name in ("README.md", "deployed_models/README.md"))
+    for page in (*others, *sorted(DOCS.rglob("*.md"))):
         if "_build" in page.parts:
             continue
         for language, block in BLOCK.findall(page.read_text()):

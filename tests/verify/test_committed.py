@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from egraff_lmp.fileio import sha256_file
+from egraff_lmp.forcefields import FORCE_FIELDS
 from egraff_lmp.verify.certificate import default_path, read_verdict, record_path
 
 RANKS = [1, 2, 3, 4, 8]
@@ -24,4 +25,6 @@ def test_the_certificate_is_of_this_file_and_passed(model: Path) -> None:
 
 
 def test_there_are_models_to_certify() -> None:
-    assert len(MODELS) == 12
+    """All six force fields for both materials of the bulk simulations, whatever else there is."""
+    wanted = {f"{material}-{key}" for material in ("gete", "lips20") for key in FORCE_FIELDS}
+    assert wanted <= {path.stem for path in MODELS}
