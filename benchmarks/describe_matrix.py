@@ -29,6 +29,10 @@ from egraff_lmp.runs.machine import hardware, versions
 TABLES = (
     ("Wright's factor of g(r) or h(r), %", "wf", "structure", "egraff", "total", ".3g"),
     ("JSD of pair distances, bit", "jsd", "structure", "egraff", "total", ".2g"),
+    ("Neutron-weighted S(q), %", "sq_error", "structure", "egraff", "total", ".3g"),
+    ("JSD of bond angles, bit", "angle_jsd", "structure", "egraff", "total", ".2g"),
+    ("Units that stay whole, %", "units_intact", "stability", "egraff", "", ".3g"),
+    ("Diffusion of Li, A^2/ps (1e-8 m^2/s)", "diffusivity", "transport", "egraff", "Li", ".3g"),
     ("FV on held-out reference frames", "fv", "rerun-reference", "egraff", "", ".2f"),
     ("Force MAE, meV/A", "force_mae", "rerun-reference", "egraff", "", ".3g"),
     ("Rollouts that reached their end", "finished_starts", "survival", "egraff", "", ".0f"),
@@ -86,14 +90,45 @@ def document(runs: Path, rows: Sequence[Row], remarks: Sequence[str]) -> Iterato
     )
     yield from remarks
     yield ""
-    yield "Models named `shuffled` and `half-cutoff` are negative controls. `scores.csv` holds all"
-    yield "values but those of single pairs of elements; `report.png` is the head of the report."
-    yield "An empty entry: no result, or none that is defined there."
+    controls = list(dict.fromkeys(row["model"] for row in rows if row.get("control")))
+    if controls:
+        yield f"Negative controls: {', '.join(f'`{name}`' for name in controls)}."
+    yield "`scores.csv` holds all values but those of single pairs of elements; `report.png` is the"
+    yield "head of the report. An empty entry: no result, or none that is defined there."
     yield ""
     yield "![report](report.png)"
     for title, *place, form in TABLES:
         yield from table(title, place, form, rows, models, places)
     yield from verdicts(runs)
+    yield from resolutions(runs)
+
+
+def resolutions(runs: Path) -> Iterator[str]:
+    """The weakest rung of each ladder that a score tells, by its value and in any way."""
+    found = json.loads((runs / "scores.json").read_text(encoding="utf-8")).get("resolutions", [])
+    found = [one for one in found if one["part"] in ("", "total") and one["kind"] == "noise"]
+    if not found:
+        return
+    places = list(dict.fromkeys(one["cell"] for one in found))
+    yield from ("", "## The weakest noise on the weights that a score tells", "")
+    yield "By its value alone; in brackets by rollouts that broke, too. A dash: none of the rungs."
+    yield ""
+    yield "| score | claims to see | " + " | ".join(places) + " |"
+    yield "|---|---|" + "---|" * len(places)
+    for label, sees in dict.fromkeys((name_of(one), one["sees"]) for one in found):
+        here = {one["cell"]: one for one in found if name_of(one) == label}
+        entries = (resolved(here.get(place)) for place in places)
+        name = label.replace("|", "\\|")
+        yield f"| {name} | {sees} | " + " | ".join(entries) + " |"
+
+
+def resolved(one: Mapping[str, Any] | None) -> str:
+    """A resolution for a table."""
+    if one is None:
+        return ""
+    found = (one["strength"], one["strength_seen"])
+    value, seen = ("–" if rung is None else f"{100 * rung:g} %" for rung in found)
+    return value if value == seen else f"{value} ({seen})"
 
 
 def table(

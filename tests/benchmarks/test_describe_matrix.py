@@ -51,7 +51,16 @@ def runs(tmp_path: Path) -> Path:
     verdict = {"control": "broken", "key": "wf", "comparison": "structure", "part": "total",
                "sees": "structure"}  # fmt: skip
     controls = [{**verdict, "ranking": {"rank": rank, "of": 2}} for rank in (2, 1, None)]
-    (tmp_path / "scores.json").write_text(json.dumps({"name": "tiny", "controls": controls}))
+    rung = {"key": "wf", "comparison": "structure", "part": "total", "sees": "structure",
+            "kind": "noise"}  # fmt: skip
+    resolutions = [
+        {**rung, "cell": "gete", "strength": 0.03, "strength_seen": 0.01},
+        {**rung, "cell": "lips", "strength": None, "strength_seen": None},
+        {**rung, "cell": "lips", "strength": 3.5, "strength_seen": 3.5, "kind": "r-max"},
+    ]
+    (tmp_path / "scores.json").write_text(
+        json.dumps({"name": "tiny", "controls": controls, "resolutions": resolutions})
+    )
     shared = {"key": "train", "seconds": 3600.0}
     for cell in ("gete", "lips"):
         (tmp_path / cell).mkdir()
@@ -72,6 +81,7 @@ def test_tables_hold_the_totals_and_floors(script: ModuleType, runs: Path) -> No
     assert "| gete, 920 K | 260 |  |" in text
     assert "77" not in text
     assert "| WF | structure | 1 of 2 |" in text
+    assert "| WF | structure | 3 % (1 %) | – |" in text
     assert "Run on a Tuesday." in text
     assert "JSD" not in text.split("![report]")[1]  # no row, no table
 
