@@ -27,7 +27,15 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.report import page as page_module
 from egraff_lmp.report.figures import draw_all
 from egraff_lmp.results.record import Results
-from egraff_lmp.score.records import COST, STRUCTURE, TRAJECTORY, Counts, Curves, Series
+from egraff_lmp.score.records import (
+    COST,
+    SCHEMA,
+    STRUCTURE,
+    TRAJECTORY,
+    Counts,
+    Curves,
+    Series,
+)
 
 R = np.array([0.5, 1.0, 1.5, 2.0])
 G = {"total": np.array([0.0, 2.0, 1.0, 1.0])}
@@ -44,12 +52,12 @@ class Scored(Fakes):
             score(self.value, "wf", STRUCTURE, part="total", floor=0.5, counts=counts),
             score(2e-4, "ev_released", TRAJECTORY, mode="paper", counts=counts),
         )
-        curve = Curves("g", R, G, 0.5, 2.25, 40)
+        sides = ("reference", "rollouts")
         series = tuple(
             Series("rmsd", "egraff", TRAJECTORY, k, 20.0, np.array([0.0, 0.1 * (k + 1), np.nan]))
             for k in range(2)
         )
-        curves = {"egraff reference": curve, "egraff rollouts": curve}
+        curves = tuple(Curves("g", R, "A", G, "1", 40, side=side) for side in sides)
         return {"scores": values, "curves": curves, "series": series}
 
 
@@ -248,7 +256,7 @@ def test_a_damaged_or_old_scoring_is_a_trouble_with_its_reason(made: Callable[..
     path = out / "a" / "score-nequip" / "scores"
     old = json.dumps({"kind": "egraff scores", "schema": 1, "scores": []})
     for text, reason in (
-        ("{", "expected egraff scores of schema 2"),
+        ("{", f"expected egraff scores of schema {SCHEMA}"),
         (old, "got egraff scores of schema 1: score the rollouts again"),
         (None, "cannot be read"),
     ):
