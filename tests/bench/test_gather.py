@@ -21,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW, STAGES, Fakes, config
 
 from egraff_lmp.bench import parse_matrix, run, run_bench, run_matrix, work
-from egraff_lmp.bench.gather import merge, read_results, write_report
+from egraff_lmp.bench.frames import write_npz
+from egraff_lmp.bench.gather import _snapshot, merge, read_results, write_report
 from egraff_lmp.cli import build_app
+from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report import page as page_module
 from egraff_lmp.report.figures import draw_all
@@ -286,3 +288,25 @@ def test_the_command_writes_the_page(made: Callable[..., Path], tmp_path: Path) 
     assert result.exit_code == 0, result.output
     assert f"report: {tmp_path / 'p.html'}" in result.output
     assert (tmp_path / "p-files" / "scores.csv").is_file()
+
+
+def test_the_first_held_out_frame_is_read_alone_and_a_damaged_file_is_none(tmp_path: Path) -> None:
+    x = np.arange(24.0).reshape(2, 4, 3)
+    cell = np.broadcast_to(9 * np.eye(3), (2, 3, 3)).copy()
+    frames = Frames(
+        ("Ge", "Te", "Te", "Te"), x, cell, (True,) * 3, np.zeros(2), -x, None, "made up"
+    )
+    path = tmp_path / "held_out.npz"
+    write_npz(frames, path)
+    first = _snapshot(path, periodic=True)
+    assert first is not None
+    assert first.species == frames.species
+    assert first.positions == x[0].tolist()
+    assert first.forces == (-x[0]).tolist()
+    assert first.cell == cell[0].tolist()
+    molecule = _snapshot(path, periodic=False)
+    assert molecule is not None
+    assert not np.any(molecule.cell)
+    path.write_bytes(path.read_bytes()[:300])
+    assert _snapshot(path, periodic=True) is None
+    assert _snapshot(tmp_path / "absent.npz", periodic=True) is None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from synthetic_results import R, T, of_models, results, score, scores_of, value_of, with_scores
 
-from egraff_lmp.report.figures import curves, draw_all, rdf, write_files
+from egraff_lmp.report.figures import atoms, curves, draw_all, rdf, write_files
 from egraff_lmp.report.figures.base import (
     BEYOND,
     COLOURS,
@@ -28,7 +28,14 @@ from egraff_lmp.report.figures.base import (
 from egraff_lmp.report.figures.heatmap import _shades
 from egraff_lmp.report.page import write_page
 from egraff_lmp.results.curves import over_time
-from egraff_lmp.results.record import Curve, ModelResult, Results, System
+from egraff_lmp.results.record import (
+    Curve,
+    Equivariance,
+    ModelResult,
+    Results,
+    Snapshot,
+    System,
+)
 from egraff_lmp.score.records import REFERENCE, RERUN_REFERENCE, ROLLOUTS, TRAJECTORY, Curves
 
 # A page of 30 systems and 6 models stays below 10 MB; a third of the systems takes a third of that.
@@ -297,3 +304,42 @@ def test_a_force_field_has_its_colour_whatever_ran_beside_it() -> None:
     pair = colours_of(replace(twice, models=twice.models[:3]))
     assert pair["other"] == COLOURS[0]
     assert len(set(pair.values())) == 3
+
+
+FRAME = Snapshot(
+    ("O", "H", "H"), [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]], np.zeros((3, 3)).tolist(),
+    [[0, 0, 1.0], [0, 0, -0.5], [0, 0, -0.5]],
+)  # fmt: skip
+
+
+def test_systems_and_a_rotation_are_drawn_where_a_frame_is_known() -> None:
+    def turned(system: System, one: ModelResult) -> ModelResult:
+        return replace(one, equivariance=Equivariance(1e-3, 2e-3, 500.0))
+
+    whole = of_models(results(3, 2), turned)
+    known = [
+        replace(one, reference=replace(one.reference, first=FRAME)) for one in whole.systems[1:]
+    ]
+    last = replace(known[-1].models[-1], equivariance=None)
+    known[-1] = replace(known[-1], models=(*known[-1].models[:-1], last))
+    found = drawn(replace(whole, systems=(whole.systems[0], *known)))
+    for name in ("fig1-rotation", "fig2-systems"):
+        check(found[name])
+        assert {line["cell"] for line in rows(found[name].csv)[1]} == {"cell1", "cell2"}
+    _, lines = rows(found["fig1-rotation"].csv)
+    assert {(x["rotation"], x["inversion"], x["rms_force"]) for x in lines} == {
+        ("0.001", "0.002", "500.0")
+    }
+    assert len(lines) == 3
+    assert "Not measured of allegro." in found["fig1-rotation"].caption
+
+
+def test_bonds_of_water_and_edges_of_a_cell() -> None:
+    radii = np.array([0.66, 0.31, 0.31])
+    assert atoms.bonds(np.array(FRAME.positions), radii).tolist() == [[0, 1], [0, 2]]
+    edges = atoms.cell_edges(np.diag([1.0, 2.0, 3.0]))
+    assert sorted(np.linalg.norm(edges[:, 1] - edges[:, 0], axis=1)) == [1] * 4 + [2] * 4 + [3] * 4
+    # Views are rotations: lengths stay, and a hand stays a hand.
+    for matrix in (atoms.view(), atoms.turn()):
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+        assert np.linalg.det(matrix) == pytest.approx(1)

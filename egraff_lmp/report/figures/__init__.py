@@ -11,6 +11,7 @@ from pathlib import Path
 
 from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.report.figures import (
+    atoms,
     cost,
     curves,
     endurance,
@@ -33,11 +34,14 @@ OF_ONE: tuple[Family, ...] = (
     single.draw_violation,
     single.draw_learning,
     single.draw_temperature,
+    atoms.draw_rotation,
 )
 CHEAP: tuple[Family, ...] = (heatmap.draw,)  # drawn while systems are still run
 OF_SEVERAL: tuple[Family, ...] = (
     pareto.draw,
     *CHEAP,
+    atoms.draw_rotation,
+    atoms.draw_systems,
     rdf.draw,
     curves.draw_systems,
     violation.draw,
@@ -50,7 +54,7 @@ OF_SEVERAL: tuple[Family, ...] = (
     cost.draw,
 )
 # Figures that an earlier page wrote, to be taken away where they are no more.
-_OURS = ("pareto", "pareto-[0-9]", "fig[3-9]-*", "stability", "cost", "map", "structure",
+_OURS = ("pareto", "pareto-[0-9]", "fig[1-9]-*", "stability", "cost", "map", "structure",
          "violation", "learning", "temperature", "scattering", "angles", "coordination",
          "vibrations", "msd", "curves", "curves-[0-9]", "learning-*")  # fmt: skip
 
