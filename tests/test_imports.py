@@ -46,6 +46,7 @@ NOT_INSIDE_COMMANDS = {f"{PACKAGE}.errors", f"{PACKAGE}.stopping", f"{PACKAGE}.c
 OWN = {
     (PACKAGE, f"{PACKAGE}.calculator"): "torch",
     (f"{PACKAGE}.bench.config", f"{PACKAGE}.forcefields"): "torch, for a check alone",
+    (f"{PACKAGE}.bench.work", f"{PACKAGE}.deployed"): "torch, in the stage that checks",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.run"): "torch, in the stage that trains",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.deploy"): "torch, in the stage that deploys",
     (f"{PACKAGE}.bench.work", f"{PACKAGE}.train.finished"): "torch, for a model trained before",

@@ -7,15 +7,20 @@ that systems may be run in any order, by any number of jobs, and be looked at at
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
 
 from egraff_lmp.bench.config import BenchConfig, parse_config
 from egraff_lmp.bench.folder import COPY, REPORT, SUMMARY
 from egraff_lmp.bench.matrix import CellConfig, Matrix, load_matrix, yaml_text
 from egraff_lmp.bench.model import UNTRAINED, Model
 from egraff_lmp.bench.stage import StageResult
+from egraff_lmp.data.arrays import load_first, load_npz, npz_names
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report.page import check_output, write_page
 from egraff_lmp.results import record
@@ -197,6 +202,25 @@ def _reference(stage: StageResult | None) -> record.Reference:
         origin=str(value["source"]),
         sha256=str(value["sha256"]),
         held_out_sha256=stage.files["held_out"][1],
+        first=_snapshot(stage.path("held_out"), value.get("periodic", True)),
+    )
+
+
+def _snapshot(path: Path, periodic: bool) -> record.Snapshot | None:
+    """The first frame of an archive that a stage wrote, None where it cannot be read."""
+    try:
+        numbers = load_npz(path, ("atomic_numbers",))["atomic_numbers"]
+        positions = load_first(path, "pos")
+        cell = load_first(path, "cell")
+        forces = load_first(path, "forces") if "forces" in npz_names(path) else None
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, EgraffError):
+        return None
+    own = numbers.reshape(-1, len(positions))[0]
+    return record.Snapshot(
+        species=tuple(chemical_symbols[number] for number in own),
+        positions=positions.tolist(),
+        cell=(cell if periodic else np.zeros((3, 3))).tolist(),
+        forces=None if forces is None else forces.tolist(),
     )
 
 
@@ -253,12 +277,19 @@ def _model_result(
         training=None if known is None else _training(known, own),
         seen_unknown=check is not None and bool(check.value.get("seen_unknown")),
         rollouts=tuple(_rollout(config, number, stage) for number, stage in rollouts.items()),
+        equivariance=_equivariance(check),
     )
 
 
 def _known(train: StageResult | None) -> StageResult | None:
     """A training, unless it is that of a deployed file which says nothing of it."""
     return train if train is not None and "epochs" in train.value else None
+
+
+def _equivariance(check: StageResult | None) -> record.Equivariance | None:
+    """What an earlier check did not measure is not known."""
+    found = None if check is None else check.value.get("equivariance")
+    return None if found is None else record.Equivariance(**found)
 
 
 def _costs(

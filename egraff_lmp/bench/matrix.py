@@ -28,7 +28,7 @@ _SECTIONS = ("reference", "split", "training", "rollout", "scoring")
 class PaperName(Strict):
     """A row of the paper's tables that a system stands for: `{dataset: 3BPA, condition: 300K}`."""
 
-    dataset: str = Field(description="as it is printed in the paper's tables")
+    dataset: str = Field(description="as it is printed in the papers' tables")
     condition: str = Field(default="", description="likewise, where a data set has several rows")
 
     @model_validator(mode="after")

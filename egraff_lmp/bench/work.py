@@ -16,8 +16,10 @@ from typing import Any
 import ase.io
 import numpy as np
 from ase import units
+from numpy.typing import NDArray
 
 from egraff_lmp.bench.config import BenchConfig, Classical
+from egraff_lmp.bench.equivariance import equivariance
 from egraff_lmp.bench.frames import (
     archive,
     crystal,
@@ -39,7 +41,7 @@ from egraff_lmp.data.velocities import recovered_velocities
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.references.oracle import ask
-from egraff_lmp.results.record import FEWER_FRAMES, NOISE, SHUFFLED
+from egraff_lmp.results.record import FEWER_FRAMES, NOISE, SHUFFLED, Equivariance
 from egraff_lmp.rollout import RolloutResult, classical, make_config, rerun, run_rollout
 from egraff_lmp.runs.machine import machine_words
 from egraff_lmp.score.committee import committee_mean, disagreement
@@ -349,11 +351,26 @@ def check_model(
     found = score_trajectory(truth, [], reruns={RERUN_REFERENCE: Rerun(truth, seen)}, mode=EGRAFF)
     errors = {name: found.find(key).value for name, key in ERRORS.items()}
     value: dict[str, Any] = {**errors, "frames": len(truth)}
+    turned = _equivariance(deployed.path("model"), truth)
+    if np.isfinite([turned.rotation, turned.inversion, turned.rms_force]).all():
+        value["equivariance"] = asdict(turned)
     if chosen is not None:
         value["unseen"] = chosen
     elif before is not None:
         value["seen_unknown"] = True
     return _archived("rerun", seen, folder, value)
+
+
+def _equivariance(model: Path, frames: Frames) -> Equivariance:
+    """Of a deployed file, on the first of some frames."""
+    from egraff_lmp.deployed import DeployedModel  # torch: seconds, for a model alone
+
+    deployed = DeployedModel(model)
+
+    def forces(positions: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+        return deployed.evaluate(frames.species, positions, cell, frames.pbc).forces
+
+    return equivariance(forces, frames.positions[0], frames.cell[0])
 
 
 def _unseen(truth: Frames, path: Path) -> list[int] | None:

@@ -67,6 +67,25 @@ def load_npz(path: Path, names: tuple[str, ...] | None = None) -> dict[str, NDAr
     return found
 
 
+def load_first(path: Path, name: str) -> NDArray:
+    """The first row of an array of an archive, without reading the others.
+
+    Raises:
+        EgraffError: the archive would become too large.
+        zipfile.BadZipFile, EOFError, OSError, KeyError, ValueError: as of `load_npz`, or no row.
+    """
+    with open_archive(path, path) as archive:
+        info = archive.getinfo(f"{name}.npy")
+        with archive.open(info) as stream:
+            _check_header(stream, info.file_size, name)
+        with archive.open(info) as stream:
+            shape, dtype = npy_header(stream)
+            if not shape or not shape[0]:
+                raise ValueError(f"{name} has no row")
+            row = stream.read(math.prod(shape[1:]) * dtype.itemsize)
+    return np.frombuffer(row, dtype=dtype).reshape(shape[1:])
+
+
 def load_npy(path: Path) -> NDArray:
     """The array of an .npy file.
 

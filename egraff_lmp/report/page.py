@@ -48,7 +48,7 @@ SECTIONS = (
     Section("ladder", "What each score resolves", ladder),
     Section("controls", "Negative controls", controls),
     Section("foretells", "Does force error foretell simulation?", foretells),
-    Section("paper", "The paper's tables", paper),
+    Section("paper", "The papers' tables", paper),
     # The summary of a single system says so itself.
     Section("troubles", "What failed", troubles, single=False),
     Section("limits", "Limits"),

@@ -29,8 +29,8 @@ from egraff_lmp.score.table import METRICS
 from egraff_lmp.score.words import counted, explain, listed, say_resampled
 
 UNITS = {
-    "1": "", "A": "Å", "A^2/ps": "Å²/ps", "eV rad": "eV·rad", "meV/A": "meV/Å",
-    "us/atom/step": "µs/atom/step",
+    "1": "", "A": "Å", "1/A": "1/Å", "A^2": "Å²", "A^2/ps": "Å²/ps", "eV rad": "eV·rad",
+    "meV/A": "meV/Å", "us/atom/step": "µs/atom/step",
 }  # fmt: skip
 # What stands behind a metric's name.
 COMPARED = {

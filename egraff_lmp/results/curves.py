@@ -11,20 +11,28 @@ import numpy as np
 
 from egraff_lmp.results.record import Curve
 from egraff_lmp.score.options import EGRAFF
-from egraff_lmp.score.records import Scores, Series
+from egraff_lmp.score.records import Curves, Scores, Series
 
 MAX_POINTS = 80  # of an average over time
 MAX_BINS = 250  # of a distribution, in a panel of 200 pixels
-REFERENCE, ROLLOUTS = "egraff reference", "egraff rollouts"
+DISTRIBUTIONS = ("g", "h")  # of pair distances, of bulk and of a molecule
+
+
+def line(curves: Curves | None, part: str, points: int = MAX_BINS) -> Curve | None:
+    """One part of a curve, at most `points` of it, all of them finite; None where there is none."""
+    if curves is None or part not in curves.y:
+        return None
+    good = np.isfinite(curves.x) & np.isfinite(curves.y[part])
+    x, y = curves.x[good], curves.y[part][good]
+    if not len(x):
+        return None
+    every = -(-len(x) // points)
+    return Curve(x[::every].tolist(), y[::every].tolist())
 
 
 def distribution(scores: Scores | None, side: str, part: str, bins: int = 10**9) -> Curve | None:
     """g(r) or h(r) of `REFERENCE` or `ROLLOUTS`, x in A, at most `bins` points; None without."""
-    curves = None if scores is None else scores.curves.get(side)
-    if curves is None or part not in curves.g or not len(curves.r):
-        return None
-    every = -(-len(curves.r) // bins)
-    return Curve(curves.r[::every].tolist(), curves.g[part][::every].tolist())
+    return line(None if scores is None else scores.drawn(side, *DISTRIBUTIONS), part, bins)
 
 
 def over_time(

@@ -36,7 +36,7 @@ from itertools import islice
 import numpy as np
 
 from egraff_lmp.results.controls import FLOOR_IS_NOISE, entry_of
-from egraff_lmp.results.curves import REFERENCE, distribution
+from egraff_lmp.results.curves import line
 from egraff_lmp.results.ranking import Entry, best_and_tied, broke_before
 from egraff_lmp.results.record import DONE, ModelResult, Results, System
 from egraff_lmp.score.curves import wright_factor
@@ -45,6 +45,7 @@ from egraff_lmp.score.records import (
     COST,
     NO_STABLE_FRAME,
     OTHER_SURFACE,
+    REFERENCE,
     RERUN_REFERENCE,
     STRUCTURE,
     SURVIVAL,
@@ -298,8 +299,9 @@ def _scaled(part: Part, read: float, interval: Interval | None, baseline: float)
 
 def _structureless(result: ModelResult) -> float | None:
     """Wright's factor of g(r) = 1 against the reference of a scoring, None without its g(r)."""
-    curve = distribution(result.scores, REFERENCE, TOTAL)
-    if curve is None or result.scores is None or result.scores.curves[REFERENCE].kind != "g":
+    g = None if result.scores is None else result.scores.drawn(REFERENCE, "g")
+    curve = None if g is None else line(g, TOTAL, len(g.x))
+    if curve is None:
         return None
     g_ref = np.asarray(curve.y)
     return wright_factor(np.ones_like(g_ref), g_ref)

@@ -135,6 +135,21 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Equivariance:
+    """How far F(Rx) is from R F(x) on one frame: largest force component, in meV/A.
+
+    Attributes:
+        rotation: under rotations.
+        inversion: under inversion.
+        rms_force: root mean square of the force components, beside them.
+    """
+
+    rotation: float
+    inversion: float
+    rms_force: float
+
+
+@dataclass(frozen=True)
 class ModelResult:
     """What one model gave on one system."""
 
@@ -147,6 +162,7 @@ class ModelResult:
     training: Training | None = None
     rollouts: tuple[Rollout, ...] = ()  # those that were begun, broken ones among them
     seen_unknown: bool = False  # its file does not say which frames it was trained on
+    equivariance: Equivariance | None = None  # of the deployed file
 
     @property
     def values(self) -> tuple[Score, ...]:
@@ -163,6 +179,16 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """One frame: elements, positions and cell (rows; zero without one) in A, forces in eV/A."""
+
+    species: tuple[str, ...]
+    positions: Sequence[Sequence[float]]
+    cell: Sequence[Sequence[float]]
+    forces: Sequence[Sequence[float]] | None = None
+
+
+@dataclass(frozen=True)
 class Reference:
     """The ground truth of a system, as it was found, or the reason why it could not be had."""
 
@@ -174,6 +200,7 @@ class Reference:
     origin: str = ""  # where its frames came from
     sha256: str = ""  # of its frames
     held_out_sha256: str = ""  # of the file of the held-out part
+    first: Snapshot | None = None  # its first held-out frame
     reason: str = ""
 
     @property

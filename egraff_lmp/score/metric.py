@@ -148,7 +148,7 @@ class Sample:
     spread: bool = True
     clusters: tuple[int, ...] = ()
     series: tuple[Series, ...] = ()
-    curves: Mapping[str, Curves] = field(default_factory=dict)
+    curves: tuple[Curves, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from egraff_lmp.score.arrays import Floats, Ints
 
 # Floats held at a time: 32 MB; more atoms than that are taken in turns.
 CHUNK = 4_000_000
+CURVE_LAGS = 100  # of a curve for a figure
 
 
 def mean_squared_displacement(positions: Floats) -> Floats:
@@ -34,6 +35,13 @@ def mean_squared_displacement(positions: Floats) -> Floats:
         lags = np.arange(n_frames)
         total += squares[n_frames - lags] + (squares[-1] - squares[lags]) - 2 * products
     return np.maximum(total / (n_frames - np.arange(n_frames)) / n_atoms, 0.0)
+
+
+def curve_lags(longest: int) -> Ints:
+    """At most `CURVE_LAGS` lags in frames from 1 to `longest`, evenly spread over its logarithm."""
+    if longest < 1:
+        return np.zeros(0, dtype=np.int64)
+    return np.unique(np.round(np.geomspace(1, longest, CURVE_LAGS)).astype(np.int64))
 
 
 def squared_displacements(positions: Floats, lags: Ints, n_blocks: int) -> tuple[Floats, Floats]:

@@ -117,7 +117,7 @@ def first_shells(histogram: PairHistogram, species: Sequence[str]) -> Shells:
     elements = tuple(sorted(numbers))
     cutoffs = np.zeros((len(elements), len(elements)))
     bonded = np.zeros(cutoffs.shape, dtype=bool)
-    g, n_frames = histogram.curves().g, histogram.n_frames.sum()
+    g, n_frames = histogram.curves().y, histogram.n_frames.sum()
     for index, pair in enumerate(histogram.names):
         a, b = pair.split("-")
         found = histogram.counts[:, index, :-1].sum(axis=0).cumsum() / n_frames

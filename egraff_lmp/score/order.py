@@ -19,7 +19,16 @@ from egraff_lmp.score.matched import floor_of_blocks, left_out, nothing_left
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value, once
 from egraff_lmp.score.neighbours import Shells, first_shells
 from egraff_lmp.score.options import EGRAFF
-from egraff_lmp.score.records import STABILITY, STRUCTURE, TOTAL, Counts, Curves, Fact
+from egraff_lmp.score.records import (
+    REFERENCE,
+    ROLLOUTS,
+    STABILITY,
+    STRUCTURE,
+    TOTAL,
+    Counts,
+    Curves,
+    Fact,
+)
 from egraff_lmp.score.structure import distances
 from egraff_lmp.score.sums import absent, counts_of, mean
 from egraff_lmp.score.tetrahedral import GROUP_14, TETRAHEDRAL_ABOVE
@@ -106,14 +115,18 @@ def numbers_by_pair(found: LocalStructure, shells: Shells) -> dict[str, Floats]:
 
 
 def divergences(
-    kind: str, of: Callable[[LocalStructure, Shells], Mapping[str, Floats]], x: Floats
+    name: str,
+    of: Callable[[LocalStructure, Shells], Mapping[str, Floats]],
+    x: Floats,
+    units: tuple[str, str] = ("1", "1"),
 ) -> Samples:
     """Samples of the JSD of a distribution from the reference's, with its curves.
 
     Args:
-        kind: of `Curves`.
+        name: of its `Curves`.
         of: counts by part, (K, B).
         x: (B,) bin centres.
+        units: of x and of the density.
     """
     width = float(x[1] - x[0])
 
@@ -124,17 +137,18 @@ def divergences(
         }
         density = {part: one / max(one.sum() * width, 1.0) for part, one in sums.items()}
         frames = int(sum(one.n_frames.sum() for one in sides))
-        return Curves(kind, x, density, width, float(x[-1] + width / 2), frames)
+        return Curves(name, x, units[0], density, units[1], frames)
 
     def samples(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:
         if not context.rollouts:
             yield absent(context, STRUCTURE, [Fact("no-rollouts")], TOTAL)
             return
         found = surroundings(context)
-        drawn = {
-            f"{mode} {kind} reference": curves([found.reference], found.shells),
-            f"{mode} {kind} rollouts": curves(found.rollouts, found.shells),
-        }
+        sides = {REFERENCE: [found.reference], ROLLOUTS: found.rollouts}
+        drawn = tuple(
+            replace(curves(each, found.shells), mode=mode, side=side)
+            for side, each in sides.items()
+        )
         theirs = [of(one, found.shells) for one in found.rollouts]
         finite = whole(context).frames
         for part, own in of(found.reference, found.shells).items():
@@ -254,7 +268,10 @@ def units_intact(context: Context, metric: Metric, mode: str) -> Iterator[Sample
 
 
 bond_angle_divergences = divergences(
-    "angle", angles_by_kind, (np.arange(N_BINS, dtype=np.float64) + 0.5) * (180 / N_BINS)
+    "angle",
+    angles_by_kind,
+    (np.arange(N_BINS, dtype=np.float64) + 0.5) * (180 / N_BINS),
+    ("degrees", "1/degree"),
 )
 coordination_divergences = divergences(
     "n", numbers_by_pair, np.arange(MAX_NUMBER + 1, dtype=np.float64)

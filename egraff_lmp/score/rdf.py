@@ -121,7 +121,7 @@ class PairHistogram:
                 for pair in pairs
             }
         name = "g" if self.periodic or kind == "paper_rdf" else "h"
-        return Curves(name, self.r, g, self.bin_width, self.r_max, n_frames)
+        return Curves(name, self.r, "A", g, "1" if name == "g" else "1/A", n_frames)
 
     def halves(self) -> tuple[PairHistogram, PairHistogram]:
         """The first and the last half of the blocks."""

@@ -28,7 +28,7 @@ from pydantic import (
 
 from egraff_lmp.errors import EgraffError
 
-SCHEMA = 2
+SCHEMA = 3
 # Raised whenever rows of the table of metrics, or their numbers, change: benchmarks score anew.
 SCORING = 2
 KIND = "egraff scores"
@@ -49,6 +49,7 @@ COMPARISONS = (
     THERMODYNAMICS, STABILITY, SURVIVAL, COST,
 )  # fmt: skip
 MODES = ("egraff", "paper")
+REFERENCE, ROLLOUTS = "reference", "rollouts"  # sides of a curve
 RERUNS = (RERUN_REFERENCE, RERUN_ORACLE, RERUN_COMMITTEE)
 TOTAL = "total"
 # Code of the fact that no model can have the structure of the reference.
@@ -89,6 +90,7 @@ Array = Annotated[
 Number = Annotated[int, Field(ge=0)]
 Mode = Annotated[str, Field(pattern=f"^({'|'.join(MODES)})$")]
 Comparison = Annotated[str, Field(pattern=f"^({'|'.join(COMPARISONS)})$")]
+Side = Annotated[str, Field(pattern=f"^({REFERENCE}|{ROLLOUTS}|)$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -255,25 +257,30 @@ class Series:
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves over the distance, or over what else their kind has on its axis.
+    """One quantity over another one, of all atoms and of their parts.
 
     Attributes:
-        kind: "g" (radial distribution, dimensionless), "h" (pair distances, 1/A), "S" (structure
-            factor over |q| in 1/A), "angle" (density of bond angles over degrees) or "n" (part of
-            the atoms over their number of neighbours).
-        r: (B,) bin centres in A, 1/A, degrees or neighbours.
-        g: part ("total", "Ge-Te") to (B,) values.
-        bin_width: in the unit of r.
-        r_max: upper edge of the last bin.
+        name: "g" (radial distribution), "h" (pair distances of a molecule), "S" (structure factor
+            over |q|; of pairs the partials of Faber and Ziman), "angle" (density of bond angles),
+            "n" (part of the atoms over their number of neighbours), "vdos" (density of vibrations
+            over the frequency) or "msd" (mean squared displacement over the lag).
+        x: (B,), the middle of a bin where there are bins.
+        x_unit: of x, "A", "1/A", "degrees", "THz", "fs"; "1" for pure numbers.
+        y: part ("total", a pair "Ge-Te", an element "Ge", an angle "Te-Ge-Te") to (B,) values.
+        y_unit: of these, "1" for pure numbers.
         n_frames: frames averaged over.
+        mode: "egraff" or "paper".
+        side: whose they are, `REFERENCE` or `ROLLOUTS`; "" where there is one side alone.
     """
 
-    kind: str
-    r: Array
-    g: Mapping[str, Array]
-    bin_width: float
-    r_max: float
+    name: str
+    x: Array
+    x_unit: str
+    y: Mapping[str, Array]
+    y_unit: str
     n_frames: int
+    mode: Mode = "egraff"
+    side: Side = ""
 
 
 @dataclass(frozen=True)
@@ -309,9 +316,7 @@ class Scores:
         settings: everything that was chosen: r_max, bins, skipped frames, blocks, seed, ...
         versions: of the programs.
         scores: the values.
-        curves: g(r) or h(r) by mode and side: "egraff reference", "egraff rollouts",
-            "paper reference", "paper rollouts"; other kinds by mode, kind and side, "egraff S
-            reference".
+        curves: of reference and rollouts, one record for each name, mode and side.
         series: EV(t), FV(t), RMSD(t) and MSD over the lag.
         left_out: indices of rollouts that were too short to be scored.
     """
@@ -321,7 +326,7 @@ class Scores:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     scores: tuple[Score, ...]
-    curves: Mapping[str, Curves]
+    curves: tuple[Curves, ...]
     series: tuple[Series, ...]
     left_out: tuple[int, ...] = ()
 
@@ -348,6 +353,14 @@ class Scores:
             ):
                 return score
         raise KeyError(f"no score {key} {comparison or ''} {part or ''}")
+
+    def drawn(self, side: str, *names: str, mode: str = "egraff") -> Curves | None:
+        """The curves of a side, `REFERENCE` or `ROLLOUTS`, with the first of the names there is."""
+        for name in names:
+            for one in self.curves:
+                if (one.name, one.side, one.mode) == (name, side, mode):
+                    return one
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only; whatever is not finite becomes None."""

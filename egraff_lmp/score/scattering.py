@@ -30,7 +30,15 @@ from egraff_lmp.score.lifetime import stable_frames
 from egraff_lmp.score.matched import floor_of_blocks, left_out, n_finite, nothing_left
 from egraff_lmp.score.metric import Context, Metric, Sample, Sums, once
 from egraff_lmp.score.options import EGRAFF
-from egraff_lmp.score.records import STRUCTURE, TOTAL, Counts, Curves, Fact
+from egraff_lmp.score.records import (
+    REFERENCE,
+    ROLLOUTS,
+    STRUCTURE,
+    TOTAL,
+    Counts,
+    Curves,
+    Fact,
+)
 from egraff_lmp.score.scattering_lengths import SCATTERING_LENGTHS_FM, scattering_lengths
 from egraff_lmp.score.sums import absent
 from egraff_lmp.score.wave_vectors import WaveVectors, densities, wave_vectors
@@ -192,8 +200,10 @@ def structure_factor_errors(context: Context, metric: Metric, mode: str) -> Iter
         yield absent(context, STRUCTURE, [why], TOTAL)
     parts = [*([] if lacking else [TOTAL]), *pair_numbers(species)]
     reference, *rollouts = _all(context)
-    sides = {"reference": [reference], "rollouts": rollouts}
-    curves = {f"{mode} S {side}": _curves(each, parts) for side, each in sides.items()}
+    sides = {REFERENCE: [reference], ROLLOUTS: rollouts}
+    curves = tuple(
+        replace(_curves(each, parts), mode=mode, side=side) for side, each in sides.items()
+    )
     for part in parts:
         yield replace(_sample(context, part), curves=curves)
 
@@ -247,4 +257,4 @@ def _curves(found: Sequence[StructureFactors], parts: Sequence[str]) -> Curves:
          for part in parts}  # fmt: skip
     q = (np.arange(len(seen)) + 0.5) * WIDTH
     frames = int(sum(one.n_frames.sum() for one in found))
-    return Curves("S", q[seen], {part: y[seen] for part, y in s.items()}, WIDTH, Q_MAX, frames)
+    return Curves("S", q[seen], "1/A", {part: y[seen] for part, y in s.items()}, "1", frames)

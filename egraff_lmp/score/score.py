@@ -73,21 +73,21 @@ def score_trajectory(
     )
     scores: list[Score] = []
     series: list[Series] = []
-    curves: dict[str, Curves] = {}
+    curves: dict[tuple[str, str, str], Curves] = {}
     for mode in modes_of(options.mode):
         asked = (row for row in METRICS.values() if mode in row.modes)
         for metric in (row for row in asked if context.system in row.systems):
             for sample in metric.samples(context, metric, mode):
                 scores.append(estimate(metric, mode, clustered(context, sample), options))
                 series += sample.series
-                curves.update(sample.curves)
+                curves |= {(one.name, one.mode, one.side): one for one in sample.curves}
     return Scores(
         reference=_describe(reference),
         rollouts=tuple(_describe(one.frames) for one in rollouts),
         settings=asdict(options),
         versions=versions(("egraff_lmp", "MDAnalysis", "numpy")),
         scores=_with_facts(scores, reference, rollouts, options),
-        curves=curves,
+        curves=tuple(curves.values()),
         series=tuple(series),
         left_out=left_out,
     )

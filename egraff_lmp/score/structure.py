@@ -17,7 +17,7 @@ from egraff_lmp.score.matched import floor_of_blocks, left_out, n_finite, nothin
 from egraff_lmp.score.metric import Context, Metric, Sample, Samples, Sums, Value, once
 from egraff_lmp.score.options import EGRAFF, PAPER
 from egraff_lmp.score.pair_counts import FU, counted_until, distances
-from egraff_lmp.score.records import STRUCTURE, TOTAL, Fact
+from egraff_lmp.score.records import REFERENCE, ROLLOUTS, STRUCTURE, TOTAL, Fact
 from egraff_lmp.score.sums import absent, counts_of
 
 
@@ -87,7 +87,7 @@ def _sample(context: Context, form: str, curve: str, part: str, value: Value) ->
     counts = counts_of(context, of, int(reference.n_frames.sum()))
     bins = {"r_max": reference.r_max, "bin_width": reference.bin_width}
     kind = "paper_rdf" if form == PAPER else "rdf"
-    sides = {"reference": reference, "rollouts": merged}
+    sides = {REFERENCE: reference, ROLLOUTS: merged}
     of_curves = curve != "paper_rdf"  # a curve of its own in the other mode
     perfect = _floor(context, form, blocks, value) if frames else None
     facts = list(left_out(frames, of))
@@ -108,9 +108,12 @@ def _sample(context: Context, form: str, curve: str, part: str, value: Value) ->
         undefined=Fact("no-distances", {"part": part}),
         facts=tuple(facts),
         distribution="g" if reference.periodic or not of_curves else "h",
-        curves={}
+        curves=()
         if form == FU
-        else {f"{form} {side}": one.curves(kind, found.volume) for side, one in sides.items()},
+        else tuple(
+            replace(one.curves(kind, found.volume), mode=form, side=side)
+            for side, one in sides.items()
+        ),
     )
 
 

@@ -14,10 +14,19 @@ import numpy as np
 from egraff_lmp.score.diffusivity import A2_PER_PS_TO_M2_PER_S, MIN_FRAMES, diffusivity_eq4
 from egraff_lmp.score.estimate import interval
 from egraff_lmp.score.metric import Context, Metric, Sample, Sums
-from egraff_lmp.score.msd import mean_squared_displacement
+from egraff_lmp.score.msd import curve_lags, mean_squared_displacement
 from egraff_lmp.score.options import Options
 from egraff_lmp.score.paths import Path, reference_path, rollout_paths
-from egraff_lmp.score.records import TOTAL, TRANSPORT, Counts, Fact, Series
+from egraff_lmp.score.records import (
+    REFERENCE,
+    ROLLOUTS,
+    TOTAL,
+    TRANSPORT,
+    Counts,
+    Curves,
+    Fact,
+    Series,
+)
 from egraff_lmp.score.sums import absent, counts_of, mean, rows
 
 MSD = "msd"
@@ -33,6 +42,7 @@ def diffusivities(context: Context, metric: Metric, mode: str) -> Iterator[Sampl
         Series(MSD, mode, TRANSPORT, number, path.step_fs, mean_squared_displacement(path.x))
         for number, path in enumerate(paths)
     )
+    curves = tuple(replace(one, mode=mode) for one in _curves(context, paths))
     for part in parts_of(context):
         chosen = [path.of(part) for path in paths]
         theirs = [path.blocks(context.options.n_blocks) for path in chosen]
@@ -41,8 +51,31 @@ def diffusivities(context: Context, metric: Metric, mode: str) -> Iterator[Sampl
         yield Sample(
             TRANSPORT, part, rollouts=theirs, value=_of_sums(chosen[0].diffusivity),
             counts=_counts(context, paths, None), window=lags_window(chosen[0]), absence=refused,
-            facts=facts, series=series if part == TOTAL else (),
+            facts=facts, series=series if part == TOTAL else (), curves=curves,
         )  # fmt: skip
+
+
+def _curves(context: Context, paths: Sequence[Path]) -> Iterator[Curves]:
+    """MSD of the reference, where it has a path, and of the rollouts, of each part."""
+    reference = reference_path(context)
+    sides = {REFERENCE: [] if isinstance(reference, Fact) else [reference], ROLLOUTS: paths}
+    for side, each in sides.items():
+        # Of lags beyond half of a trajectory there are hardly two independent origins.
+        lags = curve_lags(min((len(path.x) for path in each), default=0) // 2)
+        if not len(lags):
+            continue
+        elements, number = np.unique(each[0].species, return_counts=True)
+        y = {
+            str(part): np.mean(
+                [mean_squared_displacement(path.of(part).x)[lags] for path in each], axis=0
+            )
+            for part in elements
+        }
+        y = {TOTAL: np.average(list(y.values()), axis=0, weights=number), **y}
+        n_frames = sum(len(path.x) for path in each)
+        yield Curves(
+            MSD, each[0].step_fs * lags.astype(np.float64), "fs", y, "A^2", n_frames, side=side
+        )
 
 
 def diffusivity_errors(context: Context, metric: Metric, mode: str) -> Iterator[Sample]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from egraff_lmp.score.curves import jensen_shannon
 from egraff_lmp.score.floor import Floor, floor_of
 from egraff_lmp.score.matched import lengths_of
 from egraff_lmp.score.metric import Context, Metric, Sample, Sums, once
-from egraff_lmp.score.records import TOTAL, TRANSPORT, Fact
+from egraff_lmp.score.records import REFERENCE, ROLLOUTS, TOTAL, TRANSPORT, Curves, Fact
 from egraff_lmp.score.sums import absent, counts_of
 from egraff_lmp.score.traces import present, reasons
 from egraff_lmp.score.unwrap import followed, masses_of
@@ -89,13 +89,30 @@ def vdos_divergences(context: Context, metric: Metric, mode: str) -> Iterator[Sa
     nu = frequencies(length, max(one.step_fs for one in motions))
     some = Fact("rollouts-used", {"used": used, "of": len(rollouts)})
     facts = (some,) if used < len(rollouts) else ()
-    for part in (TOTAL, *sorted(set(context.reference.species))):
-        sample = _sample(context, part, motions, nu)
-        yield replace(sample, facts=(*sample.facts, *facts))
+    parts = (TOTAL, *sorted(set(context.reference.species)))
+    spectra = {part: [one.spectra(nu, part) for one in motions] for part in parts}
+    curves = tuple(replace(one, mode=mode) for one in _curves(motions, nu, spectra))
+    for part in parts:
+        sample = _sample(context, part, motions, nu, spectra[part])
+        yield replace(sample, facts=(*sample.facts, *facts), curves=curves)
 
 
-def _sample(context: Context, part: str, motions: Sequence[Motion], nu: Floats) -> Sample:
-    own, *theirs = (one.spectra(nu, part) for one in motions)
+def _curves(
+    motions: Sequence[Motion], nu: Floats, spectra: Mapping[str, Sequence[Floats]]
+) -> Iterator[Curves]:
+    """Normalised densities of states of the reference and of all rollouts, of each part."""
+    for side, chosen in ((REFERENCE, slice(0, 1)), (ROLLOUTS, slice(1, None))):
+        sums = {part: np.concatenate(each[chosen]).sum(axis=0) for part, each in spectra.items()}
+        total = {part: float(one.sum() * nu[1]) for part, one in sums.items()}
+        density = {part: one / total[part] for part, one in sums.items() if total[part] > 0}
+        n_frames = sum(one.n_frames for one in motions[chosen])
+        yield Curves("vdos", nu, "THz", density, "1/THz", n_frames, side=side)
+
+
+def _sample(
+    context: Context, part: str, motions: Sequence[Motion], nu: Floats, spectra: Sequence[Floats]
+) -> Sample:
+    own, *theirs = spectra
     window = {
         "thz": float(nu[-1]),
         "fs": 1000 / float(nu[1]),

@@ -157,4 +157,4 @@ class Fakes:
 
     def scored(self, config: BenchConfig) -> dict[str, Any]:
         """Fields of the record of the scoring."""
-        return {"scores": (), "curves": {}, "series": ()}
+        return {"scores": (), "curves": (), "series": ()}

@@ -21,13 +21,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_fakes import RAW, STAGES, Fakes, config
 
 from egraff_lmp.bench import parse_matrix, run, run_bench, run_matrix, work
-from egraff_lmp.bench.gather import merge, read_results, write_report
+from egraff_lmp.bench.frames import write_npz
+from egraff_lmp.bench.gather import _snapshot, merge, read_results, write_report
 from egraff_lmp.cli import build_app
+from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.report import page as page_module
 from egraff_lmp.report.figures import draw_all
 from egraff_lmp.results.record import Results
-from egraff_lmp.score.records import COST, STRUCTURE, TRAJECTORY, Counts, Curves, Series
+from egraff_lmp.score.records import (
+    COST,
+    SCHEMA,
+    STRUCTURE,
+    TRAJECTORY,
+    Counts,
+    Curves,
+    Series,
+)
 
 R = np.array([0.5, 1.0, 1.5, 2.0])
 G = {"total": np.array([0.0, 2.0, 1.0, 1.0])}
@@ -44,12 +54,12 @@ class Scored(Fakes):
             score(self.value, "wf", STRUCTURE, part="total", floor=0.5, counts=counts),
             score(2e-4, "ev_released", TRAJECTORY, mode="paper", counts=counts),
         )
-        curve = Curves("g", R, G, 0.5, 2.25, 40)
+        sides = ("reference", "rollouts")
         series = tuple(
             Series("rmsd", "egraff", TRAJECTORY, k, 20.0, np.array([0.0, 0.1 * (k + 1), np.nan]))
             for k in range(2)
         )
-        curves = {"egraff reference": curve, "egraff rollouts": curve}
+        curves = tuple(Curves("g", R, "A", G, "1", 40, side=side) for side in sides)
         return {"scores": values, "curves": curves, "series": series}
 
 
@@ -248,7 +258,7 @@ def test_a_damaged_or_old_scoring_is_a_trouble_with_its_reason(made: Callable[..
     path = out / "a" / "score-nequip" / "scores"
     old = json.dumps({"kind": "egraff scores", "schema": 1, "scores": []})
     for text, reason in (
-        ("{", "expected egraff scores of schema 2"),
+        ("{", f"expected egraff scores of schema {SCHEMA}"),
         (old, "got egraff scores of schema 1: score the rollouts again"),
         (None, "cannot be read"),
     ):
@@ -278,3 +288,25 @@ def test_the_command_writes_the_page(made: Callable[..., Path], tmp_path: Path) 
     assert result.exit_code == 0, result.output
     assert f"report: {tmp_path / 'p.html'}" in result.output
     assert (tmp_path / "p-files" / "scores.csv").is_file()
+
+
+def test_the_first_held_out_frame_is_read_alone_and_a_damaged_file_is_none(tmp_path: Path) -> None:
+    x = np.arange(24.0).reshape(2, 4, 3)
+    cell = np.broadcast_to(9 * np.eye(3), (2, 3, 3)).copy()
+    frames = Frames(
+        ("Ge", "Te", "Te", "Te"), x, cell, (True,) * 3, np.zeros(2), -x, None, "made up"
+    )
+    path = tmp_path / "held_out.npz"
+    write_npz(frames, path)
+    first = _snapshot(path, periodic=True)
+    assert first is not None
+    assert first.species == frames.species
+    assert first.positions == x[0].tolist()
+    assert first.forces == (-x[0]).tolist()
+    assert first.cell == cell[0].tolist()
+    molecule = _snapshot(path, periodic=False)
+    assert molecule is not None
+    assert not np.any(molecule.cell)
+    path.write_bytes(path.read_bytes()[:300])
+    assert _snapshot(path, periodic=True) is None
+    assert _snapshot(tmp_path / "absent.npz", periodic=True) is None

@@ -26,7 +26,7 @@ from egraff_lmp.errors import EgraffError
 from egraff_lmp.report import page as page_module
 from egraff_lmp.report.figures import draw_all
 from egraff_lmp.report.words import troubles_words
-from egraff_lmp.score.records import RERUN_REFERENCE, STRUCTURE, SURVIVAL, Counts
+from egraff_lmp.score.records import RERUN_REFERENCE, SCHEMA, STRUCTURE, SURVIVAL, Counts
 
 MATRICES = ("reduced", "full", "benzene", "decisive")
 
@@ -329,7 +329,7 @@ def test_the_table_has_a_row_of_units_and_one_row_for_each_score(
 ) -> None:
     run()
     record = scores(tmp_path / "out")
-    assert record["schema"] == 2
+    assert record["schema"] == SCHEMA
     lines = list(csv.DictReader((tmp_path / "out" / "scores.csv").open()))
     assert lines[0]["temperature_kelvin"] == "K"
     assert lines[0]["interval_low"] == "see unit"

@@ -184,7 +184,7 @@ def check_real(result: BenchResult) -> None:
     local = {one.model.name: one.deploy.value["exchange_widths"] for one in result.models}
     assert local["allegro"] == []
     assert local["nequip"]
-    assert page.count("data:image/png") == 5
+    assert page.count("data:image/png") == 9
 
 
 def test_scores_are_made_anew_when_their_numbers_change(

@@ -333,13 +333,13 @@ def test_a_panel_for_each_pair_and_a_line_for_each_side(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: drawn.append(self))
     r = np.linspace(0, 5, 6)
     parts = {part: np.ones(6) for part in ("total", "Ge-Ge", "Ge-Te", "Te-Te")}
-    one = Curves("g", r, parts, 1.0, 5.0, 10)
-    draw_curves({"egraff reference": one, "egraff rollouts": one}, tmp_path / "g.png", "png")
+    both = [Curves("g", r, "A", parts, "1", 10, side=side) for side in ("reference", "rollouts")]
+    draw_curves(both, tmp_path / "g.png", "png")
     (figure,) = drawn
     assert [axis.get_title() for axis in figure.axes] == [f"g(r), {part}" for part in parts]
     assert all(len(axis.lines) == 2 for axis in figure.axes)
     with pytest.raises(EgraffError, match="expected curves of a structure"):
-        draw_curves({}, tmp_path / "g.png", "png")
+        draw_curves([], tmp_path / "g.png", "png")
 
 
 def crystal(tmp_path, name, edge, seed):

@@ -20,7 +20,7 @@ from egraff_lmp.score.records import (
 
 # Of this g(r), sum (1 - g)^2 = sum g^2 = 4: Wright's factor of g = 1 is 100 %.
 G = np.array([0.0, 0.0, 0.0, 2.0])
-FLUID = Curves("g", np.arange(4) + 0.5, {"total": G}, 1.0, 4.0, 100)
+FLUID = Curves("g", np.arange(4) + 0.5, "A", {"total": G}, "1", 100, side="reference")
 Interval = tuple[float, float]
 
 
@@ -50,7 +50,7 @@ def model(
     costs = () if cost is None else (score(cost, "us_per_atom_step", COST, interval=None),)
     whole = results(1, 1).systems[0].models[0]
     assert whole.scores is not None
-    scores = replace(whole.scores, scores=tuple(values), curves={"egraff reference": FLUID})
+    scores = replace(whole.scores, scores=tuple(values), curves=(FLUID,))
     what = Model(name, "mace", control)
     return replace(whole, model=what, scores=scores, costs=costs)
 

@@ -166,17 +166,27 @@ def scores_of(system: int, model: int, **changes: Any) -> Scores:
         if place[1] == SURVIVAL:
             more["interval"] = None
         values.append(score(number, *place, **more))
-    g = {part: np.exp(-(((R - 2.5 - 0.02 * model) / 0.4) ** 2)) for part in (TOTAL, "Cd-Te")}
-    truth = {part: np.exp(-(((R - 2.5) / 0.4) ** 2)) for part in g}
-    kind = "h" if system % 2 else "g"
-    curves = {
-        "egraff reference": Curves(kind, R, truth, 0.05, 9.0, 290),
-        "egraff rollouts": Curves(kind, R, g, 0.05, 9.0, 350),
-    }
     source = Source("made up", "ab" * 32, 290, 64, "Cd32 Te32", 10.0, True, True)
-    fields: dict[str, Any] = {"scores": tuple(values), "curves": curves,
+    fields: dict[str, Any] = {"scores": tuple(values), "curves": tuple(curves_of(system, model)),
                               "series": tuple(series_of(model))}  # fmt: skip
     return Scores(source, (source, source), {}, {}, **{**fields, **changes})
+
+
+def curves_of(system: int, model: int) -> Iterator[Curves]:
+    """Every kind of curve: a peak that moves with the model, and a line for the MSD."""
+    pairs, angles, elements = (TOTAL, "Cd-Te"), (TOTAL, "Te-Cd-Te"), (TOTAL, "Te")
+    kinds = (
+        ("h", R, "A", pairs, "1/A") if system % 2 else ("g", R, "A", pairs, "1"),
+        ("S", R, "1/A", pairs, "1"), ("angle", 20 * R, "degrees", angles, "1/degree"),
+        ("n", np.arange(12.0), "1", pairs, "1"), ("vdos", R, "THz", elements, "1/THz"),
+    )  # fmt: skip
+    for side, shift, frames in (("reference", 0.0, 290), ("rollouts", 0.02 * model, 350)):
+        for name, x, x_unit, parts, y_unit in kinds:
+            middle = x[len(x) // 3]
+            peak = np.exp(-(((x / middle - 1 - shift) / 0.2) ** 2))
+            yield Curves(name, x, x_unit, dict.fromkeys(parts, peak), y_unit, frames, side=side)
+        msd = dict.fromkeys(elements, 1e-3 * (1 + shift) * T[1:])
+        yield Curves("msd", T[1:], "fs", msd, "A^2", frames, side=side)
 
 
 def series_of(model: int) -> Iterator[Series]:

@@ -155,7 +155,7 @@ def test_the_page_fetches_nothing(systems: int) -> None:
 
 def test_each_figure_is_there_with_a_text_alternative(one: Page) -> None:
     images = [attributes for tag, attributes in one.tags if tag == "img"]
-    assert len(images) == 5
+    assert len(images) == 10
     assert all(image["alt"] for image in images)
     assert all(str(image["src"]).startswith("data:image/png;base64,") for image in images)
 

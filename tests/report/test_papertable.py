@@ -7,18 +7,20 @@ from math import sqrt
 from typing import Any
 
 import pytest
-from synthetic_results import SHUFFLED, of_models, results, value_of
+from synthetic_results import SHUFFLED, of_models, results, score, value_of, with_scores
 
 from egraff_lmp.report.base import Page
 from egraff_lmp.report.numbers import DASH, number
+from egraff_lmp.report.printed import Paper, papers
 from egraff_lmp.report.sections.paper import fields_of, paper, rebuilt, untouched
 from egraff_lmp.results.record import FAILED, Model, PaperRow, Results, Trouble
-from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, TRAJECTORY
+from egraff_lmp.score.records import COST, RERUN_REFERENCE, STRUCTURE, TRAJECTORY, TRANSPORT
+
+OURS, FU = papers()
 
 
-def tables(found: Results) -> dict[str, Any]:
-    fields = fields_of(found.models)
-    return {table["key"]: table for table in rebuilt(found.systems, fields)}
+def tables(found: Results, of: Paper = OURS) -> dict[str, Any]:
+    return {table["key"]: table for table in rebuilt(of, found.systems, found.models)}
 
 
 def entry(found: dict[str, Any], table: str, metric: str, row: str, column: int) -> Any:
@@ -100,7 +102,8 @@ def test_dashes_say_why() -> None:
 
 def test_models_of_one_force_field_have_columns_of_their_own_and_controls_none() -> None:
     models = (Model("small", "mace"), Model("wrong", "mace", SHUFFLED), Model("nequip", "nequip"))
-    assert [(f.title, f.printed, f.model) for f in fields_of(models)] == [
+    first = fields_of(OURS, OURS.tables[0], models)
+    assert [(f.title, f.printed, f.model) for f in first] == [
         ("small", "MACE", "small"),
         ("nequip", "NEQUIP", "nequip"),
         ("ALLEGRO", "ALLEGRO", None),
@@ -113,20 +116,72 @@ def test_models_of_one_force_field_have_columns_of_their_own_and_controls_none()
 def test_tables_in_which_nothing_stands_are_named_and_not_drawn() -> None:
     alone = results(systems=1)
     assert list(tables(alone)) == ["T1", "T2", "T3", "T4"]
-    assert [title.split(":")[0] for title in untouched(alone.systems)] == [
-        "Table 5", "Table 6", "Table 7a", "Table 7b", "Table 18", "Table 19",
+    assert [title.split(":")[0] for title in untouched(OURS, alone.systems)] == [
+        "Table 5", "Table 6", "Table 7a", "Table 7b", "Table 17", "Table 18", "Table 19",
     ]  # fmt: skip
     assert list(tables(results())) == [
-        "T1", "T2", "T3", "T4", "T5", "T6", "T7a", "T7b", "T18", "T19",
+        "T1", "T2", "T3", "T4", "T5", "T6", "T7a", "T7b", "T17", "T18", "T19",
     ]  # fmt: skip
+    assert list(tables(results(), FU)) == ["F6"]
+    assert tables(alone, FU) == {}
 
 
 def test_one_system_shows_its_own_rows_alone() -> None:
     shown = paper(Page(results(systems=1)))
     assert shown is not None
-    assert {line["label"] for table in shown["tables"] for part in table["parts"]
+    (ours,) = shown["papers"]  # it stands in one paper alone
+    assert {line["label"] for table in ours["tables"] for part in table["parts"]
             for line in part["rows"]} == {"GeTe"}  # fmt: skip
     whole = results(systems=1)
     unnamed = replace(whole, systems=(replace(whole.systems[0], paper=()),))
     assert paper(Page(unnamed)) is None
     assert PaperRow("GeTe").label == "GeTe"
+
+
+def test_fu_et_al_stand_beside_ours_in_their_units_and_say_how_the_runs_differ() -> None:
+    whole = results(2, 2)  # the second system stands for LiPS
+
+    def change(system: Any, one: Any) -> Any:
+        more = [
+            score(value, key, TRANSPORT, mode, part="Li")
+            for value, key, mode in ((0.03, "diffusivity_error_eq4", "paper"),
+                                     (0.02, "diffusivity_error", "egraff"))
+        ]  # fmt: skip
+        return with_scores(one, *more) if one.scores is not None else one
+
+    found = tables(of_models(whole, change), FU)
+    assert [p["title"] for p in found["F6"]["parts"]][:2] == ["Force error (MAE)", "Stability"]
+    own = [value_of(1, 0, "stability", "stability", mode) for mode in ("paper", "egraff")]
+    stable = [line["text"] for line in entry(found, "F6", "stability", "LiPS", 0)]
+    assert stable == [*(number(1e-3 * value) for value in own), "50"]  # fs to ps
+    diffusing = [line["text"] for line in entry(found, "F6", "diffusivity_mae", "LiPS", 0)]
+    assert diffusing == [number(0.3), number(0.2), "0.34"]  # A^2/ps to 1e-9 m^2/s
+    speed = entry(found, "F6", "fps", "LiPS", 0)
+    assert [line["kind"] for line in speed] == ["own", "printed"]
+    # Our other model is not theirs, and theirs that we did not run have columns.
+    assert [f.title for f in found["F6"]["parts"][0]["fields"]][:3] == [
+        "nequip", "allegro", "DeepPot-SE",
+    ]  # fmt: skip
+    assert entry(found, "F6", "force_mae", "LiPS", 1)[2]["hint"] == "not a force field of the paper"
+    (sentence,) = found["F6"]["differs"]
+    assert sentence == (
+        "system1, 300 K: ours are of 200 training frames, 2 rollouts of 0.79 ps with steps of 2 fs "
+        "at 300 K, on 2 × Example CPU, 16 cores with 2 MPI ranks; printed: 19 000 frames, five "
+        "rollouts of 50 ps with steps of 0.25 fs at 520 K, on a Tesla V100 GPU with ASE."
+    )
+
+
+def test_table_17_has_a_line_for_each_paper_that_it_compares() -> None:
+    found = tables(results())
+    (_, part) = found["T17"]["parts"]
+    rows = {row["label"]: [form for form, _ in row["forms"]] for row in part["rows"]}
+    assert rows["Aspirin"] == [
+        "paper form", "egraff form", "EGraFFBench", "Liao 2023", "Fu 2023",
+        "Thölke 2022",
+    ]  # fmt: skip
+    # Who printed nothing of a material has no line there.
+    assert rows["LiPS"] == ["paper form", "egraff form", "EGraFFBench", "Fu 2023"]
+    lines = [line["text"] for line in entry(found, "T17", "force_mae", "LiPS", 0)]
+    assert lines[2:] == ["5.04", "3.7"]
+    assert [f.title for f in part["fields"]][-2:] == ["PAINN", "DIMENET++"]
+    assert "PAINN" not in [f.title for f in found["T1"]["parts"][0]["fields"]]

@@ -11,8 +11,6 @@ from synthetic_results import scores_of
 
 from egraff_lmp.results.curves import (
     MAX_POINTS,
-    REFERENCE,
-    ROLLOUTS,
     distribution,
     over_time,
     read_columns,
@@ -20,7 +18,7 @@ from egraff_lmp.results.curves import (
     thin,
 )
 from egraff_lmp.results.record import Curve
-from egraff_lmp.score.records import TRAJECTORY, Curves, Series
+from egraff_lmp.score.records import REFERENCE, ROLLOUTS, TRAJECTORY, Curves, Series
 
 
 def series(values: list[float], start: int = 0, key: str = "fv", mode: str = "egraff") -> Series:
@@ -74,15 +72,15 @@ def test_only_what_was_asked_for() -> None:
 
 def test_distributions_by_side_and_part_are_thinned() -> None:
     r = np.arange(1000) * 0.01
-    both = {name: Curves("g", r, {"total": r + k}, 0.01, 10.0, 5)
-            for k, name in enumerate((REFERENCE, ROLLOUTS))}  # fmt: skip
+    both = tuple(Curves("g", r, "A", {"total": r + k}, "1", 5, side=side)
+                 for k, side in enumerate((REFERENCE, ROLLOUTS)))  # fmt: skip
     scores = scores_of(0, 0, curves=both)
     found = distribution(scores, ROLLOUTS, "total", 250)
     assert found is not None
     assert len(found.x) == 250
     assert list(found.y) == [x + 1 for x in found.x]
     assert distribution(scores, ROLLOUTS, "Cd-Te") is None
-    assert distribution(scores_of(0, 0, curves={}), REFERENCE, "total") is None
+    assert distribution(scores_of(0, 0, curves=()), REFERENCE, "total") is None
     assert distribution(None, REFERENCE, "total") is None
 
 

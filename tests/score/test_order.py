@@ -10,6 +10,7 @@ from score_frames import score_frames
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.score import Fact
+from egraff_lmp.score.records import ROLLOUTS
 from egraff_lmp.score.words import explain
 
 pytest.importorskip("MDAnalysis")
@@ -111,12 +112,12 @@ def test_windows_state_the_shells_and_curves_are_densities() -> None:
     window, perfect = explain(scores.find("coordination_jsd", part="Te-Ge"))
     assert perfect == "not told apart from a perfect model"
     assert window.startswith("rollout frames from 0 on, first shells of the reference: Ge-Te ")
-    angles, numbers = (scores.curves[f"egraff {kind} rollouts"] for kind in ("angle", "n"))
-    assert (angles.kind, angles.r_max, angles.r[0]) == ("angle", 180.0, 1.0)
+    angles, numbers = (scores.drawn(ROLLOUTS, name) for name in ("angle", "n"))
+    assert (angles.x[0], angles.x[-1], angles.x_unit) == (1.0, 179.0, "degrees")
     for curves in (angles, numbers):
-        for density in curves.g.values():
-            assert density.sum() * curves.bin_width == pytest.approx(1)
-    assert numbers.g["Ge-Te"].argmax() == numbers.r[6] == 6
+        for density in curves.y.values():
+            assert density.sum() * (curves.x[1] - curves.x[0]) == pytest.approx(1)
+    assert numbers.y["Ge-Te"].argmax() == numbers.x[6] == 6
 
 
 def test_without_a_rollout_there_is_no_value() -> None:

@@ -37,7 +37,7 @@ def test_no_pair_of_a_molecule_lies_beyond_its_range():
     box = np.broadcast_to(8 * np.eye(3), (40, 3, 3))
     boxed = [replace(one, cell=box) for one in (reference, rollout)]
     found = distances(context(*boxed))
-    assert found["paper"].reference.curves().r_max == pytest.approx(3.5)
+    assert found["paper"].reference.r_max == pytest.approx(3.5)
     assert found["paper"].reference.counts[..., -1].sum() > 0
     assert found[FU].reference.counts[..., -1].sum() == 0
     both = [score_trajectory(a, [Rollout(b)], **QUICK).find("h_mae", mode="paper").value

@@ -53,7 +53,7 @@ def test_an_ideal_gas_of_few_atoms_gives_one(cell):
         shells = 4 * np.pi / 3 * np.diff(np.arange(6.0) ** 3)
         # Poisson counts: five standard deviations of each bin.
         tolerance = 5 / np.sqrt(N_GAS * pairs * shells / volume)
-        assert (np.abs(rdf.g[name] - 1) < tolerance).all(), name
+        assert (np.abs(rdf.y[name] - 1) < tolerance).all(), name
 
 
 def test_shells_and_coordination_numbers_of_rock_salt():
@@ -67,24 +67,24 @@ def test_shells_and_coordination_numbers_of_rock_salt():
     volume, shells = (n * a) ** 3, 4 * np.pi / 3 * np.diff((np.arange(81) * 0.1) ** 3)
 
     def coordination(name, neighbours, low, high):
-        window = (rdf.r > low) & (rdf.r < high)
-        return (rdf.g[name] * shells * neighbours / volume)[window].sum()
+        window = (rdf.x > low) & (rdf.x < high)
+        return (rdf.y[name] * shells * neighbours / volume)[window].sum()
 
     # Neighbours available to one atom: 108 of the other element, 107 of its own.
     assert coordination("Ge-Te", 108, 2.5, 3.5) == pytest.approx(6)
     assert coordination("Ge-Te", 108, 4.9, 5.5) == pytest.approx(8)
     assert coordination("Ge-Ge", 107, 4.0, 4.5) == pytest.approx(12)
     assert coordination("Te-Te", 107, 5.7, 6.3) == pytest.approx(6)
-    empty = (rdf.r > 0) & (rdf.r < 2.8)
-    assert not rdf.g["total"][empty].any()
+    empty = (rdf.x > 0) & (rdf.x < 2.8)
+    assert not rdf.y["total"][empty].any()
 
 
 def test_the_total_is_the_mean_of_the_partials_weighted_by_pairs():
     histogram = pair_histogram(gas(5, 7, 12, TRICLINIC), 5.0, 0.25)
     rdf = histogram.curves()
     weights = histogram.n_pairs / histogram.n_pairs.sum()
-    mixed = sum(w * rdf.g[name] for w, name in zip(weights, histogram.names, strict=True))
-    np.testing.assert_allclose(mixed, rdf.g["total"], rtol=1e-12)
+    mixed = sum(w * rdf.y[name] for w, name in zip(weights, histogram.names, strict=True))
+    np.testing.assert_allclose(mixed, rdf.y["total"], rtol=1e-12)
 
 
 def test_against_interrdf_of_mdanalysis():
@@ -98,9 +98,9 @@ def test_against_interrdf_of_mdanalysis():
     rdf = radial_distribution(frames, 7.0, 0.1)
     mixed = InterRDF(first, second, nbins=70, range=(0, 7.0)).run().results.rdf
     # A pair within float32 rounding of a bin edge may change bins: one of thousands.
-    assert np.abs(rdf.g["Ge-Te"] - mixed).mean() < 2e-3
+    assert np.abs(rdf.y["Ge-Te"] - mixed).mean() < 2e-3
     same = InterRDF(second, second, nbins=70, range=(0, 7.0), exclusion_block=(1, 1)).run()
-    assert np.abs(rdf.g["Te-Te"] - same.results.rdf).mean() < 2e-3
+    assert np.abs(rdf.y["Te-Te"] - same.results.rdf).mean() < 2e-3
 
 
 def test_paper_mode_against_ase():
@@ -108,7 +108,7 @@ def test_paper_mode_against_ase():
     from ase.geometry.rdf import get_rdf
 
     frames = gas(3, 10, 20, 13 * np.eye(3))
-    g = pair_histogram(frames, 6.0, 0.05, all_images=True).curves("paper_rdf").g["total"]
+    g = pair_histogram(frames, 6.0, 0.05, all_images=True).curves("paper_rdf").y["total"]
     expected = np.mean(
         [
             get_rdf(
@@ -126,7 +126,7 @@ def test_paper_mode_counts_all_images_of_a_small_cell():
     frames = make([[[0.05, 0, 0], [2.05, 2, 2]]], 4 * np.eye(3), ("Ge", "Te"))
     histogram = pair_histogram(frames, 6.0, 0.05, all_images=True)
     shells = 4 * np.pi / 3 * np.diff(histogram.edges**3)
-    neighbours = histogram.curves("paper_rdf").g["total"] * shells * 2 / 64
+    neighbours = histogram.curves("paper_rdf").y["total"] * shells * 2 / 64
     counts = {float(r): float(n) for r, n in zip(histogram.r, neighbours, strict=True) if n > 0}
     by_shell = [sum(n for r, n in counts.items() if abs(r - d) < 0.1) for d in (3.464, 4, 5.657)]
     assert by_shell == pytest.approx([8, 6, 12])
@@ -139,8 +139,8 @@ def test_volume_changes_are_weighted_frame_by_frame():
         positions=np.concatenate([small.positions, large.positions]),
         cell=np.concatenate([small.cell, large.cell]),
     )
-    each = [radial_distribution(frames, 4.0, 0.5).g["total"] for frames in (small, large)]
-    joint = radial_distribution(both, 4.0, 0.5).g["total"]
+    each = [radial_distribution(frames, 4.0, 0.5).y["total"] for frames in (small, large)]
+    joint = radial_distribution(both, 4.0, 0.5).y["total"]
     np.testing.assert_allclose(joint, np.mean(each, axis=0), rtol=1e-12)
 
 
@@ -148,9 +148,9 @@ def test_pair_distances_of_a_molecule_integrate_to_one():
     rng = np.random.default_rng(0)
     frames = make(rng.normal(size=(30, 9, 3)), np.zeros((3, 3)), "C" * 4 + "H" * 5, (False,) * 3)
     rdf = radial_distribution(frames)
-    assert rdf.kind == "h"
+    assert (rdf.name, rdf.y_unit) == ("h", "1/A")
     for name in ("total", "C-C", "C-H", "H-H"):
-        assert rdf.g[name].sum() * rdf.bin_width == pytest.approx(1)
+        assert rdf.y[name].sum() * (rdf.x[1] - rdf.x[0]) == pytest.approx(1)
 
 
 def test_pair_distribution_of_a_gaussian_cloud():
@@ -158,9 +158,9 @@ def test_pair_distribution_of_a_gaussian_cloud():
     rng = np.random.default_rng(0)
     frames = make(rng.normal(size=(4000, 6, 3)), np.zeros((3, 3)), "C" * 6, (False,) * 3)
     rdf = radial_distribution(frames, 8.0, 0.25)
-    exact = rdf.r**2 * np.exp(-(rdf.r**2) / 4) / (2 * np.sqrt(np.pi))
+    exact = rdf.x**2 * np.exp(-(rdf.x**2) / 4) / (2 * np.sqrt(np.pi))
     # 60 000 correlated pairs: about four standard deviations of the fullest bin.
-    np.testing.assert_allclose(rdf.g["total"], exact, atol=0.02)
+    np.testing.assert_allclose(rdf.y["total"], exact, atol=0.02)
 
 
 def test_probability_is_normalised_and_keeps_what_flew_away():
@@ -195,7 +195,7 @@ def test_scaling_lengths_scales_the_axis_only():
     frames = gas(3, 8, 15, TRICLINIC)
     double = replace(frames, positions=2 * frames.positions, cell=2 * frames.cell)
     first, second = radial_distribution(frames, 5.5, 0.5), radial_distribution(double, 11.0, 1.0)
-    np.testing.assert_allclose(second.g["Ge-Te"], first.g["Ge-Te"], rtol=1e-12)
+    np.testing.assert_allclose(second.y["Ge-Te"], first.y["Ge-Te"], rtol=1e-12)
 
 
 def test_failed_frames_are_left_out_and_counted():
@@ -205,31 +205,31 @@ def test_failed_frames_are_left_out_and_counted():
     histogram = pair_histogram(frames, 5.0, 0.5)
     assert histogram.n_failed == 2
     assert histogram.curves().n_frames == 4
-    np.testing.assert_allclose(histogram.curves().g["total"], good.g["total"], rtol=1e-12)
+    np.testing.assert_allclose(histogram.curves().y["total"], good.y["total"], rtol=1e-12)
 
 
 def test_blocks_add_up_and_halves_are_the_halves():
     frames = gas(24, 4, 6, TRICLINIC)
     histogram = pair_histogram(frames, 5.0, 0.5)
     assert histogram.n_frames.tolist() == [3, 2, 3, 2, 2, 3, 2, 3, 2, 2]
-    whole = radial_distribution(frames, 5.0, 0.5).g["Ge-Te"]
-    np.testing.assert_allclose(histogram.curves().g["Ge-Te"], whole, rtol=1e-12)
+    whole = radial_distribution(frames, 5.0, 0.5).y["Ge-Te"]
+    np.testing.assert_allclose(histogram.curves().y["Ge-Te"], whole, rtol=1e-12)
     first, second = histogram.halves()
     for half, part in ((first, slice(0, 12)), (second, slice(12, 24))):
         alone = radial_distribution(frames.select(part), 5.0, 0.5)
-        np.testing.assert_allclose(half.curves().g["total"], alone.g["total"], rtol=1e-12)
+        np.testing.assert_allclose(half.curves().y["total"], alone.y["total"], rtol=1e-12)
 
 
 def test_merged_histograms_average_over_frames_not_over_files():
     short, long = gas(2, 4, 6, TRICLINIC), gas(6, 4, 6, TRICLINIC, seed=1)
     both = merge([pair_histogram(frames, 5.0, 0.5) for frames in (short, long)]).curves()
-    each = [radial_distribution(frames, 5.0, 0.5).g["total"] for frames in (short, long)]
-    np.testing.assert_allclose(both.g["total"], (2 * each[0] + 6 * each[1]) / 8, rtol=1e-12)
+    each = [radial_distribution(frames, 5.0, 0.5).y["total"] for frames in (short, long)]
+    np.testing.assert_allclose(both.y["total"], (2 * each[0] + 6 * each[1]) / 8, rtol=1e-12)
 
 
 def test_an_element_with_one_atom_has_no_pair_with_itself():
     rdf = radial_distribution(gas(2, 1, 4, TRICLINIC), 5.0, 0.5)
-    assert set(rdf.g) == {"total", "Ge-Te", "Te-Te"}
+    assert set(rdf.y) == {"total", "Ge-Te", "Te-Te"}
 
 
 def test_default_ranges():

@@ -18,6 +18,7 @@ from egraff_lmp.rollout.launch import lammps_program
 from egraff_lmp.score import Fact
 from egraff_lmp.score import scattering as module
 from egraff_lmp.score.rdf import radial_distribution
+from egraff_lmp.score.records import ROLLOUTS
 from egraff_lmp.score.scattering import blocks, curve, structure_factor_error, structure_factors
 from egraff_lmp.score.words import explain
 
@@ -159,7 +160,7 @@ MEAN = 0.005  # of the difference over all shells
 def test_it_is_the_fourier_transform_of_g_of_a_liquid(lennard_jones: Frames) -> None:
     """S(q) = 1 + 4 pi rho integral (g - 1) r^2 sin(q r)/(q r) dr."""
     found = radial_distribution(lennard_jones, bin_width=0.05, r_max=16.9)
-    r, h = found.r, found.g["total"] - 1
+    r, h = found.x, found.y["total"] - 1
     rho = 500 / np.linalg.det(lennard_jones.cell[0])
     s = s_of(lennard_jones, q_max=6.0)
     # The transform at every vector of a shell, of a cube: n^2 (2 pi/L)^2 are few different ones.
@@ -196,10 +197,11 @@ def test_a_score_has_neutrons_and_partials_with_curves() -> None:
         found = scores.find("sq_error", part=part)
         assert found.value > found.floor > 0
         assert (found.counts.frames, found.counts.frames_reference) == (30, 20)
-    curves = scores.curves["egraff S rollouts"]
-    assert set(curves.g) == set(PAIRS)
-    assert (curves.kind, curves.n_frames, curves.r_max) == ("S", 30, 12.0)
-    assert np.isfinite(curves.g["total"]).all()
+    curves = scores.drawn(ROLLOUTS, "S")
+    assert set(curves.y) == set(PAIRS)
+    assert (curves.n_frames, curves.x_unit, curves.y_unit) == (30, "1/A", "1")
+    assert 11.9 < curves.x[-1] < 12.0
+    assert np.isfinite(curves.y["total"]).all()
     window = explain(scores.find("sq_error"))[0]
     assert window == "rollout frames from 0 on, |q| < 12 1/A in shells of 0.1 1/A"
 

@@ -216,7 +216,7 @@ def test_modes_select_rows():
         scores = score_frames(liquid(), liquid(seed=1), mode=mode, **QUICK)
         assert {score.mode for score in scores.scores} == {mode}
         assert {score.key for score in scores.scores} == known_keys(mode)
-        assert all(name.startswith(mode) for name in scores.curves)
+        assert {one.mode for one in scores.curves} == {mode}
 
 
 def test_partials_are_scored_in_the_egraff_form():
@@ -256,7 +256,8 @@ def test_molecules_are_scored_on_pair_distances():
     exploded = score_frames(
         reference, liquid(positions=1e9 * rng.normal(size=(20, 20, 3)), **changes), **QUICK
     )
-    assert near.curves["egraff reference"].kind == "h"
+    assert near.drawn("reference", "g") is None
+    assert near.drawn("reference", "g", "h").y_unit == "1/A"
     assert near.find("wf").distribution == "h"
     assert near.find("wf_unrooted").distribution == "g"
     assert near.find("jsd").value < 0.05
@@ -301,8 +302,9 @@ def test_json_is_strict_and_complete():
     assert record["reference"]["sha256"] == liquid().sha256()
     assert record["reference"]["formula"] == "Ge8 Te12"
     assert record["settings"]["n_resamples"] == 40
-    curve = record["curves"]["egraff rollouts"]
-    assert len(curve["r"]) == len(curve["g"]["Ge-Te"]) == round(curve["r_max"] / 0.05)
+    curve = next(c for c in record["curves"] if (c["name"], c["side"]) == ("g", "rollouts"))
+    assert len(curve["x"]) == len(curve["y"]["Ge-Te"]) == round(2 * curve["x"][-1] / 0.1 + 0.5)
+    assert (curve["x_unit"], curve["y_unit"], curve["mode"]) == ("A", "1", "egraff")
     series = [s for s in record["series"] if s["key"] == "fv" and s["mode"] == "egraff"]
     assert series[0]["values"][3] is None
     assert series[0]["step_fs"] == 2.0

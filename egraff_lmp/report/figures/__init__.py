@@ -11,7 +11,9 @@ from pathlib import Path
 
 from egraff_lmp.fileio import atomic_path, write_text
 from egraff_lmp.report.figures import (
+    atoms,
     cost,
+    curves,
     endurance,
     heatmap,
     overtime,
@@ -28,27 +30,33 @@ from egraff_lmp.results.record import Results
 Family = Callable[[Material], Iterator[PageFigure]]
 OF_ONE: tuple[Family, ...] = (
     pareto.draw,
-    single.draw_rdf,
+    curves.draw_parts,
     single.draw_violation,
     single.draw_learning,
     single.draw_temperature,
+    atoms.draw_rotation,
 )
 CHEAP: tuple[Family, ...] = (heatmap.draw,)  # drawn while systems are still run
 OF_SEVERAL: tuple[Family, ...] = (
     pareto.draw,
     *CHEAP,
+    atoms.draw_rotation,
+    atoms.draw_systems,
     rdf.draw,
+    curves.draw_systems,
     violation.draw,
     overtime.draw_violation,
     radar.draw,
     pairs.draw,
     overtime.draw_deviation,
+    overtime.draw_learning,
     endurance.draw,
     cost.draw,
 )
 # Figures that an earlier page wrote, to be taken away where they are no more.
-_OURS = ("pareto", "pareto-[0-9]", "fig[3-9]-*", "stability", "cost", "map", "structure",
-         "violation", "learning", "temperature")  # fmt: skip
+_OURS = ("pareto", "pareto-[0-9]", "fig[1-9]-*", "stability", "cost", "map", "structure",
+         "violation", "learning", "temperature", "scattering", "angles", "coordination",
+         "vibrations", "msd", "curves", "curves-[0-9]", "learning-*")  # fmt: skip
 
 
 def draw_all(results: Results, cheap: bool = False) -> list[PageFigure]:

@@ -41,7 +41,11 @@ LEGEND_ROW_INCHES = 0.2
 INK = "#1b1f24"
 # Okabe and Ito's palette: told apart with every common colour vision deficiency, and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# Whose they are, so that a force field has one colour on all pages, whatever else ran beside it.
+COLOURED = ("nequip", "allegro", "botnet", "mace", "equiformer", "torchmdnet")
 GREYS = ("#3f3f46", "#a1a1aa")  # of negative controls
+CONTROLS = "negative controls †"
+THIN, WIDE = 0.7, 1.3  # lines of negative controls, and of the others
 BEYOND = "^"  # marks a negative control that lies above the scale of the ordinary models
 
 VIOLATIONS = {"ev": "energy violation", "fv": "force violation"}
@@ -51,9 +55,22 @@ _WORDS = json.loads(Path(__file__).with_name("words.json").read_text(encoding="u
 
 
 def colours_of(results: Results) -> dict[str, str]:
-    """Name of a model to its colour, the same in every figure; negative controls are grey."""
-    colours, greys = cycle(COLOURS), cycle(GREYS)
-    return {one.name: next(colours if one.control is None else greys) for one in results.models}
+    """Name of a model to its colour, the same in every figure; negative controls are grey.
+
+    The first model of a force field has the colour of the force field, the others those that are
+    left, and all of them again where none is.
+    """
+    found: dict[str, str] = {}
+    own = dict(zip(COLOURED, COLOURS, strict=True))
+    for one in results.models:
+        if one.control is None and one.forcefield in own:
+            found[one.name] = own.pop(one.forcefield)
+    free = cycle([colour for colour in COLOURS if colour not in found.values()] or COLOURS)
+    greys = cycle(GREYS)
+    return {
+        one.name: found.get(one.name) or next(free if one.control is None else greys)
+        for one in results.models
+    }
 
 
 @dataclass(frozen=True)
@@ -91,6 +108,14 @@ class Material:
     def colours(self) -> dict[str, str]:
         """Title of a model to its colour, for a legend."""
         return dict(zip(self.titles.values(), colours_of(self.results).values(), strict=True))
+
+    @cached_property
+    def legend(self) -> dict[str, str]:
+        """Titles and colours where the thin lines of all negative controls share one entry."""
+        ordinary = {
+            title: self.colours[title] for m, title in self.titles.items() if m not in self.controls
+        }
+        return {**ordinary, CONTROLS: GREYS[0]} if self.controls else ordinary
 
     def colour(self, model: str) -> str:
         """See `colours_of`."""
@@ -221,6 +246,8 @@ def finish(
     data: Sequence[Row],
     colours: Mapping[str, Any] | None = None,
     ending: str = "",
+    units: Mapping[str, str] | None = None,
+    note: Sequence[str] = (),
     **values: float,
 ) -> PageFigure:
     """Render a figure, in PALETTE colours: a third of the bytes, and no eye sees it.
@@ -231,17 +258,20 @@ def finish(
         data: rows of what is drawn.
         colours: names in a legend to their colours, None for no legend.
         ending: of its own name, as of `Material.groups`.
+        units: of columns whose unit is that of what is drawn.
+        note: sentences behind its caption.
         values: numbers in its caption.
     """
     if colours is not None:
         _legend(figure, colours)
     picture, width, height = rendered(figure)
     words, table = _WORDS[name], io.StringIO()
-    columns = words["columns"]
+    columns = {**words["columns"], **(units or {})}
+    caption = " ".join((words["caption"].format(**values), *note))
     csv.writer(table, lineterminator="\n").writerows([columns, columns.values(), *data])
     return PageFigure(
         name + ending, picture, width, height, table.getvalue(), words["section"],
-        words["title"], words["caption"].format(**values),
+        words["title"], caption,
     )  # fmt: skip
 
 
@@ -266,7 +296,8 @@ def _legend(figure: Figure, colours: Mapping[str, Any]) -> None:
     from matplotlib.lines import Line2D  # optional
 
     handles: dict[str, Any] = {
-        name: Line2D([], [], color=colour, lw=2.2, label=name) for name, colour in colours.items()
+        name: Line2D([], [], color=colour, lw=THIN if name == CONTROLS else 2.2, label=name)
+        for name, colour in colours.items()
     }
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -310,14 +341,18 @@ def draw_lines(
         axis.margins(x=0.02)
         low, high = axis.get_ylim()
         for model in (m for m in found if m not in ordinary):
-            draw_line(axis, found[model], material.colour(model), top or high)
+            draw_line(axis, found[model], material.colour(model), top or high, width=THIN)
         axis.set_ylim(low, top or high)
     return [row for m, curve in found.items() for row in curve_rows(curve, *place, m)]
 
 
-def draw_line(axis: Axes, curve: Curve, colour: Any, top: float = np.inf) -> None:
+def draw_line(
+    axis: Axes, curve: Curve, colour: Any, top: float = np.inf, width: float = WIDE
+) -> None:
     """One curve with its band, marked where it rises above `top`; a single point as a point."""
-    axis.plot(curve.x, curve.y, color=colour, lw=1.3, marker="o" if len(curve.x) == 1 else "")
+    marker = "o" if len(curve.x) == 1 else ""
+    # Thin lines lie below the others.
+    axis.plot(curve.x, curve.y, color=colour, lw=width, marker=marker, zorder=1.7 + 0.3 * width)
     if len(curve.low):
         axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.16, lw=0)
     beyond = next((x for x, y in zip(curve.x, curve.y, strict=True) if y > top), None)

@@ -1,11 +1,11 @@
-"""Curves over time, a panel a cell with every model, or a panel a model with every cell.
+"""Curves over time or epochs, a panel a cell with every model, or a panel a model with every cell.
 
 Energy and force violation (Fig. 5), RMSD and displacement by cell (Fig. 8) and model (Fig. 9).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,9 +32,32 @@ def draw_deviation(material: Material) -> Iterator[PageFigure]:
         yield from _by_model(material, key, f"fig9-{key}", ordinate)
 
 
+def draw_learning(material: Material) -> Iterator[PageFigure]:
+    """Validation errors of forces over epochs, by cell."""
+    found: dict[str, dict[str, Curve]] = {}
+    for system, one in material.results:
+        if one.training is not None and one.training.force is not None:
+            found.setdefault(system.name, {})[one.model.name] = one.training.force
+    axes = ("epoch", "force MAE (meV/Å)")
+    yield from _panels(material, found, "learning-systems", axes, log=True)
+
+
 def _by_cell(material: Material, key: str, name: str, ordinate: str) -> Iterator[PageFigure]:
     """A panel a cell, a line a model, over time in fs."""
     found = {c: curves for c in material.labels if (curves := material.curves(c, key))}
+    labels = ("t (fs)", ordinate)
+    yield from _panels(material, found, name, labels, log=key == "ev", unrelated=key == "fv")
+
+
+def _panels(
+    material: Material,
+    found: Mapping[str, Mapping[str, Curve]],
+    name: str,
+    labels: tuple[str, str],
+    log: bool = False,
+    unrelated: bool = False,
+) -> Iterator[PageFigure]:
+    """A panel a cell, a line a model; `unrelated` draws the violation of unrelated forces."""
     for ending, cells in material.groups(list(found)):
         columns = min(len(cells), 4)
         data: list[Row] = []
@@ -44,15 +67,14 @@ def _by_cell(material: Material, key: str, name: str, ordinate: str) -> Iterator
         ) as (figure, axes):  # fmt: skip
             for axis, cell in zip(axes, cells, strict=True):
                 data += base.draw_lines(
-                    axis, found[cell], material, cell, log=key == "ev",
-                    top=1.0 if key == "fv" else None,
-                )  # fmt: skip
-                if key == "fv":
+                    axis, found[cell], material, cell, log=log, top=1.0 if unrelated else None
+                )
+                if unrelated:
                     base.draw_unrelated(axis)
                     low, high = axis.get_ylim()
                     axis.set_ylim(min(low, 0.55 * UNCORRELATED), max(high, 1.0))
-            _label(axes, [material.labels[cell] for cell in cells], columns, ordinate)
-            yield base.finish(figure, name, data, material.colours, ending)
+            _label(axes, [material.labels[cell] for cell in cells], columns, labels)
+            yield base.finish(figure, name, data, material.legend, ending)
 
 
 def _by_model(material: Material, key: str, name: str, ordinate: str) -> Iterator[PageFigure]:
@@ -81,16 +103,19 @@ def _by_model(material: Material, key: str, name: str, ordinate: str) -> Iterato
                 base.draw_line(axis, Curve(curve.x, curve.y), colours[cell], top or np.inf)
                 data += base.curve_rows(curve, cell, model)
         axes[0].set_ylim(top=top or None)
-        _label(axes, [material.titles[model] for model in models], columns, ordinate)
+        titles = [material.titles[model] for model in models]
+        _label(axes, titles, columns, ("t (fs)", ordinate))
         legend = {material.labels[c]: colour for c, colour in colours.items()}
         yield base.finish(figure, name, data, legend)
 
 
-def _label(axes: Sequence[Axes], titles: Sequence[str], columns: int, ordinate: str) -> None:
+def _label(
+    axes: Sequence[Axes], titles: Sequence[str], columns: int, labels: tuple[str, str]
+) -> None:
     for place, (axis, title) in enumerate(zip(axes, titles, strict=True)):
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
         if place % columns == 0:
-            axis.set_ylabel(ordinate, fontsize=9)
+            axis.set_ylabel(labels[1], fontsize=9)
         if place + columns >= len(titles):
-            axis.set_xlabel("t (fs)", fontsize=9)
+            axis.set_xlabel(labels[0], fontsize=9)

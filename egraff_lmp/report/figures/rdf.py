@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from egraff_lmp.report.figures import base
 from egraff_lmp.report.figures.base import Material, PageFigure, Row
-from egraff_lmp.results.curves import MAX_BINS, REFERENCE, ROLLOUTS, distribution
-from egraff_lmp.score.records import TOTAL
+from egraff_lmp.results.curves import DISTRIBUTIONS, MAX_BINS, distribution
+from egraff_lmp.score.records import REFERENCE, ROLLOUTS, TOTAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,8 @@ def _row(axes: Sequence[Axes], material: Material, cell: str) -> list[Row]:
             base.say(axis, "no result")
         else:
             axis.plot(rollout.x, rollout.y, color=material.colour(model), lw=1.2)
-            kind = scores.curves[ROLLOUTS].kind
+            known = scores.drawn(ROLLOUTS, *DISTRIBUTIONS)
+            kind = known.name if known is not None else kind
             truth = reference.y if reference is not None else ()
             data += [
                 (cell, model, kind, *point) for point in zip_longest(rollout.x, rollout.y, truth)
