@@ -81,8 +81,8 @@ def equation_of_state(
             )  # of volumes below 0 on the way of a fit without minimum
             v0, e0, bulk = fit.fit(warn=False)
     except (ValueError, RuntimeError):
-        v0 = math.nan
-    if not v0 > 0:
+        v0 = bulk = math.nan
+    if not (v0 > 0 and bulk > 0):  # a fit finds maxima, too
         raise EgraffError(
             f"eos: expected energies with a minimum near strains of {-strain:g} to {strain:g}, got "
             "none that a fit finds: give a structure nearer to its minimum, such as one of `egraff "
