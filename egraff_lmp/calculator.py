@@ -67,6 +67,13 @@ class EgraffCalculator(Calculator):
             )
         self._warned = True
 
+    def get_property(self, name: str, atoms: Atoms | None = None, *rest: Any, **more: Any) -> Any:
+        """One result; called by ASE, also for what is known: a stress is, after forces."""
+        found = super().get_property(name, atoms, *rest, **more)
+        if name == "stress" and found is not None:
+            self._warn_of_stress()
+        return found
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -84,8 +91,6 @@ class EgraffCalculator(Calculator):
             "forces": result.forces,
         }
         if frame.pbc.all():
-            if "stress" in (properties or ()):
-                self._warn_of_stress()
             stress = -result.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
