@@ -25,7 +25,7 @@ def command(
     """
     from egraff_lmp.tasks.elastic import elastic_constants
 
-    atoms = load(model, structure, frame)
+    atoms = load(model, structure, frame, held=False)
     found = elastic_constants(atoms, strain=strain, relaxed=not fixed)
     if as_json:
         print_record(found, n_atoms=len(atoms))

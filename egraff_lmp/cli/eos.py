@@ -35,7 +35,7 @@ def command(
     from egraff_lmp.tasks.eos import draw_equation, equation_of_state
 
     kind = picture_format(plot)
-    atoms = load(model, structure, frame)
+    atoms = load(model, structure, frame, held=True)
     found = equation_of_state(atoms, strain=strain, points=points, relaxed=not fixed)
     if plot is not None:
         draw_equation(found, len(atoms), plot, kind)

@@ -62,6 +62,18 @@ def read_database(path: Path) -> Frames:
     return frames_from_images(_rows(path), str(path))
 
 
+def constraints_of(path: Path, index: int, file_format: str | None) -> list[Any]:
+    """ASE's constraints on the atoms of one frame: selective dynamics, `move_mask` and the like.
+
+    Args:
+        path: a file that ASE reads.
+        index: of the frame; negative from the end.
+        file_format: ASE's name for it; None finds it out.
+    """
+    images = _rows(path) if is_database(path) else _images(path, file_format)
+    return list(images[index].constraints)
+
+
 def collect_xyz(path: Path, keys: LabelKeys) -> Collection:
     """All compositions of an extended-XYZ file."""
     return collection_from_images(_images(path, "extxyz"), str(path), keys)

@@ -12,10 +12,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from typer.testing import CliRunner
 
 from egraff_lmp import EgraffCalculator
 from egraff_lmp.cli import build_app
+from egraff_lmp.cli.task import load
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.tasks.elastic import elastic_constants
 from egraff_lmp.tasks.eos import equation_of_state
@@ -250,3 +252,35 @@ def test_phonons_know_the_masses(relaxed):
     relaxed.set_masses([63, 63, 63, 65])
     with pytest.raises(EgraffError, match="one mass for each element, got 63 to 65 amu for Cu"):
         phonons(relaxed)
+
+
+def test_atoms_that_a_file_fixes_stay(tmp_path):
+    """Selective dynamics of VASP: held by a relaxation, told where they are not held."""
+    atoms = bulk("GeTe", "rocksalt", a=6.2, cubic=True)
+    atoms.rattle(0.1, seed=2)
+    atoms.set_constraint(FixAtoms([0, 5]))
+    ase.io.write(tmp_path / "POSCAR", atoms)
+    out = tmp_path / "out.extxyz"
+    result = run("relax", MODEL, tmp_path / "POSCAR", "-o", out, "--max-steps", 3)
+    assert "the file holds 2 of 8 atoms fixed" in result.output
+    moved = np.linalg.norm(ase.io.read(out).positions - atoms.positions, axis=1)
+    assert moved[[0, 5]] == pytest.approx(0, abs=1e-6)
+    assert np.delete(moved, [0, 5]).min() > 1e-3
+
+
+def test_constraints_are_told_where_they_are_not_held(tmp_path, caplog):
+    atoms = bulk("GeTe", "rocksalt", a=6.2)
+    atoms.set_constraint(FixAtoms([0]))
+    ase.io.write(tmp_path / "fixed.extxyz", atoms)
+    load(MODEL, str(tmp_path / "fixed.extxyz"), -1, held=False)
+    assert ["not held fixed here" in each.message for each in caplog.records] == [True]
+
+
+def test_the_structure_is_not_overwritten(tmp_path, monkeypatch):
+    """`relaxed.extxyz` is what a relaxation writes by default, and may be what it begins with."""
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("relaxed.extxyz", bulk("GeTe", "rocksalt", a=6.2))
+    before = Path("relaxed.extxyz").read_bytes()
+    result = run("relax", MODEL, "relaxed.extxyz")
+    assert "expected another file than the one that is read" in str(result.exception)
+    assert Path("relaxed.extxyz").read_bytes() == before
