@@ -60,9 +60,9 @@ def load(model: Path, structure: str, frame: int, *, held: bool) -> Atoms:
 
 def held_words(atoms: Atoms) -> str | None:
     """How many atoms are held; None for none."""
-    from ase.constraints import constrained_indices
+    from egraff_lmp.tasks.structure import n_held
 
-    n = len(constrained_indices(atoms))
+    n = n_held(atoms)
     return f"the file holds {n} of {len(atoms)} atoms fixed, wholly or in part" if n else None
 
 
@@ -107,6 +107,16 @@ def say(*lines: str | Path | None) -> None:
     """Lines of text or paths, as they are; None is left out."""
     text = "\n".join(str(line) for line in lines if line is not None)
     output.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def finish(converged: bool) -> None:
+    """Exit with status 1, and say why, where a relaxation inside of a task did not converge."""
+    if not converged:
+        logger.warning(
+            "A relaxation of positions did not reach its bound: the result is not that of relaxed "
+            "positions; begin with `egraff relax`, or take --fixed."
+        )
+        raise typer.Exit(1)
 
 
 def _is_plain(value: Any) -> bool:

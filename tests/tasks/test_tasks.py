@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -19,6 +20,7 @@ from egraff_lmp import EgraffCalculator
 from egraff_lmp.cli import build_app
 from egraff_lmp.cli.task import load
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.tasks import elastic, eos
 from egraff_lmp.tasks.elastic import elastic_constants
 from egraff_lmp.tasks.eos import equation_of_state
 from egraff_lmp.tasks.neb import nudged_elastic_band
@@ -284,3 +286,18 @@ def test_the_structure_is_not_overwritten(tmp_path, monkeypatch):
     result = run("relax", MODEL, "relaxed.extxyz")
     assert "expected another file than the one that is read" in str(result.exception)
     assert Path("relaxed.extxyz").read_bytes() == before
+
+
+def test_relaxations_that_do_not_converge_are_told(tmp_path, monkeypatch, caplog):
+    """Inside of an equation of state and of elastic constants; the numbers are printed."""
+    atoms = bulk("GeTe", "rocksalt", a=5.8)
+    atoms.positions[0] += [0.2, 0.1, 0.0]
+    ase.io.write(tmp_path / "a.extxyz", atoms)
+    monkeypatch.setattr(eos, "relax", partial(relax, max_steps=0))
+    monkeypatch.setattr(elastic, "STEPS", 0)
+    result = run("eos", MODEL, tmp_path / "a.extxyz", "--points", 5)
+    assert (result.exit_code, "bulk modulus" in result.output) == (1, True)
+    result = run("elastic", MODEL, tmp_path / "a.extxyz")
+    assert (result.exit_code, "bulk modulus" in result.output) == (1, True)
+    assert "under a stress of up to" in result.output
+    assert len([r for r in caplog.records if "did not reach its bound" in r.message]) == 2
