@@ -41,7 +41,8 @@ def is_ase(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        name = filetype(str(path), read=True, guess=False)
+        # Of some formats, .vasp among them, only the ending of the name tells.
+        name = filetype(str(path), read=True, guess=True)
     except (UnknownFileTypeError, OSError, UnicodeDecodeError):
         return False
     return name in ioformats and ioformats[name].can_read
