@@ -101,7 +101,8 @@ class EgraffCalculator(Calculator):
         tensors only the scalars are returned. Allegro has features of edges alone.
 
         Args:
-            atoms: the structure; the calculator's own if None.
+            atoms: the structure; None takes that of the last calculation, which atoms that have
+                moved since are not.
 
         Raises:
             EgraffError: the network has no features of atoms, or an unknown element.
@@ -121,7 +122,8 @@ class EgraffCalculator(Calculator):
         """Second derivatives of the energy by positions in eV/A^2, (3N, 3N); the cell is held.
 
         Args:
-            atoms: the structure; the calculator's own if None.
+            atoms: the structure; None takes that of the last calculation, which atoms that have
+                moved since are not.
             method: "autograd", exact, or "differences", central differences of forces.
             step: displacement of the differences in A.
             of_atoms: indices of n atoms whose rows are wanted, (3n, 3N); all if None.
