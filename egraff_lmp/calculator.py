@@ -67,6 +67,13 @@ class EgraffCalculator(Calculator):
             )
         self._warned = True
 
+    def get_property(self, name: str, atoms: Atoms | None = None, *rest: Any, **more: Any) -> Any:
+        """One result; called by ASE, also for what is known: a stress is, after forces."""
+        found = super().get_property(name, atoms, *rest, **more)
+        if name == "stress" and found is not None:
+            self._warn_of_stress()
+        return found
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -84,8 +91,6 @@ class EgraffCalculator(Calculator):
             "forces": result.forces,
         }
         if frame.pbc.all():
-            if "stress" in (properties or ()):
-                self._warn_of_stress()
             stress = -result.virial / frame.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
@@ -96,7 +101,8 @@ class EgraffCalculator(Calculator):
         tensors only the scalars are returned. Allegro has features of edges alone.
 
         Args:
-            atoms: the structure; the calculator's own if None.
+            atoms: the structure; None takes that of the last calculation, which atoms that have
+                moved since are not.
 
         Raises:
             EgraffError: the network has no features of atoms, or an unknown element.
@@ -116,7 +122,8 @@ class EgraffCalculator(Calculator):
         """Second derivatives of the energy by positions in eV/A^2, (3N, 3N); the cell is held.
 
         Args:
-            atoms: the structure; the calculator's own if None.
+            atoms: the structure; None takes that of the last calculation, which atoms that have
+                moved since are not.
             method: "autograd", exact, or "differences", central differences of forces.
             step: displacement of the differences in A.
             of_atoms: indices of n atoms whose rows are wanted, (3n, 3N); all if None.

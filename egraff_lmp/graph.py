@@ -14,6 +14,8 @@ import numpy as np
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
+from egraff_lmp.errors import EgraffError
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -48,7 +50,15 @@ def find_edges(
         cell: (3, 3) in A, rows are lattice vectors (zero where not periodic).
         pbc: periodicity along each lattice vector.
         r_max: cutoff in A.
+
+    Raises:
+        EgraffError: positions or a cell that are not finite.
     """
+    # vesin ends the whole process (SIGFPE) at a cell that is not finite.
+    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+        raise EgraffError(
+            "expected finite positions and cell, got NaN or infinity: see what made them so."
+        )
     try:
         i, j, shifts = _vesin_edges(positions, cell, pbc, r_max)
     except ImportError:

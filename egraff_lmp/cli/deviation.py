@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from egraff_lmp.cli.console import counting, print_json
-from egraff_lmp.cli.task import Json, say, writable
+from egraff_lmp.cli.task import Json, other_than, say, writable
 from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def command(
             "model cannot disagree."
         )
     writable(out if select else None, csv_file)
+    if select:
+        other_than(out, *files)
     members = [DeployedModel(model) for model in models]
     frames = read_source(trajectory)
     frames = frames.select(slice(None, None, every))

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_record, say
+from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, finish, load, print_record, say
+
+# Above what relaxed cells keep: a bound of 0.01 eV/A leaves a few hundredths of it.
+STRESSED_GPA = 0.5
 
 
 def command(
@@ -21,14 +24,16 @@ def command(
 ) -> None:
     """Print the elastic constants of a crystal in GPa, from stresses of strained cells.
 
-    The structure should be relaxed with its cell (`egraff relax --cell`).
+    The structure should be relaxed with its cell (`egraff relax --cell`). Exit status 1 if a
+    relaxation did not converge; the result is printed all the same.
     """
     from egraff_lmp.tasks.elastic import elastic_constants
 
-    atoms = load(model, structure, frame)
+    atoms = load(model, structure, frame, held=False)
     found = elastic_constants(atoms, strain=strain, relaxed=not fixed)
     if as_json:
         print_record(found, n_atoms=len(atoms))
+        finish(found.converged)
         return
     rows = [" ".join(f"{value:8.1f}" for value in row) for row in found.stiffness_gpa]
     say(
@@ -39,4 +44,9 @@ def command(
         "The crystal is stable against strain."
         if found.stable
         else "The crystal is unstable against a strain: an eigenvalue is not positive.",
+        f"The structure given is under a stress of up to {found.largest_stress_gpa:.1f} GPa, and "
+        "these are constants of the stressed crystal: begin with `egraff relax --cell`."
+        if found.largest_stress_gpa > STRESSED_GPA
+        else None,
     )
+    finish(found.converged)

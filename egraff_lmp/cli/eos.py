@@ -12,6 +12,7 @@ from egraff_lmp.cli.task import (
     Model,
     Plot,
     StructureFile,
+    finish,
     load,
     picture_format,
     print_record,
@@ -31,16 +32,20 @@ def command(
     frame: Frame = -1,
     as_json: Json = False,
 ) -> None:
-    """Fit the equation of state of a crystal (Birch and Murnaghan, third order)."""
+    """Fit the equation of state of a crystal (Birch and Murnaghan, third order).
+
+    Exit status 1 if a relaxation did not converge; the result is printed all the same.
+    """
     from egraff_lmp.tasks.eos import draw_equation, equation_of_state
 
     kind = picture_format(plot)
-    atoms = load(model, structure, frame)
+    atoms = load(model, structure, frame, held=True)
     found = equation_of_state(atoms, strain=strain, points=points, relaxed=not fixed)
     if plot is not None:
         draw_equation(found, len(atoms), plot, kind)
     if as_json:
         print_record(found, n_atoms=len(atoms))
+        finish(found.converged)
         return
     edge = None
     if not found.inside:
@@ -57,3 +62,4 @@ def command(
         edge,
         plot,
     )
+    finish(found.converged)

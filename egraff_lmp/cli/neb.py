@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Json, Model, Plot, load, picture_format, print_record, say, writable
+from egraff_lmp.cli.task import (
+    Json,
+    Model,
+    Plot,
+    held_words,
+    load,
+    other_than,
+    picture_format,
+    print_record,
+    say,
+    writable,
+)  # fmt: skip
 
 
 def command(
@@ -36,8 +47,9 @@ def command(
     from egraff_lmp.tasks.structure import write_structure
 
     writable(out)
+    other_than(out, first, last, model)
     kind = picture_format(plot)
-    ends = load(model, first, -1), load(model, last, -1)
+    ends = load(model, first, -1, held=True), load(model, last, -1, held=True)
     found = nudged_elastic_band(
         *ends, n_images=images, fmax=fmax, max_steps=max_steps, climb=not no_climb
     )
@@ -52,6 +64,7 @@ def command(
             f"{state} in {found.steps} steps: barrier {found.barrier_ev:.4f} eV, from the other "
             f"side {found.back_ev:.4f} eV",
             "energies of the images in eV: " + " ".join(f"{e:.4f}" for e in found.energies_ev),
+            held_words(ends[0]),
             out,
             plot,
         )

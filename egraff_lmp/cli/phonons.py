@@ -38,7 +38,7 @@ def command(
     from egraff_lmp.tasks.phonons import draw_bands, phonons
 
     kind = picture_format(plot)
-    atoms = load(model, structure, frame)
+    atoms = load(model, structure, frame, held=False)
     found = phonons(atoms, supercell=supercell, displacement=displacement)
     if plot is not None:
         draw_bands(found, plot, kind)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from egraff_lmp.cli.task import Frame, Json, Model, StructureFile, load, print_record, say, writable
+from egraff_lmp.cli.task import (
+    Frame,
+    Json,
+    Model,
+    StructureFile,
+    held_words,
+    load,
+    other_than,
+    print_record,
+    say,
+    writable,
+)  # fmt: skip
 from egraff_lmp.errors import EgraffError
 
 
@@ -26,6 +37,7 @@ def command(
 ) -> None:
     """Relax positions, and with --cell the cell, by L-BFGS in ASE.
 
+    Atoms that the file fixes (selective dynamics, move_mask) stay where they are in the cell.
     Exit status 1 if the forces did not fall below --fmax; the last structure is written all the
     same.
     """
@@ -35,7 +47,8 @@ def command(
     if pressure and not cell:
         raise EgraffError("--pressure: expected --cell with it, since only a cell feels pressure.")
     writable(out)
-    atoms = load(model, structure, frame)
+    other_than(out, structure, model)
+    atoms = load(model, structure, frame, held=True)
     found = relax(atoms, fmax=fmax, max_steps=max_steps, cell=cell, pressure_gpa=pressure)
     write_structure(out, found.atoms)
     if as_json:
@@ -52,6 +65,7 @@ def command(
             f"{found.largest_force_ev_per_angstrom:.4f} eV/A, energy {found.energy_before_ev:.6f} "
             f"to {found.energy_ev:.6f} eV{change}; an atom moved by at most "
             f"{found.largest_move_angstrom:.3f} A",
+            held_words(atoms),
             out,
         )
     if not found.converged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from egraff_lmp.cli.console import output, print_json
+from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+logger = logging.getLogger(__name__)
 
 Model = Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")]
 StructureFile = Annotated[
@@ -32,12 +36,48 @@ Changes = Annotated[
 ]
 
 
-def load(model: Path, structure: str, frame: int) -> Atoms:
-    """The structure with the model as its calculator; see `tasks.structure`."""
-    from egraff_lmp.data.table import read_source
+def load(model: Path, structure: str, frame: int, *, held: bool) -> Atoms:
+    """The structure with the model as its calculator; see `tasks.structure`.
+
+    Args:
+        model: the deployed file.
+        structure: file, or SET:PART.
+        frame: index in it.
+        held: whether the atoms that the file fixes stay where they are; else a warning says that
+            they do not.
+    """
+    from egraff_lmp.data.table import constraints_of_source, read_source
     from egraff_lmp.tasks.structure import atoms_of, with_model
 
-    return with_model(atoms_of(read_source(structure), frame), model)
+    atoms = atoms_of(read_source(structure), frame)
+    constraints = constraints_of_source(structure, frame)
+    if held:
+        atoms.set_constraint(constraints)
+    elif constraints:
+        logger.warning("%s: the atoms that it fixes are not held fixed here.", structure)
+    return with_model(atoms, model)
+
+
+def held_words(atoms: Atoms) -> str | None:
+    """How many atoms are held; None for none."""
+    from egraff_lmp.tasks.structure import n_held
+
+    n = n_held(atoms)
+    return f"the file holds {n} of {len(atoms)} atoms fixed, wholly or in part" if n else None
+
+
+def other_than(out: Path, *inputs: str | Path) -> None:
+    """Refuse to write over what is read, before the work.
+
+    Raises:
+        EgraffError: `out` is one of the inputs.
+    """
+    for path in map(Path, inputs):
+        if out.exists() and path.exists() and out.samefile(path):
+            raise EgraffError(
+                f"{out}: expected another file than the one that is read, which would be lost: "
+                "choose a name with --out."
+            )
 
 
 def writable(*paths: Path | None) -> None:
@@ -67,6 +107,16 @@ def say(*lines: str | Path | None) -> None:
     """Lines of text or paths, as they are; None is left out."""
     text = "\n".join(str(line) for line in lines if line is not None)
     output.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def finish(converged: bool) -> None:
+    """Exit with status 1, and say why, where a relaxation inside of a task did not converge."""
+    if not converged:
+        logger.warning(
+            "A relaxation of positions did not reach its bound: the result is not that of relaxed "
+            "positions; begin with `egraff relax`, or take --fixed."
+        )
+        raise typer.Exit(1)
 
 
 def _is_plain(value: Any) -> bool:

@@ -82,7 +82,8 @@ def evaluate_in_lammps(
         launcher: template such as "srun -n {ranks}"; None is this environment's mpiexec.
 
     Raises:
-        EgraffError: LAMMPS refused a case (the message is LAMMPS' own), or cannot name its model.
+        EgraffError: LAMMPS refused a case (the message is LAMMPS' own), or cannot name its model,
+            or ran on another number of ranks.
     """
     for case in cases:
         check_name(Path(case.model).absolute())
@@ -98,6 +99,8 @@ def evaluate_in_lammps(
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
+        for i in range(len(cases)):
+            _require_ranks(Path(folder) / f"{i}.npz", ranks)
         results = [_read_case(Path(folder), i, box) for i, box in enumerate(boxes)]
         missing = [cases[i].name for i, result in enumerate(results) if result is None]
         if missing or done.returncode:
@@ -130,6 +133,22 @@ def _describe(case: Case, folder: Path, index: int) -> dict[str, object]:
         "numdiff_atoms": list(case.numdiff_atoms),
         "numdiff_virial": case.numdiff_virial,
     }
+
+
+def _require_ranks(path: Path, ranks: int) -> None:
+    """Refuse the result of another number of ranks; a missing file is told elsewhere.
+
+    A launcher of another MPI starts many programs of one rank each, and all of them agree.
+    """
+    if not path.is_file():
+        return
+    with np.load(path, allow_pickle=False) as raw:
+        found = int(raw["ranks"])
+    if found != ranks:
+        raise EgraffError(
+            f"expected a launcher that starts one LAMMPS on {ranks} rank(s), got one on {found}: "
+            "take the launcher of the MPI that LAMMPS was built with; `egraff doctor` tells which."
+        )
 
 
 def _read_case(folder: Path, index: int, box: LammpsBox) -> LammpsResult | None:

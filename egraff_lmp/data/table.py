@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from egraff_lmp.contract.schema import Citation
@@ -28,7 +29,7 @@ from egraff_lmp.data.entry import (
 )
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.label_names import LabelKeys
-from egraff_lmp.data.read import read_collection, read_frames
+from egraff_lmp.data.read import read_collection, read_constraints, read_frames
 from egraff_lmp.errors import EgraffError
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Condition",
     "DataSet",
     "collect_source",
+    "constraints_of_source",
     "data_root",
     "data_set",
     "read_source",
@@ -59,6 +61,12 @@ def read_source(source: str, base: Path | None = None) -> Frames:
     """
     part = _part(source)
     return read_frames(_path(source, base)) if part is None else part
+
+
+def constraints_of_source(source: str, index: int) -> list[Any]:
+    """ASE's constraints on one frame of what `read_source` reads; see `read_constraints`."""
+    key, separator, _ = source.partition(":")
+    return [] if separator and key in DATA_SETS else read_constraints(_path(source, None), index)
 
 
 def collect_source(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.errors import EgraffError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ def deviations(
         if progress is not None:
             progress(t + 1, len(frames))
     largest, mean, energy, worst = (np.array(column) for column in zip(*rows, strict=True))
+    bad = np.flatnonzero(~np.isfinite(largest))
+    if bad.size:
+        logger.warning(
+            "%s: forces of a model are not finite in %d of %d frames (first: frame %d of those "
+            "looked at): no deviation is known there, and these frames are picked last.",
+            frames.source, bad.size, len(frames), bad[0],
+        )  # fmt: skip
     return Deviations(largest, mean, energy, worst.astype(np.int64))
 
 

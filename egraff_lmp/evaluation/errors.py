@@ -7,6 +7,7 @@ a composition is taken away: a wrong zero of the energies does not move an atom.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +21,8 @@ from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.errors import EgraffError
+
+logger = logging.getLogger(__name__)
 
 MEV = 1000.0
 ALL, COMPOSITION, ELEMENT = "all", "composition", "element"
@@ -119,6 +122,7 @@ def evaluate_frames(
                 results.append(_result(model, frames, t, int(place)))
                 if progress is not None:
                     progress(len(results), total)
+    _warn_of_predictions(results)
     return results
 
 
@@ -195,6 +199,24 @@ def _result(model: DeployedModel, frames: Frames, t: int, place: int) -> FrameRe
     )
 
 
+def _warn_of_predictions(results: Sequence[FrameResult]) -> None:
+    """Name frames that the model fails at, which the errors leave out: they would look better."""
+    bad = [each for each in results if not _is_finite(each)]
+    if bad:
+        logger.warning(
+            "The model's energy, forces or stress are not finite in %d of %d frames (first: %s, "
+            "frame %d): they are left out of the errors, which say nothing of these frames.",
+            len(bad), len(results), bad[0].source, bad[0].frame,
+        )  # fmt: skip
+
+
+def _is_finite(result: FrameResult) -> bool:
+    predicted = [
+        pair[1] for pair in (result.energy, result.forces, result.stress) if pair is not None
+    ]
+    return all(bool(np.isfinite(value).all()) for value in predicted)
+
+
 def _errors(
     kind: str, name: str, results: Sequence[FrameResult], element: str | None = None
 ) -> GroupErrors:
@@ -203,7 +225,9 @@ def _errors(
     centred = energies.copy()
     for composition in np.unique(compositions):
         mine = compositions == composition
-        centred[mine] -= centred[mine].mean()
+        known = mine & np.isfinite(energies)  # a rollout may lack the energy of some frames
+        if known.any():
+            centred[mine] -= energies[known].mean()
     if element is not None:
         energies = centred = np.empty(0)
     pairs = [

@@ -57,7 +57,7 @@ def _energies(results: Sequence[FrameResult]) -> Panel | None:
     if not found:
         return None
     points = {name: np.stack(values, axis=1) for name, values in found.items()}
-    points = {name: values - values[0].mean() for name, values in points.items()}
+    points = {name: values - np.nanmean(values[0]) for name, values in points.items()}
     if len(points) > 6:  # a legend of more is longer than the picture
         points = {f"{len(points)} compositions": np.concatenate(list(points.values()), axis=1)}
     return "energy minus mean of composition, eV/atom", points
@@ -84,14 +84,19 @@ def _stress(results: Sequence[FrameResult]) -> Panel | None:
 
 def _draw(axis: Any, title: str, points: Points) -> None:
     random = np.random.default_rng(0)
+    points = {name: values[:, np.isfinite(values).all(axis=0)] for name, values in points.items()}
     every = np.concatenate(list(points.values()), axis=1)
+    if not every.size:
+        every = np.zeros((2, 1))
     low, high = float(every.min()), float(every.max())
     margin = 0.05 * (high - low) or 1.0
     axis.plot([low - margin, high + margin], [low - margin, high + margin], color="0.6", lw=1)
     share = min(1.0, MOST_POINTS / every.shape[1])
     for name, values in points.items():
         n = values.shape[1]
-        chosen = random.choice(n, max(1, round(share * n)), replace=False) if share < 1 else ...
+        chosen = (
+            random.choice(n, min(n, max(1, round(share * n))), replace=False) if share < 1 else ...
+        )
         reference, predicted = values[:, chosen]
         axis.plot(reference, predicted, ".", markersize=3, alpha=0.6, label=name, rasterized=True)
     axis.set_aspect("equal")

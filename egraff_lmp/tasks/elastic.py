@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -14,6 +15,8 @@ from egraff_lmp.errors import require
 from egraff_lmp.tasks.relax import FMAX
 from egraff_lmp.tasks.structure import require_crystal
 
+STEPS = 200  # of a relaxation
+
 
 @dataclass(frozen=True)
 class ElasticConstants:
@@ -24,12 +27,17 @@ class ElasticConstants:
         bulk_modulus_gpa: Voigt's average.
         shear_modulus_gpa: Voigt's average.
         stable: whether all eigenvalues are positive (Born's criterion).
+        largest_stress_gpa: component of the stress of the structure that was given: of a crystal
+            under stress the constants are others.
+        converged: whether every relaxation reached its bound.
     """
 
     stiffness_gpa: NDArray[np.float64]
     bulk_modulus_gpa: float
     shear_modulus_gpa: float
     stable: bool
+    largest_stress_gpa: float
+    converged: bool
 
 
 def elastic_constants(
@@ -54,14 +62,24 @@ def elastic_constants(
         raise require("matscipy", "tasks") from None
     work = atoms.copy()
     work.calc = atoms.calc
+    stress = float(np.abs(work.get_stress()).max()) / GPa
+    reached: list[bool] = []
+
+    class Recorded(LBFGS):
+        """Keeps what matscipy does not return."""
+
+        def run(self, *arguments: Any, **named: Any) -> bool:
+            reached.append(bool(super().run(*arguments, **named)))
+            return reached[-1]
+
     stiffness, _ = fit_elastic_constants(
         work,
         symmetry="triclinic",
         N_steps=5,
         delta=strain / 2,
-        optimizer=LBFGS if relaxed else None,
+        optimizer=Recorded if relaxed else None,
         fmax=FMAX,
-        steps=200,
+        steps=STEPS,
         logfile=None,
         verbose=False,
     )
@@ -74,4 +92,6 @@ def elastic_constants(
             (np.trace(c[:3, :3]) - (c[0, 1] + c[0, 2] + c[1, 2]) + 3 * np.trace(c[3:, 3:])) / 15
         ),
         stable=bool((np.linalg.eigvalsh(c) > 0).all()),
+        largest_stress_gpa=stress,
+        converged=all(reached),
     )

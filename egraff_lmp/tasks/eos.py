@@ -32,6 +32,7 @@ class StateEquation:
         length_factor: times the lattice constants of the structure that was given.
         residual_ev: root mean square of the fit.
         inside: whether the minimum lies between the first and the last volume.
+        converged: whether every relaxation reached its bound.
     """
 
     volumes_angstrom3: NDArray[np.float64]
@@ -42,6 +43,7 @@ class StateEquation:
     length_factor: float
     residual_ev: float
     inside: bool
+    converged: bool
 
 
 def equation_of_state(
@@ -64,15 +66,18 @@ def equation_of_state(
             f"eos: expected at least 5 points and a strain between 0 and 0.5, got {points} and "
             f"{strain:g}."
         )
-    volumes, energies = [], []
+    volumes, energies, converged = [], [], True
     for factor in np.linspace(1 - strain, 1 + strain, points):
         scaled = atoms.copy()
         scaled.set_cell(np.asarray(atoms.cell) * factor, scale_atoms=True)
         scaled.calc = atoms.calc
         volumes.append(float(scaled.get_volume()))
-        energies.append(
-            relax(scaled).energy_ev if relaxed else float(scaled.get_potential_energy())
-        )
+        if relaxed:
+            found = relax(scaled)
+            converged = converged and found.converged
+            energies.append(found.energy_ev)
+        else:
+            energies.append(float(scaled.get_potential_energy()))
     fit = EquationOfState(volumes, energies, eos="birchmurnaghan")
     try:
         with warnings.catch_warnings():
@@ -81,8 +86,8 @@ def equation_of_state(
             )  # of volumes below 0 on the way of a fit without minimum
             v0, e0, bulk = fit.fit(warn=False)
     except (ValueError, RuntimeError):
-        v0 = math.nan
-    if not v0 > 0:
+        v0 = bulk = math.nan
+    if not (v0 > 0 and bulk > 0):  # a fit finds maxima, too
         raise EgraffError(
             f"eos: expected energies with a minimum near strains of {-strain:g} to {strain:g}, got "
             "none that a fit finds: give a structure nearer to its minimum, such as one of `egraff "
@@ -98,6 +103,7 @@ def equation_of_state(
         length_factor=float((v0 / atoms.get_volume()) ** (1 / 3)),
         residual_ev=float(np.sqrt(np.mean((shape - energies) ** 2))),
         inside=bool(volumes[0] < v0 < volumes[-1]),
+        converged=converged,
     )
 
 

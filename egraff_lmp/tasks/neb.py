@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.geometry import find_mic
 from ase.mep import NEB
 from ase.optimize import FIRE
@@ -22,7 +23,7 @@ class MinimumEnergyPath:
     """Images from the first structure to the last.
 
     Attributes:
-        images: with the calculator.
+        images: each with its own energy and forces (and stress) as results.
         energies_ev: relative to the first image, (n,).
         way_angstrom: length of the way to each image, (n,).
         barrier_ev: highest energy above the first image.
@@ -78,6 +79,7 @@ def nudged_elastic_band(
     optimiser = FIRE(band, logfile=None)
     converged = bool(optimiser.run(fmax=fmax, steps=max_steps))
     energies = np.array([float(image.get_potential_energy()) for image in images])
+    images = [_with_results(image) for image in images]
     # By the shortest way, as the band goes: the ends may lie in other images of the cell.
     steps = [b.positions - a.positions for a, b in pairwise(images)]
     moves = [np.linalg.norm(find_mic(step, first.cell, first.pbc)[0]) for step in steps]
@@ -90,6 +92,20 @@ def nudged_elastic_band(
         converged=converged,
         steps=int(optimiser.nsteps),
     )
+
+
+def _with_results(image: Atoms) -> Atoms:
+    """A copy with its own results.
+
+    ASE writes what is in an image's calculator, and in one that images share there are the results
+    of the last image that was evaluated.
+    """
+    image.get_forces()
+    known = image.calc.results  # without what a constraint takes away
+    kept = {name: known[name] for name in ("energy", "forces", "stress") if name in known}
+    frozen = image.copy()
+    frozen.calc = SinglePointCalculator(frozen, **kept)
+    return frozen
 
 
 def draw_path(found: MinimumEnergyPath, path: Path, kind: str) -> None:

@@ -64,14 +64,15 @@ def phonons(
     The structure should be relaxed: of another the frequencies are those of no minimum.
 
     Args:
-        atoms: a crystal with a calculator.
+        atoms: a crystal with a calculator, and with its masses.
         supercell: repetitions; None makes every side at least `SHORTEST_ANGSTROM` long.
         displacement: of an atom in A.
 
     Raises:
-        EgraffError: no crystal, or phonopy is not there.
+        EgraffError: no crystal, isotopes of one element, or phonopy is not there.
     """
     require_crystal(atoms, "phonons")
+    _require_one_mass(atoms)
     try:
         from phonopy import Phonopy
         from phonopy.structure.atoms import PhonopyAtoms
@@ -86,6 +87,7 @@ def phonons(
         symbols=atoms.get_chemical_symbols(),
         cell=np.asarray(atoms.cell),
         scaled_positions=atoms.get_scaled_positions(),
+        masses=atoms.get_masses(),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the primitive cell is found, which is meant
@@ -121,6 +123,22 @@ def phonons(
         free_energy_300_kelvin_ev=float(thermal.free_energy[1]) * kj_per_mol * share,
         heat_capacity_300_kelvin_kb=float(thermal.heat_capacity[1]) / kb * share,
     )
+
+
+def _require_one_mass(atoms: Atoms) -> None:
+    """Refuse atoms that differ by their masses alone: they are alike in the primitive cell.
+
+    Raises:
+        EgraffError: an element has several masses.
+    """
+    masses = atoms.get_masses()
+    for element in sorted(set(atoms.get_chemical_symbols())):
+        mine = masses[atoms.symbols == element]
+        if np.ptp(mine) > 0:
+            raise EgraffError(
+                f"phonons: expected one mass for each element, got {mine.min():g} to "
+                f"{mine.max():g} amu for {element}: give all its atoms one mass."
+            )
 
 
 def draw_bands(found: Phonons, path: Path, kind: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ase import Atoms
+from ase.constraints import constrained_indices
 from ase.io import write
 from ase.io.formats import UnknownFileTypeError
 
@@ -42,6 +43,11 @@ def with_model(atoms: Atoms, model: str | Path) -> Atoms:
     calculator.model.check_species(atoms.get_chemical_symbols())
     atoms.calc = calculator
     return atoms
+
+
+def n_held(atoms: Atoms) -> int:
+    """How many atoms have a constraint."""
+    return len(constrained_indices(atoms))
 
 
 def require_crystal(atoms: Atoms, task: str) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from egraff_lmp.contract import read_contract
 from egraff_lmp.data.split import frame_hashes
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.fileio import sha256_file
 from egraff_lmp.train.checkpoint import load_checkpoint
-from egraff_lmp.train.config import parse_config
+from egraff_lmp.train.config import TrainConfig, parse_config
 from egraff_lmp.train.data import data_provenance, read_parts
 from egraff_lmp.train.saving import csv_text
 
@@ -67,11 +68,12 @@ def read_finished(path: str | Path) -> Finished:
     )
 
 
-def seen_frames(path: str | Path) -> frozenset[str]:
+def seen_frames(path: str | Path) -> frozenset[str] | None:
     """Hashes (`frame_hashes`) of all frames that a model was trained on or chosen by.
 
     The checkpoint names its sources and how they were split, not the frames: they are read and
-    split again.
+    split again. Those of the training that it began with (`start_from`) are among them; None where
+    that was another package's, or its checkpoint is no longer there: what it saw is not known.
 
     Raises:
         EgraffError: the sources cannot be read here, or are no longer what they were.
@@ -81,7 +83,7 @@ def seen_frames(path: str | Path) -> frozenset[str]:
 
 
 def seen_by_deployed(path: str | Path) -> frozenset[str] | None:
-    """The same of a deployed file; None if it was made of something else than a checkpoint.
+    """The same of a deployed file; None also if it was made of something else than a checkpoint.
 
     Raises:
         EgraffError: as for a checkpoint, or it is no deployed file.
@@ -94,8 +96,11 @@ def seen_by_deployed(path: str | Path) -> frozenset[str] | None:
 
 def _seen(
     path: str | Path, raw: Mapping[str, Any], provenance: Mapping[str, Any]
-) -> frozenset[str]:
+) -> frozenset[str] | None:
     config = parse_config(dict(raw), f"the config in {path}")
+    earlier = _seen_by_start(config, provenance)
+    if earlier is None:
+        return None
     try:
         parts = read_parts(config, None)
     except EgraffError as error:
@@ -111,4 +116,15 @@ def _seen(
             "others from the same sources: train anew, or restore the data."
         )
     groups = [*parts.train, *parts.validation]
-    return frozenset(value for frames in groups for value in frame_hashes(frames))
+    return earlier | {value for frames in groups for value in frame_hashes(frames)}
+
+
+def _seen_by_start(config: TrainConfig, provenance: Mapping[str, Any]) -> frozenset[str] | None:
+    """What the weights had seen before this training; None where that is not known."""
+    if config.start_from is None:
+        return frozenset()
+    start, path = provenance.get("start", {}), Path(config.start_from).expanduser()
+    foreign = "format" in start
+    if foreign or not path.is_file() or sha256_file(path) != start.get("sha256"):
+        return None
+    return seen_frames(path)

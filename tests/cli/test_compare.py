@@ -107,3 +107,11 @@ def test_a_picture_of_no_format_is_refused_before_the_work():
     refused = run("none.pt", "none.xyz", "--plot", "a.txt")
     assert isinstance(refused.exception, EgraffError)
     assert "a.txt: expected a name that ends in .png" in str(refused.exception)
+
+
+@pytest.mark.mpi
+def test_programs_of_one_rank_are_not_ranks(job):
+    """A launcher of another MPI: each program is alone, and agrees with itself."""
+    done = run(job / "model.pt", job / "cell.extxyz", "--ranks", "2", "--launcher", "env N={ranks}")
+    assert done.exit_code == 1
+    assert "starts one LAMMPS on 2 rank(s), got one on 1" in str(done.exception)

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from egraff_lmp.data.ase_io import frames_from_images, read_any, read_database, read_xyz
+from egraff_lmp.data.read import read_frames
 from egraff_lmp.errors import EgraffError
 
 TEXT_A = 1e-7  # extended XYZ is written with eight decimals
@@ -79,3 +80,12 @@ def test_damaged_files(tmp_path):
     (tmp_path / "a.db").write_text("no database")
     with pytest.raises(EgraffError, match=r"a\.db: expected a file that ASE reads"):
         read_database(tmp_path / "a.db")
+
+
+def test_a_structure_of_vasp_by_its_ending(tmp_path):
+    """ASE tells POSCAR by its name; blocks of an element that come again keep their order."""
+    atoms = Atoms("GeTe2Ge", positions=np.arange(12.0).reshape(4, 3), cell=[15] * 3, pbc=True)
+    ase.io.write(tmp_path / "before.vasp", atoms)
+    found = read_frames(tmp_path / "before.vasp")
+    assert found.species == ("Ge", "Te", "Te", "Ge")
+    assert found.positions[0] == pytest.approx(atoms.positions)

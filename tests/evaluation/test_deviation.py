@@ -84,3 +84,11 @@ def test_from_the_command_line(tmp_path):
     assert np.allclose(picked[0].positions, images[2].positions, atol=1e-7)
     alone = CliRunner().invoke(build_app(), ["deviation", models[0], str(tmp_path / "t.extxyz")])
     assert "one model cannot disagree" in str(alone.exception)
+
+
+def test_forces_that_are_not_finite_are_told(caplog):
+    """Such a frame has no deviation to be picked by."""
+    found = deviations([Push(1.0), Push(np.nan)], trajectory(2))
+    assert np.isnan(found.largest).all()
+    (told,) = caplog.records
+    assert "not finite in 2 of 2 frames (first: frame 0" in told.message

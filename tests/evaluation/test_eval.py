@@ -21,6 +21,7 @@ from egraff_lmp.data.ase_io import collection_from_images
 from egraff_lmp.deployed import DeployedModel, Evaluation
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.evaluation.errors import evaluate_frames, group_errors
+from egraff_lmp.evaluation.parity import draw_parity
 
 MODEL = Path(__file__).resolve().parents[2] / "deployed_models" / "gete-mace.pt"
 # The same file evaluated twice in float32: sums in another order.
@@ -149,3 +150,18 @@ def test_misuse_is_told_at_once(labelled_by_itself, tmp_path):
     assert "ends in .png, .pdf, .svg" in str(result.exception)
     result = run(labelled_by_itself, "--energy-key", "pbe")
     assert "under the name 'pbe' (energy_key)" in str(result.exception)
+
+
+def test_what_is_not_finite_is_told(caplog, tmp_path):
+    """A prediction of NaN is named; a frame without a reference leaves its composition a mean."""
+    images = [labelled("GeTe", -2.0, mark, [[1, 0, 0], [0, 0, 1]]) for mark in (0.1, 0.2, 0.3)]
+    frames = collection_from_images(images, "x")
+    said = {0.1: -2.0 + 0.006, 0.2: math.nan, 0.3: -2.0 + 0.010}
+    results = evaluate_frames(Wrong(said), [frames])
+    (told,) = caplog.records
+    assert "not finite in 1 of 3 frames (first: x, frame 1)" in told.message
+    (whole, *_) = group_errors(results)
+    assert whole.energy_mae_mev_per_atom == pytest.approx(4)
+    assert whole.energy_offset_free_mae_mev_per_atom == pytest.approx(1)
+    draw_parity(results, tmp_path / "parity.png")
+    assert (tmp_path / "parity.png").stat().st_size > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -10,16 +11,22 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
 from typer.testing import CliRunner
 
+from egraff_lmp import EgraffCalculator
 from egraff_lmp.cli import build_app
+from egraff_lmp.cli.task import load
 from egraff_lmp.errors import EgraffError
+from egraff_lmp.tasks import elastic, eos
 from egraff_lmp.tasks.elastic import elastic_constants
 from egraff_lmp.tasks.eos import equation_of_state
 from egraff_lmp.tasks.neb import nudged_elastic_band
 from egraff_lmp.tasks.phonons import phonons
 from egraff_lmp.tasks.relax import relax
+from egraff_lmp.tasks.structure import write_structure
 
 MODEL = Path(__file__).resolve().parents[2] / "deployed_models" / "gete-mace.pt"
 # Of EMT (Jacobsen, Stoltze, Norskov 1996), as ASE's own tests and documentation have them.
@@ -201,3 +208,96 @@ def test_misuse_of_the_command_line(tmp_path):
     result = run("relax", MODEL, tmp_path / "gete.extxyz", "-o", tmp_path / "x.foo")
     assert "in a format that ASE writes" in str(result.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gete.extxyz", "gold.extxyz"]
+
+
+def test_each_image_of_a_band_is_written_with_its_own_results(tmp_path):
+    """ASE writes what the calculator holds, and images share one."""
+    calculator = EgraffCalculator(MODEL)
+    ends = [bulk("GeTe", "rocksalt", a=6.0, cubic=True) for _ in range(2)]
+    for sign, atoms in zip((1, -1), ends, strict=True):
+        atoms.positions[0] += sign * np.array([0.2, 0.1, 0.0])
+        atoms.calc = calculator
+    found = nudged_elastic_band(*ends, n_images=3, max_steps=1)
+    write_structure(tmp_path / "neb.extxyz", found.images)
+    for image in ase.io.read(tmp_path / "neb.extxyz", ":"):
+        again = image.copy()
+        again.calc = calculator
+        assert image.get_potential_energy() == pytest.approx(again.get_potential_energy(), abs=1e-4)
+        assert image.get_forces() == pytest.approx(again.get_forces(), abs=1e-4)
+    assert np.ptp(found.energies_ev) > 5e-3  # which the images differ by
+
+
+class Hill(Calculator):
+    """An energy that is largest at 47 A^3."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        volume = self.atoms.get_volume()
+        self.results = {"energy": -0.01 * (volume - 47) ** 2, "forces": np.zeros((4, 3))}
+
+
+def test_a_maximum_is_no_equation_of_state():
+    atoms = bulk("Cu", cubic=True, a=3.6)
+    atoms.calc = Hill()
+    with pytest.raises(EgraffError, match="expected energies with a minimum"):
+        equation_of_state(atoms)
+
+
+def test_phonons_know_the_masses(relaxed):
+    """Frequencies go with one over the root of the mass; isotopes of one element are refused."""
+    light = phonons(relaxed, supercell=(1, 1, 1)).largest_thz
+    relaxed.set_masses(4 * relaxed.get_masses())
+    heavy = phonons(relaxed, supercell=(1, 1, 1)).largest_thz
+    assert heavy == pytest.approx(light / 2, rel=1e-6)
+    relaxed.set_masses([63, 63, 63, 65])
+    with pytest.raises(EgraffError, match="one mass for each element, got 63 to 65 amu for Cu"):
+        phonons(relaxed)
+
+
+def test_atoms_that_a_file_fixes_stay(tmp_path):
+    """Selective dynamics of VASP: held by a relaxation, told where they are not held."""
+    atoms = bulk("GeTe", "rocksalt", a=6.2, cubic=True)
+    atoms.rattle(0.1, seed=2)
+    atoms.set_constraint(FixAtoms([0, 5]))
+    ase.io.write(tmp_path / "POSCAR", atoms)
+    out = tmp_path / "out.extxyz"
+    result = run("relax", MODEL, tmp_path / "POSCAR", "-o", out, "--max-steps", 3)
+    assert "the file holds 2 of 8 atoms fixed" in result.output
+    moved = np.linalg.norm(ase.io.read(out).positions - atoms.positions, axis=1)
+    assert moved[[0, 5]] == pytest.approx(0, abs=1e-6)
+    assert np.delete(moved, [0, 5]).min() > 1e-3
+
+
+def test_constraints_are_told_where_they_are_not_held(tmp_path, caplog):
+    atoms = bulk("GeTe", "rocksalt", a=6.2)
+    atoms.set_constraint(FixAtoms([0]))
+    ase.io.write(tmp_path / "fixed.extxyz", atoms)
+    load(MODEL, str(tmp_path / "fixed.extxyz"), -1, held=False)
+    assert ["not held fixed here" in each.message for each in caplog.records] == [True]
+
+
+def test_the_structure_is_not_overwritten(tmp_path, monkeypatch):
+    """`relaxed.extxyz` is what a relaxation writes by default, and may be what it begins with."""
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("relaxed.extxyz", bulk("GeTe", "rocksalt", a=6.2))
+    before = Path("relaxed.extxyz").read_bytes()
+    result = run("relax", MODEL, "relaxed.extxyz")
+    assert "expected another file than the one that is read" in str(result.exception)
+    assert Path("relaxed.extxyz").read_bytes() == before
+
+
+def test_relaxations_that_do_not_converge_are_told(tmp_path, monkeypatch, caplog):
+    """Inside of an equation of state and of elastic constants; the numbers are printed."""
+    atoms = bulk("GeTe", "rocksalt", a=5.8)
+    atoms.positions[0] += [0.2, 0.1, 0.0]
+    ase.io.write(tmp_path / "a.extxyz", atoms)
+    monkeypatch.setattr(eos, "relax", partial(relax, max_steps=0))
+    monkeypatch.setattr(elastic, "STEPS", 0)
+    result = run("eos", MODEL, tmp_path / "a.extxyz", "--points", 5)
+    assert (result.exit_code, "bulk modulus" in result.output) == (1, True)
+    result = run("elastic", MODEL, tmp_path / "a.extxyz")
+    assert (result.exit_code, "bulk modulus" in result.output) == (1, True)
+    assert "under a stress of up to" in result.output
+    assert len([r for r in caplog.records if "did not reach its bound" in r.message]) == 2

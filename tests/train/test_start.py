@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.split import frame_hashes
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.checkpoint import load_checkpoint
 from egraff_lmp.train.evaluate import evaluate
+from egraff_lmp.train.finished import seen_frames
 from egraff_lmp.train.graphs import build_graphs
 from egraff_lmp.train.run import train
 
@@ -113,3 +115,17 @@ def test_what_cannot_be_the_start(toy, toy_config, fine, first, tmp_path):
     data = {"train": [str(tmp_path / "gold.npz")], "n_train": 8, "n_validation": 4}
     with pytest.raises(EgraffError, match="got Au too: a network cannot be given elements"):
         train(toy_config(data=data, start_from=str(first)), tmp_path / "x", progress=False)
+
+
+def test_frames_that_the_start_has_seen_are_seen(toy, toy_config, tmp_path):
+    """Errors on frames of the earlier training are no errors on unseen frames."""
+    toy.write_npz(tmp_path / "new.npz", toy.toy_frames(12, seed=5))
+    first = train(toy_config(stop__max_epochs=1), tmp_path / "first", progress=False).checkpoint
+    data = {"train": [str(tmp_path / "new.npz")], "n_train": 8, "n_validation": 4}
+    config = toy_config(data=data, start_from=str(first), stop__max_epochs=1)
+    fine = train(config, tmp_path / "fine", progress=False).checkpoint
+    new = frozenset(frame_hashes(toy.toy_frames(12, seed=5)))
+    assert seen_frames(first)
+    assert seen_frames(fine) == seen_frames(first) | new
+    first.unlink()
+    assert seen_frames(fine) is None  # not known any more

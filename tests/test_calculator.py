@@ -1,0 +1,44 @@
+"""The ASE calculator: what is said of a stress that was never trained, and what is refused."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from egraff_lmp import EgraffCalculator, EgraffError
+
+MODEL = Path(__file__).resolve().parents[1] / "deployed_models" / "gete-mace.pt"
+
+
+@pytest.fixture
+def crystal():
+    atoms = bulk("GeTe", "rocksalt", a=6.0)
+    atoms.calc = EgraffCalculator(MODEL)
+    return atoms
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_stress_without_labels_is_told_once(crystal, caplog, known):
+    """Also where forces were asked for before, which gave the stress, too."""
+    with caplog.at_level(logging.WARNING):
+        if known:
+            crystal.get_forces()
+        assert not caplog.records
+        crystal.get_stress()
+        crystal.get_stress()
+    assert ["trained without stress labels" in each.message for each in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("what", ["cell", "positions"])
+def test_what_is_not_finite_is_refused(crystal, what):
+    """A cell of NaN ended the process."""
+    if what == "cell":
+        crystal.cell[0, 0] = np.nan
+    else:
+        crystal.positions[1, 2] = np.inf
+    with pytest.raises(EgraffError, match="expected finite positions and cell"):
+        crystal.get_potential_energy()
