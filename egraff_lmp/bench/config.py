@@ -348,6 +348,9 @@ class BenchConfig(Strict):
         if taken:
             raise ValueError(f"training: {', '.join(taken)} must be left to split and models")
         settings = parse_training({**given, **settled}, f"training of model {model.name}")
+        if settings.start_from is not None:  # from the folder that `checkpoint` starts from, too
+            start = Path(settings.start_from).expanduser().absolute()
+            settings = settings.model_copy(update={"start_from": str(start)})
         if model.control == HALF_CUTOFF:
             settings = settings.model_copy(update={"r_max": settings.r_max / 2})
         if model.control == R_MAX:

@@ -44,6 +44,7 @@ def run_matrix(
     end: End = nobody,
     progress: Progress | None = None,
     refuse_cell: RefuseCell = nobody,
+    trust: bool = False,
 ) -> MatrixResult:
     """Run, or go on with, cells of a matrix; the summary is written anew after each of them.
 
@@ -54,7 +55,7 @@ def run_matrix(
         matrix, cells, out: the matrix, all its cells, folder of the results.
         only: the cells to run; None runs all, () only writes the summary.
         begin_cell: told (number of the cell, cells in all, the cell) before each.
-        begin, end, progress: as in `run_bench`.
+        begin, end, progress, trust: as in `run_bench`.
         refuse_cell: told (cell, reason) of each that could not even begin.
 
     Raises:
@@ -68,7 +69,9 @@ def run_matrix(
     for number, cell in enumerate(chosen, 1):
         begin_cell(number, len(chosen), cell)
         try:
-            run_bench(cell.config, out / cell.name, begin, end, progress, models=out / MODELS)
+            run_bench(
+                cell.config, out / cell.name, begin, end, progress, models=out / MODELS, trust=trust
+            )
         except EgraffError as error:
             refused[cell.name] = str(error)
             refuse_cell(cell, str(error))

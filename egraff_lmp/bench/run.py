@@ -95,6 +95,7 @@ def run_bench(
     end: End = nobody,
     progress: work.Progress | None = None,
     models: str | Path | None = None,
+    trust: bool = False,
 ) -> BenchResult:
     """Run, or go on with, the whole chain and write `report.html` and `bench.json` into `out`.
 
@@ -109,6 +110,7 @@ def run_bench(
         models: folder of trained models that several runs share: a model with the same settings
             and the same frames is trained once, and who comes while another run trains it waits.
             None keeps them in `out`.
+        trust: open a `start_from` of a training that runs code when it is opened.
 
     Raises:
         EgraffError: another run writes into `out`, or it holds foreign files.
@@ -116,7 +118,7 @@ def run_bench(
     out = made(out)
     with locked(out):
         shared = None if models is None else Path(models).absolute()
-        result = _Chain(config, out, shared, begin, end, progress).run()
+        result = _Chain(config, out, shared, begin, end, progress, trust).run()
         record = {
             "kind": "egraff bench",
             "schema": 1,
@@ -140,6 +142,7 @@ class _Chain:
     begin: Begin
     end: End
     progress: work.Progress | None
+    trust: bool
     found: dict[str, StageResult] = field(default_factory=dict)
 
     def run(self) -> BenchResult:
@@ -196,11 +199,15 @@ class _Chain:
         inputs: dict[str, Any] = {"settings": settings, "parts": parts}
         if model.control == FEWER_FRAMES:
             inputs["frames"] = model.strength
+        start = settings["start_from"]
+        if start is not None and Path(start).is_file():
+            # Another file of that name is another training.
+            inputs["start_from"] = sha256_file(Path(start))
         out = self.out
         if self.shared is not None and reference.done:
             out = self.shared / stage_key(name, _versioned(inputs))[:SHARED_DIGITS]
             out.mkdir(parents=True, exist_ok=True)
-        do = partial(work.train_model, config, model, reference)
+        do = partial(work.train_model, config, model, reference, self.trust)
         return self.do(name, f"train {model.name}", inputs, do, reference, out=out)
 
     def take(self, name: str, model: Model, path: Path) -> StageResult:

@@ -22,7 +22,11 @@ NOTICE = "B:TERM@60"  # to the program itself, a minute before the limit: it end
 
 
 def render_script(
-    matrix: Matrix, cells: Sequence[CellConfig], out: str | Path, workdir: str | Path
+    matrix: Matrix,
+    cells: Sequence[CellConfig],
+    out: str | Path,
+    workdir: str | Path,
+    trust: bool = False,
 ) -> Path:
     """Write the script of the job array into the folder of the matrix, and return its path.
 
@@ -33,6 +37,7 @@ def render_script(
     Args:
         matrix, cells, out: the matrix, all its cells, its folder.
         workdir: folder that relative paths of the matrix start from.
+        trust: whether the tasks have `--trust`.
 
     Raises:
         EgraffError: see `matrix_run.prepare`.
@@ -57,13 +62,10 @@ def render_script(
         f"--output={out / LOGS}/%x-%A-%a.log",
         *wishes.options,
     ]
-    for option in options:
-        if unprintable(option) or '"' in option or not option.startswith("--"):
-            raise EgraffError(
-                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
-            )
+    _check(options)
     program = [sys.executable, "-c", "from egraff_lmp.cli import main; main()"]
-    command = shlex.join([*program, "bench", str(out / COPY), "--out", str(out)])
+    words = ["bench", str(out / COPY), "--out", str(out), *(["--trust"] if trust else [])]
+    command = shlex.join([*program, *words])
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {_quoted(option)}" for option in options),
@@ -78,6 +80,14 @@ def render_script(
     path = out / SCRIPT
     write_text(path, "\n".join(lines))
     return path
+
+
+def _check(options: Sequence[str]) -> None:
+    for option in options:
+        if unprintable(option) or '"' in option or not option.startswith("--"):
+            raise EgraffError(
+                f"slurm.options: expected options of sbatch such as --qos=normal, got {option!r}."
+            )
 
 
 def _quoted(option: str) -> str:

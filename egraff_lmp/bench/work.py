@@ -141,8 +141,13 @@ def _run_lammps(
     return run_rollout(make_config({**common, **settings}, "rollout"), progress)
 
 
-def train_model(config: BenchConfig, model: Model, reference: StageResult, folder: Path) -> Outcome:
-    """Train one model; a killed training goes on from its last epoch."""
+def train_model(
+    config: BenchConfig, model: Model, reference: StageResult, trust: bool, folder: Path
+) -> Outcome:
+    """Train one model; a killed training goes on from its last epoch.
+
+    `trust` opens a `start_from` that runs code when it is opened.
+    """
     from egraff_lmp.train.run import train  # torch: seconds, for a training alone
 
     parts = {
@@ -151,7 +156,7 @@ def train_model(config: BenchConfig, model: Model, reference: StageResult, folde
     if model.control == FEWER_FRAMES and model.strength is not None:
         parts["train"] = some_of(parts["train"], model.strength, reference.folder, folder)
     settings = config.train_settings(model, parts["train"], parts["validation"])
-    result = train(settings, folder / "training", base=reference.folder)
+    result = train(settings, folder / "training", base=reference.folder, trust=trust)
     value = {
         "best_epoch": result.best_epoch,
         "epochs": result.epochs,

@@ -62,6 +62,14 @@ def command(
             "only written.",
         ),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Open a start_from of a training that runs code when it is opened. Give it only "
+            "if you trust where the file came from.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train force fields, run them in LAMMPS, score the rollouts and write an HTML report.
@@ -92,6 +100,7 @@ def command(
             names=cell,
             summary=summary,
             submit=submit,
+            trust=trust,
             as_json=as_json,
         )
         return
@@ -100,10 +109,12 @@ def command(
             f"{source}: expected a matrix (`kind: matrix`) for --cell, --summary and --submit, got "
             "the config of one system: leave these options out."
         )
-    _single(parse_config(raw, source), out, dry_run, as_json)
+    _single(parse_config(raw, source), out, dry_run, trust, as_json)
 
 
-def _single(settings: BenchConfig, out: Path | None, dry_run: bool, as_json: bool) -> None:
+def _single(
+    settings: BenchConfig, out: Path | None, dry_run: bool, trust: bool, as_json: bool
+) -> None:
     from egraff_lmp.bench import run_bench  # start-up time
 
     if dry_run:
@@ -119,7 +130,12 @@ def _single(settings: BenchConfig, out: Path | None, dry_run: bool, as_json: boo
     display = _Display()
     try:
         result = run_bench(
-            settings, folder, begin=display.begin, end=display.end, progress=display.progress
+            settings,
+            folder,
+            begin=display.begin,
+            end=display.end,
+            progress=display.progress,
+            trust=trust,
         )
     finally:
         display.close()
@@ -139,13 +155,14 @@ def _matrix(
     names: list[str] | None,
     summary: bool,
     submit: Scheduler | None,
+    trust: bool,
     as_json: bool,
 ) -> None:
     from egraff_lmp.bench import describe, run_matrix  # start-up time
 
     folder = out if out is not None else Path(f"bench-{matrix.name}")
     if submit is not None:
-        _submit(matrix, cells, folder, dry_run, as_json)
+        _submit(matrix, cells, folder, dry_run, trust, as_json)
         return
     chosen = cells if names is None else tuple(_chosen(cells, name) for name in names)
     if dry_run:
@@ -170,6 +187,7 @@ def _matrix(
             end=display.end,
             progress=display.progress,
             refuse_cell=display.refuse_cell,
+            trust=trust,
         )
     finally:
         display.close()
@@ -204,11 +222,16 @@ def _chosen(cells: tuple[CellConfig, ...], name: str) -> CellConfig:
 
 
 def _submit(
-    matrix: Matrix, cells: tuple[CellConfig, ...], folder: Path, dry_run: bool, as_json: bool
+    matrix: Matrix,
+    cells: tuple[CellConfig, ...],
+    folder: Path,
+    dry_run: bool,
+    trust: bool,
+    as_json: bool,
 ) -> None:
     from egraff_lmp.bench.slurm import render_script, submit  # start-up time
 
-    script = render_script(matrix, cells, folder, Path.cwd())
+    script = render_script(matrix, cells, folder, Path.cwd(), trust)
     if not as_json:
         output.print(f"script: {script}", highlight=False, markup=False, soft_wrap=True)
     job = None if dry_run else submit(script)

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from egraff_lmp.cli.console import output, print_json
-from egraff_lmp.cli.task import Json, Plot, picture_format
+from egraff_lmp.cli.task import Json, Plot, StructureFile, picture_format
 from egraff_lmp.errors import EgraffError
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="File written by `egraff deploy`.")],
-    structure: Annotated[Path, typer.Argument(help="Any file that ASE or egraff reads.")],
+    structure: StructureFile,
     ranks: Annotated[
         str, typer.Option(help="Numbers of MPI ranks, separated by commas.")
     ] = "1,2,4",
@@ -37,13 +37,11 @@ def command(
     """
     from egraff_lmp.compare.compare import compare
     from egraff_lmp.compare.picture import draw_comparison
-    from egraff_lmp.data import read_frames
-    from egraff_lmp.rollout.datafile import Structure
+    from egraff_lmp.rollout.source import read_structure
 
     kind = picture_format(plot)
     counts = rank_counts(ranks)
-    chosen = Structure.from_frames(read_frames(structure), frame)
-    comparison = compare(model, chosen, counts, launcher)
+    comparison = compare(model, read_structure(structure, frame), counts, launcher)
     if plot is not None:
         draw_comparison(comparison, plot, kind)
     if as_json:

@@ -6,6 +6,8 @@ import csv
 import io
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +15,19 @@ import typer
 
 from egraff_lmp.cli.console import counting, output, print_json
 from egraff_lmp.cli.task import Json
+from egraff_lmp.errors import EgraffError
 
 if TYPE_CHECKING:
+    from egraff_lmp.data.collection import Collection
+    from egraff_lmp.data.label_names import LabelKeys
     from egraff_lmp.evaluation.errors import FrameResult, GroupErrors
+
+
+class Units(str, Enum):
+    """What forces are that seem to be in another unit; as `data: {units}` of a training."""
+
+    error = "error"
+    warn = "warn"
 
 
 def command(
@@ -39,6 +51,10 @@ def command(
         Path | None,
         typer.Option(help="Write predictions against references to this PNG, PDF or SVG file."),
     ] = None,
+    units: Annotated[
+        Units,
+        typer.Option(help="What forces are that seem to be in kcal/mol/A: an error, or a warning."),
+    ] = Units.error,
     as_json: Json = False,
 ) -> None:
     """Print errors of energy, forces and stress, per composition and per element.
@@ -47,7 +63,6 @@ def command(
     evaluate only files that you trust.
     """
     from egraff_lmp.data.label_names import LabelKeys
-    from egraff_lmp.data.table import collect_source
     from egraff_lmp.deployed import DeployedModel
     from egraff_lmp.evaluation.errors import evaluate_frames, frame_rows, group_errors
     from egraff_lmp.evaluation.parity import draw_parity
@@ -60,7 +75,7 @@ def command(
         if path is not None:
             require_writable(path.absolute().parent)
     keys = LabelKeys(energy_key, forces_key, stress_key)
-    sources = [collect_source(source, keys=keys) for source in data]
+    sources = [_read(source, keys, units) for source in data]
     deployed = DeployedModel(model)
     with counting("frames") as progress:
         results = evaluate_frames(deployed, sources, progress)
@@ -83,6 +98,23 @@ def command(
     for path in (csv_file, plot):
         if path is not None:
             output.print(str(path), soft_wrap=True, highlight=False, markup=False)
+
+
+def _read(source: str, keys: LabelKeys, units: Units) -> Collection:
+    """Labelled frames.
+
+    Raises:
+        EgraffError: they cannot be read, or seem to be in another unit and that is an error.
+    """
+    from egraff_lmp.data.check import unit_suspicion, units_are_judged
+    from egraff_lmp.data.table import collect_source
+
+    with units_are_judged() if units is Units.error else nullcontext():
+        found = collect_source(source, keys=keys)
+    doubts = [said for frames in found.groups if (said := unit_suspicion(frames)) is not None]
+    if doubts and units is Units.error:
+        raise EgraffError(f"{doubts[0]} If they are right, say `--units warn`.")
+    return found
 
 
 def _csv(rows: Sequence[dict[str, object]]) -> str:

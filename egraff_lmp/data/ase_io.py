@@ -36,26 +36,31 @@ def is_database(path: Path) -> bool:
 
 def is_ase(path: Path) -> bool:
     """Whether ASE knows the format of the file `path` from its name or its first bytes."""
+    return format_of(path) is not None
+
+
+def format_of(path: Path) -> str | None:
+    """ASE's name of the format of a file that it can read; None of other files."""
     from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
     if not path.is_file():
-        return False
+        return None
     try:
         # Of some formats, .vasp among them, only the ending of the name tells.
         name = filetype(str(path), read=True, guess=True)
     except (UnknownFileTypeError, OSError, UnicodeDecodeError):
-        return False
-    return name in ioformats and ioformats[name].can_read
+        return None
+    return str(name) if name in ioformats and ioformats[name].can_read else None
 
 
 def read_xyz(path: Path) -> Frames:
     """Frames of an extended-XYZ file."""
-    return frames_from_images(_images(path, "extxyz"), str(path))
+    return frames_from_images(images_of(path, "extxyz"), str(path))
 
 
 def read_any(path: Path) -> Frames:
     """Frames of any other file that ASE reads."""
-    return frames_from_images(_images(path, None), str(path))
+    return frames_from_images(images_of(path, None), str(path))
 
 
 def read_database(path: Path) -> Frames:
@@ -77,12 +82,12 @@ def constraints_of(path: Path, index: int, file_format: str | None) -> list[Any]
 
 def collect_xyz(path: Path, keys: LabelKeys) -> Collection:
     """All compositions of an extended-XYZ file."""
-    return collection_from_images(_images(path, "extxyz"), str(path), keys)
+    return collection_from_images(images_of(path, "extxyz"), str(path), keys)
 
 
 def collect_any(path: Path, keys: LabelKeys) -> Collection:
     """All compositions of any other file that ASE reads."""
-    return collection_from_images(_images(path, None), str(path), keys)
+    return collection_from_images(images_of(path, None), str(path), keys)
 
 
 def collect_database(path: Path, keys: LabelKeys) -> Collection:
@@ -222,7 +227,12 @@ def _weights(images: Sequence[Any]) -> NDArray[np.float64] | None:
     return table[:, :1] * table[:, 1:]
 
 
-def _images(path: Path, file_format: str | None) -> list[Any]:
+def images_of(path: Path, file_format: str | None) -> list[Any]:
+    """All `ase.Atoms` of a file, in a format of ASE's; None finds it out.
+
+    Raises:
+        EgraffError: ASE cannot read it.
+    """
     from ase.io import read
 
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -58,6 +60,17 @@ def warn_of_units(frames: Frames) -> None:
     suspicion = unit_suspicion(frames)
     if suspicion is not None:
         logger.warning("%s", suspicion)
+
+
+@contextmanager
+def units_are_judged() -> Iterator[None]:
+    """Readers log no warning of units within: who reads judges them by `unit_suspicion`."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def unit_suspicion(frames: Frames) -> str | None:

@@ -6,7 +6,6 @@ common) is looked for at the end. Nothing is raised for bad data: that is the re
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from egraff_lmp.data import timeline
-from egraff_lmp.data.check import logger as label_logger
+from egraff_lmp.data.check import units_are_judged
 from egraff_lmp.data.entry import ORDERED, SERIES, DataSet, data_root
 from egraff_lmp.data.finding import (
     ERROR,
@@ -157,16 +156,13 @@ def shared_frames(parts: Mapping[str, Frames]) -> list[Finding]:
 
 def _read(name: str, read: Callable[[], Frames], findings: list[Finding]) -> Frames | None:
     """The frames, or None and a finding; the reader's unit warning comes as a finding of ours."""
-    level = label_logger.level
-    label_logger.setLevel(logging.ERROR)
     try:
-        return read()
+        with units_are_judged():
+            return read()
     except EgraffError as error:
         message = str(error).removeprefix(f"{name}: ")
         findings.append(Finding("files", ERROR, name, message))
         return None
-    finally:
-        label_logger.setLevel(level)
 
 
 def _file_findings(entry: DataSet, part: str) -> list[Finding]:

@@ -16,6 +16,7 @@ from egraff_lmp.data.check import unit_suspicion
 from egraff_lmp.data.entry import INDEPENDENT, ORDERED, SERIES
 from egraff_lmp.data.finding import CONTINUOUS, ERROR, NOTE, UNRELATED, WARNING, Finding, Measured
 from egraff_lmp.data.split import frame_hashes
+from egraff_lmp.data.vasp import where_labels_are
 
 # Correlation of dE with -F.dx: 0.99 and more in the clean sets, 0.80 and 0.92 in GeTe.
 CLEAN_CORRELATION = 0.98
@@ -52,7 +53,9 @@ def _arrays(measured: Measured) -> list[Finding]:
     found = []
     for name, array in (("energies", frames.energy), ("forces", frames.forces)):
         if array is None:
-            found.append(Finding("arrays", ERROR, part.name, f"there are no {name}."))
+            hint = where_labels_are(frames.source)
+            message = f"there are no {name}{'' if hint is None else f': {hint}'}."
+            found.append(Finding("arrays", ERROR, part.name, message))
         elif len(frames) > 1 and not np.ptp(array):
             message = f"all {name} are {array.reshape(-1)[0]:g}: placeholders, no labels."
             found.append(Finding("arrays", ERROR, part.name, message))

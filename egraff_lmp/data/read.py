@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from egraff_lmp.data import ase_io, cp2k, deepmd, dictionary, npz, published_npz, store
+from egraff_lmp.data import ase_io, cp2k, deepmd, dictionary, npz, published_npz, store, vasp
 from egraff_lmp.data.check import check_labels
 from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
@@ -85,6 +85,13 @@ _ROWS = (
         ase_io.is_database,
         ase_io.read_database,
         collect=ase_io.collect_database,
+    ),
+    Format(
+        "vasp",
+        "VASP's vasprun.xml, OUTCAR or XDATCAR",
+        vasp.is_vasp,
+        vasp.read_vasp,
+        collect=vasp.collect_vasp,
     ),
     Format(
         "ase",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.vasp import where_labels_are
 from egraff_lmp.deployed import DeployedModel
 from egraff_lmp.errors import EgraffError
 
@@ -167,10 +168,12 @@ _OF_A_FRAME = (
 
 def _require(model: DeployedModel, frames: Frames) -> None:
     if frames.energy is None and frames.forces is None and frames.stress is None:
+        way_out = where_labels_are(frames.source) or (
+            "name a labelled file, or the labels with --energy-key, --forces-key and --stress-key"
+        )
         raise EgraffError(
             f"{frames.source}: expected frames with an energy, forces or a stress to compare with, "
-            "they have none: name a labelled file, or the labels with --energy-key, --forces-key "
-            "and --stress-key."
+            f"they have none: {way_out}."
         )
     try:
         model.check_species(frames.species)

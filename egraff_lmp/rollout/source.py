@@ -18,7 +18,7 @@ from egraff_lmp.untrusted import check_element, check_packed_text
 # What ASE reads, by key of the format or ending of the name, and its own name of it; None: it finds
 # it out. By the ending are those that show neither in their first bytes nor in a pattern of names.
 _ENDINGS = ("cfg", "gen", "magres", "mol", "sdf")
-_OF_ASE = {"extxyz": "extxyz", "ase": None, **{ending: ending for ending in _ENDINGS}}
+_OF_ASE = {"extxyz": "extxyz", "vasp": None, "ase": None, **{ending: ending for ending in _ENDINGS}}
 
 
 def read_structure(

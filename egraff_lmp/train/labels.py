@@ -9,6 +9,7 @@ from egraff_lmp.data.check import require_finite, unit_suspicion
 from egraff_lmp.data.collection import Collection
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.data.split import SAME_POSITION_A
+from egraff_lmp.data.vasp import where_labels_are
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.train.config import LossConfig, SecondStageConfig, TrainConfig
 
@@ -39,9 +40,11 @@ def _require(frames: Frames, config: TrainConfig, *, stress: bool) -> None:
         if not max(getattr(stage, name) for stage in stages) or (name == "stress" and not stress):
             continue
         if array is None:
+            way_out = where_labels_are(frames.source) or (
+                f"name a labelled source, or set `loss: {{{name}: 0}}` (and in `second_stage`)"
+            )
             raise EgraffError(
-                f"{frames.source}: expected {name} to train on, it has none: name a labelled "
-                f"source, or set `loss: {{{name}: 0}}` (and in `second_stage`)."
+                f"{frames.source}: expected {name} to train on, it has none: {way_out}."
             )
         _require_variety(frames, name, array)
     if stress and config.learns_stress and not all(frames.pbc):

@@ -54,7 +54,8 @@ def foreign_start(path: Path, *, trust: bool) -> Start | None:
 
     Args:
         path: an existing file.
-        trust: open it even if that runs code from it.
+        trust: open it even if that runs code from it; `egraff train` and `egraff bench` have an
+            option of that name.
 
     Raises:
         EgraffError: it is not trusted, or it has what a training cannot begin with.
@@ -64,7 +65,7 @@ def foreign_start(path: Path, *, trust: bool) -> Start | None:
     if row is None:
         explain_others(path, content)
         return None
-    foreign, digest = opened(row, path, trust=trust, saying="egraff train CONFIG --trust")
+    foreign, digest = opened(row, path, trust=trust, saying="--trust")
     if foreign.fixed:
         raise EgraffError(
             f"{path}: expected a network that a training can begin with, got {foreign.fixed}: it "

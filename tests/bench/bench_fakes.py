@@ -96,7 +96,9 @@ class Fakes:
         value["parts"] = {name: value["parts"][name] for name in parts}
         return self.outcome(folder, value, frames=text, **parts)
 
-    def train_model(self, config: BenchConfig, model: Model, ref: StageResult, at: Path) -> Outcome:
+    def train_model(
+        self, config: BenchConfig, model: Model, ref: StageResult, trust: bool, at: Path
+    ) -> Outcome:
         value = {
             "best_epoch": 2, "epochs": 2, "validation": {}, "wall_seconds": 1.0, "stop": "done",
             "precision": "float32",

@@ -23,6 +23,7 @@ from egraff_lmp.train.finished import read_finished, seen_by_deployed, seen_fram
 from egraff_lmp.train.run import train
 
 FRAMES = 12
+TRAIN_MODEL = work.train_model  # which the fakes replace
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +262,38 @@ def test_a_file_that_does_not_say_what_it_was_trained_on(
     assert result.complete, [(s.name, s.reason) for s in result.stages]
     page = result.report.read_text()
     assert f"trained before the benchmark: {path}; its file does not say which frames" in page
+
+
+def test_a_training_that_starts_from_a_file(
+    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path starts where that of a checkpoint does, and another file is another training."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "old.model"
+    path.write_text("weights")
+    asked = config(models=[before(checkpoint=None, training={"start_from": "old.model"})])
+    (model,) = asked.models
+    assert asked.train_settings(model, "a", "b").start_from == str(path)
+    run_bench(asked, "out")
+    fakes.done.clear()
+    run_bench(asked, "out")
+    assert fakes.done == []
+    path.write_text("other weights")
+    run_bench(asked, "out")
+    assert "train-old" in fakes.done
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_trust_reaches_the_training_alone_where_it_is_given(
+    fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust: bool
+) -> None:
+    seen = []
+
+    def note(*_: Any, **options: Any) -> None:
+        seen.append(options["trust"])
+        raise EgraffError("seen")
+
+    monkeypatch.setattr(work, "train_model", TRAIN_MODEL)
+    monkeypatch.setattr("egraff_lmp.train.run.train", note)
+    run_bench(config(models=[before(checkpoint=None)]), tmp_path / "out", trust=trust)
+    assert seen == [trust]

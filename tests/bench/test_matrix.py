@@ -397,6 +397,9 @@ def test_the_script_has_a_task_for_each_cell(tmp_path: Path) -> None:
     logs = tmp_path / "with space" / "slurm" / "%x-%A-%a.log"
     assert f'#SBATCH --output="{logs}"\n' in text
     assert f"--out '{tmp_path / 'with space'}' --cell \"$SLURM_ARRAY_TASK_ID\"" in text
+    assert "--trust" not in text
+    trusting = render_script(matrix, cells, tmp_path / "with space", tmp_path, trust=True)
+    assert " --trust --cell " in trusting.read_text()
     copied, copies = load_matrix(str(tmp_path / "with space" / "matrix.yaml"))
     assert [cell.config for cell in copies] == [cell.config for cell in cells]
     assert copied.slurm == matrix.slurm

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from egraff_lmp.compare.compare import Comparison, Difference
 from egraff_lmp.compare.picture import draw_comparison
 from egraff_lmp.contract import EnergyReference, read_contract, save_deployed
 from egraff_lmp.data.frames import Frames
+from egraff_lmp.data.table import DATA_SETS, DATA_VARIABLE
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.forcefields import FORCE_FIELDS, AtomicEnergyModel, NetworkContext
 from egraff_lmp.forcefields.export import export_model
@@ -83,6 +85,23 @@ def test_a_network_that_depends_on_the_ranks_is_found(job, tmp_path):
     done = run(bad, job / "cell.extxyz", "--ranks", "1,2")
     assert done.exit_code == 1
     assert "TOO LARGE" in done.stdout
+
+
+@pytest.mark.mpi
+def test_a_part_of_a_data_set(job, tmp_path, monkeypatch):
+    """SET:PART as the neighbours take it; the file is one that stands in for the set's."""
+    path = tmp_path / DATA_SETS["gete"].files["test"]
+    path.parent.mkdir(parents=True)
+    atoms = ase.io.read(job / "cell.extxyz")
+    np.savez(path, pos=atoms.positions[None], cell=np.asarray(atoms.cell)[None], pbc=[True] * 3,
+             atomic_numbers=atoms.numbers)  # fmt: skip
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    done = run(job / "model.pt", "gete:test", "--ranks", "1", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["n_atoms"] == 8
+    absent = run(job / "model.pt", "gete:val", "--ranks", "1")
+    assert isinstance(absent.exception, EgraffError)
+    assert "egraff data fetch gete:val" in str(absent.exception)
 
 
 @pytest.mark.parametrize("ranks", ["", "a,b", "0,1", "1;2"])

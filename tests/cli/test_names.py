@@ -99,6 +99,7 @@ THINGS = {
     "--timestep-fs": "time step of MD, or of the series of frames that a file is",
     "--train": "training frames",
     "--trust": "to open a file that runs code",
+    "--units": "what labels are that seem to be in another unit",
     "--validation": "validation frames",
 }
 # Options of one name that take a value in one command and none in another.

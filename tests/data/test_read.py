@@ -36,6 +36,8 @@ def files(tmp_path):
     ase.io.write(tmp_path / "a.xyz", atoms)
     ase.io.write(tmp_path / "a.db", atoms)
     ase.io.write(tmp_path / "a.traj", atoms)
+    periodic = Atoms("H", cell=np.eye(3), pbc=True)
+    ase.io.write(tmp_path / "XDATCAR", periodic, format="vasp-xdatcar")
     write_store(read_frames(tmp_path / "a.npz"), tmp_path / "a.egraff.npz")
     np.savez(tmp_path / "md17.npz", R=np.zeros((1, 1, 3)), z=[1])
     np.save(tmp_path / "a.npy", {"pos": np.zeros((1, 1, 3)), "atomic_number": np.array([1])})
@@ -52,6 +54,7 @@ def files(tmp_path):
         "lammps-data": tmp_path / "a.data",
         "extxyz": tmp_path / "a.xyz",
         "ase-db": tmp_path / "a.db",
+        "vasp": tmp_path / "XDATCAR",
         "ase": tmp_path / "a.traj",
     }
 

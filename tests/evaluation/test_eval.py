@@ -144,6 +144,24 @@ def test_from_the_command_line(labelled_by_itself, tmp_path):
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_labels_in_another_unit_are_refused(labelled_by_itself, tmp_path):
+    """As a training refuses them, with the command that converts them, and the way around it."""
+    images = ase.io.read(labelled_by_itself, index=":")
+    for atoms in images:
+        forces = atoms.arrays["REF_forces"]
+        forces *= 23.06 / np.sqrt((forces**2).mean())
+    path = tmp_path / "kcal.extxyz"
+    ase.io.write(path, images)
+    refused = run(path)
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, EgraffError)
+    assert "egraff data convert FILE out.npz --energy-unit kcal/mol" in str(refused.exception)
+    assert "--units warn" in str(refused.exception)
+    done = run(path, "--units", "warn", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["groups"][0]["zero_forces_mae_mev_per_angstrom"] > 5000
+
+
 def test_misuse_is_told_at_once(labelled_by_itself, tmp_path):
     result = run(labelled_by_itself, "--plot", tmp_path / "p.bmp")
     assert isinstance(result.exception, EgraffError)

@@ -330,7 +330,7 @@ def test_what_cannot_be_mapped(mace_file, config):
 
 
 def test_a_pickle_is_not_opened_unasked(mace_file, config, tmp_path):
-    with pytest.raises(EgraffError, match="egraff train CONFIG --trust"):
+    with pytest.raises(EgraffError, match="say `--trust`"):
         train(config(mace_file("residual")), tmp_path / "x", progress=False)
 
 
