@@ -76,7 +76,7 @@ def constraints_of(path: Path, index: int, file_format: str | None) -> list[Any]
         index: of the frame; negative from the end.
         file_format: ASE's name for it; None finds it out.
     """
-    images = _rows(path) if is_database(path) else _images(path, file_format)
+    images = _rows(path) if is_database(path) else images_of(path, file_format)
     return list(images[index].constraints)
 
 
