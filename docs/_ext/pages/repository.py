@@ -19,6 +19,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing",
     "benchmarks/README.md": "numbers",
     "benchmarks/full/README.md": "results",
+    "benchmarks/decisive/README.md": "results/trained",
     "benchmarks/lips/README.md": "results/lips",
     "benchmarks/models/README.md": "numbers/models",
     "benchmarks/reduced/README.md": "results/reduced",
