@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,10 +75,9 @@ def command(
 
     Exit status 3 if a run broke down (a bond, lost atoms, not a number); the others count.
     """
-    import numpy as np
-
     from egraff_lmp.data.table import read_source
     from egraff_lmp.metadynamics import Settings, read_result, run_metadynamics, torsion_of
+    from egraff_lmp.metadynamics.compare import require_comparable
     from egraff_lmp.metadynamics.settings import BACKBONE, KJ_EV
 
     truth = None if against is None else read_result(against)
@@ -92,7 +92,7 @@ def command(
         timestep_fs=timestep_fs,
         friction_per_ps=friction,
         height_ev=height * KJ_EV,
-        width_degrees=float(np.degrees(width)),
+        width_degrees=degrees(width),
         bias_factor=bias_factor,
         hill_every=hill_every,
         steps=steps,
@@ -100,6 +100,8 @@ def command(
         seed=seed,
         bins=bins,
     )
+    if truth is not None:
+        require_comparable(settings, truth, limit)
     driver = _driver(model, oracle, temperature, threads)
     with counting("segments") as progress:
         found = run_metadynamics(frames, driver, settings, out, progress)

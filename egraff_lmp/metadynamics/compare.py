@@ -11,7 +11,7 @@ import numpy as np
 
 from egraff_lmp.errors import EgraffError
 from egraff_lmp.metadynamics.record import KIND, SCHEMA, Result, compared_bins
-from egraff_lmp.metadynamics.settings import KCAL_EV, KJ_EV, LIMIT_KCAL
+from egraff_lmp.metadynamics.settings import KCAL_EV, KJ_EV, LIMIT_KCAL, Settings
 from egraff_lmp.metadynamics.surface import (
     marginal,
     mean_absolute_error,
@@ -83,6 +83,25 @@ class Comparison:
         return {"kind": f"{KIND} comparison", "schema": SCHEMA, **asdict(self)}
 
 
+def require_comparable(settings: Settings, reference: Result, limit_kcal: float) -> None:
+    """Refuse, before the work, what will not be comparable after it.
+
+    Raises:
+        EgraffError: other torsions, temperature or grid, no complete run of the reference, or a
+            limit that is not above zero.
+    """
+    if not limit_kcal > 0:
+        raise EgraffError(f"expected a limit above zero in kcal/mol, got {limit_kcal:g}.")
+    for name in _SAME:
+        ours, theirs = getattr(settings, name), getattr(reference.settings, name)
+        if ours != theirs:
+            raise EgraffError(
+                f"expected a reference with the same {name}, {_plain(ours)}, got {_plain(theirs)}: "
+                "make both with the same settings."
+            )
+    reference.mean_kcal()
+
+
 def compare_surfaces(
     model: Result, reference: Result, limit_kcal: float = LIMIT_KCAL
 ) -> Comparison:
@@ -92,15 +111,7 @@ def compare_surfaces(
         EgraffError: other torsions, temperature or grid, no complete run, or a limit that is not
             above zero.
     """
-    if not limit_kcal > 0:
-        raise EgraffError(f"expected a limit above zero in kcal/mol, got {limit_kcal:g}.")
-    for name in _SAME:
-        ours, theirs = getattr(model.settings, name), getattr(reference.settings, name)
-        if ours != theirs:
-            raise EgraffError(
-                f"expected a reference with the same {name}, {_plain(ours)}, got {_plain(theirs)}: "
-                "make both with the same settings."
-            )
+    require_comparable(model.settings, reference, limit_kcal)
     thermal = model.settings.thermal_kcal
     own, truth = model.mean_kcal(), reference.mean_kcal()
     chosen = compared_bins(reference, limit_kcal)

@@ -175,7 +175,7 @@ def test_what_a_potential_does_not_know(tmp_path):
         oracle_driver("water")
 
 
-def test_one_potential_is_asked_for(tmp_path, monkeypatch):
+def test_misuse_of_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"C {x} {y} {z}\n" for x, y, z in chain().positions[0])
     Path("chain.xyz").write_text(f'5\npbc="F F F"\n{rows}')
@@ -183,6 +183,10 @@ def test_one_potential_is_asked_for(tmp_path, monkeypatch):
     for words, got in (([], "neither"), (["--model", "a", "--oracle", "b"], "both")):
         done = CliRunner().invoke(build_app(), ["metadynamics", "chain.xyz", *torsions, *words])
         assert f"by --model or by --oracle, got {got}" in str(done.exception)
+    reference = Path(__file__).resolve().parents[2] / "benchmarks" / "alanine" / "reference"
+    words = ["metadynamics", "chain.xyz", *torsions, "--against", str(reference)]
+    done = CliRunner().invoke(build_app(), words)  # before the work, not after it
+    assert "expected a reference with the same torsions, (1, 2, 3, 4)" in str(done.exception)
     done = CliRunner().invoke(build_app(), ["metadynamics", "chain.xyz", "--torsion", "1,2,3,4"])
     assert "expected --torsion twice, got it 1 times" in str(done.exception)
 

@@ -18,6 +18,7 @@ PAGES = {
     "CHANGELOG.md": "changelog",
     "CONTRIBUTING.md": "contributing",
     "benchmarks/README.md": "numbers",
+    "benchmarks/alanine/README.md": "results/alanine",
     "benchmarks/full/README.md": "results",
     "benchmarks/lips/README.md": "results/lips",
     "benchmarks/models/README.md": "numbers/models",
