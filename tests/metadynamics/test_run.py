@@ -35,8 +35,9 @@ MODEL = Path(__file__).resolve().parents[2] / "deployed_models" / "gete-mace.pt"
 # bonds and angles does not depend on torsions.
 TORSIONAL_EV = 0.05
 SHIFT_DEGREES = 60.0
-# Two runs of 40 ps, whose last hills are 0.1 kcal/mol high; the surface spans 4.6 kcal/mol.
-MEAN_KCAL, LARGEST_KCAL = 0.4, 1.5
+# Two runs of 40 ps on a surface that spans 4.6 kcal/mol: four seeds gave errors of 0.26 to 0.33 and
+# 0.9 to 1.5 in the worst bin, and 1.1 or more against what a wrong scheme would be right for.
+MEAN_KCAL, LARGEST_KCAL, WRONG_KCAL = 0.5, 2.2, 0.8
 
 
 def chain() -> Frames:
@@ -84,13 +85,13 @@ def test_a_known_surface_is_found(tmp_path):
     assert np.abs(difference(mean, known, everywhere)).max() < LARGEST_KCAL
     # What a wrong sign, a wrong order of the torsions or a wrong scale would read.
     for wrong in (known.max() - known, known.T, 2 * known, known[::-1, ::-1]):
-        assert mean_absolute_error(mean, wrong, everywhere) > 2 * MEAN_KCAL
+        assert mean_absolute_error(mean, wrong, everywhere) > WRONG_KCAL
     # Every step is counted once, over the ends of segments too.
     assert len(asked.segments) > 1
     assert found.visits.sum(axis=(1, 2)).tolist() == [asked.steps] * 2
     assert not np.array_equal(*found.free_energy_kcal)
     assert found.floor_kcal is not None
-    assert all(run.half_time_kcal < 2 * LARGEST_KCAL for run in found.runs)
+    assert all(run.half_time_kcal < LARGEST_KCAL for run in found.runs)
 
 
 @pytest.mark.mpi
