@@ -124,7 +124,7 @@ def commands(job: dict[str, Any], folder: Path, number: int) -> list[str]:
         # Random forces that sum to zero: the molecule stays where it is.
         f"fix thermostat all langevin {kelvin:.17g} {kelvin:.17g} "
         f"{1 / job['friction_per_ps']:.17g} {seed} zero yes",
-        f'fix hills all colvars "{folder / _WORK / "colvars.in"}" output "{work / "out"}"',
+        f'fix hills all colvars "{work / "colvars.in"}" output "{work / "out"}"',
         f"fix frames all external pf/callback {every} {every}",
     ]
 
@@ -217,7 +217,6 @@ def _watch(job: dict[str, Any], positions: Floats, first_fs: float) -> None:
 def main(folder: Path) -> int:
     """Do what is left of a job; how it ended is in a file, where that is not its end."""
     job = json.loads((folder / JOB).read_text(encoding="utf-8"))
-    number = 0
     try:
         for number in range(len(job["segments"])):
             if not segment_path(folder, number).is_file():
