@@ -98,14 +98,23 @@ def test_a_known_surface_is_found(tmp_path):
 def test_a_run_that_was_ended_goes_on_as_if_it_had_not_been(tmp_path):
     asked = settings(hill_every=10, steps=400)
     whole = run_metadynamics(chain(), restraints(), asked, tmp_path / "whole")
+    calls = []
 
     def end(done, total):
-        if done == 1:
+        calls.append(done)
+        if len(calls) == 2:  # the first is told before the process is started
             raise KeyboardInterrupt
 
     folder = tmp_path / "ended"
     with pytest.raises(KeyboardInterrupt):
         run_metadynamics(chain(), restraints(), asked, folder, end)
+    # An end between the segments: the second one needs a file that is not there.
+    gate = f'if "$(step) > 0" then "include {tmp_path / "gate"}"'
+    gated = restraints().commands(("C",))
+    with pytest.raises(EgraffError, match="gate"):
+        run_metadynamics(chain(), commands_driver("a chain", [*gated, gate]), asked, folder)
+    assert segment_path(folder / "run-1", 0).exists()
+    assert not segment_path(folder / "run-1", 1).exists()
     assert not (folder / NAME).exists()
     # What a killed process leaves, too: a part of the next segment.
     (folder / "run-1" / "unfinished").mkdir(exist_ok=True)
