@@ -36,6 +36,7 @@ COMMANDS = (
     "elastic",
     "phonons",
     "neb",
+    "metadynamics",
     "init",
     "run",
     "score",

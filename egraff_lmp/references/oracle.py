@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.references.alanine import IMPLICIT, VACUUM, ask_amber
+from egraff_lmp.references.alanine import IMPLICIT, SPECIES, VACUUM, Amber, ask_amber
 from egraff_lmp.references.spcfw import spcfw, water_topology
 from egraff_lmp.rollout.datafile import Structure
 from egraff_lmp.rollout.rerun import rerun
 
 BLOCK_FRAMES = 2000
+
+# Positions (N, 3) in A to (energy in eV, (N, 3) forces in eV/A).
+Evaluate = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,17 @@ class Oracle:
         key: its name in configs and on the command line.
         title: for people.
         ask: (finite frames, folder for files of its own) to these frames with its labels.
+        species: atoms of the one molecule that it knows, in their order; empty where it finds
+            molecules itself.
+        begin: starts what evaluates one configuration of that molecule at a time; None where it
+            takes whole files alone.
     """
 
     key: str
     title: str
     ask: Callable[[Frames, Path], Frames]
+    species: tuple[str, ...] = ()
+    begin: Callable[[], Evaluate] | None = None
 
 
 def _ask_spcfw(frames: Frames, folder: Path) -> Frames:
@@ -56,10 +66,30 @@ def _ask_vacuum(frames: Frames, folder: Path) -> Frames:
     return ask_amber(frames, VACUUM)
 
 
+def _begin_implicit() -> Evaluate:
+    return Amber(IMPLICIT).evaluate
+
+
+def _begin_vacuum() -> Evaluate:
+    return Amber(VACUUM).evaluate
+
+
 _ROWS = (
     Oracle("water", "SPC/Fw water, by LAMMPS", _ask_spcfw),
-    Oracle("alanine_dipeptide", "AMBER-03 in implicit solvent, by OpenMM", _ask_implicit),
-    Oracle("alanine_dipeptide_vacuum", "AMBER-03 in vacuum, by OpenMM", _ask_vacuum),
+    Oracle(
+        "alanine_dipeptide",
+        "AMBER-03 in implicit solvent, by OpenMM",
+        _ask_implicit,
+        SPECIES,
+        _begin_implicit,
+    ),
+    Oracle(
+        "alanine_dipeptide_vacuum",
+        "AMBER-03 in vacuum, by OpenMM",
+        _ask_vacuum,
+        SPECIES,
+        _begin_vacuum,
+    ),
 )
 ORACLES: dict[str, Oracle] = {row.key: row for row in _ROWS}
 

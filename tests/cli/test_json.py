@@ -80,6 +80,8 @@ IN_LAMMPS = {
     "compare {model} frames.extxyz --ranks 1": "differences",
     "verify {model} --only species": "passed",
     "run run.yaml": "n_steps",
+    "metadynamics chain.extxyz --model {model} --torsion 1,2,3,4 --torsion 2,3,4,5 --runs 1 "
+    "--steps 20 --hill-every 10 --out surface": "minimum_degrees",
     "data make water --out made --molecules 16 --density 1.0 --frames 20 --stride-fs 10 "
     "--equilibration-ps 0.1 --n-train 12 --n-validation 2 --n-test 6": "facts",
 }
@@ -100,6 +102,8 @@ def folder(tmp_path_factory):
         frames.append(atoms)
     ase.io.write(folder / "frames.extxyz", frames[:4])
     ase.io.write(folder / "many.extxyz", frames)
+    chain = [[0, 0, 0], [1, 2.4, 0], [3.5, 2.5, 0.8], [4.5, 4.9, 0], [7, 5, 0.4]]
+    ase.io.write(folder / "chain.extxyz", Atoms("GeTeGeTeGe", chain))
     (folder / "train.yaml").write_text(TRAINING)
     (folder / "run.yaml").write_text(ROLLOUT)
     ase.build.bulk("CdTe", "zincblende", a=6.48, cubic=True).repeat(2).write(folder / "cdte.extxyz")

@@ -18,9 +18,12 @@ from egraff_lmp.rollout.config import make_config
 # Every option, by the thing that it names. A new option gets a line here, and its author sees
 # whether the thing has a name already. Two names of one thing are two equal texts: the test fails.
 THINGS = {
+    "--against": "finished results that others are compared with",
     "--atoms": "number of atoms of a cell that is made",
     "--benchmark": "a measurement in place of a training",
+    "--bias-factor": "bias factor of a metadynamics",
     "--bin": "bin width of g(r)",
+    "--bins": "number of bins of a torsion",
     "--cell": "a cell: of the structure to be relaxed, of the matrix to be run",
     "--csv": "file for numbers as CSV",
     "--density": "mass density",
@@ -42,12 +45,16 @@ THINGS = {
     "--format": "format of a file",
     "--frame": "index of a frame",
     "--frames": "number of frames to make",
+    "--friction": "friction of a thermostat",
     "--gap": "distance of picked frames",
+    "--height": "height of a hill",
+    "--hill-every": "steps between hills",
     "--images": "images of a band",
     "--json": "the result as JSON",
     "--kernels": "fused kernels or the reference network",
     "--launcher": "command that starts MPI ranks",
     "--length-unit": "unit of lengths in a file",
+    "--limit": "free energy up to which surfaces are compared",
     "--log": "LAMMPS log of a rollout",
     "--max-epochs": "number of epochs",
     "--max-steps": "bound on the steps of an optimiser",
@@ -74,6 +81,7 @@ THINGS = {
     "--rerun-oracle": "evaluations by the ground truth",
     "--rerun-reference": "evaluations on reference frames",
     "--rmsd-threshold": "RMSD of divergence",
+    "--runs": "number of independent runs",
     "--seed": "seed of random numbers",
     "--select": "number of frames to pick",
     "--settings": "shipped settings of a training",
@@ -97,10 +105,12 @@ THINGS = {
     "--threads": "threads of a rank",
     "--timeout": "bound on the seconds of a probe",
     "--timestep-fs": "time step of MD, or of the series of frames that a file is",
+    "--torsion": "torsion angle that is sampled",
     "--train": "training frames",
     "--trust": "to open a file that runs code",
     "--units": "what labels are that seem to be in another unit",
     "--validation": "validation frames",
+    "--width": "width of a hill",
 }
 # Options of one name that take a value in one command and none in another.
 TWO_KINDS = {"--cell": "relax has a cell of atoms, bench the cells of a matrix"}

@@ -18,6 +18,7 @@ PAGES = {
     "CHANGELOG.md": "changelog",
     "CONTRIBUTING.md": "contributing",
     "benchmarks/README.md": "numbers",
+    "benchmarks/alanine/README.md": "results/alanine",
     "benchmarks/full/README.md": "results",
     "benchmarks/decisive/README.md": "results/trained",
     "benchmarks/lips/README.md": "results/lips",
