@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_lines import commands_of, complaint
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCED = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -64,19 +65,25 @@ def test_the_commands_of_a_contributor(code: str, tmp_path: Path) -> None:
     assert " passed" in run(code, ROOT)
 
 
-def measured() -> Iterator[tuple[str, list[str]]]:
+def measured() -> Iterator[tuple[str, str]]:
+    """Pages and command lines of benchmarks/, of fenced and of indented blocks."""
     for page in sorted((ROOT / "benchmarks").rglob("README.md")):
-        for block in INDENTED.findall(page.read_text()):
-            for line in block.splitlines():
-                yield str(page.relative_to(ROOT)), shlex.split(line)
+        text = page.read_text()
+        fenced = re.findall(r"^```(?:sh|bash)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        for block in (*fenced, *INDENTED.findall(text)):
+            for line in commands_of(block):
+                yield str(page.relative_to(ROOT)), line
 
 
 def test_what_was_measured_can_be_measured_again() -> None:
     commands = list(measured())
-    assert len(commands) > 3
-    for page, words in commands:
-        if words[:2] == ["egraff", "bench"]:
-            run(shlex.join([*words, "--dry-run"]), ROOT)
+    assert len(commands) > 12
+    for page, line in commands:
+        words = shlex.split(line, comments=True)
+        if words[0] == "egraff":
+            assert not complaint(line), f"{page}: {line}: {complaint(line)}"
+            if words[1] == "bench":
+                run(shlex.join([*words, "--dry-run"]), ROOT)
             continue
         assert words[0] == "python", f"{page}: {words}: say in this test how it is tried"
         source = (ROOT / words[1]).read_text()
