@@ -214,5 +214,5 @@ def test_every_command_line_names_commands_and_options_that_there_are() -> None:
     assert len(lines) > 60
     wrong = [f"{page}: {line}: {said}" for page, line in lines if (said := complaint(line))]
     assert not wrong, "\n".join(wrong)
-    assert complaint("egraff train my.yaml --epochs 3")
+    assert complaint("egraff train my.yaml --epochen 3")
     assert complaint("egraff trian my.yaml")
