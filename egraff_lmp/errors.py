@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exceptions that a user is meant to read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ class EgraffError(Exception):
     The message is one or two sentences: what was expected, what was got, what to do next. The
     command line prints it without a traceback and exits with status 1.
     """
+
+
+class NotEqualError(EgraffError):
+    """A network on the kernels that is not its reference network."""
 
 
 def require(package: str, extra: str) -> EgraffError:

@@ -28,7 +28,9 @@ class Runner:
         self.stages = stages
         self.asked: list[tuple[str, Path]] = []
 
-    def __call__(self, config: Any, out: Path, begin: Any, end: Any, progress: Any) -> BenchResult:
+    def __call__(
+        self, config: Any, out: Path, begin: Any, end: Any, progress: Any, trust: bool
+    ) -> BenchResult:
         self.asked.append((config.name, Path(out)))
         for number, result in enumerate(self.stages, 1):
             begin(number, len(self.stages), f"title of {result.name}")

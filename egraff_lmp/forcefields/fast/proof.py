@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from egraff_lmp.errors import EgraffError
+from egraff_lmp.errors import NotEqualError
 from egraff_lmp.graph import find_edges
 
 # Relative to the largest energy and edge gradient of a graph. A network of six layers carries
@@ -16,6 +16,7 @@ from egraff_lmp.graph import find_edges
 TOLERANCE = {torch.float32: 5e-5, torch.float64: 1e-8}
 N_GRAPHS = 3
 N_ATOMS = 24
+
 
 Network = Callable[..., dict[str, torch.Tensor]]
 Graph = tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]
@@ -33,7 +34,7 @@ def require_equal(
         dtype: of both networks.
 
     Raises:
-        EgraffError: the difference is above `TOLERANCE`, or no number.
+        NotEqualError: the difference is above `TOLERANCE`, or no number.
     """
     worst = 0.0
     for graph in graphs:
@@ -42,7 +43,7 @@ def require_equal(
             error = float((got - expected).abs().max()) / scale if expected.numel() else 0.0
             worst = max(worst, error if np.isfinite(error) else np.inf)
     if worst > TOLERANCE[dtype]:
-        raise EgraffError(
+        raise NotEqualError(
             f"expected the network on the kernels to equal the reference network to "
             f"{TOLERANCE[dtype]:g}, got a difference of {worst:.1e} of the largest value: deploy "
             "with --reference, which leaves the kernels out, and report this model."
