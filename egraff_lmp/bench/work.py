@@ -169,6 +169,11 @@ def train_model(
     return Outcome(value, {"checkpoint": result.checkpoint, "log": result.log})
 
 
+def _copy(path: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(path, temporary)
+
+
 def take_checkpoint(model: Model, path: Path, folder: Path) -> Outcome:
     """A model that was trained before: its checkpoint, and the curve of its training."""
     from egraff_lmp.train.finished import read_finished  # torch: seconds, for such a model alone
@@ -188,8 +193,7 @@ def take_checkpoint(model: Model, path: Path, folder: Path) -> Outcome:
         "precision": found.dtype,
     }
     copy, log = folder / "model.ckpt", folder / "log.csv"
-    with atomic_path(copy) as temporary:
-        shutil.copyfile(path, temporary)
+    _copy(path, copy)
     write_text(log, found.log)
     return Outcome(value, {"checkpoint": copy, "log": log})
 
@@ -206,8 +210,7 @@ def take_deployed(model: Model, path: Path, folder: Path) -> Outcome:
     training = contract.provenance.get("training", {})
     value |= {key: training[key] for key in _OF_TRAINING if key in training}
     copy = folder / "model.pt"
-    with atomic_path(copy) as temporary:
-        shutil.copyfile(path, temporary)
+    _copy(path, copy)
     return Outcome(value, {"checkpoint": copy})
 
 
@@ -243,8 +246,7 @@ def deploy_model(model: Model, trained: StageResult, seed: int, folder: Path) ->
 
     path = folder / f"{model.name}.pt"
     if model.deployed is not None:
-        with atomic_path(path) as temporary:
-            shutil.copyfile(trained.path("checkpoint"), temporary)
+        _copy(trained.path("checkpoint"), path)
         return Outcome(_card(model, read_contract(path)), {"model": path})
     noise = None
     if model.control == NOISE and model.strength is not None:
