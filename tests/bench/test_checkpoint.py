@@ -153,7 +153,11 @@ def test_nothing_is_trained_and_another_file_is_another_model(
     path = tmp_path / "old.ckpt"
     path.write_text("weights")
     asked = config(
-        models=[before(checkpoint=str(path))], split={"held_out": {"first": 60, "last": 100}}
+        models=[
+            before(checkpoint=str(path)),
+            {"name": "noisy", "control": "noise", "of": "old", "strength": 0.1},
+        ],
+        split={"held_out": {"first": 60, "last": 100}},
     )
     out = tmp_path / "out"
     result = run_bench(asked, out)
@@ -162,6 +166,7 @@ def test_nothing_is_trained_and_another_file_is_another_model(
     page = result.report.read_text()
     assert "trained before the benchmark: " + str(path) in page
     assert "Old had been trained before. The reference is a classical potential" in page
+    assert "trained on 0 frames" not in page
     fakes.done.clear()
     run_bench(asked, out)
     assert fakes.done == []
