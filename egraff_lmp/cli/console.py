@@ -58,10 +58,11 @@ class Once(logging.Filter):
 
 
 def log_once() -> None:
-    """What the library logs goes to stderr, each text once."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Once())
+    """What the library logs goes to stderr, each text once, where no other handler is set up."""
+    # A filter on a handler of our own: on those of a program around us it would stay for good.
+    handler = logging.StreamHandler()
+    handler.addFilter(Once())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
 
 
 def print_json(value: Any) -> None:
