@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from egraff_lmp.forcefields import FORCE_FIELDS
+
 # Colour of each side; LAMMPS has one shade a layout.
 _COLOURS = {
     "own": "#888888",
@@ -18,7 +20,15 @@ _COLOURS = {
     "symmetrix": "#c04060",
 }
 _LAMMPS_COLOURS = ("#1f4e79", "#2e75b6", "#5a9bd5", "#9dc3e6")
-_STEP_QUANTITIES = {"us_an_atom": "us an atom and step"}
+_STEP_QUANTITIES = {"us_an_atom": "µs for an atom and a step"}
+# How a legend names the sides.
+_WORDS = {
+    "own": "its own package's ASE calculator",
+    "package": "its own package",
+    "eager": "the network in PyTorch",
+    "deployed": "the deployed file, in Python",
+    "kernels": "on the kernels",
+}
 Blocks = dict[str, list[dict[str, Any]]]
 
 
@@ -126,9 +136,10 @@ def picture(
         for axis, (quantity, label) in zip(row, quantities.items(), strict=True):
             _bars(axis, here, quantity, colours)
             axis.set_ylabel(label)
-            axis.set_title(f"{system}, {dtype}")
+            material = system.partition("-")[0]
+            axis.set_title(f"{material}, {here[0]['n_atoms']} atoms, {dtype}")
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
-    figure.legend(handles, list(colours), loc="outside lower center", ncols=4)
+    figure.legend(handles, map(_words, colours), loc="outside lower center", ncols=2)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
     plt.close(figure)
@@ -144,7 +155,23 @@ def _bars(axis: Any, cases: list[dict[str, Any]], quantity: str, colours: dict[s
                 left = position + (offset - (len(colours) - 1) / 2) * width
                 axis.bar(left, row[quantity], width, color=colours[side])
     axis.set_yscale("log")
-    axis.set_xticks(range(len(cases)), [case["forcefield"] for case in cases])
+    names = [_name(case["forcefield"]) for case in cases]
+    axis.set_xticks(range(len(cases)), names)
+
+
+def _name(forcefield: str) -> str:
+    """A force field, or a model of another package, as a person writes it."""
+    known = FORCE_FIELDS.get(forcefield)
+    return forcefield if known is None else known.architecture
+
+
+def _words(side: str) -> str:
+    """A side as the legend names it."""
+    if side.startswith("lammps "):
+        ranks, _, threads = side.removeprefix("lammps ").partition("x")
+        plural = "s" * (int(ranks) > 1)
+        return f"the deployed file, in LAMMPS ({ranks} rank{plural} x {threads})"
+    return _WORDS.get(side, side)
 
 
 def _colours(cases: list[dict[str, Any]]) -> dict[str, str]:
