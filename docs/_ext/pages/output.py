@@ -1,4 +1,4 @@
-"""Blocks of the language `output`, what a command printed, are shown without colours."""
+"""Blocks of what a command printed, and of LAMMPS commands, are shown without colours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Make the name known."""
+    """Make the two names known."""
     app.add_lexer("output", TextLexer)
+    app.add_lexer("lammps", TextLexer)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
