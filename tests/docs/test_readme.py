@@ -33,7 +33,6 @@ ELSEWHERE = {
     "make demo": "`make demo` runs in tests/bench, `make test` is what runs this",
     "pip install torch": "packaging/smoke.py .",
     "pip install 'dist/": "packaging/smoke.py dist/*.whl (`make smoke`)",
-    "cmake -S": "tests/packaging, as far as no LAMMPS sources are at hand",
     "#!/bin/bash": "no Slurm here; docs/tutorials/cluster.md runs what stands in the job",
 }
 # Blocks that take minutes run in `make study`.
@@ -48,7 +47,7 @@ SMALLER = {
     ),
     "egraff train my.yaml --out": ("runs/train", "runs/mine"),
     "egraff deploy my.ckpt": ("my.ckpt", "runs/train/best.ckpt"),
-    "egraff relax my.pt": ("--cell", "--cell --max-steps 3"),
+    "egraff relax my.pt": ("--cell", "--cell --fmax 20"),
     "egraff deviation": ("--select 20", "--select 2"),
     "egraff compare": ("--ranks 1,2,4", "--ranks 1,2"),
     "egraff verify my.pt": ("my.pt", "my.pt --ranks 1,2 --only parity"),
@@ -142,14 +141,14 @@ def test_the_long_blocks_run(shell: run_pages.Shell, block: str) -> None:
         pytest.skip("needs the ab-initio data")
     run(shell, f"export EGRAFF_DATA={shlex.quote(os.environ['EGRAFF_DATA'])}")
     prepare(shell)
+    if "bench-full" in block:
+        run(shell, "egraff bench demo --out bench-demo")
     for command in commands_of(block):
-        out = run(shell, smaller(command))
-        if "--trust" in command or "nequip.pt" in command:
-            assert "egraff inspect" in out or ".pt" in out
+        run(shell, smaller(command))
 
 
 def prepare(shell: run_pages.Shell) -> None:
-    """Files of the user: frames, models of other packages, a trajectory, a benchmark."""
+    """Files of the user: frames, models of other packages, a trajectory."""
     import torch
     from interop_files import NEQUIP, mace_model, save_checkpoint
 
@@ -170,7 +169,6 @@ def prepare(shell: run_pages.Shell) -> None:
     # Four frames with the labels of a calculation.
     (folder / "prepare.py").write_text(PREPARE)
     run(shell, "python prepare.py && egraff data convert gete:val reference.npz")
-    run(shell, "egraff bench demo --out bench-demo")
 
 
 PREPARE = """
