@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from egraff_lmp.errors import EgraffError
 
+SAME_PLACE_ANGSTROM = 1e-6  # two atoms closer than this are one atom twice
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -52,7 +54,8 @@ def find_edges(
         r_max: cutoff in A.
 
     Raises:
-        EgraffError: positions or a cell that are not finite.
+        EgraffError: positions or a cell that are not finite, or two atoms at the same place,
+            for which a network has an energy, but no direction.
     """
     # vesin ends the whole process (SIGFPE) at a cell that is not finite.
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
@@ -65,7 +68,19 @@ def find_edges(
         i, j, shifts = _ase_edges(positions, cell, pbc, r_max)
     order = np.lexsort((j, i))
     index = np.stack([i[order], j[order]]).astype(np.int64)
-    return Edges(index, np.asarray(shifts, dtype=np.float64)[order])
+    edges = Edges(index, np.asarray(shifts, dtype=np.float64)[order])
+    _require_apart(edges, positions, cell)
+    return edges
+
+
+def _require_apart(edges: Edges, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> None:
+    lengths = np.linalg.norm(edges.vectors(positions, cell), axis=1)
+    if lengths.size and lengths.min() < SAME_PLACE_ANGSTROM:
+        i, j = edges.index[:, int(lengths.argmin())]
+        raise EgraffError(
+            f"expected atoms apart from each other, got atoms {i} and {j} (counted from 0) in the "
+            "same place: remove one of them, or see whether the cell fits the positions."
+        )
 
 
 def _vesin_edges(positions, cell, pbc, r_max):  # type: ignore[no-untyped-def]

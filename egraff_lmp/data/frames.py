@@ -96,6 +96,15 @@ class Frames:
             timestep_fs=step,
         )
 
+    def weighed(self, label: str) -> Frames:
+        """The frames whose `label`, of `WEIGHTED`, has a weight above 0: it is meant to be known.
+
+        Files give a weight of 0 to labels that are there but worth nothing.
+        """
+        if self.weights is None or (of_label := self.weights[:, WEIGHTED.index(label)]).all():
+            return self
+        return self.select(np.flatnonzero(of_label > 0))
+
     def sha256(self) -> str:
         """Hash of species, positions, cell, labels and weights: names a split in a model card."""
         digest = hashlib.sha256(" ".join(self.species).encode())

@@ -69,10 +69,17 @@ def phonons(
         displacement: of an atom in A.
 
     Raises:
-        EgraffError: no crystal, isotopes of one element, or phonopy is not there.
+        EgraffError: no crystal, left-handed lattice vectors, isotopes of one element, or phonopy
+            is not there.
     """
     require_crystal(atoms, "phonons")
     _require_one_mass(atoms)
+    if np.linalg.det(np.asarray(atoms.cell)) < 0:
+        # spglib, which phonopy asks for the symmetry, knows no others.
+        raise EgraffError(
+            "phonons: expected right-handed lattice vectors, got left-handed ones: swap two of "
+            "them, with the order of the repetitions."
+        )
     try:
         from phonopy import Phonopy
         from phonopy.structure.atoms import PhonopyAtoms

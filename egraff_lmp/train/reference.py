@@ -28,7 +28,8 @@ def reference_energies(
     """Reference energy of each species in eV, (len(species),).
 
     Args:
-        parts: training frames, one entry a composition.
+        parts: training frames, one entry a composition. Energies whose weight in the loss is 0
+            do not count.
         species: elements in type order.
         method: "least_squares" minimises sum over frames of (E - sum_i e(s_i))^2; where the
             compositions leave e undetermined (always so for a single composition of several
@@ -40,7 +41,8 @@ def reference_energies(
         isolated_atoms_ev: element to energy, for "isolated_atoms".
 
     Raises:
-        EgraffError: an element without an isolated-atom energy, frames without energies.
+        EgraffError: an element without an isolated-atom energy, frames without energies, or a
+            weight of 0 for all of them.
     """
     if method not in METHODS:
         raise EgraffError(f"expected a reference out of {', '.join(METHODS)}, got '{method}'.")
@@ -69,9 +71,10 @@ def chosen_method(method: str, species: Sequence[str], isolated_ev: Mapping[str,
 def stress_rms(parts: Sequence[Frames]) -> float:
     """Root mean square of all stress components in eV/A^3; 1.0 where there are none or all are 0.
 
-    Frames that are not periodic in three directions have none.
+    Frames that are not periodic in three directions have none; weights of 0 leave frames out.
     """
-    known = [part.stress for part in parts if part.stress is not None and all(part.pbc)]
+    weighed = [part.weighed("stress") for part in parts]
+    known = [part.stress for part in weighed if part.stress is not None and all(part.pbc)]
     squares = sum(float((stress**2).sum()) for stress in known)
     n = sum(stress.size for stress in known)
     return float(np.sqrt(squares / n)) if squares > 0 else 1.0
@@ -80,10 +83,11 @@ def stress_rms(parts: Sequence[Frames]) -> float:
 def force_rms(parts: Sequence[Frames]) -> float:
     """Root mean square of all force components in eV/A: the scale of the network's output.
 
-    1.0 where there are no forces or all are zero.
+    1.0 where there are no forces or all are zero; weights of 0 leave frames out.
     """
-    squares = sum(float((part.forces**2).sum()) for part in parts if part.forces is not None)
-    n = sum(part.forces.size for part in parts if part.forces is not None)
+    known = [f for f in (part.weighed("forces").forces for part in parts) if f is not None]
+    squares = sum(float((forces**2).sum()) for forces in known)
+    n = sum(forces.size for forces in known)
     return float(np.sqrt(squares / n)) if squares > 0 else 1.0
 
 
@@ -102,9 +106,15 @@ def _compositions(
                 f"{part.source}: expected energies for the energy reference, it has none: use "
                 "`reference: {method: none}` and `loss: {energy: 0}` to train on forces alone."
             )
-    counts = np.stack([composition_counts(part.species, species) for part in parts])
-    energies = np.array([part.energy.mean() for part in parts if part.energy is not None])
-    weights = np.array([float(len(part)) for part in parts])
+    weighed = [some for some in (part.weighed("energy") for part in parts) if len(some)]
+    if not weighed:
+        raise EgraffError(
+            "expected energies for the energy reference, all of them have a weight of 0: mend the "
+            "weights, or use `reference: {method: none}` and `loss: {energy: 0}`."
+        )
+    counts = np.stack([composition_counts(part.species, species) for part in weighed])
+    energies = np.array([part.energy.mean() for part in weighed if part.energy is not None])
+    weights = np.array([float(len(part)) for part in weighed])
     return counts, energies, weights
 
 

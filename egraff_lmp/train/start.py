@@ -184,8 +184,8 @@ def _moved(start: Start, parts: Sequence[Frames], dtype: str) -> NDArray[np.floa
     record = start.record
     model = start.build(dtype)
     counts, offsets, weights = [], [], []
-    for frames in parts:
-        if frames.energy is None:
+    for frames in (part.weighed("energy") for part in parts):
+        if frames.energy is None or not len(frames):
             continue
         stride = -(-len(frames) // MOST_FRAMES)
         some = frames.select(slice(None, None, stride))

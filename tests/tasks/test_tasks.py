@@ -91,6 +91,15 @@ def test_minimum_outside_of_the_volumes_is_told(copper):
         equation_of_state(copper, strain=0.01, relaxed=False)
 
 
+def test_phonons_of_left_handed_vectors_are_refused(relaxed):
+    """Before the work, and not by the library beneath."""
+    swapped = relaxed.copy()
+    swapped.calc = relaxed.calc
+    swapped.set_cell(relaxed.cell[[1, 0, 2]])
+    with pytest.raises(EgraffError, match="expected right-handed lattice vectors"):
+        phonons(swapped)
+
+
 def test_phonons(relaxed):
     """Three acoustic branches that start at 0; the classical heat capacity is 3 k_B an atom."""
     found = phonons(relaxed)

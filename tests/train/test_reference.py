@@ -9,7 +9,12 @@ import pytest
 
 from egraff_lmp.data.frames import Frames
 from egraff_lmp.errors import EgraffError
-from egraff_lmp.train.reference import composition_counts, force_rms, reference_energies
+from egraff_lmp.train.reference import (
+    composition_counts,
+    force_rms,
+    reference_energies,
+    stress_rms,
+)
 
 SPECIES = ("Ge", "Te")
 
@@ -88,3 +93,29 @@ def test_force_rms_over_all_components():
     assert force_rms([one, two]) == pytest.approx(np.sqrt((3 * 4 + 6 * 1) / 9))
     assert force_rms([frames(["Ge"], [0.0], np.zeros((1, 1, 3)))]) == 1.0
     assert force_rms([frames(["Ge"], [0.0])]) == 1.0
+
+
+def weighted(part, energy=1.0, forces=1.0, stress=1.0):
+    return replace(part, weights=np.tile([energy, forces, stress], (len(part), 1)))
+
+
+def test_labels_of_weight_0_decide_nothing():
+    """Files keep energies that are worth nothing, with a weight of 0 (the sets of MACE)."""
+    known = frames(["Ge", "Te"], [-6.0, -8.0])
+    worthless = weighted(frames(["Ge", "Te", "Te"], [1e6]), energy=0.0)
+    for method in ("least_squares", "mean"):
+        alone = reference_energies([known], SPECIES, method)
+        assert (reference_energies([known, worthless], SPECIES, method) == alone).all()
+    some = replace(known, weights=np.array([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]))
+    assert reference_energies([some], SPECIES, "mean") == pytest.approx([-3.0, -3.0])
+    with pytest.raises(EgraffError, match="all of them have a weight of 0: mend the weights"):
+        reference_energies([worthless], SPECIES, "least_squares")
+
+
+def test_scales_leave_weights_of_0_out():
+    forces = frames(["Ge"], [0.0, 0.0], forces=np.full((2, 1, 3), 2.0))
+    huge = replace(forces, forces=np.full((2, 1, 3), 1e3), stress=np.full((2, 3, 3), 1e3))
+    assert force_rms([forces, weighted(huge, forces=0.0)]) == 2.0
+    periodic = replace(huge, pbc=(True, True, True))
+    small = replace(periodic, stress=np.full((2, 3, 3), 0.5))
+    assert stress_rms([small, weighted(periodic, stress=0.0)]) == 0.5
