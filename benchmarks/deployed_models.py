@@ -43,7 +43,7 @@ from egraff_lmp.train.run import TrainResult, train
 ROOT = Path(__file__).resolve().parents[1]
 OUT, WORK = ROOT / "deployed_models", ROOT / "models-work"
 # The others are demonstrations, until somebody has the hours.
-AT_PAPER_SETTINGS = ("lips20-mace", "lips-mace")
+AT_PAPER_SETTINGS = ("lips20-mace", "lips-mace", "lips-botnet")
 
 
 @dataclass(frozen=True)
