@@ -411,8 +411,8 @@ _ROWS = (
         citations=(_BOTNET, _EGRAFFBENCH),
         homepage=_BOTNET_DATA,
         licence=_BOTNET_LICENCE,
-        split="train at 300 K; val and test are the same frames of the 300 K test set; dihedral is a "
-        "scan about a C-C bond, H_transfer the path of the proton (both have energies alone)",
+        split="train at 300 K; val and test are the same frames of the 300 K test set; dihedral is "
+        "a scan about a C-C bond, H_transfer the path of the proton (both have energies alone)",
         n_frames={
             "train": 500,
             "val": 650,
