@@ -30,7 +30,7 @@ def command(
         str,
         typer.Argument(
             help="YAML file, or a shipped config: demo (no data needed), gete, and the matrices "
-            "reduced, full and benzene."
+            "reduced, full, benzene and molecules."
         ),
     ] = "demo",
     out: Annotated[

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from egraff_lmp.data.collection import Collection
     from egraff_lmp.data.label_names import LabelKeys
     from egraff_lmp.evaluation.errors import FrameResult, GroupErrors
+    from egraff_lmp.evaluation.scan import Coordinate, Scan
 
 
 class Units(str, Enum):
@@ -49,7 +50,24 @@ def command(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Write predictions against references to this PNG, PDF or SVG file."),
+        typer.Option(
+            help="Write predictions against references, or scans, to this PNG, PDF or SVG file."
+        ),
+    ] = None,
+    scan: Annotated[
+        bool,
+        typer.Option(
+            "--scan",
+            help="Compare energies along each file, whose frames are a scan in order, relative to "
+            "its lowest frame.",
+        ),
+    ] = False,
+    torsion: Annotated[
+        str | None,
+        typer.Option(
+            help="Atoms of the dihedral angle that a scan turns, counted from 1, such as 2,7,8,9; "
+            "by default the one that turns most."
+        ),
     ] = None,
     units: Annotated[
         Units,
@@ -64,9 +82,8 @@ def command(
     """
     from egraff_lmp.data.label_names import LabelKeys
     from egraff_lmp.deployed import DeployedModel
-    from egraff_lmp.evaluation.errors import evaluate_frames, frame_rows, group_errors
-    from egraff_lmp.evaluation.parity import draw_parity
-    from egraff_lmp.fileio import picture_format, require_writable, write_text
+    from egraff_lmp.evaluation.errors import evaluate_frames, group_errors
+    from egraff_lmp.fileio import picture_format, require_writable
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if plot is not None:
@@ -74,30 +91,82 @@ def command(
     for path in (csv_file, plot):
         if path is not None:
             require_writable(path.absolute().parent)
+    if torsion is not None and not scan:
+        raise EgraffError("expected --torsion with --scan, got it alone: add --scan.")
     keys = LabelKeys(energy_key, forces_key, stress_key)
     sources = [_read(source, keys, units) for source in data]
+    coordinates = _coordinates(sources, torsion) if scan else []
     deployed = DeployedModel(model)
     with counting("frames") as progress:
         results = evaluate_frames(deployed, sources, progress)
     groups = group_errors(results)
-    if csv_file is not None:
-        write_text(csv_file, _csv(list(frame_rows(results))))
-    if plot is not None:
-        draw_parity(results, plot)
+    scans = _scans(data, sources, coordinates, results)
+    _write(results, scans, csv_file, plot)
     if as_json:
-        print_json(
-            {
-                "model": model.name,
-                "sha256": deployed.sha256,
-                "data": data,
-                "groups": [group.as_dict() for group in groups],
-            }
-        )
+        facts = {
+            "model": model.name,
+            "sha256": deployed.sha256,
+            "data": data,
+            "groups": [group.as_dict() for group in groups],
+        }
+        print_json(facts | ({"scans": [one.as_dict() for one in scans]} if scan else {}))
         return
-    _print(groups, results)
+    _print_scans(scans) if scan else _print(groups, results)
     for path in (csv_file, plot):
         if path is not None:
             output.print(str(path), soft_wrap=True, highlight=False, markup=False)
+
+
+def _coordinates(sources: Sequence[Collection], torsion: str | None) -> list[Coordinate]:
+    """Where the frames of each scan stand; what is no scan fails here, before the work."""
+    from egraff_lmp.evaluation.scan import coordinate_of, scan_frames
+    from egraff_lmp.metadynamics import torsion_of
+
+    found = []
+    for source in sources:
+        frames = scan_frames(source)
+        named = (
+            None if torsion is None else torsion_of(torsion, frames.species, frames.positions[0])
+        )
+        found.append(coordinate_of(source, None if named is None else named.atoms))
+    return found
+
+
+def _scans(
+    data: Sequence[str],
+    sources: Sequence[Collection],
+    coordinates: Sequence[Coordinate],
+    results: Sequence[FrameResult],
+) -> list[Scan]:
+    """The scans, of which there are as many as coordinates."""
+    from egraff_lmp.evaluation.scan import compare
+
+    found, first = [], 0
+    for name, source, coordinate in zip(data, sources, coordinates, strict=False):
+        last = first + len(source)
+        found.append(compare(name, coordinate, results[first:last]))
+        first = last
+    return found
+
+
+def _write(
+    results: Sequence[FrameResult], scans: Sequence[Scan], csv_file: Path | None, plot: Path | None
+) -> None:
+    from egraff_lmp.evaluation.errors import frame_rows
+    from egraff_lmp.evaluation.parity import draw_parity
+    from egraff_lmp.evaluation.scan_picture import draw_scans
+    from egraff_lmp.fileio import write_text
+
+    if csv_file is not None:
+        rows = list(frame_rows(results))
+        if scans:
+            along = [row for one in scans for row in one.rows()]
+            rows = [frame | more for frame, more in zip(rows, along, strict=True)]
+        write_text(csv_file, _csv(rows))
+    if plot is not None and scans:
+        draw_scans(scans, plot)
+    elif plot is not None:
+        draw_parity(results, plot)
 
 
 def _read(source: str, keys: LabelKeys, units: Units) -> Collection:
@@ -158,6 +227,36 @@ def _print(groups: Sequence[GroupErrors], results: Sequence[FrameResult]) -> Non
         f"composition the energy MAE is {_number(whole.energy_offset_free_mae_mev_per_atom)} "
         "meV/atom. The largest force error of an atom is "
         f"{_number(whole.largest_force_error_mev_per_angstrom)} meV/A.",
+        highlight=False,
+    )
+
+
+def _print_scans(scans: Sequence[Scan]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("energies above the lowest frame", overflow="fold")
+    for heading in (
+        "frames", "MAE\nmeV", "largest\nerror, meV", "at", "barrier\nmeV", "model's\nmeV",
+    ):  # fmt: skip
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in scans:
+        place = one.coordinate
+        low, high = place.values.min(), place.values.max()
+        words = f"{place.name}, {low:.0f} to {high:.0f} {place.unit}".rstrip()
+        numbers = (
+            one.mae_mev,
+            one.largest_error_mev,
+            one.largest_error_at,
+            one.reference_barrier_mev,
+            one.predicted_barrier_mev,
+        )
+        n_frames = str(len(one.reference_mev))
+        table.add_row(f"{one.source}\n{words}", n_frames, *map(_number, numbers))
+    output.print(table)
+    output.print(
+        "Energies are of all atoms, and relative to the lowest frame of each curve; a barrier is "
+        "the height of the highest frame.",
         highlight=False,
     )
 

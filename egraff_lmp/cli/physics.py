@@ -43,8 +43,8 @@ def command(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Make this check alone (diatomics, crystals, heating, compression, nve); the "
-            "option may be repeated."
+            help="Make this check alone (diatomics, crystals, defects, heating, compression, nve); "
+            "the option may be repeated."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=1, help="Seed of the velocities.")] = 12345,
@@ -68,9 +68,9 @@ def command(
 ) -> None:
     """Check the physics of a deployed file where there is no reference trajectory.
 
-    Curves of all pairs of atoms, known crystals, a heating and a compression ramp, and conservation
-    in a large cell: a verdict, numbers and a picture each, and a page of them. `egraff bench
-    physics` is the same command. Repeating it makes what is missing.
+    Curves of all pairs of atoms, known crystals and their defects, a heating and a compression
+    ramp, and conservation in a large cell: a verdict, numbers and a picture each, and a page of
+    them. `egraff bench physics` is the same command. Repeating it makes what is missing.
 
     The file is loaded, and a TorchScript file is a program that runs when it is loaded.
 

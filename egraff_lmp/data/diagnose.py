@@ -53,7 +53,9 @@ def check_set(
             findings.append(
                 Finding(
                     "files",
-                    NOTE if name in entry.whole and len(entry.files) > 1 else WARNING,
+                    NOTE
+                    if name in (*entry.whole, *entry.beside) and len(entry.files) > 1
+                    else WARNING,
                     name,
                     f"no file at {entry.files[name]}: see `egraff data fetch {entry.key}:{name}`.",
                 )

@@ -21,7 +21,7 @@ from egraff_lmp.errors import EgraffError
 
 DATA_VARIABLE = "EGRAFF_DATA"
 # How the frames of a part follow each other.
-SERIES, ORDERED, INDEPENDENT = "series", "ordered", "independent"
+SERIES, ORDERED, INDEPENDENT, SCAN = "series", "ordered", "independent", "scan"
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,12 @@ class DataSet:
         frame_gaps: path of a .npy file with the steps between the frames of `ORDERED` parts.
         groups: role in the paper's tasks (train, crystal, test) to parts, for compositions.
         whole: parts that hold the frames of other parts by construction.
+        beside: published parts that are not of the split: other temperatures, scans. They are
+            fetched, and missed, by name alone.
+        scans: parts whose frames go along a path in order, by the part's name; no ensemble.
         remote: part to its downloadable files.
-        part_temperatures: of parts that are not of the first condition, in K.
+        part_temperatures: of parts that are not of the first condition, in K; None for those that
+            are of several, or of none.
         made: parts that `egraff data make` makes with the reference force field.
     """
 
@@ -97,8 +101,10 @@ class DataSet:
     frame_gaps: str | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    scans: tuple[str, ...] = ()
     remote: Mapping[str, tuple[RemoteFile, ...]] = field(default_factory=dict)
-    part_temperatures: Mapping[str, float] = field(default_factory=dict)
+    part_temperatures: Mapping[str, float | None] = field(default_factory=dict)
     made: tuple[str, ...] = ()
 
     @property
@@ -106,8 +112,13 @@ class DataSet:
         """Temperature of the first condition."""
         return self.conditions[0].temperature_kelvin
 
-    def temperature_of(self, part: str) -> float:
-        """Temperature in K at which the frames of a part were drawn, as its authors say."""
+    def temperature_of(self, part: str) -> float | None:
+        """Temperature in K at which the frames of a part were drawn, as its authors say.
+
+        None for a scan, and for a part that mixes temperatures.
+        """
+        if part in self.scans:
+            return None
         return self.part_temperatures.get(part, self.temperature_kelvin)
 
     @property
@@ -143,8 +154,10 @@ class DataSet:
         return make if part in self.made else f"egraff data fetch {self.key}:{part}"
 
     def order_of(self, part: str) -> str:
-        """How the frames of a part follow each other: SERIES, ORDERED or INDEPENDENT."""
+        """How the frames of a part follow each other: SERIES, ORDERED, INDEPENDENT or SCAN."""
         self._known(part)
+        if part in self.scans:
+            return SCAN
         return SERIES if part in self.frame_stride_fs else self.order
 
     def gaps(self) -> NDArray[np.int64] | None:

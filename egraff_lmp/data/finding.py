@@ -47,7 +47,7 @@ class PartInput:
     Attributes:
         name: display name.
         frames: the frames.
-        order: SERIES, ORDERED, INDEPENDENT, or None where nobody says.
+        order: SERIES, ORDERED, INDEPENDENT, SCAN, or None where nobody says.
         timestep_fs: between frames of a series, or of the simulation behind an ordered part.
         gaps: (T - 1,) simulation steps between frames, or None.
         temperature_kelvin: the stated temperature, or None.

@@ -275,13 +275,41 @@ def _made(key: str) -> dict[str, str]:
 
 _GETE = _splits("GeTe", "train", "test", "val")
 _LIPS_FILES = _splits("Data_lips", "train", "test", "val")
+
+
+def _released(folder: str, **names: str) -> dict[str, str]:
+    """Parts that are files of the BOTNet-datasets repository, by their names there."""
+    return {part: f"BOTNet-datasets/{folder}/{name}.xyz" for part, name in names.items()}
+
+
+# The dihedral beta is fixed; each file is a slice through the plane of alpha and gamma.
+_3BPA_SCANS = ("dihedral_beta120", "dihedral_beta150", "dihedral_beta180")
 _3BPA_FILES = {
     **_splits("3bpa", "train", "val", "test"),
-    "train_300K": "BOTNet-datasets/dataset_3BPA/train_300K.xyz",
+    **_released(
+        "dataset_3BPA",
+        train_300K="train_300K",
+        train_mixedT="train_mixedT",
+        test_300K="test_300K",
+        test_600K="test_600K",
+        test_1200K="test_1200K",
+        dihedral_beta120="test_dih_beta120",
+        dihedral_beta150="test_dih_beta150",
+        dihedral_beta180="test_dih_beta180",
+    ),
 }
+_ACAC_SCANS = ("dihedral", "H_transfer")
 _ACAC_FILES = {
     **_splits("acac", "train", "val", "test"),
-    "train_300K": "BOTNet-datasets/dataset_acac/train_300K.xyz",
+    **_released(
+        "dataset_acac",
+        train_300K="train_300K",
+        train_600K="train_600K",
+        test_300K="test_MD_300K",
+        test_600K="test_MD_600K",
+        dihedral="test_dihedral",
+        H_transfer="test_H_transfer",
+    ),
 }
 
 _ROWS = (
@@ -353,11 +381,24 @@ _ROWS = (
         homepage=_BOTNET_DATA,
         licence=_BOTNET_LICENCE,
         split="train at 300 K; by the spread of their energies val is the 300 K and test the "
-        "600 K test set",
-        n_frames={"train": 500, "val": 1669, "test": 2138, "train_300K": 500},
-        part_temperatures={"test": 600.0},
+        "600 K test set; the scans are of DFT-optimised structures with the dihedral beta fixed",
+        n_frames={
+            "train": 500,
+            "val": 1669,
+            "test": 2138,
+            "train_300K": 500,
+            "train_mixedT": 500,
+        },
+        part_temperatures={
+            "test": 600.0,
+            "test_600K": 600.0,
+            "test_1200K": 1200.0,
+            "train_mixedT": None,
+        },
         order=INDEPENDENT,
-        whole=("train_300K",),
+        whole=("train_300K", "test_300K", "test_600K"),
+        beside=("train_mixedT", "test_1200K", *_3BPA_SCANS),
+        scans=_3BPA_SCANS,
         remote=_repository_files(_3BPA_FILES),
     ),
     DataSet(
@@ -370,10 +411,22 @@ _ROWS = (
         citations=(_BOTNET, _EGRAFFBENCH),
         homepage=_BOTNET_DATA,
         licence=_BOTNET_LICENCE,
-        split="train at 300 K; val and test are the same frames of the 300 K test set",
-        n_frames={"train": 500, "val": 650, "test": 650, "train_300K": 500},
+        split="train at 300 K; val and test are the same frames of the 300 K test set; dihedral is "
+        "a scan about a C-C bond, H_transfer the path of the proton (both have energies alone)",
+        n_frames={
+            "train": 500,
+            "val": 650,
+            "test": 650,
+            "train_300K": 500,
+            "train_600K": 500,
+            "dihedral": 45,
+            "H_transfer": 15,
+        },
+        part_temperatures={"train_600K": 600.0, "test_600K": 600.0},
         order=INDEPENDENT,
-        whole=("train_300K",),
+        whole=("train_300K", "test_300K"),
+        beside=("train_600K", "test_600K", *_ACAC_SCANS),
+        scans=_ACAC_SCANS,
         remote=_repository_files(_ACAC_FILES),
     ),
     DataSet(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from egraff_lmp.physics.checks import compression, crystals, diatomics, heating, nve
+from egraff_lmp.physics.checks import compression, crystals, defects, diatomics, heating, nve
 from egraff_lmp.physics.record import Check
 
 CHECKS = (
@@ -23,6 +23,16 @@ CHECKS = (
         "structure that was given. References are volumes measured at room temperature, so that "
         "only gross differences are failures.",
         crystals.judge,
+    ),
+    Check(
+        "defects",
+        "Displaced atoms and vacancies",
+        "Single atoms of the known crystals that are stable, displaced along the vectors of the "
+        "cell and towards a neighbour, or taken away. A displaced atom has to cost energy, "
+        "smoothly and alike where the crystal's symmetry says so. Vacancies, with all positions "
+        "relaxed, have to cost energy in an element, and in a compound for each formula unit and "
+        "against crystals of the elements. They are compared with no measured formation energy.",
+        defects.judge,
     ),
     Check(
         "heating",

@@ -28,7 +28,7 @@ from egraff_lmp.report.figures import draw_all
 from egraff_lmp.report.words import troubles_words
 from egraff_lmp.score.records import RERUN_REFERENCE, SCHEMA, STRUCTURE, SURVIVAL, Counts
 
-MATRICES = ("reduced", "full", "benzene", "decisive")
+MATRICES = ("reduced", "full", "benzene", "decisive", "molecules")
 
 
 def raw_matrix() -> dict[str, Any]:
@@ -478,6 +478,14 @@ def test_the_full_matrix_holds_every_force_field_and_the_three_tasks() -> None:
         assert set(config.split.train.sources) == five
         assert config.title.endswith("unseen") != (config.reference.sources[0] in five)
     assert by_name["aspirin-to-ethanol"].split.train.sources == ("aspirin:train",)
+
+
+def test_acetylacetone_at_600_kelvin_is_compared_with_frames_at_600_kelvin() -> None:
+    _, cells = load_matrix("molecules")
+    sources = {cell.name: cell.config.reference.sources for cell in cells}
+    assert sources["acetylacetone-300K"] == ("acetylacetone:test_300K",)
+    assert sources["acetylacetone-600K"] == ("acetylacetone:test_600K",)
+    assert {"naphthalene", "salicylic_acid"} <= set(sources)
 
 
 def test_a_cell_that_cannot_begin_says_why_and_the_others_go_on(

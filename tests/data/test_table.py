@@ -75,7 +75,7 @@ def test_files_hold_the_species_of_the_entry(ab_initio_data, key):
         seen |= set(frames.species)
         assert frames.timestep_fs == entry.frame_stride_fs.get(part)
         assert frames.energy is not None
-        assert frames.forces is not None
+        assert frames.forces is not None or part in entry.scans
     assert seen == set(entry.species)
 
 
@@ -86,11 +86,28 @@ def test_every_entry_is_complete():
         assert entry.split
         assert set(entry.remote) <= set(entry.files)
         assert set(entry.whole) <= set(entry.files)
+        assert set(entry.beside) <= set(entry.files) - set(entry.whole)
+        assert set(entry.scans) <= set(entry.beside)
         for part in entry.files:
             assert entry.remote.get(part) or entry.obtain, f"{entry.key}:{part}"
-            assert entry.order_of(part) in ("series", "ordered", "independent")
+            assert entry.order_of(part) in ("series", "ordered", "independent", "scan")
             for file in entry.remote.get(part, ()):
                 assert file.path.startswith(entry.files[part])
+
+
+def test_what_is_released_beside_the_split():
+    """Scans are no ensemble of any temperature; the files at 600 K say so."""
+    acac, bpa = DATA_SETS["acetylacetone"], DATA_SETS["3bpa"]
+    assert {acac.temperature_of(part) for part in acac.scans} == {None}
+    assert {bpa.temperature_of(part) for part in (*bpa.scans, "train_mixedT")} == {None}
+    assert {part: acac.temperature_of(part) for part in ("test", "test_300K", "test_600K")} == {
+        "test": 300.0, "test_300K": 300.0, "test_600K": 600.0,
+    }  # fmt: skip
+    assert bpa.temperature_of("test_1200K") == 1200.0
+    (file,) = acac.remote["test_600K"]
+    assert file.url.endswith("BOTNet-datasets/raw/HEAD/dataset_acac/test_MD_600K.xyz")
+    (file,) = bpa.remote["dihedral_beta150"]
+    assert file.url.endswith("dataset_3BPA/test_dih_beta150.xyz")
 
 
 def test_lips20_is_that_of_table_9():

@@ -73,7 +73,7 @@ def test_the_page_stands_alone(made):
     assert "http" not in text
     assert "<script" not in text
     assert text.count("data:image/png;base64,") == len(MADE)
-    assert "Not made yet: crystals, compression" in text
+    assert "Not made yet: crystals, defects, compression" in text
     evil = replace(report, structure="<b>&")
     assert "<b>&" not in render(evil)
 

@@ -76,20 +76,29 @@ def _lines(entry: DataSet, facts: dict[str, Any]) -> list[str]:
     for name, parts in entry.groups.items():
         lines.append(f"{name + ':':<9} {', '.join(parts)}")
     lines.append("parts:")
+    width = max(12, *map(len, facts["parts"]))
     for name, part in facts["parts"].items():
         stride = part["frame_stride_fs"]
         known = len(part["sha256"])
         words = [
             "here" if part["present"] else "not here",
             f"{part['n_frames']} frames" if part["n_frames"] else "",
-            f"series, every {stride:g} fs" if stride else f"{part['order']} frames",
+            _order(part["order"], stride),
             f"{known} checksum{'s' if known > 1 else ''}" if known else "no checksum",
             "made by egraff data make" if part["made"] else "",
             "" if part["urls"] or part["made"] else "no address",
         ]
-        lines.append(f"  {name:<12} {', '.join(word for word in words if word)}")
-        lines.append(f"  {'':<12} {part['path']}")
+        lines.append(f"  {name:<{width}} {', '.join(word for word in words if word)}")
+        lines.append(f"  {'':<{width}} {part['path']}")
     lines.append("cite:")
     for citation in facts["citations"]:
         lines.append(f"  {citation['text']}, doi:{citation['doi']}")
     return lines
+
+
+def _order(order: str, stride_fs: float | None) -> str:
+    from egraff_lmp.data.entry import SCAN
+
+    if stride_fs:
+        return f"series, every {stride_fs:g} fs"
+    return "frames of a scan" if order == SCAN else f"{order} frames"

@@ -84,7 +84,7 @@ def judge_crystal(name: str, atoms: Atoms, subject: Subject, known: bool) -> Rel
         known: whether the volume of `atoms` was measured.
     """
     atoms.calc = subject.calculator
-    relaxation = _tried(lambda: relax(atoms, fmax=FMAX_EV_PER_ANGSTROM, max_steps=STEPS, cell=True))
+    relaxation = tried(lambda: relax(atoms, fmax=FMAX_EV_PER_ANGSTROM, max_steps=STEPS, cell=True))
     if isinstance(relaxation, str):
         return Relaxed(None, None, (failed("relaxation", relaxation, name),))
     findings = _of_relaxation(name, relaxation, known)
@@ -92,14 +92,14 @@ def judge_crystal(name: str, atoms: Atoms, subject: Subject, known: bool) -> Rel
         reason = "the crystal has no relaxed structure near the one that is known"
         findings.append(Finding("equation of state", "not applicable", where=name, reason=reason))
         return Relaxed(relaxation, None, tuple(findings))
-    equation = _tried(lambda: equation_of_state(relaxation.atoms, strain=STRAIN, points=POINTS))
+    equation = tried(lambda: equation_of_state(relaxation.atoms, strain=STRAIN, points=POINTS))
     if isinstance(equation, str):
         findings.append(failed("equation of state", equation, name))
         return Relaxed(relaxation, None, tuple(findings))
     return Relaxed(relaxation, equation, (*findings, *_of_equation(name, equation, len(atoms))))
 
 
-def _tried(work: Callable[[], Found]) -> Found | str:
+def tried(work: Callable[[], Found]) -> Found | str:
     """The result, or why there is none: a structure that flies apart is a finding."""
     try:
         with np.errstate(all="ignore"):
