@@ -136,7 +136,8 @@ def picture(
         for axis, (quantity, label) in zip(row, quantities.items(), strict=True):
             _bars(axis, here, quantity, colours)
             axis.set_ylabel(label)
-            axis.set_title(f"{_system(here[0])}, {dtype}")
+            material = system.partition("-")[0]
+            axis.set_title(f"{material}, {here[0]['n_atoms']} atoms, {dtype}")
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
     figure.legend(handles, map(_words, colours), loc="outside lower center", ncols=2)
     with atomic_path(path) as temporary:
@@ -156,13 +157,6 @@ def _bars(axis: Any, cases: list[dict[str, Any]], quantity: str, colours: dict[s
     axis.set_yscale("log")
     names = [_name(case["forcefield"]) for case in cases]
     axis.set_xticks(range(len(cases)), names)
-
-
-def _system(case: dict[str, Any]) -> str:
-    """A system with its number of atoms, where the case has that."""
-    if "n_atoms" not in case:
-        return str(case["system"])
-    return f"{case['system'].partition('-')[0]}, {case['n_atoms']} atoms"
 
 
 def _name(forcefield: str) -> str:

@@ -100,7 +100,7 @@ def command(
     with counting("frames") as progress:
         results = evaluate_frames(deployed, sources, progress)
     groups = group_errors(results)
-    scans = _scans(data, sources, coordinates, results)
+    scans = _scans(data, sources, coordinates, results) if scan else []
     _write(results, scans, csv_file, plot)
     if as_json:
         facts = {
@@ -138,11 +138,11 @@ def _scans(
     coordinates: Sequence[Coordinate],
     results: Sequence[FrameResult],
 ) -> list[Scan]:
-    """The scans, of which there are as many as coordinates."""
+    """Each source with its own part of the results."""
     from egraff_lmp.evaluation.scan import compare
 
     found, first = [], 0
-    for name, source, coordinate in zip(data, sources, coordinates, strict=False):
+    for name, source, coordinate in zip(data, sources, coordinates, strict=True):
         last = first + len(source)
         found.append(compare(name, coordinate, results[first:last]))
         first = last

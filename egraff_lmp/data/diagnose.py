@@ -53,9 +53,7 @@ def check_set(
             findings.append(
                 Finding(
                     "files",
-                    NOTE
-                    if name in (*entry.whole, *entry.beside) and len(entry.files) > 1
-                    else WARNING,
+                    WARNING if entry.in_split(name) or len(entry.files) == 1 else NOTE,
                     name,
                     f"no file at {entry.files[name]}: see `egraff data fetch {entry.key}:{name}`.",
                 )

@@ -112,6 +112,10 @@ class DataSet:
         """Temperature of the first condition."""
         return self.conditions[0].temperature_kelvin
 
+    def in_split(self, part: str) -> bool:
+        """Whether a part is one of the split, and neither holds others nor stands beside them."""
+        return part not in self.whole and part not in self.beside
+
     def temperature_of(self, part: str) -> float | None:
         """Temperature in K at which the frames of a part were drawn, as its authors say.
 

@@ -101,9 +101,9 @@ class Frames:
 
         Files give a weight of 0 to labels that are there but worth nothing.
         """
-        if self.weights is None or (of_label := self.weights[:, WEIGHTED.index(label)]).all():
+        if self.weights is None:
             return self
-        return self.select(np.flatnonzero(of_label > 0))
+        return self.select(np.flatnonzero(self.weights[:, WEIGHTED.index(label)] > 0))
 
     def sha256(self) -> str:
         """Hash of species, positions, cell, labels and weights: names a split in a model card."""

@@ -112,7 +112,8 @@ def evaluate_frames(
         progress: called with the frames done and the frames there are.
 
     Raises:
-        EgraffError: an element that the model does not know, or frames without any label.
+        EgraffError: an element that the model does not know, frames without any label, or a frame
+            that cannot be evaluated, which is named.
     """
     total = sum(len(source) for source in sources)
     results: list[FrameResult] = []
@@ -182,7 +183,10 @@ def _require(model: DeployedModel, frames: Frames) -> None:
 
 
 def _result(model: DeployedModel, frames: Frames, t: int, place: int) -> FrameResult:
-    found = model.evaluate(frames.species, frames.positions[t], frames.cell[t], frames.pbc)
+    try:
+        found = model.evaluate(frames.species, frames.positions[t], frames.cell[t], frames.pbc)
+    except EgraffError as error:
+        raise EgraffError(f"{frames.source}, frame {place}: {error}") from None
     forces = stress = energy = None
     if frames.energy is not None:
         energy = (float(frames.energy[t]), found.energy)

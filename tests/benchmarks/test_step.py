@@ -76,6 +76,7 @@ def test_table_and_picture(load, tmp_path: Path) -> None:
     case = {
         "forcefield": "mace",
         "system": "GeTe-200",
+        "n_atoms": 200,
         "dtype": "float32",
         "sides": report.summary(blocks(), 10),
         "ratios": report.ratios(blocks()),

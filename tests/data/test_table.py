@@ -104,6 +104,7 @@ def test_what_is_released_beside_the_split():
         "test": 300.0, "test_300K": 300.0, "test_600K": 600.0,
     }  # fmt: skip
     assert bpa.temperature_of("test_1200K") == 1200.0
+    assert [part for part in acac.files if acac.in_split(part)] == ["train", "val", "test"]
     (file,) = acac.remote["test_600K"]
     assert file.url.endswith("BOTNet-datasets/raw/HEAD/dataset_acac/test_MD_600K.xyz")
     (file,) = bpa.remote["dihedral_beta150"]

@@ -183,3 +183,11 @@ def test_what_is_not_finite_is_told(caplog, tmp_path):
     assert whole.energy_offset_free_mae_mev_per_atom == pytest.approx(1)
     draw_parity(results, tmp_path / "parity.png")
     assert (tmp_path / "parity.png").stat().st_size > 0
+
+
+def test_the_frame_that_cannot_be_evaluated_is_named():
+    """Of many frames nobody finds the one whose atoms lie on each other."""
+    images = [labelled("GeTe", -2.0, mark, [[1, 0, 0], [0, 0, 1]]) for mark in (1.0, 0.0)]
+    frames = collection_from_images(images, "x.extxyz")
+    with pytest.raises(EgraffError, match=r"^x\.extxyz, frame 1: expected atoms apart"):
+        evaluate_frames(DeployedModel(MODEL), [frames])

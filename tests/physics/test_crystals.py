@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
+from unbound import Outward
 
 from egraff_lmp.physics.checks.crystals import judge_crystal, judge_order, outward_fall
 from egraff_lmp.physics.prototypes import COMPOUNDS, prototypes
@@ -23,21 +24,6 @@ NEIGHBOURS = {
     "hexagonal Li3P": 2.46,
 }
 ROUNDING_ANGSTROM = 0.01
-
-
-class Outward(Calculator):
-    """A crystal without binding: energy falls with volume."""
-
-    implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012
-
-    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
-        super().calculate(atoms, properties, system_changes)
-        volume = self.atoms.get_volume()
-        self.results = {
-            "energy": 100.0 / volume,
-            "forces": np.zeros((len(self.atoms), 3)),
-            "stress": np.array([-100.0 / volume**2] * 3 + [0.0] * 3),
-        }
 
 
 def judged(atoms: Atoms, calculator: Calculator, known: bool = True):

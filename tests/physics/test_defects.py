@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ase.build import bulk
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import all_changes
 from ase.calculators.emt import EMT
+from unbound import Outward
 
 from egraff_lmp.physics.checks import defects
 from egraff_lmp.physics.checks.defects import Crystal, Displaced
@@ -29,21 +30,6 @@ class Pulled(EMT):
         super().calculate(atoms, properties, system_changes)
         self.results["energy"] -= 0.1 * self.atoms.positions[0, 0]
         self.results["free_energy"] = self.results["energy"]
-
-
-class Outward(Calculator):
-    """A crystal without binding: energy falls with volume."""
-
-    implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012
-
-    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
-        super().calculate(atoms, properties, system_changes)
-        volume = self.atoms.get_volume()
-        self.results = {
-            "energy": 100.0 / volume,
-            "forces": np.zeros((len(self.atoms), 3)),
-            "stress": np.array([-100.0 / volume**2] * 3 + [0.0] * 3),
-        }
 
 
 def copper(calculator) -> Crystal:

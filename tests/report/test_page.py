@@ -88,6 +88,12 @@ def several() -> Page:
 # --- one system
 
 
+def test_captions_speak_of_negative_controls_where_there_are_some() -> None:
+    pages = [render(given, draw_all(given)) for given in (results(3, 3, 1), results(3, 3))]
+    for words in ("Negative controls take no part", "a negative control beyond the scale"):
+        assert [words in text for text in pages] == [True, False]
+
+
 @pytest.mark.parametrize("model", [0, 1])
 def test_every_value_of_one_system_is_on_its_page(one: Page, model: int) -> None:
     words = set(one.text.split())

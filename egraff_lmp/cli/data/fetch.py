@@ -50,7 +50,7 @@ def command(
             key, _, part = word.partition(":")
             entry = data_set(key)
             published = [name for name in entry.files if name not in entry.made]
-            split = [name for name in published if name not in (*entry.whole, *entry.beside)]
+            split = [name for name in published if entry.in_split(name)]
             for name in [part] if part else split or published:
                 try:
                     found = fetch_part(entry, name, root=out, mirror=mirror, progress=progress)
