@@ -15,6 +15,8 @@ from egraff_lmp.train.evaluate import evaluate
 from egraff_lmp.train.finished import seen_frames
 from egraff_lmp.train.graphs import build_graphs
 from egraff_lmp.train.run import train
+from egraff_lmp.train.start import begun_from
+from egraff_lmp.train.start_files import own_start
 
 # Energies of hundreds of eV are added up in another order.
 ROUNDING_MEV = 1e-6
@@ -129,3 +131,18 @@ def test_frames_that_the_start_has_seen_are_seen(toy, toy_config, tmp_path):
     assert seen_frames(fine) == seen_frames(first) | new
     first.unlink()
     assert seen_frames(fine) is None  # not known any more
+
+
+def test_energies_of_weight_0_move_no_zero(toy, fine, first):
+    """Files keep energies that are worth nothing, with a weight of 0."""
+    start, config = own_start(first), fine()
+    frames = toy.toy_frames(12)
+    worthless = replace(
+        frames, energy=frames.energy + 1e6, weights=np.tile([0.0, 1.0, 1.0], (12, 1))
+    )
+    moved = [
+        begun_from(start, start.record, parts, config).reference_ev
+        for parts in ([frames], [frames, worthless], [worthless])
+    ]
+    assert moved[0] == moved[1]
+    assert moved[2] == start.record.reference_ev
