@@ -63,6 +63,7 @@ SMALLER = {
     "egraff bench full": ("full", "full --dry-run"),
     "egraff bench decisive": ("decisive", "decisive --dry-run"),
     "egraff bench benzene": ("benzene", "benzene --dry-run"),
+    "egraff bench molecules": ("molecules", "molecules --dry-run"),
     "egraff bench physics": ("MODEL", "deployed_models/gete-mace.pt --only diatomics"),
     # Results of a benchmark: one that fits into a test.
     "egraff report": ("bench-full", "bench-demo"),
