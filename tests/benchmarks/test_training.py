@@ -47,6 +47,7 @@ def case(load) -> dict:
     return {
         "forcefield": "botnet",
         "system": "GeTe-200",
+        "n_atoms": 200,
         "dtype": "float32",
         "sides": load("_training_report").summary(blocks, n_frames=5),
         "ratios": load("_step_report").ratios(blocks),
