@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from egraff_lmp.paths import mpi_program
+from egraff_lmp.rollout.launch import lammps_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "lammps_inputs" / "pair_style_egraff.md").read_text()
@@ -86,7 +87,7 @@ def test_a_block_of_the_page_runs(stanza: str, tmp_path: Path) -> None:
     path = tmp_path / "in.page"
     path.write_text(deck(stanza))
     done = subprocess.run(
-        [mpi_program("mpiexec"), "-n", "2", mpi_program("lmp"), "-in", str(path)],
+        [mpi_program("mpiexec"), "-n", "2", lammps_program(), "-in", str(path)],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{path.read_text()}\n{done.stdout}{done.stderr}"
